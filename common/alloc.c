@@ -1,0 +1,52 @@
+#include "common/alloc.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+
+static void *checked(void *block, size_t size)
+{
+    if (block == NULL)
+        log_fatal("out of memory allocating %zu bytes", size);
+    return block;
+}
+
+void *mem_alloc(size_t size)
+{
+    return checked(malloc(size ? size : 1), size);
+}
+
+void *mem_zalloc(size_t size)
+{
+    return checked(calloc(1, size ? size : 1), size);
+}
+
+void *mem_realloc(void *old, size_t size)
+{
+    return checked(realloc(old, size ? size : 1), size);
+}
+
+void mem_free(void *block)
+{
+    free(block);
+}
+
+char *str_dup(const char *text)
+{
+    return checked(strdup(text), strlen(text) + 1);
+}
+
+char *str_printf(const char *format, ...)
+{
+    va_list args;
+    char *text = NULL;
+
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    va_end(args);
+    return checked(text, strlen(format));
+}

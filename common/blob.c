@@ -1,0 +1,59 @@
+#include "common/blob.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/alloc.h"
+
+struct heap_blob {
+    struct blob blob;
+    uint8_t *bytes; /* NULL where they follow this struct */
+};
+
+static void heap_blob_release(struct blob *blob)
+{
+    struct heap_blob *heap = (struct heap_blob *)blob;
+
+    mem_free(heap->bytes);
+    mem_free(heap);
+}
+
+struct blob *blob_new_copy(const void *bytes, size_t len)
+{
+    struct heap_blob *heap = mem_alloc(sizeof *heap + len);
+
+    if (len > 0)
+        memcpy(heap + 1, bytes, len);
+    heap->bytes = NULL;
+    heap->blob = (struct blob){{(uint8_t *)(heap + 1), len}, 1, heap_blob_release};
+    return &heap->blob;
+}
+
+struct blob *blob_new_steal(struct buf *buf)
+{
+    struct heap_blob *heap = mem_alloc(sizeof *heap);
+
+    heap->bytes = buf->data;
+    heap->blob = (struct blob){{buf->data, buf->len}, 1, heap_blob_release};
+    *buf = (struct buf)BUF_INIT;
+    return &heap->blob;
+}
+
+struct blob *blob_ref(struct blob *blob)
+{
+    assert(blob->refs > 0);
+    blob->refs++;
+    return blob;
+}
+
+void blob_unref(struct blob **blob)
+{
+    struct blob *b = *blob;
+
+    *blob = NULL;
+    if (b == NULL)
+        return;
+    assert(b->refs > 0);
+    if (--b->refs == 0)
+        b->release(b);
+}

@@ -1,0 +1,73 @@
+#include "common/buf.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/log.h"
+
+#define BUF_MIN_BYTES 256
+
+uint8_t *buf_reserve(struct buf *buf, size_t extra)
+{
+    size_t need = buf->len + extra;
+
+    assert(buf->len <= buf->cap);
+    if (need < extra)
+        log_panic("buffer size overflows");
+    if (need > buf->cap || buf->data == NULL) {
+        size_t cap = buf->cap * 2 > need ? buf->cap * 2 : need;
+
+        if (cap < BUF_MIN_BYTES)
+            cap = BUF_MIN_BYTES;
+        buf->data = mem_realloc(buf->data, cap);
+        buf->cap = cap;
+    }
+    return buf->data + buf->len;
+}
+
+void buf_append(struct buf *buf, const void *bytes, size_t len)
+{
+    if (len == 0)
+        return;
+    memcpy(buf_reserve(buf, len), bytes, len);
+    buf->len += len;
+}
+
+void buf_append_str(struct buf *buf, const char *text)
+{
+    buf_append(buf, text, strlen(text));
+}
+
+void buf_printf(struct buf *buf, const char *format, ...)
+{
+    va_list args;
+    int need, wrote;
+
+    va_start(args, format);
+    need = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    assert(need >= 0);
+    va_start(args, format);
+    wrote = vsnprintf((char *)buf_reserve(buf, (size_t)need + 1), (size_t)need + 1,
+                      format, args);
+    va_end(args);
+    assert(wrote == need);
+    buf->len += (size_t)wrote;
+}
+
+void buf_consume(struct buf *buf, size_t len)
+{
+    assert(len <= buf->len);
+    buf->len -= len;
+    if (buf->len > 0)
+        memmove(buf->data, buf->data + len, buf->len);
+}
+
+void buf_free(struct buf *buf)
+{
+    mem_free(buf->data);
+    *buf = (struct buf)BUF_INIT;
+}

@@ -1,0 +1,125 @@
+/*
+ * The codec: JSON to MessagePack and back, as pure functions over bytes.
+ *
+ * It knows no loop, no socket and no file, and has no globals. A struct codec
+ * holds one engine and its reusable scratch memory; it belongs to one thread
+ * at a time. The input is never changed and never kept.
+ *
+ * Memory comes from malloc under a budget that may run out: a job that needs
+ * more than its call allows fails with CODEC_TOO_LARGE or CODEC_MEMORY, the
+ * codec stays usable, and nothing is lost. Time is linear in the input.
+ *
+ * What is accepted is RFC 8259 and nothing looser, with the policies of
+ * docs/CODEC.md (nesting, surrogates, numbers beyond 64 bits).
+ */
+#ifndef OFFLOOP_COMMON_CODEC_CODEC_H
+#define OFFLOOP_COMMON_CODEC_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+
+/* Containers inside one another; the 513th is refused, both ways. */
+#define CODEC_MAX_DEPTH 512
+
+/* MessagePack ext type whose bytes are a JSON number text that neither 64-bit
+   integers nor doubles can hold. */
+#define CODEC_EXT_NUMBER 1
+
+/* What a job can do. NAME, text used in metrics and messages. Values are part of
+   proto/PROTOCOL.md: append only. */
+#define CODEC_OP_MAP(X)                                                                  \
+    X(DECODE, "decode")     /* JSON text to MessagePack */                               \
+    X(ENCODE, "encode")     /* one MessagePack value to JSON text */                     \
+    X(SEQUENCE, "sequence") /* MessagePack values back to back to JSON texts, with       \
+                               call.separator between them */                            \
+    X(VALIDATE, "validate") /* one MessagePack value from outside: same bytes out, or an \
+                               error where JSON could not hold it */
+
+enum codec_op {
+#define X(name, text) CODEC_OP_##name,
+    CODEC_OP_MAP(X)
+#undef X
+        CODEC_OPS
+};
+
+/* How a job can end: NAME, HTTP status the server answers with, text for people.
+   Values are part of proto/PROTOCOL.md: append only. */
+#define CODEC_STATUS_MAP(X)                                    \
+    X(OK, 200, "ok")                                           \
+    X(SYNTAX, 400, "not valid JSON")                           \
+    X(TRUNCATED, 400, "ends too early")                        \
+    X(TRAILING, 400, "bytes follow the value")                 \
+    X(UTF8, 400, "ill-formed UTF-8")                           \
+    X(SURROGATE, 400, "lone surrogate in an escape")           \
+    X(CONTROL, 400, "unescaped control character in a string") \
+    X(NUMBER, 400, "malformed number")                         \
+    X(DEPTH, 400, "nested more than 512 deep")                 \
+    X(MSGPACK, 400, "not valid MessagePack")                   \
+    X(TYPE, 400, "MessagePack type that JSON does not have")   \
+    X(KEY, 400, "map key is not a string")                     \
+    X(TOO_LARGE, 413, "result is larger than allowed")         \
+    X(MEMORY, 413, "needs more memory than one job may use")   \
+    X(UNSUPPORTED, 500, "operation is not supported")
+
+enum codec_status {
+#define X(name, http, text) CODEC_##name,
+    CODEC_STATUS_MAP(X)
+#undef X
+        CODEC_STATUSES
+};
+
+/* One job. */
+struct codec_call {
+    enum codec_op op;
+    bool pretty;       /* ENCODE, SEQUENCE: indent by two spaces */
+    uint8_t separator; /* SEQUENCE: ',' or '\n' */
+    struct slice in;
+    size_t max_output; /* bytes; more fails with CODEC_TOO_LARGE */
+    size_t max_memory; /* bytes of output and scratch; more fails with CODEC_MEMORY */
+};
+
+/* Where a failed job's input is wrong: the offset of the first byte that cannot be part
+   of a valid input (its length where it ends too early), or of the offending value. */
+struct codec_fault {
+    enum codec_status status;
+    uint64_t offset; /* bytes from the start of call.in */
+};
+
+struct codec;
+
+/* A codec with the engine of that name ("yajl", "direct"); NULL where there is none. The
+   caller ends it with codec_destroy(). */
+struct codec *codec_create(const char *engine);
+
+/* Frees the codec and its scratch; NULL inside is allowed. */
+void codec_destroy(struct codec **codec);
+
+/* The engine's name. */
+const char *codec_engine_name(const struct codec *codec);
+
+/* The names of the engines, NULL last; static memory. */
+const char *const *codec_engine_names(void);
+
+/* Runs one job and appends its result to out (which may hold bytes already, and belongs
+   to the caller). Returns CODEC_OK, or the status that is also in *fault_r; then out is
+   as it was. */
+enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
+                            struct buf *out, struct codec_fault *fault_r)
+    __attribute__((warn_unused_result));
+
+/* Gives back scratch memory above `keep_bytes`, for a process that goes idle. */
+void codec_trim(struct codec *codec, size_t keep_bytes);
+
+/* The text of an operation, "decode". */
+const char *codec_op_name(enum codec_op op);
+
+/* The text for people of a status, "ill-formed UTF-8". */
+const char *codec_status_text(enum codec_status status);
+
+/* The HTTP status that a front answers with, 400 and so on. */
+int codec_status_http(enum codec_status status);
+
+#endif

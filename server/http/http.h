@@ -1,0 +1,193 @@
+/*
+ * An HTTP/1.1 server on a libev loop (RFC 9110, RFC 9112), as the rooms above
+ * see it: exchanges, each one request and its reply.
+ *
+ * Life of an exchange: when a request's head has been read and found good, the
+ * handler's on_request runs. It looks at the request and either replies at
+ * once, or asks for the body with http_collect_body() or http_stream_body()
+ * and replies later, at any time, also before the body has been read. A reply
+ * is whole (http_reply) or streamed (http_reply_begin, _chunk, _end). The
+ * exchange ends when its reply is written and its request read, or when its
+ * connection is lost; either way on_close runs, exactly once and last, and
+ * there the handler lets go of whatever it hung on x->user. Requests of one
+ * connection are handled one after another, so a GET that follows a PUT on one
+ * connection sees it.
+ *
+ * A request that breaks the rules never reaches the handler: it is answered
+ * here with problem+json, and its connection is closed. HEAD is handled as
+ * GET: the handler replies with a body, whose length is told and whose bytes
+ * are not sent.
+ *
+ * Only the thread of the loop may call. Callbacks may be called from inside
+ * the calls below.
+ */
+#ifndef OFFLOOP_SERVER_HTTP_HTTP_H
+#define OFFLOOP_SERVER_HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/blob.h"
+
+struct ev_loop;
+struct http_server;
+struct http_exchange;
+
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_PUT,
+    HTTP_POST,
+    HTTP_PATCH,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
+    HTTP_OTHER /* any other token */
+};
+
+/* The request as read. Slices stay valid until on_close. */
+struct http_request {
+    enum http_method method;
+    struct slice method_text;
+    struct slice target; /* as sent */
+    struct slice path;   /* of the target (absolute-form too), still percent-encoded */
+    struct slice query;  /* behind the '?', empty where there is none */
+    int minor;           /* HTTP/1.minor: 0 or 1 */
+    bool has_body;       /* Content-Length over 0, or chunked */
+    int64_t length;      /* Content-Length; -1 for chunked; 0 for none */
+};
+
+/* What an exchange reports up. Every member may be NULL. */
+struct http_callbacks {
+    /* A request's head was read; see the head of this file. Not NULL. */
+    void (*on_request)(struct http_exchange *x, void *context);
+    /* Bytes of a body asked for with http_stream_body(). */
+    void (*on_body)(struct http_exchange *x, struct slice bytes);
+    /* The body has been read whole (http_body() gives a collected one). Not called when
+       the exchange is lost or refused first. */
+    void (*on_body_end)(struct http_exchange *x);
+    /* A streamed reply has room again after http_reply_chunk() said it was full. */
+    void (*on_writable)(struct http_exchange *x);
+    /* The exchange is over and about to be freed. status is what was answered, 0 where
+       nothing was; sent_bytes the body bytes sent. */
+    void (*on_close)(struct http_exchange *x, int status, uint64_t sent_bytes);
+};
+
+/* A reply's head. Slices are copied. */
+struct http_reply {
+    int status;
+    const char *content_type; /* NULL for none */
+    struct slice headers;     /* more header lines, each ending in CRLF; may be empty */
+    struct blob *body;        /* whole replies; NULL for none; a reference is taken */
+    struct slice body_part;   /* where not empty: this part of body's bytes only */
+};
+
+struct http_limits {
+    size_t head_bytes;          /* request line and headers, 431 (32 KiB) */
+    size_t target_bytes;        /* 414 (8 KiB) */
+    uint64_t body_bytes;        /* collected bodies, 413 */
+    unsigned head_timeout_ms;   /* absolute, from the first byte (10 s): 408 */
+    unsigned idle_timeout_ms;   /* between requests (60 s): closed */
+    unsigned send_timeout_ms;   /* without progress (30 s): closed */
+    unsigned body_grace_ms;     /* before body_min_rate counts (10 s): 408 */
+    unsigned body_min_rate;     /* bytes per second (1 KiB) */
+    unsigned linger_timeout_ms; /* reading on after a refusal (5 s) */
+    uint64_t linger_bytes;      /* and at most so much (64 MiB) */
+};
+
+/* The limits of DESIGN: the values in brackets above, body_bytes 64 MiB. */
+struct http_limits http_limits_default(void);
+
+/* Makes a server that hands requests to the callbacks. The caller ends it with
+   http_server_destroy(). `callbacks` is copied, `context` is for on_request. */
+struct http_server *http_server_create(struct ev_loop *loop,
+                                       const struct http_limits *limits,
+                                       const struct http_callbacks *callbacks,
+                                       void *context);
+
+/* Closes every connection and listener, then frees; NULL inside is allowed. */
+void http_server_destroy(struct http_server **server);
+
+/* Accepts connections on a listening socket (TCP or Unix; non-blocking). The server owns
+   the descriptor from now on. Several processes may accept from one socket. */
+void http_server_listen(struct http_server *server, int listen_fd);
+
+/* Serves one connected socket, as if it had been accepted; for tests and fuzzers. */
+void http_server_adopt(struct http_server *server, int fd);
+
+/* Stops accepting (what already waits to be accepted is still served), answers what is in
+   flight with Connection: close, closes idle connections, and calls done once none is
+   left, perhaps before it returns. */
+void http_server_drain(struct http_server *server, void (*done)(void *context),
+                       void *context);
+
+/* How many connections are open. */
+unsigned http_server_connections(const struct http_server *server);
+
+/* The exchange's request. */
+const struct http_request *http_request(const struct http_exchange *x);
+
+/* The value of the request's first header of that name (any case), without white space
+   around it; data is NULL where there is none. */
+struct slice http_header(const struct http_exchange *x, const char *name);
+
+/* All values of that name, joined with ", " where there are several (RFC 9110 section
+   5.3); data is NULL where there is none. Valid until on_close. */
+struct slice http_header_joined(struct http_exchange *x, const char *name);
+
+/* The peer's address as text, for the access log; "unix" for Unix sockets. */
+const char *http_peer(const struct http_exchange *x);
+
+/* Asks for the body in one piece: on_body_end comes when it is whole. A body over
+   limits.body_bytes is refused with 413. Sends 100 Continue where it was asked for. Call
+   in on_request only, also for a request without body (on_body_end comes at once). */
+void http_collect_body(struct http_exchange *x);
+
+/* Asks for the body in pieces through on_body, of any size in all. As above. */
+void http_stream_body(struct http_exchange *x);
+
+/* Stops and resumes the reading of a streamed body (backpressure to the client). */
+void http_pause_body(struct http_exchange *x);
+void http_resume_body(struct http_exchange *x);
+
+/* The collected body; valid from on_body_end until on_close. */
+struct slice http_body(const struct http_exchange *x);
+
+/* Takes the collected body over as a blob with one reference, without a copy; afterwards
+   http_body() is empty. */
+struct blob *http_take_body(struct http_exchange *x);
+
+/* Replies whole, with Content-Length. Date and Server-independent headers are added here:
+   Date, Content-Length, Connection. An exchange takes one reply; more are a bug. A body
+   of the request that was not read is drained or the connection is closed. */
+void http_reply(struct http_exchange *x, const struct http_reply *reply);
+
+/* Replies with problem+json (RFC 9457). detail is text for people, escaped here; offset
+   is added as "offset" where it is not negative; headers (may be empty) as in http_reply.
+ */
+void http_reply_problem(struct http_exchange *x, int status, const char *detail,
+                        int64_t offset, struct slice headers);
+
+/* Starts a streamed reply: chunked to HTTP/1.1, until the close to HTTP/1.0. */
+void http_reply_begin(struct http_exchange *x, const struct http_reply *reply);
+
+/* Queues one piece; takes its own reference. Returns false when enough is queued: call
+   again only after on_writable. */
+bool http_reply_chunk(struct http_exchange *x, struct blob *blob, struct slice part);
+
+/* Ends a streamed reply. */
+void http_reply_end(struct http_exchange *x);
+
+/* Gives a streamed reply up: the connection is closed without the last chunk (with RST to
+   HTTP/1.0), so that no client takes what it got for the whole. on_close comes. */
+void http_reply_abort(struct http_exchange *x);
+
+/* True once http_reply() or http_reply_begin() was called. */
+bool http_replied(const struct http_exchange *x);
+
+/* A pointer of the handler's own, NULL at first. */
+void **http_user(struct http_exchange *x);
+
+/* The standard reason phrase of a status that offloop answers with. */
+const char *http_reason(int status);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * Codec jobs as the rest of a front sees them: one call, one callback. Hidden
+ * behind it: the mode (on the loop, in a worker process), the queue, the
+ * scheduling, deadlines, retries and the deaths of workers.
+ *
+ * A caller embeds a struct job, fills in its inputs and submits it; done is
+ * called on the loop's thread exactly once, perhaps before jobs_submit()
+ * returns, unless jobs_cancel() came first. Only the front's loop thread may
+ * call.
+ */
+#ifndef OFFLOOP_SERVER_JOBS_JOBS_H
+#define OFFLOOP_SERVER_JOBS_JOBS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/blob.h"
+#include "common/codec/codec.h"
+#include "common/list.h"
+
+struct ev_loop;
+struct jobs;
+struct stats_front;
+
+/* Where a job runs: NAME, text of --mode and Offloop-Mode. */
+#define JOBS_MODE_MAP(X)  \
+    X(INLINE, "inline")   \
+    X(THREADS, "threads") \
+    X(RPC, "rpc")         \
+    X(AUTO, "auto")
+
+enum jobs_mode {
+#define X(name, text) JOBS_##name,
+    JOBS_MODE_MAP(X)
+#undef X
+        JOBS_MODES
+};
+
+/* How a job can end: NAME, HTTP status, metric label, text for people. */
+#define JOB_STATUS_MAP(X)                                                      \
+    X(OK, 200, "ok", "ok")                                                     \
+    X(REFUSED, 400, "refused", "the document was refused") /* see job.fault */ \
+    X(QUEUE_FULL, 503, "queue_full", "too many jobs are waiting")              \
+    X(NO_WORKER, 503, "no_worker", "no worker is connected")                   \
+    X(WORKER_LOST, 503, "worker_lost", "the workers died on it or were lost")  \
+    X(DEADLINE, 504, "deadline", "the job took too long")                      \
+    X(POISON, 422, "poison", "the document has crashed workers and is refused for now")
+
+enum job_status {
+#define X(name, http, label, text) JOB_##name,
+    JOB_STATUS_MAP(X)
+#undef X
+        JOB_STATUSES
+};
+
+struct job {
+    /* inputs */
+    struct codec_call call; /* call.in must stay in place until done */
+    enum jobs_mode mode;
+    uint64_t deadline_ns; /* clock_now_ns() terms; 0 for the configured job timeout */
+    void (*done)(struct job *job);
+
+    /* results, valid during done; keep the blob with blob_ref() */
+    enum job_status status;
+    struct codec_fault fault; /* where status is REFUSED */
+    struct blob *result;      /* where status is OK */
+    enum jobs_mode ran;       /* where it really ran */
+    uint32_t queue_us;        /* waiting for a worker */
+    uint32_t codec_us;        /* inside the codec */
+
+    /* private to jobs and rpc */
+    struct list link;
+    struct list batch_link;
+    uint64_t id;
+    uint64_t submitted_ns;
+    void *owner; /* where the job is now; NULL where it is not in flight */
+    unsigned attempts;
+};
+
+struct jobs_config {
+    const char *engine;  /* for inline and threads */
+    enum jobs_mode mode; /* default of requests that do not choose */
+    unsigned queue_max;  /* jobs waiting for a worker */
+    uint64_t job_timeout_ns;
+    uint64_t max_memory_bytes; /* what one inline job may use */
+    int front_index;           /* which front this is, from 0 */
+    int gate_listen_fd;  /* the gate's internal socket (its address is asked of it) */
+    const char *rpc_url; /* where workers connect; seats derive from it */
+    struct stats_front *stats; /* counters to keep */
+};
+
+/* Makes the jobs of one front. The caller ends it with jobs_destroy(). */
+struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config);
+
+/* Ends; every job must be done or cancelled. NULL inside is allowed. */
+void jobs_destroy(struct jobs **jobs);
+
+/* Starts a job; see the head of this file. */
+void jobs_submit(struct jobs *jobs, struct job *job);
+
+/* Forgets a job: done will not be called, and the job and its input may be freed at
+   once. No-op for one not in flight. */
+void jobs_cancel(struct jobs *jobs, struct job *job);
+
+/* How many workers are connected and usable now. */
+unsigned jobs_workers(const struct jobs *jobs);
+
+/* Finds a mode by its text; returns -1 where there is none. */
+int jobs_mode_parse(struct slice text, enum jobs_mode *mode_r);
+
+/* The text of a mode. */
+const char *jobs_mode_name(enum jobs_mode mode);
+
+/* HTTP status, metric label and text for people of a status. */
+int job_status_http(enum job_status status);
+const char *job_status_label(enum job_status status);
+const char *job_status_text(enum job_status status);
+
+#endif
