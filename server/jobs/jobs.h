@@ -54,8 +54,9 @@ enum job_status {
 };
 
 struct job {
-    /* inputs */
-    struct codec_call call; /* call.in must stay in place until done */
+    /* inputs; zero the whole struct first */
+    struct codec_call call; /* call.in must stay in place until done; max_output and
+                               max_memory of 0 take the configured ones */
     enum jobs_mode mode;
     uint64_t deadline_ns; /* clock_now_ns() terms; 0 for the configured job timeout */
     void (*done)(struct job *job);
@@ -77,16 +78,20 @@ struct job {
     unsigned attempts;
 };
 
+/* Copied by jobs_create(), strings too. A 0 takes the default in brackets. */
 struct jobs_config {
-    const char *engine;  /* for inline and threads */
-    enum jobs_mode mode; /* default of requests that do not choose */
-    unsigned queue_max;  /* jobs waiting for a worker */
-    uint64_t job_timeout_ns;
-    uint64_t max_memory_bytes; /* what one inline job may use */
+    const char *engine;        /* for inline and threads [yajl] */
+    enum jobs_mode mode;       /* default of requests that do not choose */
+    unsigned queue_max;        /* jobs waiting for a worker [1024] */
+    uint64_t job_timeout_ns;   /* a job's deadline where it has none [10 s] */
+    uint64_t max_memory_bytes; /* output and scratch of one job [1 GiB] */
+    uint64_t max_output_bytes; /* result of one job: --max-reply [512 MiB] */
     int front_index;           /* which front this is, from 0 */
+    uint64_t generation;       /* spawn_self.generation: stands in seats' addresses */
     int gate_listen_fd;  /* the gate's internal socket (its address is asked of it) */
-    const char *rpc_url; /* where workers connect; seats derive from it */
-    struct stats_front *stats; /* counters to keep */
+    const char *rpc_url; /* where workers connect; seats derive from it; NULL for a front
+                            that never has workers (gate_listen_fd is not used then) */
+    struct stats_front *stats; /* counters to keep; NULL for none */
 };
 
 /* Makes the jobs of one front. The caller ends it with jobs_destroy(). */
@@ -101,6 +106,9 @@ void jobs_submit(struct jobs *jobs, struct job *job);
 /* Forgets a job: done will not be called, and the job and its input may be freed at
    once. No-op for one not in flight. */
 void jobs_cancel(struct jobs *jobs, struct job *job);
+
+/* The configured mode, for requests that do not choose one. */
+enum jobs_mode jobs_default_mode(const struct jobs *jobs);
 
 /* How many workers are connected and usable now. */
 unsigned jobs_workers(const struct jobs *jobs);

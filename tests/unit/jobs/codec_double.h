@@ -1,0 +1,66 @@
+/*
+ * A codec that does nothing clever, linked instead of the real one into tests
+ * of the jobs room: ENCODE and the rest give their input back in capitals,
+ * unless the input starts with '!' (refused: SYNTAX at offset 1) or is larger
+ * than max_output (TOO_LARGE). It defines all of codec.h that a front uses.
+ */
+#ifndef OFFLOOP_TESTS_UNIT_JOBS_CODEC_DOUBLE_H
+#define OFFLOOP_TESTS_UNIT_JOBS_CODEC_DOUBLE_H
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/codec/codec.h"
+
+struct codec {
+    int unused;
+};
+
+static unsigned codec_double_runs;    /* calls of codec_run */
+static unsigned codec_double_created; /* codecs alive */
+
+struct codec *codec_create(const char *engine)
+{
+    if (strcmp(engine, "yajl") != 0)
+        return NULL;
+    codec_double_created++;
+    return calloc(1, sizeof(struct codec));
+}
+
+void codec_destroy(struct codec **codec)
+{
+    if (*codec != NULL)
+        codec_double_created--;
+    free(*codec);
+    *codec = NULL;
+}
+
+static enum codec_status refuse(struct codec_fault *fault_r, enum codec_status status,
+                                uint64_t offset)
+{
+    *fault_r = (struct codec_fault){status, offset};
+    return status;
+}
+
+enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
+                            struct buf *out, struct codec_fault *fault_r)
+{
+    (void)codec;
+    codec_double_runs++;
+    if (call->in.len > 0 && call->in.data[0] == '!')
+        return refuse(fault_r, CODEC_SYNTAX, 1);
+    if (call->in.len > call->max_output)
+        return refuse(fault_r, CODEC_TOO_LARGE, 0);
+    for (size_t i = 0; i < call->in.len; i++)
+        buf_append(out, &(uint8_t){(uint8_t)toupper(call->in.data[i])}, 1);
+    return refuse(fault_r, CODEC_OK, 0);
+}
+
+void codec_trim(struct codec *codec, size_t keep_bytes)
+{
+    (void)codec;
+    (void)keep_bytes;
+}
+
+#endif
