@@ -1,0 +1,24 @@
+/*
+ * How many items each MessagePack array of a message has. Both directions use
+ * it and nothing else does: private to proto/.
+ */
+#ifndef OFFLOOP_PROTO_WIRE_ITEMS_H
+#define OFFLOOP_PROTO_WIRE_ITEMS_H
+
+/* Items of the arrays; PROTOCOL.md names them. */
+enum {
+    HELLO_ITEMS = 8,
+    CRASH_ITEMS = 2,
+    WELCOME_ITEMS = 2,
+    SEAT_ITEMS = 3,
+    REFUSED_ITEMS = 2,
+    SEAT_HELLO_ITEMS = 2,
+    SEAT_WELCOME_ITEMS = 2,
+    ARENA_ITEMS = 3,
+    JOB_ITEMS = 10,
+    REPLY_SPACE_ITEMS = 2,
+    RESULT_ITEMS = 8,
+    ALIVE_ITEMS = 3
+};
+
+#endif
