@@ -113,6 +113,10 @@ enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
 /* Gives back scratch memory above `keep_bytes`, for a process that goes idle. */
 void codec_trim(struct codec *codec, size_t keep_bytes);
 
+/* The most bytes of output and scratch that any job of this codec has held at once: what
+   call.max_memory limits. */
+size_t codec_peak_bytes(const struct codec *codec);
+
 /* The text of an operation, "decode". */
 const char *codec_op_name(enum codec_op op);
 

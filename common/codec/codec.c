@@ -1,0 +1,260 @@
+#include "common/codec/codec.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/codec/engine.h"
+#include "common/codec/pretty.h"
+#include "common/codec/validate.h"
+#include "common/codec/yajl_engine.h"
+
+/* What an input of n bytes can become at most, with the factors of docs/CODEC.md:
+   `1.0,` is 4 bytes of text and 9 of MessagePack, a control character 1 byte and 6 of
+   text, a float32 5 bytes and 24 of text. */
+#define DECODE_BOUND(n)   ((n) / 4 * 9 + 16)
+#define ENCODE_BOUND(n)   ((n)*6 + 16)
+#define LARGEST_INPUT     UINT32_MAX
+#define LARGEST_BOUNDABLE (SIZE_MAX / 16)
+
+struct codec {
+    const struct codec_engine *engine;
+    void *state;
+    size_t scratch_bytes; /* what the state's scratch blocks hold */
+    size_t peak_bytes;
+};
+
+/* A function that returns an engine's description. */
+typedef const struct codec_engine *engine_get(void);
+
+static engine_get *const engines[] = {
+    yajl_engine,
+};
+
+#define ENGINES (sizeof(engines) / sizeof(engines[0]))
+
+static const struct codec_engine *engine_find(const char *name)
+{
+    for (size_t i = 0; i < ENGINES; i++)
+        if (strcmp(engines[i]()->name, name) == 0)
+            return engines[i]();
+    return NULL;
+}
+
+struct codec *codec_create(const char *engine)
+{
+    const struct codec_engine *found = engine_find(engine);
+    struct codec *codec;
+
+    if (found == NULL)
+        return NULL;
+    codec = mem_zalloc(sizeof(*codec));
+    codec->engine = found;
+    codec->state = found->create();
+    assert(codec->state != NULL);
+    return codec;
+}
+
+void codec_destroy(struct codec **codec)
+{
+    if (*codec == NULL)
+        return;
+    (*codec)->engine->destroy((*codec)->state);
+    mem_free(*codec);
+    *codec = NULL;
+}
+
+const char *codec_engine_name(const struct codec *codec)
+{
+    return codec->engine->name;
+}
+
+const char *const *codec_engine_names(void)
+{
+    /* The same values whoever writes them: a race is none. */
+    static const char *names[ENGINES + 1];
+
+    for (size_t i = 0; i < ENGINES; i++)
+        names[i] = engines[i]()->name;
+    return names;
+}
+
+static enum codec_status run_decode(struct codec *codec, struct engine_job *job)
+{
+    if (job->in.len > LARGEST_INPUT)
+        return engine_fail(job, CODEC_TOO_LARGE, 0);
+    job->bound_output = DECODE_BOUND(job->in.len);
+    return codec->engine->decode(codec->state, job);
+}
+
+/* One value of ENCODE or SEQUENCE, indented if asked. */
+static enum codec_status run_value(struct codec *codec, struct engine_job *job,
+                                   bool pretty, size_t *at)
+{
+    size_t from = job->out->len;
+    enum codec_status status = codec->engine->encode(codec->state, job, at);
+
+    assert(status != CODEC_OK || *at <= job->in.len);
+    if (status != CODEC_OK || !pretty)
+        return status;
+    return pretty_expand(job, from);
+}
+
+static enum codec_status run_encode(struct codec *codec, struct engine_job *job,
+                                    bool pretty)
+{
+    size_t at = 0;
+    enum codec_status status = run_value(codec, job, pretty, &at);
+
+    if (status == CODEC_OK && at < job->in.len)
+        return engine_fail(job, CODEC_TRAILING, at);
+    return status;
+}
+
+static enum codec_status run_sequence(struct codec *codec, struct engine_job *job,
+                                      const struct codec_call *call)
+{
+    size_t at = 0;
+
+    while (at < job->in.len) {
+        enum codec_status status = run_value(codec, job, call->pretty, &at);
+
+        if (status == CODEC_OK && at < job->in.len) {
+            status = engine_reserve(job, 1);
+            if (status == CODEC_OK)
+                job->out->data[job->out->len++] = call->separator;
+        }
+        if (status != CODEC_OK)
+            return status;
+    }
+    return CODEC_OK;
+}
+
+static enum codec_status run_validate(struct engine_job *job)
+{
+    enum codec_status status = validate_value(job->in, &job->fault_offset);
+
+    if (status != CODEC_OK)
+        return status;
+    status = engine_reserve(job, job->in.len);
+    if (status != CODEC_OK)
+        return status;
+    memcpy(job->out->data + job->out->len, job->in.data, job->in.len);
+    job->out->len += job->in.len;
+    return CODEC_OK;
+}
+
+static enum codec_status run_op(struct codec *codec, const struct codec_call *call,
+                                struct engine_job *job)
+{
+    if (job->in.len > LARGEST_BOUNDABLE)
+        return engine_fail(job, CODEC_TOO_LARGE, 0);
+    job->bound_output = ENCODE_BOUND(job->in.len);
+    switch (call->op) {
+    case CODEC_OP_DECODE: return run_decode(codec, job);
+    case CODEC_OP_ENCODE: return run_encode(codec, job, call->pretty);
+    case CODEC_OP_SEQUENCE: return run_sequence(codec, job, call);
+    case CODEC_OP_VALIDATE: return run_validate(job);
+    case CODEC_OPS: break;
+    }
+    return engine_fail(job, CODEC_UNSUPPORTED, 0);
+}
+
+/* Takes back what a failed job wrote, and the memory it made the buffer grow by. */
+static void restore_output(struct engine_job *job, size_t cap)
+{
+    struct buf *out = job->out;
+
+    out->len = job->base;
+    if (out->cap == cap)
+        return;
+    if (cap == 0) {
+        buf_free(out);
+    } else {
+        uint8_t *data = realloc(out->data, cap);
+
+        if (data != NULL) {
+            out->data = data;
+            out->cap = cap;
+        }
+    }
+}
+
+/* Scratch that earlier, larger jobs left must not make this one fail. */
+static void make_room_for(struct codec *codec, const struct codec_call *call)
+{
+    if (codec->scratch_bytes > call->max_memory / 4)
+        codec_trim(codec, 0);
+}
+
+enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
+                            struct buf *out, struct codec_fault *fault_r)
+{
+    size_t cap = out->cap;
+    struct engine_job job = {.in = call->in,
+                             .out = out,
+                             .base = out->len,
+                             .max_output = call->max_output,
+                             .max_memory = call->max_memory};
+    enum codec_status status;
+
+    assert(out->len <= out->cap);
+    if (job.max_output > SIZE_MAX / 2)
+        job.max_output = SIZE_MAX / 2;
+    make_room_for(codec, call);
+    job.scratch_bytes = codec->scratch_bytes;
+    status = run_op(codec, call, &job);
+    codec->scratch_bytes = job.scratch_bytes;
+    if (job.peak_bytes > codec->peak_bytes)
+        codec->peak_bytes = job.peak_bytes;
+    if (status == CODEC_OK && out->len - job.base > job.max_output)
+        status = engine_fail(&job, CODEC_TOO_LARGE, 0);
+    if (status != CODEC_OK)
+        restore_output(&job, cap);
+    *fault_r = (struct codec_fault){status, status == CODEC_OK ? 0 : job.fault_offset};
+    return status;
+}
+
+void codec_trim(struct codec *codec, size_t keep_bytes)
+{
+    codec->scratch_bytes = codec->engine->trim(codec->state, keep_bytes);
+}
+
+size_t codec_peak_bytes(const struct codec *codec)
+{
+    return codec->peak_bytes;
+}
+
+const char *codec_op_name(enum codec_op op)
+{
+    static const char *const names[] = {
+#define X(name, text) [CODEC_OP_##name] = text,
+        CODEC_OP_MAP(X)
+#undef X
+    };
+
+    return (unsigned)op < CODEC_OPS ? names[op] : "unknown";
+}
+
+const char *codec_status_text(enum codec_status status)
+{
+    static const char *const texts[] = {
+#define X(name, http, text) [CODEC_##name] = text,
+        CODEC_STATUS_MAP(X)
+#undef X
+    };
+
+    return (unsigned)status < CODEC_STATUSES ? texts[status] : "unknown failure";
+}
+
+int codec_status_http(enum codec_status status)
+{
+    static const int codes[] = {
+#define X(name, http, text) [CODEC_##name] = http,
+        CODEC_STATUS_MAP(X)
+#undef X
+    };
+
+    return (unsigned)status < CODEC_STATUSES ? codes[status] : 500;
+}

@@ -1,0 +1,94 @@
+#include "common/codec/engine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* The first allocation of a block: growing by doubling starts here. */
+#define MIN_BYTES 256
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static void note_peak(struct engine_job *job, size_t output_bytes)
+{
+    size_t total = output_bytes + job->scratch_bytes;
+
+    if (total > job->peak_bytes)
+        job->peak_bytes = total;
+}
+
+/* The capacity to grow the output to, counted behind base: doubled, but no more than the
+   job can ever fill, nor its budget. */
+static size_t output_capacity(const struct engine_job *job, size_t need, size_t budget)
+{
+    size_t have = job->out->cap > job->base ? job->out->cap - job->base : 0;
+    size_t want = max_size(max_size(have * 2, job->in.len), MIN_BYTES);
+    size_t most = min_size(job->bound_output, job->max_output) + ENGINE_SLACK_BYTES;
+
+    return min_size(max_size(min_size(want, most), need), budget);
+}
+
+enum codec_status engine_reserve(struct engine_job *job, size_t extra)
+{
+    struct buf *out = job->out;
+    size_t used = out->len - job->base;
+    size_t need = used + extra;
+    size_t budget, cap;
+    uint8_t *data;
+
+    assert(out->len >= job->base && out->len <= out->cap);
+    if (out->cap - out->len >= extra && out->data != NULL &&
+        need <= job->max_output + ENGINE_SLACK_BYTES)
+        return CODEC_OK;
+    if (need < extra || need > job->max_output + ENGINE_SLACK_BYTES)
+        return engine_fail(job, CODEC_TOO_LARGE, 0);
+    budget = job->max_memory - min_size(job->scratch_bytes, job->max_memory);
+    if (need > budget)
+        return engine_fail(job, CODEC_MEMORY, 0);
+    cap = output_capacity(job, need, budget);
+    assert(cap >= need);
+    data = realloc(out->data, job->base + cap);
+    if (data == NULL)
+        return engine_fail(job, CODEC_MEMORY, 0);
+    out->data = data;
+    out->cap = job->base + cap;
+    note_peak(job, cap);
+    return CODEC_OK;
+}
+
+enum codec_status engine_grow_scratch(struct engine_job *job,
+                                      struct engine_scratch *scratch, size_t need_bytes)
+{
+    size_t held = job->out->cap > job->base ? job->out->cap - job->base : 0;
+    size_t others = held + job->scratch_bytes - scratch->cap;
+    size_t budget = job->max_memory - min_size(others, job->max_memory);
+    size_t cap;
+    void *data;
+
+    assert(job->scratch_bytes >= scratch->cap);
+    if (need_bytes <= scratch->cap)
+        return CODEC_OK;
+    if (need_bytes > budget)
+        return engine_fail(job, CODEC_MEMORY, 0);
+    cap = min_size(max_size(max_size(scratch->cap * 2, need_bytes), MIN_BYTES), budget);
+    data = realloc(scratch->data, cap);
+    if (data == NULL)
+        return engine_fail(job, CODEC_MEMORY, 0);
+    job->scratch_bytes += cap - scratch->cap;
+    *scratch = (struct engine_scratch){data, cap};
+    note_peak(job, held);
+    return CODEC_OK;
+}
+
+void engine_free_scratch(struct engine_scratch *scratch)
+{
+    free(scratch->data);
+    *scratch = (struct engine_scratch){NULL, 0};
+}
