@@ -33,11 +33,31 @@ enum stats_phase {
         STATS_PHASES
 };
 
+/* What requests are counted under: NAME, metric label. */
+#define STATS_ROUTE_MAP(X)        \
+    X(DOCUMENT, "document")       \
+    X(COLLECTION, "collection")   \
+    X(COLLECTIONS, "collections") \
+    X(HEALTH, "healthz")          \
+    X(READY, "readyz")            \
+    X(METRICS, "metrics")         \
+    X(DEBUG, "debug")             \
+    X(OTHER, "other")
+
+enum stats_route {
+#define X(name, label) STATS_ROUTE_##name,
+    STATS_ROUTE_MAP(X)
+#undef X
+        STATS_ROUTES
+};
+
 /* Room in the tables below; the rooms that own the enums check theirs fit. */
-#define STATS_ROUTES       16
 #define STATS_HTTP_CODES   600
 #define STATS_MODES        4
 #define STATS_JOB_STATUSES 12
+
+/* Buckets of the loop-away histogram (see loop.h): up to about 18 minutes. */
+#define STATS_AWAY_BUCKETS 312
 
 typedef _Atomic uint64_t stats_counter;
 
@@ -61,6 +81,9 @@ struct stats_front {
     stats_counter peers_dropped; /* workers dropped for a bad message */
     stats_counter phase_ns[STATS_PHASES];
     stats_counter loop_turns;
+    stats_counter loop_cpu_ns; /* CPU time of the loop's thread */
+    stats_counter away[STATS_AWAY_BUCKETS];
+    stats_counter away_max_ns; /* the longest since this slot was made */
 };
 
 /* Adds to a counter; the slot's own front only. */
@@ -102,13 +125,13 @@ unsigned stats_fronts(const struct stats *stats);
 /* The slot of one front, index below stats_fronts(). */
 struct stats_front *stats_slot(struct stats *stats, unsigned index);
 
-/* Loop accounting of this process: from now on the slot's phase_ns follow
-   stats_phase_enter(). Loop thread only, like the next. */
-void stats_phase_start(struct stats_front *slot);
-
 /* Books the time since the last call on the phase that was current and makes `phase`
-   current; returns the one that was, to be entered again at the end of a step. */
+   current; returns the one that was, to be entered again at the end of a step. Does
+   nothing before stats_loop_watch() (loop.h). Loop thread only. */
 enum stats_phase stats_phase_enter(enum stats_phase phase);
+
+/* The label of a route, "document". */
+const char *stats_route_label(enum stats_route route);
 
 /* The label of a phase, "poll". */
 const char *stats_phase_label(enum stats_phase phase);

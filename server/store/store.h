@@ -19,10 +19,12 @@
 #include <stdint.h>
 
 #include "common/blob.h"
-#include "common/list.h"
 
 /* Longest collection name and longest id, in bytes. */
 #define STORE_NAME_MAX 255
+
+/* Most bytes of one document as stored; a larger PUT ends as STORE_ERROR. */
+#define STORE_DOCUMENT_MAX (UINT64_C(512) << 20)
 
 struct ev_loop;
 struct store;
@@ -35,7 +37,7 @@ enum store_format { STORE_MSGPACK = 1, STORE_JSON = 2 };
     X(OK, "ok")                                                               \
     X(CREATED, "created") /* PUT of a document that was not there */          \
     X(NOT_FOUND, "no such document")                                          \
-    X(CONFLICT, "the condition does not hold") /* see store_put.if_version */ \
+    X(CONFLICT, "the condition does not hold") /* see store_put.condition */  \
     X(FULL, "the store is full")                                              \
     X(DOWN, "the store cannot be reached")                                    \
     X(ERROR, "the store failed")
@@ -53,18 +55,18 @@ struct store_key {
     struct slice id;
 };
 
+/* One row of a listing. */
 struct store_document {
-    struct slice id; /* in listings */
+    struct slice id;
     struct slice bytes;
     enum store_format format;
     uint64_t version;
 };
 
-/* Common head of all requests. Private to the store but for ctx and done's use. */
+/* Common head of all requests; private to the store. Zero it before the first use, so
+   that store_cancel() can tell an unused request from one in flight. */
 struct store_request {
-    struct list link;
     void *backend; /* where the request is in flight, NULL otherwise */
-    enum store_status status;
 };
 
 /* Reads one document. */
@@ -96,7 +98,8 @@ struct store_list {
     bool more; /* documents follow the last one */
 };
 
-/* Counts a collection's documents after an id, stopping at max_documents. */
+/* Counts a collection's documents after an id, stopping at max_documents, and tells where
+   it stopped (so that a listing can name its next page before it is read). */
 struct store_count {
     struct store_request request;
     struct slice collection; /* inputs as in store_list */
@@ -106,6 +109,9 @@ struct store_count {
     /* results */
     enum store_status status;
     uint64_t documents;
+    bool more; /* documents follow the last one counted */
+    uint8_t last_id_len;
+    uint8_t last_id[STORE_NAME_MAX]; /* of the last one counted; empty where none was */
 };
 
 struct store_collection {
@@ -120,7 +126,7 @@ struct store_collections {
     size_t max_count;   /* input */
     void (*done)(struct store_collections *collections);
     /* results */
-    enum store_status status;
+    enum store_status status; /* OK (also for none), DOWN, ERROR */
     struct store_collection *collections;
     size_t count;
     bool more;
@@ -133,6 +139,8 @@ enum store_condition {
     STORE_IF_PRESENT, /* only where there is one */
     STORE_IF_VERSION  /* only where its version is if_version */
 };
+/* A PUT whose condition does not hold is CONFLICT, also where the document is missing;
+   deleting a missing document is NOT_FOUND whatever the condition. */
 
 /* Writes (or, with remove, deletes) one document; durable when done says so. A writer
    that dies answers DOWN; the write may or may not have happened, and is never
@@ -163,24 +171,54 @@ struct store_config {
    a store that is only down now is opened and answers DOWN. */
 struct store *store_open(struct ev_loop *loop, const struct store_config *config);
 
-/* Closes; every request must be done or cancelled. NULL inside is allowed. */
+/* Closes; every request must be done or cancelled. Never from within a done callback.
+   Waits for the step that the store's thread is in. NULL inside is allowed. */
 void store_close(struct store **store);
 
 /* True where the store can answer; else *why_r is a static text for /readyz. */
 bool store_is_ready(const struct store *store, const char **why_r);
 
-/* The verbs: see the request types. */
+/* Reads one document. Small ones are done before this returns. */
 void store_get(struct store *store, struct store_get *get);
+
+/* Reads a run of documents; the store's thread does it. */
 void store_list(struct store *store, struct store_list *list);
+
+/* Counts documents; the store's thread does it. */
 void store_count(struct store *store, struct store_count *count);
+
+/* Reads a run of the collections; the store's thread does it. */
 void store_collections(struct store *store, struct store_collections *collections);
+
+/* Writes or deletes one document. While the writer is being replaced, writes wait up to
+   a second for the next one; a queue that is full ends them as DOWN at once. */
 void store_put(struct store *store, struct store_put *put);
 
 /* Forgets a request in flight: done will not be called and the request may be freed at
-   once. A write that was under way may still happen. No-op for one not in flight. */
+   once. A write that was under way may still happen. No-op for one not in flight; may be
+   called from any done callback. */
 void store_cancel(struct store_request *request);
 
-/* The text of a status. */
+/* Frees what processes that were killed left behind in the store (LMDB's reader slots);
+   cheap. For a front to call when a sibling has died. Returns how many there were. */
+int store_reap_readers(struct store *store);
+
+/* Totals for /metrics. Those of the writer are as its last answer told them, since that
+   writer's start. */
+struct store_counters {
+    uint64_t writes_sent;     /* by this front */
+    uint64_t writes_unsure;   /* sent, but the writer went before it answered */
+    uint64_t writes_waiting;  /* now: queued or sent, and unanswered */
+    uint64_t thread_waiting;  /* now: reads that the store's thread has to do */
+    uint64_t writer_commits;  /* transactions that the writer committed */
+    uint64_t writer_writes;   /* writes that it answered */
+    uint64_t writer_restarts; /* connections to a writer, beyond the first */
+};
+
+/* Reads the totals. */
+void store_read_counters(const struct store *store, struct store_counters *counters_r);
+
+/* The text of a status, "the store is full". */
 const char *store_status_text(enum store_status status);
 
 #endif

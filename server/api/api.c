@@ -1,0 +1,178 @@
+#include "server/api/api.h"
+
+#include <assert.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "server/api/exchange.h"
+#include "server/stats/stats.h"
+
+struct api *api_create(const struct api_config *config)
+{
+    struct api *api = mem_zalloc(sizeof *api);
+
+    assert(config->store != NULL && config->jobs != NULL && config->stats != NULL);
+    api->config = *config;
+    return api;
+}
+
+void api_destroy(struct api **api)
+{
+    mem_free(*api);
+    *api = NULL;
+}
+
+/* Exchanges that are answered as soon as they are understood. */
+static const struct exchange_kind simple_kind = {.size = sizeof(struct exchange)};
+
+/* The kind that handles a method on a route; NULL where the route does not have it. */
+static const struct exchange_kind *find_kind(enum stats_route route,
+                                             enum http_method method)
+{
+    bool reads = method == HTTP_GET || method == HTTP_HEAD;
+
+    switch (route) {
+    case STATS_ROUTE_DOCUMENT:
+        if (method == HTTP_PUT)
+            return document_put_kind();
+        if (method == HTTP_DELETE)
+            return document_delete_kind();
+        return reads ? document_read_kind() : NULL;
+    case STATS_ROUTE_COLLECTION: return reads ? listing_kind() : NULL;
+    case STATS_ROUTE_COLLECTIONS: return reads ? collections_kind() : NULL;
+    default: return NULL;
+    }
+}
+
+static struct exchange *exchange_create(struct api *api, struct http_exchange *x,
+                                        const struct route *route)
+{
+    const struct exchange_kind *kind = find_kind(route->kind, http_request(x)->method);
+    struct exchange *e;
+
+    if (kind == NULL)
+        kind = &simple_kind;
+    assert(kind->size >= sizeof *e);
+    e = mem_zalloc(kind->size);
+    e->kind = kind;
+    e->api = api;
+    e->x = x;
+    e->route = *route;
+    e->mode = api->config.mode;
+    e->started_ns = clock_now_ns();
+    *http_user(x) = e;
+    return e;
+}
+
+static void reply_options(struct exchange *e)
+{
+    struct buf headers = BUF_INIT;
+    struct http_reply reply = {.status = 204};
+
+    buf_printf(&headers, "Allow: %s\r\n", exchange_allow(e));
+    reply.headers = buf_slice(&headers);
+    http_reply(e->x, &reply);
+    buf_free(&headers);
+}
+
+/* Refuses what no route could answer; true where the exchange has been answered. */
+static bool answer_early(struct exchange *e)
+{
+    enum http_method method = http_request(e->x)->method;
+    bool writes = method == HTTP_PUT;
+
+    if (e->route.kind == STATS_ROUTE_OTHER)
+        exchange_fail(e, 404, "no such resource; documents are at /v1/{collection}/{id}");
+    else if (method == HTTP_OPTIONS)
+        reply_options(e);
+    else if (e->kind == &simple_kind)
+        exchange_fail(e, 405, "the resource does not have this method");
+    else if (e->route.kind != STATS_ROUTE_COLLECTIONS && !e->route.names_valid)
+        exchange_fail(e, writes ? 400 : 404,
+                      "names are 1 to 255 bytes of A-Z a-z 0-9 . _ ~ : @ -");
+    return http_replied(e->x);
+}
+
+/* Reads what all routes read of a request; true where it has been answered. */
+static bool understand(struct exchange *e)
+{
+    const struct http_request *request = http_request(e->x);
+    bool reads = request->method == HTTP_GET || request->method == HTTP_HEAD;
+    struct slice mode = http_header(e->x, "offloop-mode");
+    const char *fault = query_parse(request->query, &e->query);
+
+    if (fault != NULL)
+        exchange_fail(e, 400, fault);
+    else if (e->api->config.mode_header && mode.data != NULL &&
+             jobs_mode_parse(mode, &e->mode) != 0)
+        exchange_fail(e, 400, "Offloop-Mode is inline, threads, rpc or auto");
+    else if (!reads)
+        return false; /* replies to writes have no body to negotiate */
+    else if (negotiate_accept(http_header_joined(e->x, "accept"), &e->type) != 0)
+        exchange_fail(e, 406, "offered are application/json and application/msgpack");
+    return http_replied(e->x);
+}
+
+static void on_request(struct http_exchange *x, void *context)
+{
+    struct route route;
+    struct exchange *e;
+
+    route_parse(http_request(x)->path, &route);
+    e = exchange_create(context, x, &route);
+    if (!answer_early(e) && !understand(e))
+        e->kind->start(e);
+}
+
+static void on_body_end(struct http_exchange *x)
+{
+    struct exchange *e = *http_user(x);
+
+    assert(e->kind->body_end != NULL);
+    e->kind->body_end(e);
+}
+
+static void on_writable(struct http_exchange *x)
+{
+    struct exchange *e = *http_user(x);
+
+    if (e->kind->writable != NULL)
+        e->kind->writable(e);
+}
+
+static void on_close(struct http_exchange *x, int status, uint64_t sent_bytes)
+{
+    struct exchange *e = *http_user(x);
+    struct stats_front *stats;
+
+    if (e == NULL)
+        return;
+    stats = e->api->config.stats;
+    if (e->kind->cancel != NULL)
+        e->kind->cancel(e);
+    if (status > 0 && status < STATS_HTTP_CODES)
+        stats_add(&stats->requests[e->route.kind][status], 1);
+    stats_add(&stats->sent_bytes, sent_bytes);
+    if (e->api->config.on_event != NULL) {
+        const struct api_event event = {.x = x,
+                                        .status = status,
+                                        .sent_bytes = sent_bytes,
+                                        .ran_job = e->ran_job,
+                                        .mode = e->ran,
+                                        .codec_us = e->codec_us,
+                                        .duration_us =
+                                            (clock_now_ns() - e->started_ns) / NS_PER_US};
+
+        e->api->config.on_event(e->api->config.context, &event);
+    }
+    *http_user(x) = NULL;
+    mem_free(e);
+}
+
+struct http_callbacks api_callbacks(void)
+{
+    return (struct http_callbacks){.on_request = on_request,
+                                   .on_body_end = on_body_end,
+                                   .on_writable = on_writable,
+                                   .on_close = on_close};
+}

@@ -1,0 +1,55 @@
+/*
+ * The document API (docs: the routes under /v1): turns HTTP exchanges into
+ * store requests and codec jobs, and their results into replies. It holds no
+ * state between exchanges.
+ *
+ * Only the front's loop thread may call.
+ */
+#ifndef OFFLOOP_SERVER_API_API_H
+#define OFFLOOP_SERVER_API_API_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/http/http.h"
+#include "server/jobs/jobs.h"
+
+struct api;
+struct store;
+struct stats_front;
+
+/* What the access log is told when an exchange is over; valid during the call only. */
+struct api_event {
+    struct http_exchange *x;
+    int status;           /* 0 where the client left first */
+    uint64_t sent_bytes;  /* of the body */
+    bool ran_job;         /* whether the next two mean something */
+    enum jobs_mode mode;  /* where the last job ran */
+    uint64_t codec_us;    /* sum over the exchange's jobs */
+    uint64_t duration_us; /* since the request's head was read */
+};
+
+struct api_config {
+    struct store *store;
+    struct jobs *jobs;
+    struct stats_front *stats;
+    enum jobs_mode mode;       /* of requests that do not choose */
+    bool mode_header;          /* honour Offloop-Mode */
+    bool server_timing;        /* add Server-Timing */
+    uint64_t max_reply_bytes;  /* a job's result */
+    uint64_t max_memory_bytes; /* a job's memory */
+    void (*on_event)(void *context, const struct api_event *event); /* may be NULL */
+    void *context;
+};
+
+/* Makes the API of one front; the caller ends it with api_destroy() once no exchange is
+   left. */
+struct api *api_create(const struct api_config *config);
+
+/* Frees; NULL inside is allowed. */
+void api_destroy(struct api **api);
+
+/* The callbacks for an http_server whose context is the api. */
+struct http_callbacks api_callbacks(void);
+
+#endif

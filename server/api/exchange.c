@@ -1,0 +1,122 @@
+#include "server/api/exchange.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "server/stats/stats.h"
+
+void exchange_submit(struct exchange *e, struct job *job, enum codec_op op,
+                     uint8_t separator, struct slice in, void (*done)(struct job *job))
+{
+    enum stats_phase was = stats_phase_enter(STATS_RPC);
+
+    assert(job->owner == NULL);
+    *job = (struct job){.mode = e->mode, .done = done};
+    job->call = (struct codec_call){.op = op,
+                                    .pretty = e->query.pretty,
+                                    .separator = separator,
+                                    .in = in,
+                                    .max_output = e->api->config.max_reply_bytes,
+                                    .max_memory = e->api->config.max_memory_bytes};
+    job->submitted_ns = clock_now_ns();
+    jobs_submit(e->api->config.jobs, job);
+    stats_phase_enter(was);
+}
+
+void exchange_job_ended(struct exchange *e, const struct job *job)
+{
+    e->ran_job = true;
+    e->ran = job->ran;
+    e->queue_us += job->queue_us;
+    e->codec_us += job->codec_us;
+    e->job_us += (clock_now_ns() - job->submitted_ns) / NS_PER_US;
+}
+
+void exchange_store_asked(struct exchange *e)
+{
+    e->store_since_ns = clock_now_ns();
+}
+
+void exchange_store_answered(struct exchange *e)
+{
+    e->store_us += (clock_now_ns() - e->store_since_ns) / NS_PER_US;
+}
+
+const char *exchange_allow(const struct exchange *e)
+{
+    switch (e->route.kind) {
+    case STATS_ROUTE_DOCUMENT: return "GET, HEAD, PUT, DELETE, OPTIONS";
+    default: return "GET, HEAD, OPTIONS";
+    }
+}
+
+static void reply_problem(struct exchange *e, int status, const char *detail,
+                          int64_t offset)
+{
+    struct buf headers = BUF_INIT;
+
+    if (status == 503)
+        buf_append_str(&headers, "Retry-After: 1\r\n");
+    if (status == 405)
+        buf_printf(&headers, "Allow: %s\r\n", exchange_allow(e));
+    exchange_put_timing(e, &headers);
+    http_reply_problem(e->x, status, detail, offset, buf_slice(&headers));
+    buf_free(&headers);
+}
+
+void exchange_fail(struct exchange *e, int status, const char *detail)
+{
+    reply_problem(e, status, detail, -1);
+}
+
+void exchange_fail_job(struct exchange *e, const struct job *job)
+{
+    int status = job_status_http(job->status);
+    char detail[128];
+
+    assert(job->status != JOB_OK);
+    if (job->status != JOB_REFUSED) {
+        exchange_fail(e, status, job_status_text(job->status));
+        return;
+    }
+    status = codec_status_http(job->fault.status);
+    snprintf(detail, sizeof detail, "%s at byte %" PRIu64,
+             codec_status_text(job->fault.status), job->fault.offset);
+    reply_problem(e, status, detail, (int64_t)job->fault.offset);
+}
+
+void exchange_fail_store(struct exchange *e, enum store_status status)
+{
+    switch (status) {
+    case STORE_NOT_FOUND: exchange_fail(e, 404, store_status_text(status)); return;
+    case STORE_CONFLICT: exchange_fail(e, 412, store_status_text(status)); return;
+    case STORE_FULL: exchange_fail(e, 507, store_status_text(status)); return;
+    case STORE_DOWN: exchange_fail(e, 503, store_status_text(status)); return;
+    default: exchange_fail(e, 500, store_status_text(status)); return;
+    }
+}
+
+void exchange_put_timing(const struct exchange *e, struct buf *headers)
+{
+    uint64_t rpc_us = 0;
+
+    if (!e->api->config.server_timing)
+        return;
+    if (e->ran_job && e->ran == JOBS_RPC && e->job_us > e->queue_us + e->codec_us)
+        rpc_us = e->job_us - e->queue_us - e->codec_us;
+    buf_printf(headers,
+               "Server-Timing: store;dur=%.3f, queue;dur=%.3f, codec;dur=%.3f, "
+               "rpc;dur=%.3f\r\n",
+               (double)e->store_us / 1e3, (double)e->queue_us / 1e3,
+               (double)e->codec_us / 1e3, (double)rpc_us / 1e3);
+}
+
+void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type)
+{
+    char etag[NEGOTIATE_ETAG_MAX];
+
+    negotiate_etag_print(version, type, etag);
+    buf_printf(headers, "ETag: %s\r\nVary: Accept\r\n", etag);
+}

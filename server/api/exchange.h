@@ -1,0 +1,82 @@
+/*
+ * One exchange inside this room: what every route's state begins with, and the
+ * answers they share. A route embeds struct exchange first in a struct of its
+ * own and describes itself with a struct exchange_kind.
+ */
+#ifndef OFFLOOP_SERVER_API_EXCHANGE_H
+#define OFFLOOP_SERVER_API_EXCHANGE_H
+
+#include "server/api/api.h"
+#include "server/api/negotiate.h"
+#include "server/api/query.h"
+#include "server/api/route.h"
+#include "server/store/store.h"
+
+struct exchange;
+
+/* How one route handles its exchanges; NULL members are not called. */
+struct exchange_kind {
+    size_t size; /* bytes of the struct that begins with struct exchange */
+    void (*start)(struct exchange *e);
+    void (*body_end)(struct exchange *e);
+    void (*writable)(struct exchange *e);
+    void (*cancel)(struct exchange *e); /* lets go of what is in flight and held */
+};
+
+struct exchange {
+    const struct exchange_kind *kind;
+    struct api *api;
+    struct http_exchange *x;
+    struct route route;
+    struct query query;
+    enum negotiate_type type; /* of the reply */
+    enum jobs_mode mode;      /* asked for */
+    enum jobs_mode ran;       /* of the last job */
+    bool ran_job;
+    uint64_t started_ns;
+    uint64_t store_since_ns; /* when the store was last asked */
+    uint64_t store_us, queue_us, codec_us, job_us;
+};
+
+struct api {
+    struct api_config config;
+};
+
+/* The kinds, each in a file of its own. */
+const struct exchange_kind *document_read_kind(void);
+const struct exchange_kind *document_put_kind(void);
+const struct exchange_kind *document_delete_kind(void);
+const struct exchange_kind *listing_kind(void);
+const struct exchange_kind *collections_kind(void);
+
+/* Fills in a job for this exchange and submits it; done is called as jobs.h says. The
+   separator is for CODEC_OP_SEQUENCE. */
+void exchange_submit(struct exchange *e, struct job *job, enum codec_op op,
+                     uint8_t separator, struct slice in, void (*done)(struct job *job));
+
+/* Books a finished job's times; call first in a job's done. */
+void exchange_job_ended(struct exchange *e, const struct job *job);
+
+/* Books the store's time; call before asking it and first in its done. */
+void exchange_store_asked(struct exchange *e);
+void exchange_store_answered(struct exchange *e);
+
+/* Replies with a problem; 503 gets Retry-After, 405 an Allow from exchange_allow(). */
+void exchange_fail(struct exchange *e, int status, const char *detail);
+
+/* Replies with what a job that did not end OK means. */
+void exchange_fail_job(struct exchange *e, const struct job *job);
+
+/* Replies with what a store status other than OK and CREATED means. */
+void exchange_fail_store(struct exchange *e, enum store_status status);
+
+/* The methods that the exchange's route has, "GET, HEAD, OPTIONS". */
+const char *exchange_allow(const struct exchange *e);
+
+/* Appends "Server-Timing: ..." where it is switched on. */
+void exchange_put_timing(const struct exchange *e, struct buf *headers);
+
+/* Appends "ETag: ..." and "Vary: Accept" lines. */
+void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type);
+
+#endif

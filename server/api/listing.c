@@ -1,0 +1,276 @@
+/*
+ * GET of a collection: a JSON (or MessagePack) array of its documents in id order,
+ * streamed. At any time one run of documents is held: read from the store, encoded,
+ * handed to the connection; the next is read when the connection has room.
+ *
+ * What cannot be known from the first run (how many documents a MessagePack array's
+ * header must promise, after which id a long page is cut) is counted first.
+ */
+#include "server/api/exchange.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One run of documents: about the work of 1 ms for a worker. */
+#define RUN_BYTES     (256u * 1024)
+#define RUN_DOCUMENTS 512
+
+struct listing {
+    struct exchange base;
+    struct store_count count;
+    struct store_list list;
+    struct job job;
+    struct buf run;  /* MessagePack values back to back */
+    uint64_t left;   /* documents still to be sent; UINT64_MAX without a limit */
+    uint64_t in_run; /* documents in the run */
+    bool begun;      /* the reply's head and the array's opening are out */
+    bool last_run;
+    uint8_t after_len;
+    uint8_t after[ROUTE_NAME_MAX];
+};
+
+static void next_run(struct listing *listing);
+
+/* Ends an exchange that cannot go on: with a status where none was sent, else by cutting
+   the reply short, so that nobody takes it for whole. */
+static bool fail_begun(struct listing *listing)
+{
+    if (listing->begun)
+        http_reply_abort(listing->base.x);
+    return listing->begun;
+}
+
+/* "Link: <...>; rel="next"" where the page was cut (RFC 8288). */
+static void put_next_link(struct listing *listing, struct buf *headers)
+{
+    struct exchange *e = &listing->base;
+    struct slice path = http_request(e->x)->path;
+
+    if (!e->query.has_limit || !listing->count.more)
+        return;
+    buf_append_str(headers, "Link: <");
+    buf_append(headers, path.data, path.len);
+    buf_printf(headers, "?limit=%llu&after=%.*s", (unsigned long long)e->query.limit,
+               listing->count.last_id_len, (const char *)listing->count.last_id);
+    buf_append_str(headers, e->query.pretty ? "&pretty" : "");
+    buf_append_str(headers, ">; rel=\"next\"\r\n");
+}
+
+static void begin_reply(struct listing *listing)
+{
+    struct exchange *e = &listing->base;
+    struct buf headers = BUF_INIT;
+    struct http_reply reply = {.status = 200};
+
+    reply.content_type = negotiate_media_type(e->type);
+    put_next_link(listing, &headers);
+    buf_append_str(&headers, "Vary: Accept\r\n");
+    exchange_put_timing(e, &headers);
+    reply.headers = buf_slice(&headers);
+    listing->begun = true;
+    http_reply_begin(e->x, &reply);
+    buf_free(&headers);
+}
+
+/* Sends a few bytes of the array's own; false as http_reply_chunk(). */
+static bool send_text(struct listing *listing, const void *bytes, size_t len)
+{
+    struct blob *blob = blob_new_copy(bytes, len);
+    bool room = http_reply_chunk(listing->base.x, blob, blob->bytes);
+
+    blob_unref(&blob);
+    return room;
+}
+
+static void send_opening(struct listing *listing)
+{
+    uint64_t total = listing->count.documents;
+    const uint8_t array32[5] = {0xdd, (uint8_t)(total >> 24), (uint8_t)(total >> 16),
+                                (uint8_t)(total >> 8), (uint8_t)total};
+
+    if (listing->base.type == NEGOTIATE_MSGPACK)
+        send_text(listing, array32, sizeof array32);
+    else
+        send_text(listing, "[", 1);
+}
+
+static void end_reply(struct listing *listing)
+{
+    if (listing->base.type == NEGOTIATE_JSON)
+        send_text(listing, "]", 1);
+    else if (listing->left > 0) {
+        http_reply_abort(listing->base.x); /* fewer than the header promised */
+        return;
+    }
+    http_reply_end(listing->base.x);
+}
+
+/* Sends a run's encoded documents and goes on. */
+static void send_run(struct listing *listing, struct blob *bytes)
+{
+    bool first = !listing->begun, room = true;
+
+    if (first) {
+        begin_reply(listing);
+        if (http_request(listing->base.x)->method == HTTP_HEAD) {
+            http_reply_end(listing->base.x);
+            return;
+        }
+        send_opening(listing);
+    }
+    if (listing->in_run > 0) {
+        if (!first && listing->base.type == NEGOTIATE_JSON)
+            send_text(listing, ",", 1);
+        room = http_reply_chunk(listing->base.x, bytes, bytes->bytes);
+    }
+    if (listing->left != UINT64_MAX)
+        listing->left -= listing->in_run;
+    if (listing->last_run || listing->left == 0)
+        end_reply(listing);
+    else if (room)
+        next_run(listing);
+}
+
+/* Sends a run that needs no codec. */
+static void send_bytes(struct listing *listing)
+{
+    struct blob *bytes = blob_new_steal(&listing->run);
+
+    send_run(listing, bytes);
+    blob_unref(&bytes);
+}
+
+static void on_job_done(struct job *job)
+{
+    struct listing *listing = container_of(job, struct listing, job);
+
+    exchange_job_ended(&listing->base, job);
+    if (job->status == JOB_OK) {
+        struct blob *result = blob_ref(job->result);
+
+        send_run(listing, result);
+        blob_unref(&result);
+    } else if (!fail_begun(listing)) {
+        exchange_fail_job(&listing->base, job);
+    }
+}
+
+static void take_run(struct listing *listing, const struct store_list *list)
+{
+    listing->run.len = 0;
+    listing->in_run = list->count;
+    listing->last_run = !list->more;
+    for (size_t i = 0; i < list->count; i++)
+        buf_append(&listing->run, list->documents[i].bytes.data,
+                   list->documents[i].bytes.len);
+    if (list->count > 0) {
+        struct slice id = list->documents[list->count - 1].id;
+
+        assert(id.len <= sizeof listing->after);
+        memcpy(listing->after, id.data, id.len);
+        listing->after_len = (uint8_t)id.len;
+    }
+}
+
+static void on_list_done(struct store_list *list)
+{
+    struct listing *listing = container_of(list, struct listing, list);
+    struct exchange *e = &listing->base;
+
+    exchange_store_answered(e);
+    if (list->status != STORE_OK) {
+        if (!fail_begun(listing))
+            exchange_fail_store(e, list->status);
+        return;
+    }
+    take_run(listing, list);
+    if (e->type == NEGOTIATE_MSGPACK || listing->in_run == 0)
+        send_bytes(listing);
+    else
+        exchange_submit(e, &listing->job, CODEC_OP_SEQUENCE, ',',
+                        buf_slice(&listing->run), on_job_done);
+}
+
+static void next_run(struct listing *listing)
+{
+    struct exchange *e = &listing->base;
+    struct store_list *list = &listing->list;
+    enum stats_phase was = stats_phase_enter(STATS_STORE);
+
+    list->collection = route_collection(&e->route);
+    list->after = (struct slice){listing->after, listing->after_len};
+    list->max_bytes = RUN_BYTES;
+    list->max_documents =
+        listing->left < RUN_DOCUMENTS ? (size_t)listing->left : RUN_DOCUMENTS;
+    list->done = on_list_done;
+    exchange_store_asked(e);
+    store_list(e->api->config.store, list);
+    stats_phase_enter(was);
+}
+
+static void on_count_done(struct store_count *count)
+{
+    struct listing *listing = container_of(count, struct listing, count);
+
+    exchange_store_answered(&listing->base);
+    if (count->status != STORE_OK) {
+        exchange_fail_store(&listing->base, count->status);
+        return;
+    }
+    if (count->documents > UINT32_MAX && listing->base.type == NEGOTIATE_MSGPACK) {
+        exchange_fail(&listing->base, 413, "too many documents for one array; use limit");
+        return;
+    }
+    listing->left = count->documents;
+    if (listing->left == 0) {
+        listing->last_run = true;
+        send_bytes(listing);
+    } else {
+        next_run(listing);
+    }
+}
+
+static void start(struct exchange *e)
+{
+    struct listing *listing = container_of(e, struct listing, base);
+
+    listing->left = e->query.limit;
+    listing->after_len = e->query.after_len;
+    memcpy(listing->after, e->query.after, e->query.after_len);
+    if (e->query.has_limit || e->type == NEGOTIATE_MSGPACK) {
+        listing->count.collection = route_collection(&e->route);
+        listing->count.after = (struct slice){e->query.after, e->query.after_len};
+        listing->count.max_documents = e->query.limit;
+        listing->count.done = on_count_done;
+        exchange_store_asked(e);
+        store_count(e->api->config.store, &listing->count);
+        return;
+    }
+    next_run(listing);
+}
+
+static void cancel(struct exchange *e)
+{
+    struct listing *listing = container_of(e, struct listing, base);
+
+    store_cancel(&listing->count.request);
+    store_cancel(&listing->list.request);
+    jobs_cancel(e->api->config.jobs, &listing->job);
+    buf_free(&listing->run);
+}
+
+static void writable(struct exchange *e)
+{
+    next_run(container_of(e, struct listing, base));
+}
+
+const struct exchange_kind *listing_kind(void)
+{
+    static const struct exchange_kind kind = {.size = sizeof(struct listing),
+                                              .start = start,
+                                              .writable = writable,
+                                              .cancel = cancel};
+
+    return &kind;
+}

@@ -1,0 +1,268 @@
+#include "server/api/negotiate.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct {
+    const char *media;
+    const char *mark;
+} types[] = {
+#define X(name, media, mark) {media, mark},
+    NEGOTIATE_TYPE_MAP(X)
+#undef X
+};
+
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static struct slice trim(struct slice s)
+{
+    while (s.len > 0 && is_space(s.data[0]))
+        s.data++, s.len--;
+    while (s.len > 0 && is_space(s.data[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+static bool equals(struct slice s, const char *text)
+{
+    return s.len == strlen(text) && strncasecmp((const char *)s.data, text, s.len) == 0;
+}
+
+/* Takes the text up to `delimiter` (or the end) off *rest, trimmed; a delimiter inside a
+   quoted string does not count. False where nothing is left. */
+static bool next_part(struct slice *rest, uint8_t delimiter, struct slice *part_r)
+{
+    bool quoted = false;
+    size_t n;
+
+    if (rest->len == 0)
+        return false;
+    for (n = 0; n < rest->len; n++) {
+        uint8_t c = rest->data[n];
+
+        if (quoted && c == '\\' && n + 1 < rest->len)
+            n++;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (c == delimiter && !quoted)
+            break;
+    }
+    *part_r = trim((struct slice){rest->data, n});
+    n = n < rest->len ? n + 1 : n;
+    rest->data += n;
+    rest->len -= n;
+    return true;
+}
+
+/* A parameter's value where part is `name=value`; quotes are taken off. */
+static bool parameter_is(struct slice part, const char *name, struct slice *value_r)
+{
+    const uint8_t *equal = memchr(part.data, '=', part.len);
+
+    if (equal == NULL ||
+        !equals(trim((struct slice){part.data, (size_t)(equal - part.data)}), name))
+        return false;
+    *value_r =
+        trim((struct slice){equal + 1, part.len - (size_t)(equal - part.data) - 1});
+    if (value_r->len >= 2 && value_r->data[0] == '"' &&
+        value_r->data[value_r->len - 1] == '"') {
+        value_r->data++;
+        value_r->len -= 2;
+    }
+    return true;
+}
+
+/* A qvalue in thousandths (RFC 9110 section 12.4.2); what is malformed counts as 1. */
+static unsigned quality_parse(struct slice text)
+{
+    unsigned value = 0, scale = 100;
+
+    if (text.len == 0 || (text.data[0] != '0' && text.data[0] != '1'))
+        return 1000;
+    if (text.data[0] == '1')
+        return 1000;
+    for (size_t i = 2; i < text.len && i < 5; i++, scale /= 10) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return 1000;
+        value += scale * (unsigned)(text.data[i] - '0');
+    }
+    return value;
+}
+
+static bool media_names(struct slice media, enum negotiate_type type)
+{
+    if (type == NEGOTIATE_MSGPACK && (equals(media, "application/x-msgpack") ||
+                                      equals(media, "application/vnd.msgpack")))
+        return true;
+    return equals(media, types[type].media);
+}
+
+/* How exactly a media range names a type: 0 not at all, 1 by "*" "/" "*", 2 by
+   "application/" "*", 3 by name. */
+static unsigned range_precedence(struct slice range, enum negotiate_type type)
+{
+    if (equals(range, "*/*"))
+        return 1;
+    if (equals(range, "application/*"))
+        return 2;
+    return media_names(range, type) ? 3 : 0;
+}
+
+/* The quality that an Accept field gives to one type: that of its most exact range. */
+static unsigned accept_quality(struct slice accept, enum negotiate_type type)
+{
+    unsigned best_precedence = 0, quality = 0;
+    struct slice element, part, value;
+
+    while (next_part(&accept, ',', &element)) {
+        struct slice parameters = element;
+        unsigned q = 1000, precedence;
+
+        if (!next_part(&parameters, ';', &part))
+            continue;
+        precedence = range_precedence(part, type);
+        while (next_part(&parameters, ';', &part))
+            if (parameter_is(part, "q", &value))
+                q = quality_parse(value);
+        if (precedence > best_precedence) {
+            best_precedence = precedence;
+            quality = q;
+        }
+    }
+    return quality;
+}
+
+int negotiate_accept(struct slice accept, enum negotiate_type *type_r)
+{
+    unsigned best = 0;
+
+    *type_r = NEGOTIATE_JSON;
+    if (trim(accept).len == 0)
+        return 0;
+    for (int type = 0; type < NEGOTIATE_TYPES; type++) {
+        unsigned quality = accept_quality(accept, (enum negotiate_type)type);
+
+        if (quality > best) {
+            best = quality;
+            *type_r = (enum negotiate_type)type;
+        }
+    }
+    return best > 0 ? 0 : -1;
+}
+
+int negotiate_content_type(struct slice content_type, enum negotiate_type *type_r)
+{
+    struct slice part, value;
+    int type = 0;
+
+    *type_r = NEGOTIATE_JSON;
+    if (!next_part(&content_type, ';', &part))
+        return 0;
+    while (type < NEGOTIATE_TYPES && !media_names(part, (enum negotiate_type)type))
+        type++;
+    if (type == NEGOTIATE_TYPES)
+        return -1;
+    *type_r = (enum negotiate_type)type;
+    while (next_part(&content_type, ';', &part))
+        if (parameter_is(part, "charset", &value) && !equals(value, "utf-8") &&
+            !equals(value, "utf8"))
+            return -1;
+    return 0;
+}
+
+bool negotiate_is_identity(struct slice content_encoding)
+{
+    struct slice trimmed = trim(content_encoding);
+
+    return trimmed.len == 0 || equals(trimmed, "identity");
+}
+
+void negotiate_etag_print(uint64_t version, enum negotiate_type type,
+                          char etag_r[NEGOTIATE_ETAG_MAX])
+{
+    int len = snprintf(etag_r, NEGOTIATE_ETAG_MAX, "\"%" PRIu64 "-%s\"", version,
+                       types[type].mark);
+
+    assert(len > 0 && len < NEGOTIATE_ETAG_MAX);
+}
+
+bool negotiate_none_match(struct slice field, const char *etag)
+{
+    struct slice tag;
+
+    while (next_part(&field, ',', &tag)) {
+        if (equals(tag, "*"))
+            return true;
+        if (tag.len > 2 && tag.data[0] == 'W' && tag.data[1] == '/') {
+            tag.data += 2;
+            tag.len -= 2;
+        }
+        if (tag.len == strlen(etag) && memcmp(tag.data, etag, tag.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The version in a strong tag of ours; -1 where it is none of ours, -2 where it is not
+   an entity tag at all. */
+static int tag_version(struct slice tag, uint64_t *version_r)
+{
+    uint64_t version = 0;
+    size_t i;
+
+    if (tag.len > 2 && tag.data[0] == 'W' && tag.data[1] == '/')
+        return -1;
+    if (tag.len < 2 || tag.data[0] != '"' || tag.data[tag.len - 1] != '"')
+        return -2;
+    for (i = 1; tag.data[i] >= '0' && tag.data[i] <= '9'; i++)
+        if (i > 19 || __builtin_mul_overflow(version, 10, &version) ||
+            __builtin_add_overflow(version, (uint64_t)(tag.data[i] - '0'), &version))
+            return -1;
+    if (i == 1 || tag.data[i] != '-')
+        return -1;
+    tag = (struct slice){tag.data + i + 1, tag.len - i - 2};
+    for (int type = 0; type < NEGOTIATE_TYPES; type++)
+        if (tag.len == strlen(types[type].mark) &&
+            memcmp(tag.data, types[type].mark, tag.len) == 0) {
+            *version_r = version;
+            return 0;
+        }
+    return -1;
+}
+
+enum negotiate_match negotiate_match_read(struct slice field,
+                                          uint64_t versions_r[NEGOTIATE_VERSIONS_MAX],
+                                          unsigned *count_r)
+{
+    struct slice tag;
+
+    *count_r = 0;
+    if (field.data == NULL)
+        return NEGOTIATE_MATCH_NONE;
+    if (equals(trim(field), "*"))
+        return NEGOTIATE_MATCH_ANY;
+    if (trim(field).len == 0)
+        return NEGOTIATE_MATCH_BAD;
+    while (next_part(&field, ',', &tag)) {
+        uint64_t version;
+        int verdict = tag.len == 0 ? -1 : tag_version(tag, &version);
+
+        if (verdict == -2 || (verdict == 0 && *count_r == NEGOTIATE_VERSIONS_MAX))
+            return NEGOTIATE_MATCH_BAD;
+        if (verdict == 0)
+            versions_r[(*count_r)++] = version;
+    }
+    return NEGOTIATE_MATCH_VERSIONS;
+}
+
+const char *negotiate_media_type(enum negotiate_type type)
+{
+    assert(type < NEGOTIATE_TYPES);
+    return types[type].media;
+}

@@ -1,0 +1,66 @@
+/*
+ * Content negotiation and entity tags: what the header fields of a request ask
+ * for. Pure: bytes in, a value out (RFC 9110 sections 8.3, 8.8.3, 12.5.1, 13.1).
+ */
+#ifndef OFFLOOP_SERVER_API_NEGOTIATE_H
+#define OFFLOOP_SERVER_API_NEGOTIATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+
+/* The representations of a document: NAME, media type, mark in entity tags. */
+#define NEGOTIATE_TYPE_MAP(X)           \
+    X(JSON, "application/json", "json") \
+    X(MSGPACK, "application/msgpack", "msgpack")
+
+enum negotiate_type {
+#define X(name, media, mark) NEGOTIATE_##name,
+    NEGOTIATE_TYPE_MAP(X)
+#undef X
+        NEGOTIATE_TYPES
+};
+
+/* Longest text of negotiate_etag_print(), with its NUL. */
+#define NEGOTIATE_ETAG_MAX 40
+
+/* The representation that an Accept field (all its values joined; data NULL where there
+   is none) prefers, JSON among equals. Returns -1 where it accepts neither. */
+int negotiate_accept(struct slice accept, enum negotiate_type *type_r);
+
+/* The representation that a Content-Type names; JSON where there is none. Returns -1 for
+   another type or a charset other than UTF-8. */
+int negotiate_content_type(struct slice content_type, enum negotiate_type *type_r);
+
+/* True where a Content-Encoding names no coding (absent or "identity"). */
+bool negotiate_is_identity(struct slice content_encoding);
+
+/* Prints the entity tag of a document's version in one representation, with quotes. */
+void negotiate_etag_print(uint64_t version, enum negotiate_type type,
+                          char etag_r[NEGOTIATE_ETAG_MAX]);
+
+/* True where an If-None-Match field holds "*" or, compared weakly, that tag. */
+bool negotiate_none_match(struct slice field, const char *etag);
+
+/* What an If-Match field demands. */
+enum negotiate_match {
+    NEGOTIATE_MATCH_NONE,     /* no such field */
+    NEGOTIATE_MATCH_ANY,      /* "*" */
+    NEGOTIATE_MATCH_VERSIONS, /* one of the versions; none where no tag is one of ours */
+    NEGOTIATE_MATCH_BAD       /* malformed, or more tags than there is room for */
+};
+
+/* Most versions of one If-Match field. */
+#define NEGOTIATE_VERSIONS_MAX 16
+
+/* Reads an If-Match field. Weak tags never match (RFC 9110 section 13.1.1); of ours any
+   representation's tag means its version. */
+enum negotiate_match negotiate_match_read(struct slice field,
+                                          uint64_t versions_r[NEGOTIATE_VERSIONS_MAX],
+                                          unsigned *count_r);
+
+/* The media type of a representation. */
+const char *negotiate_media_type(enum negotiate_type type);
+
+#endif

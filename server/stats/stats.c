@@ -1,0 +1,117 @@
+#include "server/stats/stats.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+
+/* Bumped with any change of struct stats_front: a front of another build that maps the
+   memory (an upgrade under one master) must not misread it. */
+#define STATS_LAYOUT UINT64_C(0x0ff1009000000001)
+
+struct stats_shared {
+    uint64_t layout;
+    uint64_t fronts;
+    struct stats_front slots[];
+};
+
+struct stats {
+    struct stats_shared *shared;
+    size_t size_bytes;
+};
+
+static size_t shared_size_bytes(uint64_t fronts)
+{
+    return sizeof(struct stats_shared) + fronts * sizeof(struct stats_front);
+}
+
+int stats_create_fd(unsigned fronts)
+{
+    const uint64_t head[2] = {STATS_LAYOUT, fronts};
+    int fd = memfd_create("offloop-stats", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    assert(fronts > 0);
+    if (fd < 0)
+        return -1;
+    if (ftruncate(fd, (off_t)shared_size_bytes(fronts)) == 0 &&
+        pwrite(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+struct stats *stats_open(int fd)
+{
+    struct stat st;
+    struct stats_shared *shared;
+    struct stats *stats;
+
+    if (fstat(fd, &st) != 0)
+        return NULL;
+    errno = EINVAL;
+    if (st.st_size < (off_t)shared_size_bytes(1))
+        return NULL;
+    shared = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (shared == MAP_FAILED)
+        return NULL;
+    if (shared->layout != STATS_LAYOUT ||
+        (uint64_t)st.st_size != shared_size_bytes(shared->fronts)) {
+        munmap(shared, (size_t)st.st_size);
+        errno = EINVAL;
+        return NULL;
+    }
+    stats = mem_alloc(sizeof *stats);
+    *stats = (struct stats){shared, (size_t)st.st_size};
+    return stats;
+}
+
+void stats_close(struct stats **stats)
+{
+    struct stats *s = *stats;
+
+    *stats = NULL;
+    if (s == NULL)
+        return;
+    munmap(s->shared, s->size_bytes);
+    mem_free(s);
+}
+
+unsigned stats_fronts(const struct stats *stats)
+{
+    return (unsigned)stats->shared->fronts;
+}
+
+struct stats_front *stats_slot(struct stats *stats, unsigned index)
+{
+    assert(index < stats_fronts(stats));
+    return &stats->shared->slots[index];
+}
+
+const char *stats_phase_label(enum stats_phase phase)
+{
+    static const char *const labels[] = {
+#define X(name, label) label,
+        STATS_PHASE_MAP(X)
+#undef X
+    };
+
+    assert(phase < STATS_PHASES);
+    return labels[phase];
+}
+
+const char *stats_route_label(enum stats_route route)
+{
+    static const char *const labels[] = {
+#define X(name, label) label,
+        STATS_ROUTE_MAP(X)
+#undef X
+    };
+
+    assert(route < STATS_ROUTES);
+    return labels[route];
+}
