@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "proto/pack.h"
+#include "proto/envelope.h"
 #include "proto/wire_items.h"
 
 static void wire_put_head(struct buf *out, enum wire_type type, unsigned items)
@@ -11,21 +11,21 @@ static void wire_put_head(struct buf *out, enum wire_type type, unsigned items)
     const uint8_t head[] = {WIRE_MAGIC, WIRE_VERSION, (uint8_t)type};
 
     buf_append(out, head, sizeof(head));
-    pack_put_array(out, items);
+    envelope_put_array(out, items);
 }
 
 static void wire_put_id(struct buf *out, const struct wire_id *id)
 {
-    pack_put_bin(out, id->bytes, sizeof(id->bytes));
+    envelope_put_bin(out, id->bytes, sizeof(id->bytes));
 }
 
 /* A bin, or nil where it is empty. */
 static void wire_put_optional(struct buf *out, struct slice bytes)
 {
     if (bytes.len)
-        pack_put_bin(out, bytes.data, bytes.len);
+        envelope_put_bin(out, bytes.data, bytes.len);
     else
-        pack_put_nil(out);
+        envelope_put_nil(out);
 }
 
 void wire_put_hello(struct buf *out, const struct wire_hello *hello)
@@ -37,16 +37,16 @@ void wire_put_hello(struct buf *out, const struct wire_hello *hello)
     wire_put_head(out, WIRE_HELLO, HELLO_ITEMS);
     wire_put_id(out, &hello->worker);
     wire_put_id(out, &hello->host);
-    pack_put_uint(out, hello->pid);
-    pack_put_uint(out, hello->capabilities);
-    pack_put_uint(out, hello->credits);
-    pack_put_str(out, hello->engine);
+    envelope_put_uint(out, hello->pid);
+    envelope_put_uint(out, hello->capabilities);
+    envelope_put_uint(out, hello->credits);
+    envelope_put_str(out, hello->engine);
     wire_put_optional(out, hello->auth);
-    pack_put_array(out, hello->crash_count);
+    envelope_put_array(out, hello->crash_count);
     for (unsigned i = 0; i < hello->crash_count; i++) {
-        pack_put_array(out, CRASH_ITEMS);
+        envelope_put_array(out, CRASH_ITEMS);
         wire_put_id(out, &hello->crashes[i].document);
-        pack_put_uint(out, hello->crashes[i].signal);
+        envelope_put_uint(out, hello->crashes[i].signal);
     }
 }
 
@@ -54,16 +54,16 @@ void wire_put_welcome(struct buf *out, const struct wire_welcome *welcome)
 {
     assert(welcome->seat_count <= WIRE_MAX_SEATS);
     wire_put_head(out, WIRE_WELCOME, WELCOME_ITEMS);
-    pack_put_uint(out, welcome->generation);
-    pack_put_array(out, welcome->seat_count);
+    envelope_put_uint(out, welcome->generation);
+    envelope_put_array(out, welcome->seat_count);
     for (unsigned i = 0; i < welcome->seat_count; i++) {
         const struct wire_seat *seat = &welcome->seats[i];
 
         assert(seat->url.len >= 1 && seat->url.len <= WIRE_MAX_TEXT_BYTES);
-        pack_put_array(out, SEAT_ITEMS);
-        pack_put_uint(out, seat->front);
-        pack_put_uint(out, seat->incarnation);
-        pack_put_str(out, seat->url);
+        envelope_put_array(out, SEAT_ITEMS);
+        envelope_put_uint(out, seat->front);
+        envelope_put_uint(out, seat->incarnation);
+        envelope_put_str(out, seat->url);
     }
 }
 
@@ -72,40 +72,40 @@ void wire_put_refused(struct buf *out, enum wire_refusal reason, const char *tex
     struct slice cut = {(const uint8_t *)text, strnlen(text, WIRE_MAX_TEXT_BYTES)};
 
     wire_put_head(out, WIRE_REFUSED, REFUSED_ITEMS);
-    pack_put_uint(out, reason);
-    pack_put_str(out, cut);
+    envelope_put_uint(out, reason);
+    envelope_put_str(out, cut);
 }
 
 void wire_put_seat_hello(struct buf *out, const struct wire_seat_hello *hello)
 {
     wire_put_head(out, WIRE_SEAT_HELLO, SEAT_HELLO_ITEMS);
     wire_put_id(out, &hello->worker);
-    pack_put_uint(out, hello->incarnation);
+    envelope_put_uint(out, hello->incarnation);
 }
 
 void wire_put_seat_welcome(struct buf *out, const struct wire_seat_welcome *welcome)
 {
     wire_put_head(out, WIRE_SEAT_WELCOME, SEAT_WELCOME_ITEMS);
-    pack_put_uint(out, welcome->incarnation);
+    envelope_put_uint(out, welcome->incarnation);
     if (!welcome->has_arena) {
-        pack_put_nil(out);
+        envelope_put_nil(out);
         return;
     }
     assert(welcome->arena_path.len <= WIRE_MAX_TEXT_BYTES);
-    pack_put_array(out, ARENA_ITEMS);
-    pack_put_str(out, welcome->arena_path);
-    pack_put_uint(out, welcome->arena_bytes);
+    envelope_put_array(out, ARENA_ITEMS);
+    envelope_put_str(out, welcome->arena_path);
+    envelope_put_uint(out, welcome->arena_bytes);
     wire_put_id(out, &welcome->arena_token);
 }
 
 /* The two items of every payload: its length, and its offset or nil. */
 static void wire_put_payload(struct buf *out, const struct wire_payload *payload)
 {
-    pack_put_uint(out, payload->bytes.len);
+    envelope_put_uint(out, payload->bytes.len);
     if (payload->in_arena)
-        pack_put_uint(out, payload->offset);
+        envelope_put_uint(out, payload->offset);
     else
-        pack_put_nil(out);
+        envelope_put_nil(out);
 }
 
 static void wire_put_job(struct buf *out, const struct wire_job *job)
@@ -114,19 +114,19 @@ static void wire_put_job(struct buf *out, const struct wire_job *job)
     assert(job->max_output <= WIRE_MAX_PAYLOAD_BYTES);
     assert(job->options.len <= WIRE_MAX_OPTIONS_BYTES);
     assert((job->flags & ~WIRE_JOB_FLAGS) == 0);
-    pack_put_array(out, JOB_ITEMS);
-    pack_put_uint(out, job->id);
-    pack_put_uint(out, job->op);
-    pack_put_uint(out, job->flags);
-    pack_put_uint(out, job->separator);
-    pack_put_uint(out, job->deadline_ms);
-    pack_put_uint(out, job->max_output);
+    envelope_put_array(out, JOB_ITEMS);
+    envelope_put_uint(out, job->id);
+    envelope_put_uint(out, job->op);
+    envelope_put_uint(out, job->flags);
+    envelope_put_uint(out, job->separator);
+    envelope_put_uint(out, job->deadline_ms);
+    envelope_put_uint(out, job->max_output);
     if (job->has_reply_space) {
-        pack_put_array(out, REPLY_SPACE_ITEMS);
-        pack_put_uint(out, job->reply_offset);
-        pack_put_uint(out, job->reply_bytes);
+        envelope_put_array(out, REPLY_SPACE_ITEMS);
+        envelope_put_uint(out, job->reply_offset);
+        envelope_put_uint(out, job->reply_bytes);
     } else {
-        pack_put_nil(out);
+        envelope_put_nil(out);
     }
     wire_put_optional(out, job->options);
     wire_put_payload(out, &job->payload);
@@ -145,14 +145,14 @@ void wire_put_cancel(struct buf *out, const uint64_t *ids, unsigned count)
     assert(count >= 1 && count <= WIRE_MAX_BATCH);
     wire_put_head(out, WIRE_CANCEL, count);
     for (unsigned i = 0; i < count; i++)
-        pack_put_uint(out, ids[i]);
+        envelope_put_uint(out, ids[i]);
 }
 
 /* A message of one number. */
 static void wire_put_number(struct buf *out, enum wire_type type, uint64_t value)
 {
     wire_put_head(out, type, 1);
-    pack_put_uint(out, value);
+    envelope_put_uint(out, value);
 }
 
 void wire_put_ping(struct buf *out, uint64_t token)
@@ -170,13 +170,13 @@ void wire_put_results(struct buf *out, const struct wire_result *results, unsign
 
         assert(result->verdict < WIRE_VERDICTS);
         assert(result->payload.bytes.len <= WIRE_MAX_PAYLOAD_BYTES);
-        pack_put_array(out, RESULT_ITEMS);
-        pack_put_uint(out, result->id);
-        pack_put_uint(out, result->verdict);
-        pack_put_uint(out, result->status);
-        pack_put_uint(out, result->fault_offset);
-        pack_put_uint(out, result->queue_us);
-        pack_put_uint(out, result->codec_us);
+        envelope_put_array(out, RESULT_ITEMS);
+        envelope_put_uint(out, result->id);
+        envelope_put_uint(out, result->verdict);
+        envelope_put_uint(out, result->status);
+        envelope_put_uint(out, result->fault_offset);
+        envelope_put_uint(out, result->queue_us);
+        envelope_put_uint(out, result->codec_us);
         wire_put_payload(out, &result->payload);
     }
 }
@@ -189,9 +189,9 @@ void wire_put_started(struct buf *out, uint64_t id)
 void wire_put_alive(struct buf *out, const struct wire_alive *alive)
 {
     wire_put_head(out, WIRE_ALIVE, ALIVE_ITEMS);
-    pack_put_uint(out, alive->token);
-    pack_put_uint(out, alive->running_id);
-    pack_put_uint(out, alive->running_ms);
+    envelope_put_uint(out, alive->token);
+    envelope_put_uint(out, alive->running_id);
+    envelope_put_uint(out, alive->running_ms);
 }
 
 void wire_put_bye(struct buf *out, enum wire_bye reason)

@@ -3,200 +3,202 @@
 #include <assert.h>
 
 #include "common/codec/codec.h"
-#include "proto/pack.h"
+#include "proto/envelope.h"
 #include "proto/wire_items.h"
 
-static void wire_get_id(struct pack_reader *in, struct wire_id *id_r)
+static void wire_get_id(struct envelope_reader *in, struct wire_id *id_r)
 {
-    pack_get_fixed(in, id_r->bytes, sizeof(id_r->bytes));
+    envelope_get_fixed(in, id_r->bytes, sizeof(id_r->bytes));
 }
 
 /* A bin that is not empty, or nil. */
-static struct slice wire_get_optional(struct pack_reader *in, size_t max)
+static struct slice wire_get_optional(struct envelope_reader *in, size_t max)
 {
     struct slice bytes = {NULL, 0};
 
-    if (pack_get_nil(in))
+    if (envelope_get_nil(in))
         return bytes;
-    bytes = pack_get_bin(in, max);
+    bytes = envelope_get_bin(in, max);
     if (bytes.len == 0)
-        pack_fail(in, "empty bin where nil is meant");
+        envelope_fail(in, "empty bin where nil is meant");
     return bytes;
 }
 
-static void wire_get_array(struct pack_reader *in, unsigned items)
+static void wire_get_array(struct envelope_reader *in, unsigned items)
 {
-    pack_get_array(in, items, items);
+    envelope_get_array(in, items, items);
 }
 
-static void wire_get_hello(struct pack_reader *in, struct wire_hello *hello_r)
+static void wire_get_hello(struct envelope_reader *in, struct wire_hello *hello_r)
 {
     wire_get_array(in, HELLO_ITEMS);
     wire_get_id(in, &hello_r->worker);
     wire_get_id(in, &hello_r->host);
-    hello_r->pid = pack_get_uint(in, UINT64_MAX);
-    hello_r->capabilities = pack_get_uint(in, UINT64_MAX);
-    hello_r->credits = (unsigned)pack_get_uint(in, WIRE_MAX_CREDITS);
+    hello_r->pid = envelope_get_uint(in, UINT64_MAX);
+    hello_r->capabilities = envelope_get_uint(in, UINT64_MAX);
+    hello_r->credits = (unsigned)envelope_get_uint(in, WIRE_MAX_CREDITS);
     if (hello_r->credits == 0)
-        pack_fail(in, "no credits");
-    hello_r->engine = pack_get_str(in, WIRE_MAX_TEXT_BYTES);
+        envelope_fail(in, "no credits");
+    hello_r->engine = envelope_get_str(in, WIRE_MAX_TEXT_BYTES);
     hello_r->auth = wire_get_optional(in, WIRE_MAX_AUTH_BYTES);
-    hello_r->crash_count = pack_get_array(in, 0, WIRE_MAX_CRASHES);
+    hello_r->crash_count = envelope_get_array(in, 0, WIRE_MAX_CRASHES);
     for (unsigned i = 0; i < hello_r->crash_count; i++) {
         wire_get_array(in, CRASH_ITEMS);
         wire_get_id(in, &hello_r->crashes[i].document);
-        hello_r->crashes[i].signal = (unsigned)pack_get_uint(in, UINT8_MAX);
+        hello_r->crashes[i].signal = (unsigned)envelope_get_uint(in, UINT8_MAX);
     }
 }
 
-static void wire_get_welcome(struct pack_reader *in, struct wire_welcome *welcome_r)
+static void wire_get_welcome(struct envelope_reader *in, struct wire_welcome *welcome_r)
 {
     wire_get_array(in, WELCOME_ITEMS);
-    welcome_r->generation = pack_get_uint(in, UINT64_MAX);
-    welcome_r->seat_count = pack_get_array(in, 0, WIRE_MAX_SEATS);
+    welcome_r->generation = envelope_get_uint(in, UINT64_MAX);
+    welcome_r->seat_count = envelope_get_array(in, 0, WIRE_MAX_SEATS);
     for (unsigned i = 0; i < welcome_r->seat_count; i++) {
         struct wire_seat *seat = &welcome_r->seats[i];
 
         wire_get_array(in, SEAT_ITEMS);
-        seat->front = (unsigned)pack_get_uint(in, UINT16_MAX);
-        seat->incarnation = pack_get_uint(in, UINT64_MAX);
-        seat->url = pack_get_str(in, WIRE_MAX_TEXT_BYTES);
+        seat->front = (unsigned)envelope_get_uint(in, UINT16_MAX);
+        seat->incarnation = envelope_get_uint(in, UINT64_MAX);
+        seat->url = envelope_get_str(in, WIRE_MAX_TEXT_BYTES);
         if (seat->url.len == 0)
-            pack_fail(in, "seat without a URL");
+            envelope_fail(in, "seat without a URL");
     }
 }
 
-static void wire_get_refused(struct pack_reader *in, struct wire_refused *refused_r)
+static void wire_get_refused(struct envelope_reader *in, struct wire_refused *refused_r)
 {
     uint64_t reason;
 
     wire_get_array(in, REFUSED_ITEMS);
-    reason = pack_get_uint(in, UINT16_MAX);
+    reason = envelope_get_uint(in, UINT16_MAX);
     refused_r->reason =
         reason <= WIRE_REFUSED_FULL ? (enum wire_refusal)reason : WIRE_REFUSED_OTHER;
-    refused_r->text = pack_get_str(in, WIRE_MAX_TEXT_BYTES);
+    refused_r->text = envelope_get_str(in, WIRE_MAX_TEXT_BYTES);
 }
 
-static void wire_get_seat_hello(struct pack_reader *in, struct wire_seat_hello *hello_r)
+static void wire_get_seat_hello(struct envelope_reader *in,
+                                struct wire_seat_hello *hello_r)
 {
     wire_get_array(in, SEAT_HELLO_ITEMS);
     wire_get_id(in, &hello_r->worker);
-    hello_r->incarnation = pack_get_uint(in, UINT64_MAX);
+    hello_r->incarnation = envelope_get_uint(in, UINT64_MAX);
 }
 
-static void wire_get_seat_welcome(struct pack_reader *in,
+static void wire_get_seat_welcome(struct envelope_reader *in,
                                   struct wire_seat_welcome *welcome_r)
 {
     wire_get_array(in, SEAT_WELCOME_ITEMS);
-    welcome_r->incarnation = pack_get_uint(in, UINT64_MAX);
-    welcome_r->has_arena = !pack_get_nil(in);
+    welcome_r->incarnation = envelope_get_uint(in, UINT64_MAX);
+    welcome_r->has_arena = !envelope_get_nil(in);
     if (!welcome_r->has_arena)
         return;
     wire_get_array(in, ARENA_ITEMS);
-    welcome_r->arena_path = pack_get_str(in, WIRE_MAX_TEXT_BYTES);
-    welcome_r->arena_bytes = pack_get_uint(in, UINT64_MAX);
+    welcome_r->arena_path = envelope_get_str(in, WIRE_MAX_TEXT_BYTES);
+    welcome_r->arena_bytes = envelope_get_uint(in, UINT64_MAX);
     wire_get_id(in, &welcome_r->arena_token);
 }
 
 /* The two items of a payload; its bytes come later. */
-static void wire_get_payload(struct pack_reader *in, struct wire_payload *payload_r)
+static void wire_get_payload(struct envelope_reader *in, struct wire_payload *payload_r)
 {
     payload_r->bytes.data = NULL;
-    payload_r->bytes.len = pack_get_uint(in, WIRE_MAX_PAYLOAD_BYTES);
-    payload_r->in_arena = !pack_get_nil(in);
-    payload_r->offset = payload_r->in_arena ? pack_get_uint(in, UINT64_MAX) : 0;
+    payload_r->bytes.len = envelope_get_uint(in, WIRE_MAX_PAYLOAD_BYTES);
+    payload_r->in_arena = !envelope_get_nil(in);
+    payload_r->offset = payload_r->in_arena ? envelope_get_uint(in, UINT64_MAX) : 0;
 }
 
 /* The bytes behind the envelope that belong to this payload. */
-static void wire_get_payload_bytes(struct pack_reader *in, struct wire_payload *payload)
+static void wire_get_payload_bytes(struct envelope_reader *in,
+                                   struct wire_payload *payload)
 {
     if (!payload->in_arena)
-        payload->bytes = pack_get_raw(in, payload->bytes.len);
+        payload->bytes = envelope_get_raw(in, payload->bytes.len);
 }
 
-static void wire_get_job(struct pack_reader *in, struct wire_job *job_r)
+static void wire_get_job(struct envelope_reader *in, struct wire_job *job_r)
 {
     wire_get_array(in, JOB_ITEMS);
-    job_r->id = pack_get_uint(in, UINT64_MAX);
-    job_r->op = (unsigned)pack_get_uint(in, UINT8_MAX);
-    job_r->flags = (unsigned)pack_get_uint(in, WIRE_JOB_FLAGS);
-    job_r->separator = (uint8_t)pack_get_uint(in, UINT8_MAX);
-    job_r->deadline_ms = (uint32_t)pack_get_uint(in, UINT32_MAX);
-    job_r->max_output = pack_get_uint(in, WIRE_MAX_PAYLOAD_BYTES);
-    job_r->has_reply_space = !pack_get_nil(in);
+    job_r->id = envelope_get_uint(in, UINT64_MAX);
+    job_r->op = (unsigned)envelope_get_uint(in, UINT8_MAX);
+    job_r->flags = (unsigned)envelope_get_uint(in, WIRE_JOB_FLAGS);
+    job_r->separator = (uint8_t)envelope_get_uint(in, UINT8_MAX);
+    job_r->deadline_ms = (uint32_t)envelope_get_uint(in, UINT32_MAX);
+    job_r->max_output = envelope_get_uint(in, WIRE_MAX_PAYLOAD_BYTES);
+    job_r->has_reply_space = !envelope_get_nil(in);
     job_r->reply_offset = job_r->reply_bytes = 0;
     if (job_r->has_reply_space) {
         wire_get_array(in, REPLY_SPACE_ITEMS);
-        job_r->reply_offset = pack_get_uint(in, UINT64_MAX);
-        job_r->reply_bytes = pack_get_uint(in, WIRE_MAX_PAYLOAD_BYTES);
+        job_r->reply_offset = envelope_get_uint(in, UINT64_MAX);
+        job_r->reply_bytes = envelope_get_uint(in, WIRE_MAX_PAYLOAD_BYTES);
     }
     job_r->options = wire_get_optional(in, WIRE_MAX_OPTIONS_BYTES);
     wire_get_payload(in, &job_r->payload);
 }
 
-static void wire_get_jobs(struct pack_reader *in, struct wire_jobs *jobs_r)
+static void wire_get_jobs(struct envelope_reader *in, struct wire_jobs *jobs_r)
 {
-    jobs_r->count = pack_get_array(in, 1, WIRE_MAX_BATCH);
+    jobs_r->count = envelope_get_array(in, 1, WIRE_MAX_BATCH);
     for (unsigned i = 0; i < jobs_r->count; i++)
         wire_get_job(in, &jobs_r->jobs[i]);
     for (unsigned i = 0; i < jobs_r->count; i++)
         wire_get_payload_bytes(in, &jobs_r->jobs[i].payload);
 }
 
-static void wire_get_result(struct pack_reader *in, struct wire_result *result_r)
+static void wire_get_result(struct envelope_reader *in, struct wire_result *result_r)
 {
     wire_get_array(in, RESULT_ITEMS);
-    result_r->id = pack_get_uint(in, UINT64_MAX);
-    result_r->verdict = (enum wire_verdict)pack_get_uint(in, WIRE_VERDICTS - 1);
-    result_r->status = (unsigned)pack_get_uint(in, CODEC_STATUSES - 1);
-    result_r->fault_offset = pack_get_uint(in, UINT64_MAX);
-    result_r->queue_us = (uint32_t)pack_get_uint(in, UINT32_MAX);
-    result_r->codec_us = (uint32_t)pack_get_uint(in, UINT32_MAX);
+    result_r->id = envelope_get_uint(in, UINT64_MAX);
+    result_r->verdict = (enum wire_verdict)envelope_get_uint(in, WIRE_VERDICTS - 1);
+    result_r->status = (unsigned)envelope_get_uint(in, CODEC_STATUSES - 1);
+    result_r->fault_offset = envelope_get_uint(in, UINT64_MAX);
+    result_r->queue_us = (uint32_t)envelope_get_uint(in, UINT32_MAX);
+    result_r->codec_us = (uint32_t)envelope_get_uint(in, UINT32_MAX);
     wire_get_payload(in, &result_r->payload);
     if (result_r->verdict != WIRE_DONE && result_r->status != 0)
-        pack_fail(in, "codec status of a job that did not run");
+        envelope_fail(in, "codec status of a job that did not run");
     if ((result_r->verdict != WIRE_DONE || result_r->status != CODEC_OK) &&
         result_r->payload.bytes.len != 0)
-        pack_fail(in, "payload of a failed job");
+        envelope_fail(in, "payload of a failed job");
 }
 
-static void wire_get_results(struct pack_reader *in, struct wire_results *results_r)
+static void wire_get_results(struct envelope_reader *in, struct wire_results *results_r)
 {
-    results_r->count = pack_get_array(in, 1, WIRE_MAX_BATCH);
+    results_r->count = envelope_get_array(in, 1, WIRE_MAX_BATCH);
     for (unsigned i = 0; i < results_r->count; i++)
         wire_get_result(in, &results_r->results[i]);
     for (unsigned i = 0; i < results_r->count; i++)
         wire_get_payload_bytes(in, &results_r->results[i].payload);
 }
 
-static void wire_get_cancel(struct pack_reader *in, struct wire_cancel *cancel_r)
+static void wire_get_cancel(struct envelope_reader *in, struct wire_cancel *cancel_r)
 {
-    cancel_r->count = pack_get_array(in, 1, WIRE_MAX_BATCH);
+    cancel_r->count = envelope_get_array(in, 1, WIRE_MAX_BATCH);
     for (unsigned i = 0; i < cancel_r->count; i++)
-        cancel_r->ids[i] = pack_get_uint(in, UINT64_MAX);
+        cancel_r->ids[i] = envelope_get_uint(in, UINT64_MAX);
 }
 
-static void wire_get_alive(struct pack_reader *in, struct wire_alive *alive_r)
+static void wire_get_alive(struct envelope_reader *in, struct wire_alive *alive_r)
 {
     wire_get_array(in, ALIVE_ITEMS);
-    alive_r->token = pack_get_uint(in, UINT64_MAX);
-    alive_r->running_id = pack_get_uint(in, UINT64_MAX);
-    alive_r->running_ms = (uint32_t)pack_get_uint(in, UINT32_MAX);
+    alive_r->token = envelope_get_uint(in, UINT64_MAX);
+    alive_r->running_id = envelope_get_uint(in, UINT64_MAX);
+    alive_r->running_ms = (uint32_t)envelope_get_uint(in, UINT32_MAX);
 }
 
 /* The number of a message that has but one. */
-static uint64_t wire_get_number(struct pack_reader *in, uint64_t min, uint64_t max)
+static uint64_t wire_get_number(struct envelope_reader *in, uint64_t min, uint64_t max)
 {
     uint64_t value;
 
     wire_get_array(in, 1);
-    value = pack_get_uint(in, max);
+    value = envelope_get_uint(in, max);
     if (value < min)
-        pack_fail(in, "integer out of range");
+        envelope_fail(in, "integer out of range");
     return value;
 }
 
-static void wire_get_body(struct pack_reader *in, struct wire_message *msg_r)
+static void wire_get_body(struct envelope_reader *in, struct wire_message *msg_r)
 {
     switch (msg_r->type) {
     case WIRE_HELLO: wire_get_hello(in, &msg_r->hello); break;
@@ -213,29 +215,29 @@ static void wire_get_body(struct pack_reader *in, struct wire_message *msg_r)
     case WIRE_BYE:
         msg_r->bye = (enum wire_bye)wire_get_number(in, WIRE_BYE_DRAIN, WIRE_BYE_RETIRE);
         break;
-    default: pack_fail(in, "unknown type"); break;
+    default: envelope_fail(in, "unknown type"); break;
     }
 }
 
 enum wire_error wire_decode(struct slice bytes, struct wire_message *msg_r,
                             const char **why_r)
 {
-    struct pack_reader in = {bytes.data, bytes.data, NULL};
+    struct envelope_reader in = {bytes.data, bytes.data, NULL};
     enum wire_error error = WIRE_BAD;
 
     if (bytes.len)
         in.end += bytes.len;
-    if (pack_get_byte(&in) != WIRE_MAGIC)
-        pack_fail(&in, "not a message of ours");
-    if (pack_get_byte(&in) != WIRE_VERSION && !in.why) {
-        pack_fail(&in, "another protocol version");
+    if (envelope_get_byte(&in) != WIRE_MAGIC)
+        envelope_fail(&in, "not a message of ours");
+    if (envelope_get_byte(&in) != WIRE_VERSION && !in.why) {
+        envelope_fail(&in, "another protocol version");
         error = WIRE_BAD_VERSION;
     }
-    msg_r->type = (enum wire_type)pack_get_byte(&in);
+    msg_r->type = (enum wire_type)envelope_get_byte(&in);
     if (!in.why)
         wire_get_body(&in, msg_r);
     if (!in.why && in.at != in.end)
-        pack_fail(&in, "bytes left over");
+        envelope_fail(&in, "bytes left over");
     if (why_r)
         *why_r = in.why;
     return in.why ? error : WIRE_OK;
