@@ -1,0 +1,102 @@
+# Shared by the scripts in scripts/; to be sourced by bash, not run.
+#
+# say, die            progress on stdout, the end on stderr
+# packages_need NAME… installs the Debian packages that are missing
+# build_tree DIR …    configures (once) and builds one tree
+
+# shellcheck shell=bash
+OFFLOOP_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+
+# What each purpose needs, on a fresh Debian 12.
+PACKAGES_BUILD=(build-essential cmake ninja-build pkg-config libev-dev libnng-dev
+    libmsgpack-dev libyajl-dev liblmdb-dev)
+PACKAGES_RUN=("${PACKAGES_BUILD[@]}" curl apache2-utils python3)
+# libclang-rt-14-dev brings libFuzzer; with --no-install-recommends clang comes without.
+PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-14-dev clang-format)
+
+say() {
+    printf '%s\n' "== $*"
+}
+
+die() {
+    printf '%s\n' "${0##*/}: $*" >&2
+    exit 1
+}
+
+# The names among the arguments that are not installed.
+packages_missing() {
+    local name
+    for name in "$@"; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null |
+            grep -qx installed || printf '%s\n' "$name"
+    done
+}
+
+# Runs as root: directly, or through sudo.
+packages_as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+# A daemon that a package brings must not start by itself on the user's machine: Debian
+# asks policy-rc.d. One that is there already is the user's own and stays.
+packages_install() {
+    local policy=/usr/sbin/policy-rc.d made="" status=0
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y
+        -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2)
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | packages_as_root tee "$policy" >/dev/null &&
+            packages_as_root chmod 755 "$policy" && made=yes
+    fi
+    # Where the lists cannot be had (offline) the packages may still be in the cache.
+    packages_as_root "${apt[@]}" update >"$1" 2>&1 || true
+    packages_as_root "${apt[@]}" install --no-install-recommends "${@:2}" >>"$1" 2>&1 ||
+        status=1
+    [ -z "$made" ] || packages_as_root rm -f "$policy"
+    return "$status"
+}
+
+# packages_need NAME…: installs what is missing, or says what to do and exits 1. Where
+# nothing is missing it asks no network and takes a fraction of a second.
+packages_need() {
+    local missing log
+    command -v dpkg-query >/dev/null ||
+        die "this is not a Debian system (no dpkg-query); install by hand what $* provide"
+    mapfile -t missing < <(packages_missing "$@")
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    say "installing ${#missing[@]} missing packages: ${missing[*]}"
+    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+        die "cannot install them: neither root nor sudo. As root, run:
+    apt-get install -y --no-install-recommends ${missing[*]}"
+    fi
+    log=$(mktemp)
+    if ! packages_install "$log" "${missing[@]}"; then
+        tail -n 15 "$log" >&2
+        rm -f "$log"
+        die "apt-get could not install: ${missing[*]} (its last lines are above; is the network there?)"
+    fi
+    rm -f "$log"
+    mapfile -t missing < <(packages_missing "$@")
+    [ "${#missing[@]}" -eq 0 ] || die "still missing after apt-get install: ${missing[*]}"
+}
+
+# build_tree DIR [CMAKE-FLAG…]: configures DIR where that was not done with these flags
+# yet, and builds it. Output is shown only where it fails.
+build_tree() {
+    local dir=$1 log
+    shift
+    mkdir -p "$OFFLOOP_ROOT/$dir"
+    log=$OFFLOOP_ROOT/$dir/build.log
+    # A tree that somebody configured with make stays with make.
+    local generator=()
+    [ -e "$OFFLOOP_ROOT/$dir/CMakeCache.txt" ] || generator=(-G Ninja)
+    say "building $dir (log: $dir/build.log)"
+    if ! { cmake -S "$OFFLOOP_ROOT" -B "$OFFLOOP_ROOT/$dir" "${generator[@]}" "$@" &&
+        cmake --build "$OFFLOOP_ROOT/$dir" --parallel "$(nproc)"; } >"$log" 2>&1; then
+        tail -n 60 "$log" >&2
+        return 1
+    fi
+}

@@ -1,0 +1,287 @@
+"""One document: PUT, GET, HEAD, DELETE, OPTIONS, names, types, ETags."""
+from harness import JSON, MSGPACK, case, check_problem, equal
+
+DOCUMENT = b'{"a":[1,2.5,"x"],"b":{"c":null,"d":true}}'
+# The same, as MessagePack.
+PACKED = (b"\x82\xa1a\x93\x01\xcb\x40\x04\x00\x00\x00\x00\x00\x00\xa1x"
+          b"\xa1b\x82\xa1c\xc0\xa1d\xc3")
+
+
+@case
+def put_creates_then_replaces(pair):
+    with pair.client() as client:
+        first = client.ask("PUT", "/v1/things/one", DOCUMENT, JSON)
+        equal(first.status, 201)
+        equal(first.header("location"), "/v1/things/one")
+        equal(first.body, b"")
+        equal(first.header("content-length"), "0")
+        second = client.ask("PUT", "/v1/things/one", b"[]", JSON)
+        equal(second.status, 200)
+        equal(second.header("location"), None)
+        equal(second.body, b"")
+        assert first.header("etag") != second.header("etag")
+        equal(client.ask("GET", "/v1/things/one").body, b"[]")
+
+
+@case
+def get_gives_compact_json_and_headers(pair):
+    with pair.client() as client:
+        spaced = b' {"a" : [1, 2.5,\t"x"],\r\n "b": {"c": null, "d": true} } \n'
+        put = client.ask("PUT", "/v1/things/two", spaced, JSON)
+        reply = client.ask("GET", "/v1/things/two")
+        equal(reply.status, 200)
+        equal(reply.body, DOCUMENT)
+        equal(reply.header("content-type"), "application/json")
+        equal(reply.header("content-length"), str(len(DOCUMENT)))
+        equal(reply.header("etag"), put.header("etag"))
+        equal(reply.header("vary"), "Accept")
+
+
+@case
+def get_of_what_is_not_there(pair):
+    with pair.client() as client:
+        check_problem(client.ask("GET", "/v1/things/none"), 404)
+        check_problem(client.ask("GET", "/v1/no-such-collection/none"), 404)
+        check_problem(client.ask("GET", "/"), 404)
+        check_problem(client.ask("GET", "/v2/things/one"), 404)
+        check_problem(client.ask("GET", "/v1/things/one/more"), 404)
+
+
+@case
+def every_json_value_is_a_document(pair):
+    with pair.client() as client:
+        for text in (b"null", b"true", b"false", b"0", b"-1", b"1.5", b'""', b'"x"', b"[]",
+                     b"{}", b"[[],{}]", b'{"":0}'):
+            assert client.ask("PUT", "/v1/things/any", text, JSON).status in (200, 201), text
+            equal(client.ask("GET", "/v1/things/any").body, text)
+
+
+@case
+def content_type_may_have_parameters(pair):
+    with pair.client() as client:
+        for content_type in ("application/json; charset=utf-8", "APPLICATION/JSON",
+                             "application/json;charset=UTF-8"):
+            reply = client.ask("PUT", "/v1/things/typed", b"1", [("Content-Type", content_type)])
+            assert reply.status in (200, 201), content_type
+
+
+@case
+def other_types_are_415(pair):
+    with pair.client() as client:
+        for content_type in ("text/plain", "application/xml", "application/jsonx",
+                             "application/x-www-form-urlencoded", "nonsense"):
+            check_problem(client.ask("PUT", "/v1/things/typed", b"1",
+                                     [("Content-Type", content_type)]), 415)
+
+
+@case
+def msgpack_in_and_out(pair):
+    accept = [("Accept", "application/msgpack")]
+    with pair.client() as client:
+        equal(client.ask("PUT", "/v1/packed/in", PACKED, MSGPACK).status, 201)
+        as_json = client.ask("GET", "/v1/packed/in")
+        equal(as_json.body, DOCUMENT)
+        as_msgpack = client.ask("GET", "/v1/packed/in", headers=accept)
+        equal(as_msgpack.body, PACKED)
+        equal(as_msgpack.header("content-type"), "application/msgpack")
+        equal(as_msgpack.header("vary"), "Accept")
+        assert as_json.header("etag") != as_msgpack.header("etag"), "representations differ"
+        client.ask("PUT", "/v1/packed/out", DOCUMENT, JSON)
+        equal(client.ask("GET", "/v1/packed/out", headers=accept).body, PACKED)
+
+
+@case
+def msgpack_that_json_lacks_is_400_with_offset(pair):
+    with pair.client() as client:
+        for body, offset in ((b"\x92\x01\xc4\x01x", 2),  # bin
+                             (b"\x91\xd6\xff\0\0\0\0", 1),  # timestamp
+                             (b"\x91\xcb\x7f\xf0\0\0\0\0\0\0", 1),  # infinity
+                             (b"\x81\x01\x02", 1),  # a key that is no string
+                             (b"\x91\xc1", 1),  # never used
+                             (b"\x92\x01", 2),  # ends too early
+                             (b"\x01\x01", 1)):  # bytes follow
+            problem = check_problem(client.ask("PUT", "/v1/packed/bad", body, MSGPACK), 400)
+            equal((body, problem.get("offset")), (body, offset))
+        check_problem(client.ask("GET", "/v1/packed/bad"), 404)
+
+
+@case
+def msgpack_our_own_number_ext_round_trips(pair):
+    text = b"[123456789012345678901234567890,1e999]"
+    accept = [("Accept", "application/msgpack")]
+    with pair.client() as client:
+        client.ask("PUT", "/v1/packed/number", text, JSON)
+        packed = client.ask("GET", "/v1/packed/number", headers=accept).body
+        assert client.ask("PUT", "/v1/packed/again", packed, MSGPACK).status == 201
+        equal(client.ask("GET", "/v1/packed/again").body, text)
+        bad = b"\x91\xd5\x011}"  # not a number's text: would be an injection
+        check_problem(client.ask("PUT", "/v1/packed/bad", bad, MSGPACK), 400)
+
+
+@case
+def accept_chooses_or_406(pair):
+    pair.put("/v1/things/choice", [1])
+    with pair.client() as client:
+        for accept, expected in (
+                ("*/*", "application/json"), ("application/*", "application/json"),
+                ("application/json", "application/json"),
+                ("application/msgpack", "application/msgpack"),
+                ("text/html, application/xhtml+xml, */*;q=0.8", "application/json"),
+                ("application/json;q=0.1, application/msgpack", "application/msgpack"),
+                ("application/msgpack;q=0.5, application/json;q=0.9", "application/json"),
+                ("application/msgpack;q=0, */*", "application/json"),
+                ("application/json;q=0, application/*", "application/msgpack")):
+            reply = client.ask("GET", "/v1/things/choice", headers=[("Accept", accept)])
+            equal((accept, reply.status, reply.header("content-type")), (accept, 200, expected))
+        for accept in ("text/html", "application/xml", "image/*", "application/json;q=0",
+                       "*/*;q=0"):
+            check_problem(client.ask("GET", "/v1/things/choice", headers=[("Accept", accept)]),
+                          406)
+
+
+@case
+def head_is_get_without_body(pair):
+    pair.put("/v1/things/head", {"x": 1})
+    with pair.client() as client:
+        got = client.ask("GET", "/v1/things/head")
+        head = client.ask("HEAD", "/v1/things/head")
+        equal(head.status, 200)
+        equal(head.body, b"")
+        for name in ("content-type", "content-length", "etag", "vary"):
+            equal((name, head.header(name)), (name, got.header(name)))
+        missing = client.ask("HEAD", "/v1/things/none")
+        equal((missing.status, missing.body), (404, b""))
+        # the connection is in step: nothing of a body was sent
+        equal(client.ask("GET", "/v1/things/head").body, b'{"x":1}')
+
+
+@case
+def delete_204_then_404(pair):
+    pair.put("/v1/things/gone", 1)
+    with pair.client() as client:
+        equal(client.ask("DELETE", "/v1/things/gone").status, 204)
+        check_problem(client.ask("DELETE", "/v1/things/gone"), 404)
+        check_problem(client.ask("GET", "/v1/things/gone"), 404)
+        equal(client.ask("PUT", "/v1/things/gone", b"2", JSON).status, 201)
+
+
+@case
+def options_and_405_name_the_methods(pair):
+    with pair.client() as client:
+        for target, needed in (("/v1/things/one", {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}),
+                               ("/v1/things", {"GET", "HEAD", "OPTIONS"}),
+                               ("/v1", {"GET", "HEAD", "OPTIONS"})):
+            options = client.ask("OPTIONS", target)
+            equal((target, options.status), (target, 204))
+            allowed = {one.strip() for one in options.header("allow").split(",")}
+            assert needed <= allowed, (target, allowed)
+            refused = client.ask("TRACE", target)
+            check_problem(refused, 405)
+            equal(refused.header("allow"), options.header("allow"))
+        check_problem(client.ask("PUT", "/v1/things", b"1", JSON), 405)
+        check_problem(client.ask("DELETE", "/v1"), 405)
+
+
+@case
+def names(pair):
+    with pair.client() as client:
+        every = "AZaz09._~:@-"
+        target = f"/v1/{every}/{every}"
+        equal(client.ask("PUT", target, b"1", JSON).status, 201)
+        encoded = "".join(f"%{ord(one):02X}" for one in every)
+        lower = encoded.replace("%4", "%4").lower()
+        for other in (encoded, lower):
+            equal(client.ask("PUT", f"/v1/{other}/{other}", b"2", JSON).status, 200)
+        equal(client.ask("GET", target).body, b"2")
+        longest = "x" * 255
+        equal(client.ask("PUT", f"/v1/{longest}/{longest}", b"3", JSON).status, 201)
+        equal(client.ask("GET", f"/v1/{longest}/{longest}").body, b"3")
+        equal(client.ask("DELETE", f"/v1/{longest}/{longest}").status, 204)
+
+
+@case
+def bad_names_404_on_reading_400_on_writing(pair):
+    with pair.client() as client:
+        for bad in ("x" * 256, "a%20b", "a%2Fb", "a%00b", "caf%C3%A9", "a%zz", "a%4", "a%", "a!",
+                    "a+b", "a*b", "a$b"):
+            for target in (f"/v1/things/{bad}", f"/v1/{bad}/one"):
+                check_problem(client.ask("GET", target), 404)
+                check_problem(client.ask("PUT", target, b"1", JSON), 400)
+            check_problem(client.ask("GET", f"/v1/{bad}"), 404)
+        check_problem(client.ask("GET", "/v1//one"), 404)
+        check_problem(client.ask("PUT", "/v1//one", b"1", JSON), 400)
+
+
+@case
+def location_is_usable(pair):
+    with pair.client() as client:
+        reply = client.ask("PUT", "/v1/loc%61tion/a%3Ab", b'"here"', JSON)
+        equal(reply.status, 201)
+        equal(client.ask("GET", reply.header("location")).body, b'"here"')
+
+
+@case
+def etag_and_if_none_match(pair):
+    with pair.client() as client:
+        put = client.ask("PUT", "/v1/things/tagged", b"1", JSON)
+        tag = put.header("etag")
+        assert tag.startswith('"') and tag.endswith('"') and "-" in tag, tag
+        for condition in (tag, f"W/{tag}", f'"other", {tag}', "*", f'"a,b" , W/{tag}'):
+            reply = client.ask("GET", "/v1/things/tagged",
+                               headers=[("If-None-Match", condition)])
+            equal((condition, reply.status), (condition, 304))
+            equal(reply.header("etag"), tag)
+            equal(reply.header("vary"), "Accept")
+        for condition in ('"other"', tag.strip('"'), '""'):
+            reply = client.ask("GET", "/v1/things/tagged",
+                               headers=[("If-None-Match", condition)])
+            equal((condition, reply.status), (condition, 200))
+        head = client.ask("HEAD", "/v1/things/tagged", headers=[("If-None-Match", tag)])
+        equal(head.status, 304)
+        client.ask("PUT", "/v1/things/tagged", b"2", JSON)
+        changed = client.ask("GET", "/v1/things/tagged", headers=[("If-None-Match", tag)])
+        equal((changed.status, changed.body), (200, b"2"))
+
+
+@case
+def a_version_is_never_used_again(pair):
+    tags = set()
+    with pair.client() as client:
+        for _ in range(5):
+            tags.add(client.ask("PUT", "/v1/things/again", b"1", JSON).header("etag"))
+            tags.add(client.ask("PUT", "/v1/things/other", b"1", JSON).header("etag"))
+            client.ask("DELETE", "/v1/things/again")
+    equal(len(tags), 10)
+
+
+@case
+def bad_json_changes_nothing(pair):
+    pair.put("/v1/things/kept", {"good": True})
+    with pair.client() as client:
+        problem = check_problem(client.ask("PUT", "/v1/things/kept", b'{"a":1,}', JSON), 400)
+        equal(problem["offset"], 7)
+        equal(client.ask("GET", "/v1/things/kept").body, b'{"good":true}')
+
+
+@case
+def a_put_without_a_body(pair):
+    with pair.client() as client:
+        reply = client.ask("PUT", "/v1/things/empty", b"", JSON)
+        equal(check_problem(reply, 400)["offset"], 0)
+        check_problem(client.ask("GET", "/v1/things/empty"), 404)
+
+
+@case
+def unknown_query_parameters_are_ignored(pair):
+    pair.put("/v1/things/query", [1])
+    equal(pair.ask("GET", "/v1/things/query?what=ever&x").body, b"[1]")
+
+
+@case
+def large_documents(pair):
+    for size in (70_000, 1_000_000, 8_000_000):
+        body = b'["' + b"x" * size + b'",1]'
+        equal(pair.ask("PUT", f"/v1/large/{size}", body, JSON).status, 201)
+        reply = pair.ask("GET", f"/v1/large/{size}")
+        assert reply.body == body, f"{size}: {len(reply.body)} bytes came back"
+        equal(pair.ask("DELETE", f"/v1/large/{size}").status, 204)
