@@ -1,0 +1,41 @@
+/*
+ * The operations listener: health, readiness, metrics and loop accounting, for
+ * operators and their tools, never for clients. Any front answers for all of
+ * them from the shared statistics.
+ *
+ * Only the front's loop thread may call.
+ */
+#ifndef OFFLOOP_SERVER_OPS_OPS_H
+#define OFFLOOP_SERVER_OPS_OPS_H
+
+#include <stdbool.h>
+
+#include "server/http/http.h"
+#include "server/jobs/jobs.h"
+
+struct ops;
+struct stats;
+struct store;
+
+struct ops_config {
+    struct stats *stats;
+    unsigned front_index; /* whose slot counts the requests answered here */
+    const struct store *store;
+    const struct jobs *jobs;
+    enum jobs_mode mode; /* RPC demands a worker for readiness */
+};
+
+/* Makes the answers of one front; the caller ends it with ops_destroy() once no exchange
+   is left. */
+struct ops *ops_create(const struct ops_config *config);
+
+/* Frees; NULL inside is allowed. */
+void ops_destroy(struct ops **ops);
+
+/* From now on /readyz answers 503: the front drains. */
+void ops_drain(struct ops *ops);
+
+/* The callbacks for an http_server whose context is the ops. */
+struct http_callbacks ops_callbacks(void);
+
+#endif
