@@ -1,0 +1,270 @@
+#include "server/front.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "server/access_log.h"
+#include "server/api/api.h"
+#include "server/http/http.h"
+#include "server/jobs/jobs.h"
+#include "server/ops/ops.h"
+#include "server/stats/loop.h"
+#include "server/stats/stats.h"
+#include "server/store/store.h"
+
+/* What one codec job on the loop may use; workers have their own --memory. */
+#define INLINE_MEMORY_BYTES (UINT64_C(1) << 30)
+
+struct front {
+    const struct server_config *config;
+    const struct spawn_self *self;
+    struct ev_loop *loop;
+    struct stats *stats;
+    struct stats_front *slot;
+    struct store *store;
+    struct jobs *jobs;
+    struct api *api;
+    struct ops *ops;
+    struct http_server *clients;
+    struct http_server *operators; /* NULL where there is no operations listener */
+    struct access_log *access_log; /* NULL for none */
+    bool draining;
+    bool told_did;
+    ev_signal on_term;
+    ev_io on_control;
+    ev_timer on_drain_timeout;
+    ev_prepare on_prepare;
+};
+
+/* Something was finished: dying after this is not a crash loop. */
+static void on_event(void *context, const struct api_event *event)
+{
+    struct front *front = context;
+
+    if (!front->told_did) {
+        front->told_did = true;
+        spawn_tell(SPAWN_DID);
+    }
+    if (front->access_log != NULL)
+        access_log_put(front->access_log, event);
+}
+
+static void open_stats(struct front *front)
+{
+    front->stats = stats_open(SPAWN_FD_SHARED);
+    if (front->stats == NULL)
+        log_fatal("cannot map the statistics: %s", strerror(errno));
+    if (front->self->index >= stats_fronts(front->stats))
+        log_panic("front %u has no slot in the statistics", front->self->index);
+    front->slot = stats_slot(front->stats, front->self->index);
+    stats_set(&front->slot->pid, (uint64_t)getpid());
+    /* A predecessor that died left its gauges. */
+    stats_set(&front->slot->connections, 0);
+    stats_set(&front->slot->queue_depth, 0);
+    stats_set(&front->slot->jobs_in_flight, 0);
+    stats_set(&front->slot->workers, 0);
+}
+
+static void open_store(struct front *front)
+{
+    const struct store_config config = {.url = front->config->store,
+                                        .lmdb_max = front->config->lmdb_max_bytes,
+                                        .writer_listen_fd = SPAWN_FD_WRITER};
+
+    front->store = store_open(front->loop, &config);
+    if (front->store == NULL)
+        log_fatal("cannot open the store %s", front->config->store);
+}
+
+static void create_jobs(struct front *front)
+{
+    const struct server_config *config = front->config;
+    const struct jobs_config jobs = {.engine = config->codec,
+                                     .mode = (enum jobs_mode)config->mode,
+                                     .queue_max = config->queue,
+                                     .job_timeout_ns = config->job_timeout_ns,
+                                     .max_memory_bytes = INLINE_MEMORY_BYTES,
+                                     .max_output_bytes = config->max_reply_bytes,
+                                     .front_index = (int)front->self->index,
+                                     .generation = front->self->generation,
+                                     .gate_listen_fd = SPAWN_FD_GATE,
+                                     .rpc_url = config->rpc,
+                                     .stats = front->slot};
+
+    front->jobs = jobs_create(front->loop, &jobs);
+    assert(front->jobs != NULL);
+}
+
+static void serve_clients(struct front *front)
+{
+    const struct server_config *config = front->config;
+    const struct api_config api = {.store = front->store,
+                                   .jobs = front->jobs,
+                                   .stats = front->slot,
+                                   .mode = (enum jobs_mode)config->mode,
+                                   .mode_header = config->mode_header,
+                                   .server_timing = config->server_timing,
+                                   .max_reply_bytes = config->max_reply_bytes,
+                                   .max_memory_bytes = INLINE_MEMORY_BYTES,
+                                   .on_event = on_event,
+                                   .context = front};
+    struct http_limits limits = http_limits_default();
+    const struct http_callbacks callbacks = api_callbacks();
+
+    limits.body_bytes = config->max_body_bytes;
+    front->api = api_create(&api);
+    front->clients = http_server_create(front->loop, &limits, &callbacks, front->api);
+    for (size_t i = 0; i < config->listen.count; i++)
+        http_server_listen(front->clients, SPAWN_FD_CLIENT + (int)i);
+}
+
+static void serve_operators(struct front *front)
+{
+    const struct ops_config config = {.stats = front->stats,
+                                      .front_index = front->self->index,
+                                      .store = front->store,
+                                      .jobs = front->jobs,
+                                      .mode = (enum jobs_mode)front->config->mode};
+    const struct http_limits limits = http_limits_default();
+    const struct http_callbacks callbacks = ops_callbacks();
+
+    if (!server_config_has_admin(front->config))
+        return;
+    front->ops = ops_create(&config);
+    front->operators = http_server_create(front->loop, &limits, &callbacks, front->ops);
+    http_server_listen(front->operators, SPAWN_FD_ADMIN);
+}
+
+static void on_operators_drained(void *context)
+{
+    struct front *front = context;
+
+    ev_break(front->loop, EVBREAK_ALL);
+}
+
+/* Operators watch the drain; their listener goes last. */
+static void on_clients_drained(void *context)
+{
+    struct front *front = context;
+
+    if (front->operators != NULL)
+        http_server_drain(front->operators, on_operators_drained, front);
+    else
+        ev_break(front->loop, EVBREAK_ALL);
+}
+
+static void on_drain_timeout(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct front *front = timer->data;
+
+    (void)events;
+    log_warn("drain timeout: %u connections are cut",
+             http_server_connections(front->clients));
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void drain(struct front *front)
+{
+    if (front->draining)
+        return;
+    front->draining = true;
+    if (front->ops != NULL)
+        ops_drain(front->ops);
+    ev_timer_set(&front->on_drain_timeout, (double)front->config->drain_timeout_ns / 1e9,
+                 0.0);
+    ev_timer_start(front->loop, &front->on_drain_timeout);
+    http_server_drain(front->clients, on_clients_drained, front);
+}
+
+static void on_term(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)loop, (void)events;
+    drain(watcher->data);
+}
+
+/* The master never writes: what makes the control socket readable is its end. */
+static void on_control(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)events;
+    ev_io_stop(loop, watcher);
+    drain(watcher->data);
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    struct front *front = watcher->data;
+
+    (void)loop, (void)events;
+    stats_set(&front->slot->connections, http_server_connections(front->clients));
+}
+
+static void watch(struct front *front)
+{
+    ev_signal_init(&front->on_term, on_term, SIGTERM);
+    front->on_term.data = front;
+    ev_signal_start(front->loop, &front->on_term);
+    ev_io_init(&front->on_control, on_control, SPAWN_FD_CONTROL, EV_READ);
+    front->on_control.data = front;
+    ev_io_start(front->loop, &front->on_control);
+    ev_timer_init(&front->on_drain_timeout, on_drain_timeout, 0.0, 0.0);
+    front->on_drain_timeout.data = front;
+    ev_prepare_init(&front->on_prepare, on_prepare);
+    front->on_prepare.data = front;
+    ev_prepare_start(front->loop, &front->on_prepare);
+    stats_loop_watch(front->loop, front->slot);
+}
+
+static void open_access_log(struct front *front)
+{
+    const char *path = front->config->access_log;
+
+    if (strcmp(path, "off") == 0)
+        return;
+    front->access_log = access_log_create(path);
+    if (front->access_log == NULL)
+        log_fatal("cannot open the access log %s: %s", path, strerror(errno));
+}
+
+static void close_all(struct front *front)
+{
+    stats_loop_unwatch(front->loop);
+    http_server_destroy(&front->clients);
+    http_server_destroy(&front->operators);
+    api_destroy(&front->api);
+    ops_destroy(&front->ops);
+    access_log_destroy(&front->access_log);
+    jobs_destroy(&front->jobs);
+    store_close(&front->store);
+    stats_close(&front->stats);
+}
+
+int front_main(const struct server_config *config, const struct spawn_self *self)
+{
+    struct front front = {.config = config, .self = self};
+    char role[32];
+
+    snprintf(role, sizeof role, "front %u", self->index);
+    log_open("offloop-server", role);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C: the master decides */
+    front.loop = ev_default_loop(EVFLAG_NOENV | EVBACKEND_EPOLL);
+    if (front.loop == NULL)
+        log_fatal("no event loop: epoll is missing");
+    open_stats(&front);
+    open_access_log(&front);
+    open_store(&front);
+    create_jobs(&front);
+    watch(&front);
+    serve_clients(&front);
+    serve_operators(&front);
+    spawn_tell(SPAWN_READY);
+    ev_run(front.loop, 0);
+    close_all(&front);
+    return 0;
+}
