@@ -202,7 +202,7 @@ class Pair:
     def start_server(self, listen="127.0.0.1:0", admin="127.0.0.1:0"):
         self.server = Daemon("offloop-server", [
             "--listen", listen, "--admin", admin, "--store", f"lmdb:{self.store}",
-            "--mode-header", "on", *self.server_arguments], self.runtime, self.folder)
+            "--mode-header", *self.server_arguments], self.runtime, self.folder)
         self.daemons.append(self.server)
         named = self.server.wait_line(r"listening on http://127\.0\.0\.1:(\d+)")
         self.port = int(named.group(1))
@@ -317,6 +317,7 @@ class Client:
         self.socket = socket.create_connection((host, port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
+        self.replies = 0  # read whole so far
 
     def __enter__(self):
         return self
@@ -412,6 +413,7 @@ class Client:
             reply.framing, reply.body = "length", self._exactly(int(length))
         else:
             reply.framing, reply.body = "close", self.read_to_end()
+        self.replies += 1
         return reply
 
 

@@ -1,0 +1,308 @@
+"""What dies, hangs or is missing, and what the other side makes of it."""
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+
+from harness import JSON, SANITIZED, Client, case, check_problem, equal, eventually
+
+DOCUMENT = json.dumps([{"n": n, "text": "x" * 50} for n in range(300)],
+                      separators=(",", ":")).encode()
+
+
+class Load:
+    """Clients that read one document until told to stop; collects what they saw."""
+
+    def __init__(self, pair, threads=4, connection_each=False):
+        self.pair = pair
+        self.connection_each = connection_each
+        self.statuses = {}
+        self.wrong = []
+        self.lock = threading.Lock()
+        self.stopping = threading.Event()
+        self.threads = [threading.Thread(target=self.run) for _ in range(threads)]
+
+    def note(self, status):
+        with self.lock:
+            self.statuses[status] = self.statuses.get(status, 0) + 1
+
+    def total(self):
+        return sum(self.statuses.values())
+
+    def one(self, client):
+        """One request; true where the connection serves another."""
+        reply = client.ask("GET", "/v1/faults/doc")
+        if reply.status == 200 and reply.body != DOCUMENT:
+            self.wrong.append(reply.body[:100])
+        self.note(reply.status)
+        return reply.header("connection") != "close"
+
+    def run(self):
+        client = None
+        while not self.stopping.is_set():
+            try:
+                client = client or Client(self.pair.port)
+                if not self.one(client) or self.connection_each:
+                    client.close()
+                    client = None
+            except ConnectionRefusedError:
+                self.note("refused")
+                return
+            except (OSError, AssertionError) as problem:
+                if client and client.replies and not client.buffer:
+                    # Closed while idle, as any server may: no byte of a reply came. A
+                    # client asks again, on a connection of its own.
+                    self.note("closed while idle")
+                    client = None
+                    continue
+                self.note("lost")
+                self.wrong.append(repr(problem))
+                return
+        if client:
+            client.close()
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(120)
+            assert not thread.is_alive(), "a request hangs"
+
+
+def put_document(pair):
+    assert pair.ask("PUT", "/v1/faults/doc", DOCUMENT, JSON).status in (200, 201)
+
+
+@case(workers=0, server=["--job-timeout", "1s"])
+def no_worker_is_503_with_retry_after(pair):
+    with pair.client() as client:
+        reply = client.ask("PUT", "/v1/faults/doc", DOCUMENT, JSON)
+        check_problem(reply, 503)
+        assert int(reply.header("retry-after")) >= 1
+        equal(client.ask("PUT", "/v1/faults/doc", DOCUMENT,
+                         [*JSON, ("Offloop-Mode", "inline")]).status, 201)
+        # what needs no codec is served
+        equal(client.ask("GET", "/v1/faults/doc",
+                         headers=[("Accept", "application/msgpack")]).status, 200)
+        check_problem(client.ask("GET", "/v1/faults/doc"), 503)
+    equal(pair.admin("/readyz").status, 503)
+
+
+@case(start="worker")
+def the_worker_may_start_first(pair):
+    put_document(pair)
+    equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
+
+
+@case(workers=0)
+def a_request_waits_for_a_worker_that_comes(pair):
+    replies = []
+    waiting = threading.Thread(target=lambda: replies.append(
+        pair.ask("PUT", "/v1/faults/doc", DOCUMENT, JSON)))
+    waiting.start()
+    eventually(lambda: pair.metric("offloop_queue_depth") == 1, "the job waits")
+    pair.worker_arguments[1] = "1"
+    pair.start_worker()
+    waiting.join(60)
+    equal(replies[0].status, 201)
+
+
+@case(own=True)
+def a_worker_daemon_that_stops_and_comes_back(pair):
+    put_document(pair)
+    for _ in range(3):
+        pair.worker.stop()
+        eventually(lambda: pair.admin("/readyz").status == 503, "/readyz says so")
+        pair.start_worker()
+        pair.wait_ready()
+        equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
+
+
+@case(own=True)
+def a_server_that_restarts_under_its_worker(pair):
+    put_document(pair)
+    for _ in range(3):
+        pair.server.stop()
+        pair.start_server()
+        pair.wait_ready()
+        equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
+
+
+@case(own=True)
+def a_server_killed_and_restarted_under_its_worker(pair):
+    put_document(pair)
+    for _ in range(3):
+        pair.server.kill_all()
+        pair.start_server()
+        pair.wait_ready()
+        equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
+
+
+@case(workers=2)
+def workers_killed_under_load_lose_no_request(pair):
+    put_document(pair)
+    kills = 5 if SANITIZED else 15
+    with Load(pair) as load:
+        for _ in range(kills):
+            seen = load.total()
+            victim = eventually(lambda: pair.worker.of_role("worker"), "a worker lives")[0]
+            os.kill(victim, signal.SIGKILL)
+            eventually(lambda: victim not in pair.worker.of_role("worker"), "it is gone")
+            eventually(lambda: load.total() > seen + 20, "the load goes on")
+    assert set(load.statuses) == {200}, (load.statuses, load.wrong)
+    assert not load.wrong, load.wrong
+    eventually(lambda: len(pair.worker.of_role("worker")) == 2, "both are there again")
+
+
+@case(own=True)
+def the_only_worker_killed_midway(pair):
+    put_document(pair)
+    for _ in range(5):
+        os.kill(pair.worker.of_role("worker")[0], signal.SIGKILL)
+        reply = pair.ask("GET", "/v1/faults/doc")
+        equal((reply.status, reply.body), (200, DOCUMENT))
+
+
+@case(own=True)
+def the_writer_killed_is_replaced(pair):
+    put_document(pair)
+    for _ in range(3):
+        victim = pair.server.of_role("writer")[0]
+        os.kill(victim, signal.SIGKILL)
+        equal(pair.ask("GET", "/v1/faults/doc").status, 200)
+        eventually(lambda: pair.ask("PUT", "/v1/faults/other", b"1", JSON).status in (200, 201),
+                   "writes go on")
+
+
+@case(own=True)
+def the_gate_killed_is_replaced(pair):
+    put_document(pair)
+    os.kill(pair.server.of_role("gate")[0], signal.SIGKILL)
+    equal(pair.ask("GET", "/v1/faults/doc").status, 200)
+    eventually(lambda: pair.server.of_role("gate"), "a new gate")
+    pair.worker.kill_all()
+    pair.start_worker()
+    eventually(pair.ready, "a new worker finds the new gate")
+    equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
+
+
+@case(server=["--processes", "2"])
+def a_front_killed_is_replaced(pair):
+    put_document(pair)
+    before = pair.server.fronts()
+    os.kill(before[0], signal.SIGKILL)
+    eventually(lambda: len(pair.server.fronts()) == 2 and before[0] not in pair.server.fronts(),
+               "a new front")
+    pair.wait_ready()
+    for _ in range(20):
+        equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
+
+
+@case(own=True)
+def masters_killed_take_their_children_along(pair):
+    put_document(pair)
+    for daemon in (pair.server, pair.worker):
+        family = eventually(lambda: daemon.of_role("front") + daemon.of_role("gate") +
+                            daemon.of_role("writer") + daemon.of_role("worker"), "children")
+        os.kill(daemon.pid, signal.SIGKILL)
+        daemon.wait()
+
+        def ended():
+            for pid in family:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, 0)
+                    return False
+            return True
+        eventually(ended, f"the children of {daemon.name} end")
+
+
+@case(own=True)
+def term_drains_requests_in_flight(pair):
+    put_document(pair)
+    with Load(pair, connection_each=True) as load:
+        eventually(lambda: load.total() > 50, "load")
+        pair.server.stop()
+        eventually(lambda: not any(thread.is_alive() for thread in load.threads),
+                   "the clients notice")
+    assert set(load.statuses) <= {200, "refused"}, (load.statuses, load.wrong)
+    assert not load.wrong, load.wrong
+    pair.worker.stop()
+
+
+@case(own=True)
+def term_answers_kept_alive_connections_first(pair):
+    put_document(pair)
+    with Load(pair) as load:
+        eventually(lambda: load.total() > 50, "load")
+        pair.server.stop()
+    assert set(load.statuses) <= {200, "refused", "closed while idle"}, \
+        (load.statuses, load.wrong)
+    assert load.statuses.get("closed while idle", 0) <= 4, load.statuses
+    pair.worker.stop()
+
+
+@case(own=True)
+def term_with_an_idle_and_a_slow_client(pair):
+    put_document(pair)
+    with pair.client() as idle, pair.client() as slow:
+        idle.ask("GET", "/v1")
+        slow.send(b"PUT /v1/faults/slow HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                  b"Content-Length: 3\r\n\r\n[")
+        eventually(lambda: pair.metric("offloop_connections") == 2, "both are connected")
+        pair.server.signal(signal.SIGTERM)
+        assert idle.ended(), "an idle connection is closed at once"
+        slow.send(b"1]")
+        equal(slow.reply().status, 201)
+    equal(pair.server.wait(), 0)
+
+
+@case(server=["--drain-timeout", "1s"])
+def term_does_not_wait_for_ever(pair):
+    with pair.client() as slow:
+        slow.send(b"PUT /v1/faults/slow HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                  b"Content-Length: 3\r\n\r\n[")
+        eventually(lambda: pair.metric("offloop_connections") == 1, "it is connected")
+        pair.server.signal(signal.SIGTERM)
+        equal(pair.server.wait(), 0)
+
+
+@case(own=True)
+def int_is_as_term(pair):
+    for daemon in (pair.server, pair.worker):
+        daemon.signal(signal.SIGINT)
+        equal(daemon.wait(), 0)
+
+
+@case(own=True)
+def a_port_that_is_taken_is_said_clearly(pair):
+    import harness
+    taken = f"127.0.0.1:{pair.port}"
+    other = harness.Daemon("offloop-server", ["--listen", taken, "--admin", "off", "--store",
+                                              f"lmdb:{pair.folder}/other"],
+                           pair.folder / "run2", pair.folder)
+    pair.daemons.append(other)
+    status = other.wait()
+    assert status not in (0, None), status
+    assert any(taken in line for line in other.log), other.log
+
+
+@case(own=True)
+def a_worker_stopped_by_a_signal_delays_no_more_than_the_deadline(pair):
+    put_document(pair)
+    victim = pair.worker.of_role("worker")[0]
+    os.kill(victim, signal.SIGSTOP)
+    started = time.monotonic()
+    try:
+        reply = pair.ask("GET", "/v1/faults/doc")
+    finally:
+        os.kill(victim, signal.SIGCONT)
+    # 503 or 504 by the deadline; never a hang, never a wrong answer
+    assert reply.status in (200, 503, 504), reply
+    assert time.monotonic() - started < 60
+    eventually(lambda: pair.ask("GET", "/v1/faults/doc").status == 200, "it is used again")

@@ -1,0 +1,177 @@
+"""The operations listener, and the daemons on the command line."""
+import os
+import re
+import subprocess
+
+from harness import BUILD, Client, case, check_problem, equal, eventually
+
+
+def run(name, *arguments, **environment):
+    return subprocess.run([BUILD / name, *arguments], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
+
+
+@case
+def healthz(pair):
+    reply = pair.admin("/healthz")
+    equal(reply.status, 200)
+
+
+@case
+def readyz(pair):
+    equal(pair.admin("/readyz").status, 200)
+
+
+@case(workers=0)
+def readyz_gives_reasons(pair):
+    reply = pair.admin("/readyz")
+    equal(reply.status, 503)
+    assert b"worker" in reply.body, reply
+    equal(pair.admin("/healthz").status, 200)
+
+
+@case
+def only_get_and_head(pair):
+    with Client(pair.admin_port) as client:
+        for target in ("/healthz", "/readyz", "/metrics"):
+            refused = client.ask("POST", target, b"")
+            check_problem(refused, 405)
+            assert "GET" in refused.header("allow")
+            head = client.ask("HEAD", target)
+            equal((head.status, head.body), (200, b""))
+        check_problem(client.ask("GET", "/nothing"), 404)
+        check_problem(client.ask("GET", "/v1"), 404)
+
+
+@case
+def the_operations_paths_are_not_on_the_client_listener(pair):
+    for target in ("/healthz", "/readyz", "/metrics"):
+        equal(pair.ask("GET", target).status, 404)
+
+
+@case
+def metrics_are_prometheus_text(pair):
+    reply = pair.admin("/metrics")
+    equal(reply.status, 200)
+    assert reply.header("content-type").startswith("text/plain; version=0.0.4"), reply
+    described, sampled = set(), set()
+    text = reply.body.decode()
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        if found := re.fullmatch(r"# (HELP|TYPE) (\w+) .+", line):
+            described.add((found.group(1), found.group(2)))
+            continue
+        found = re.fullmatch(r'(\w+)(?:\{(\w+="[^"]*",?)+\})? (\d+(?:\.\d+)?(?:e[-+]?\d+)?)', line)
+        assert found, f"metrics line {line!r}"
+        sampled.add(found.group(1))
+    for name in sampled:
+        assert ("TYPE", name) in described and ("HELP", name) in described, name
+        assert name.startswith("offloop_"), name
+
+
+def requests_counted(pair, status):
+    return pair.metric("offloop_http_requests_total", status=status) or 0
+
+
+@case
+def metrics_count_requests_and_jobs(pair):
+    pair.put("/v1/ops/one", [1])
+    before = requests_counted(pair, "200"), requests_counted(pair, "404")
+    jobs = pair.metric("offloop_jobs_total", operation="encode", result="ok") or 0
+    for _ in range(7):
+        pair.ask("GET", "/v1/ops/one")
+        pair.ask("GET", "/v1/ops/none")
+    eventually(lambda: requests_counted(pair, "404") >= before[1] + 7, "requests are counted")
+    assert requests_counted(pair, "200") >= before[0] + 7
+    assert pair.metric("offloop_jobs_total", operation="encode", result="ok") >= jobs + 7
+    equal(pair.metric("offloop_queue_depth"), 0)
+    equal(pair.metric("offloop_workers"), 1)
+    assert pair.metric("offloop_loop_seconds_total", phase="poll") is not None
+    assert pair.metric("offloop_loop_seconds_total", phase="http") > 0
+
+
+@case(server=["--processes", "2"])
+def metrics_are_totals_over_all_fronts(pair):
+    pair.put("/v1/ops/one", [1])
+    for _ in range(40):  # each on a connection of its own: both fronts get some
+        equal(pair.ask("GET", "/v1/ops/one").status, 200)
+    eventually(lambda: requests_counted(pair, "200") >= 40, "all are counted")
+
+
+@case(server=["--server-timing"])
+def server_timing(pair):
+    pair.put("/v1/ops/one", [1])
+    timing = pair.ask("GET", "/v1/ops/one").header("server-timing")
+    for name in ("store", "queue", "codec", "rpc"):
+        assert re.search(rf"\b{name};dur=[\d.]+", timing), timing
+
+
+@case
+def server_timing_is_off_by_default(pair):
+    equal(pair.ask("GET", "/v1/ops/one").header("server-timing"), None)
+
+
+@case
+def version_and_help(pair):
+    for name in ("offloop-server", "offloop-worker"):
+        done = run(name, "--version")
+        assert done.returncode == 0 and re.search(r"\d+\.\d+\.\d+", done.stdout), done
+        done = run(name, "--help")
+        equal(done.returncode, 0)
+        assert "--processes" in done.stdout and not done.stderr, done
+
+
+@case
+def bad_values_are_one_line_and_exit_2(pair):
+    for name, arguments in (("offloop-server", ["--listen", "nowhere"]),
+                            ("offloop-server", ["--max-body", "12parsecs"]),
+                            ("offloop-server", ["--mode", "magic"]),
+                            ("offloop-server", ["--store", "ftp://x"]),
+                            ("offloop-server", ["--no-such-flag"]),
+                            ("offloop-server", ["stray"]),
+                            ("offloop-worker", ["--connect", "nonsense"]),
+                            ("offloop-worker", ["--processes", "-1"]),
+                            ("offloop-worker", ["--codec", "abacus"])):
+        done = run(name, *arguments)
+        equal((arguments, done.returncode), (arguments, 2))
+        equal((arguments, len(done.stderr.splitlines())), (arguments, 1))
+        assert not done.stdout, done
+
+
+@case
+def configuration_from_file_environment_and_flags(pair):
+    path = pair.folder / "server.conf"
+    path.write_text("# comment\nmax-body = 1MiB\nqueue = 7\nmode = inline\n")
+    flags = ["--config", str(path), "--mode", "rpc"]
+    done = run("offloop-server", *flags, "--dump-config", OFFLOOP_SERVER_QUEUE="9")
+    equal(done.returncode, 0)
+    dumped = dict(re.findall(r"^([\w-]+) = (.*)$", done.stdout, re.M))
+    equal((dumped["max-body"], dumped["queue"], dumped["mode"]), ("1MiB", "9", "rpc"))
+    equal(run("offloop-server", *flags, "--check-config").returncode, 0)
+    path.write_text("max-body = much\n")
+    done = run("offloop-server", *flags, "--check-config")
+    equal(done.returncode, 2)
+    assert str(path) in done.stderr and len(done.stderr.splitlines()) == 1, done
+    again = pair.folder / "again.conf"
+    again.write_text("".join(f"{key} = {value}\n" for key, value in dumped.items()
+                             if value))
+    equal(run("offloop-server", "--config", str(again), "--check-config").returncode, 0)
+
+
+@case(server=["--listen", "unix:extra.sock"])
+def a_unix_listener_and_a_second_one(pair):
+    import socket
+    pair.server.wait_line(r"listening on unix:.*extra\.sock")
+    with socket.socket(socket.AF_UNIX) as plain:
+        plain.connect(str(pair.folder / "extra.sock"))
+        plain.sendall(b"GET /v1 HTTP/1.0\r\n\r\n")
+        assert plain.recv(100).startswith(b"HTTP/1.1 200")
+    equal(pair.ask("GET", "/v1").status, 200)
+
+
+@case
+def the_access_log_is_off_and_the_log_is_quiet(pair):
+    for _ in range(5):
+        pair.ask("GET", "/v1/ops/one")
+    noise = [line for line in pair.server.log if "/v1/ops/one" in line]
+    equal(noise, [])
