@@ -1,7 +1,6 @@
 #include "common/buf.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,21 +40,28 @@ void buf_append_str(struct buf *buf, const char *text)
     buf_append(buf, text, strlen(text));
 }
 
+void buf_vprintf(struct buf *buf, const char *format, va_list args)
+{
+    va_list again;
+    int need, wrote;
+
+    va_copy(again, args);
+    need = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    assert(need >= 0);
+    wrote = vsnprintf((char *)buf_reserve(buf, (size_t)need + 1), (size_t)need + 1,
+                      format, args);
+    assert(wrote == need);
+    buf->len += (size_t)wrote;
+}
+
 void buf_printf(struct buf *buf, const char *format, ...)
 {
     va_list args;
-    int need, wrote;
 
     va_start(args, format);
-    need = vsnprintf(NULL, 0, format, args);
+    buf_vprintf(buf, format, args);
     va_end(args);
-    assert(need >= 0);
-    va_start(args, format);
-    wrote = vsnprintf((char *)buf_reserve(buf, (size_t)need + 1), (size_t)need + 1,
-                      format, args);
-    va_end(args);
-    assert(wrote == need);
-    buf->len += (size_t)wrote;
 }
 
 void buf_consume(struct buf *buf, size_t len)

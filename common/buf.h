@@ -8,6 +8,7 @@
 #ifndef OFFLOOP_COMMON_BUF_H
 #define OFFLOOP_COMMON_BUF_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -41,6 +42,10 @@ void buf_append_str(struct buf *buf, const char *text);
 /* Appends formatted text without its NUL. */
 void buf_printf(struct buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The same for a function that has such arguments itself. */
+void buf_vprintf(struct buf *buf, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 /* Removes `len` (at most buf->len) bytes at the start. */
 void buf_consume(struct buf *buf, size_t len);

@@ -1,0 +1,137 @@
+#include "server/config.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "common/address.h"
+#include "common/codec/codec.h"
+#include "common/config.h"
+#include "common/rpc_url.h"
+#include "common/runtime_dir.h"
+#include "server/jobs/jobs.h"
+
+static int config_check_admin(const char *text, const char **expected_r)
+{
+    if (strcmp(text, "off") == 0 || address_check(text, expected_r) == 0)
+        return 0;
+    *expected_r = "ADDR:PORT, [ADDR6]:PORT or unix:/path, numeric, or off";
+    return -1;
+}
+
+static int config_check_store(const char *text, const char **expected_r)
+{
+    *expected_r = "lmdb:DIR";
+    return strncmp(text, "lmdb:", 5) == 0 && text[5] != '\0' ? 0 : -1;
+}
+
+/* The texts of --mode, in the order of enum jobs_mode. */
+static const char *const *config_mode_names(void)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        JOBS_MODE_MAP(X)
+#undef X
+            NULL};
+
+    return names;
+}
+
+static const struct option_row rows[] = {
+#define GROUP       OPTION_ROW_GROUP
+#define OPTION(...) OPTION_ROW(struct server_config, __VA_ARGS__)
+#include "server/options.tbl.h"
+};
+
+/* True where both name one place that only one listener can have. */
+static bool same_place(const char *one, const char *other)
+{
+    const char *port = strrchr(one, ':');
+
+    return strcmp(one, other) == 0 && (port == NULL || strcmp(port, ":0") != 0);
+}
+
+static int check_listeners(const struct server_config *config, struct buf *why)
+{
+    const struct option_list *listen = &config->listen;
+
+    for (size_t i = 0; i < listen->count; i++) {
+        for (size_t j = 0; j < i; j++)
+            if (same_place(listen->items[i], listen->items[j])) {
+                buf_printf(why, "--listen: %s is given twice", listen->items[i]);
+                return -1;
+            }
+        if (same_place(listen->items[i], config->admin)) {
+            buf_printf(why, "--admin: %s is a client listener too: expected another",
+                       config->admin);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int resolve(void *context, struct buf *why)
+{
+    struct server_config *config = context;
+    const char *expected;
+
+    if (config->rpc == NULL) {
+        config->rpc = runtime_dir_rpc_url();
+        if (rpc_url_check(config->rpc, &expected) < 0) {
+            buf_printf(why, "--rpc: the runtime directory gives %s: expected %s",
+                       config->rpc, expected);
+            return -1;
+        }
+    }
+    return check_listeners(config, why);
+}
+
+static const struct options_program program = {
+    .name = "offloop-server",
+    .summary = "An event-loop JSON document server that offloads its codec to workers.",
+    .env_prefix = "OFFLOOP_SERVER_",
+    .config_size = sizeof(struct server_config),
+    .rows = rows,
+    .row_count = sizeof rows / sizeof *rows,
+    .resolve = resolve,
+};
+
+const struct options_program *server_config_program(void)
+{
+    return &program;
+}
+
+int server_config_read(int argc, char **argv, struct server_config **config_r)
+{
+    void *config;
+    int result = config_read(&program, argc, argv, &config);
+
+    *config_r = config;
+    return result;
+}
+
+int server_config_read_fd(int fd, struct server_config **config_r)
+{
+    void *config;
+    int result = config_read_fd(&program, fd, &config);
+
+    *config_r = config;
+    return result;
+}
+
+int server_config_create_fd(const struct server_config *config)
+{
+    return config_create_fd(&program, config);
+}
+
+void server_config_destroy(struct server_config **config)
+{
+    void *plain = *config;
+
+    config_destroy(&program, &plain);
+    *config = NULL;
+}
+
+bool server_config_has_admin(const struct server_config *config)
+{
+    return strcmp(config->admin, "off") != 0;
+}

@@ -1,0 +1,68 @@
+/*
+ * The options of offloop-server, one row each; see common/options.h. To be
+ * included with the macros below defined as wanted; undefined at the end.
+ *
+ * GROUP(TITLE)
+ * OPTION(KIND, MEMBER, FLAG, ARGUMENT, DEFAULT, HELP, more members of option_row)
+ */
+/* clang-format off */
+#ifndef GROUP
+#define GROUP(title)
+#endif
+#ifndef OPTION
+#define OPTION(...)
+#endif
+
+GROUP("Listeners")
+OPTION(LIST, listen, "listen", "ADDR:PORT", "127.0.0.1:8080",
+       "where clients connect; [ADDR6]:PORT and unix:/path too, port 0 takes a free one",
+       .check = address_check)
+OPTION(STRING, admin, "admin", "ADDR:PORT", "127.0.0.1:8081",
+       "operations listener (health, metrics), or off", .check = config_check_admin)
+OPTION(STRING, rpc, "rpc", "URL", NULL,
+       "where workers connect: ipc:///path or tcp://127.0.0.1:PORT",
+       .shown = "ipc:// rpc.sock in the runtime directory", .check = rpc_url_check)
+
+GROUP("Documents")
+OPTION(STRING, store, "store", "URL", "lmdb:data",
+       "where documents are kept: lmdb:DIR", .check = config_check_store)
+OPTION(SWITCH, lmdb_sync, "lmdb-sync", "on|off", "on",
+       "make writes durable (fsync) before they are answered")
+OPTION(SIZE, lmdb_max_bytes, "lmdb-max", "SIZE", "64GiB",
+       "the most the LMDB map may grow to", .min = 1 << 20, .max = UINT64_C(1) << 46)
+OPTION(SIZE, max_body_bytes, "max-body", "SIZE", "64MiB",
+       "larger request bodies are refused (413)", .min = 1, .max = UINT64_C(1) << 40)
+OPTION(SIZE, max_reply_bytes, "max-reply", "SIZE", "512MiB",
+       "a document that would encode to more is refused (413)",
+       .min = 1, .max = UINT64_C(1) << 40)
+
+GROUP("Codec")
+OPTION(ENUM, mode, "mode", "MODE", "auto",
+       "where JSON is transcoded", .names = config_mode_names)
+OPTION(STRING, codec, "codec", "ENGINE", "yajl",
+       "the JSON engine for work in the server itself", .names = codec_engine_names)
+OPTION(UNSIGNED, queue, "queue", "N", "1024",
+       "jobs waiting for a worker, per front, before 503", .min = 1, .max = 10000000)
+OPTION(DURATION, job_timeout_ns, "job-timeout", "D", "10s",
+       "a codec job's deadline (504)", .min = 1000000, .max = UINT64_C(3600000000000))
+
+GROUP("Processes")
+OPTION(UNSIGNED, processes, "processes", "N", "1",
+       "front processes", .min = 1, .max = 256)
+OPTION(DURATION, drain_timeout_ns, "drain-timeout", "D", "30s",
+       "how long TERM waits for requests in flight", .max = UINT64_C(86400000000000))
+
+GROUP("Seeing")
+OPTION(SWITCH, mode_header, "mode-header", "on|off", "off",
+       "honour Offloop-Mode on a request (for comparing)")
+OPTION(SWITCH, server_timing, "server-timing", "on|off", "off",
+       "add a Server-Timing reply header")
+OPTION(STRING, access_log, "access-log", "FILE", "off",
+       "log requests to FILE; - is stdout, off for none")
+
+GROUP("Instead of serving")
+OPTION(COMMAND, check_store, "check-store", "", NULL,
+       "verify every document and exit 0 or 1")
+
+#undef GROUP
+#undef OPTION

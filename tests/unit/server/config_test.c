@@ -1,0 +1,261 @@
+/* offloop-server's table: defaults, rules between options, and the way to children. */
+#include "server/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/codec/codec.h"
+#include "server/jobs/jobs.h"
+
+#define ARGV_MAX 16
+
+/* Reads flags with an empty environment; *text_r is NUL-terminated. */
+static enum options_outcome read_flags(struct server_config *config, struct buf *text_r,
+                                       const char *const *flags)
+{
+    char *env[] = {NULL};
+    char *argv[ARGV_MAX] = {strdup("offloop-server")};
+    enum options_outcome outcome;
+    int argc = 1;
+
+    memset(config, 0, sizeof *config);
+    for (; flags[argc - 1] != NULL; argc++)
+        argv[argc] = strdup(flags[argc - 1]);
+    *text_r = (struct buf)BUF_INIT;
+    outcome = options_read(server_config_program(), argc, argv, env, config, text_r);
+    buf_append(text_r, "", 1);
+    while (argc > 0)
+        free(argv[--argc]);
+    return outcome;
+}
+
+#define READ(config, text, ...) \
+    read_flags(config, text, (const char *const[]){__VA_ARGS__, NULL})
+
+static void end(struct server_config *config, struct buf *text)
+{
+    options_free(server_config_program(), config);
+    buf_free(text);
+}
+
+static int set_runtime_dir(void **state)
+{
+    (void)state;
+    return setenv("RUNTIME_DIRECTORY", "/tmp/offloop-config-test", 1);
+}
+
+/* The defaults that API.md promises. */
+static void defaults(void **state)
+{
+    struct server_config config;
+    struct buf text;
+
+    (void)state;
+    assert_int_equal(READ(&config, &text, NULL), OPTIONS_RUN);
+    assert_int_equal(config.listen.count, 1);
+    assert_string_equal(config.listen.items[0], "127.0.0.1:8080");
+    assert_string_equal(config.admin, "127.0.0.1:8081");
+    assert_true(server_config_has_admin(&config));
+    assert_string_equal(config.rpc, "ipc:///tmp/offloop-config-test/rpc.sock");
+    assert_string_equal(config.store, "lmdb:data");
+    assert_int_equal(config.mode, JOBS_AUTO);
+    assert_string_equal(config.codec, "yajl");
+    assert_int_equal(config.processes, 1);
+    assert_int_equal(config.max_body_bytes, 64 << 20);
+    assert_int_equal(config.queue, 1024);
+    assert_true(config.job_timeout_ns == UINT64_C(10000000000));
+    assert_int_equal(config.max_reply_bytes, 512 << 20);
+    assert_true(config.drain_timeout_ns == UINT64_C(30000000000));
+    assert_true(config.lmdb_sync);
+    assert_true(config.lmdb_max_bytes == UINT64_C(64) << 30);
+    assert_false(config.mode_header);
+    assert_false(config.server_timing);
+    assert_string_equal(config.access_log, "off");
+    assert_false(config.check_store);
+    end(&config, &text);
+}
+
+static void modes_are_those_of_jobs(void **state)
+{
+    (void)state;
+    for (int mode = 0; mode < JOBS_MODES; mode++) {
+        char flag[64];
+        struct server_config config;
+        struct buf text;
+
+        snprintf(flag, sizeof flag, "--mode=%s", jobs_mode_name((enum jobs_mode)mode));
+        assert_int_equal(READ(&config, &text, flag), OPTIONS_RUN);
+        assert_int_equal(config.mode, mode);
+        end(&config, &text);
+    }
+}
+
+static void every_engine_is_accepted(void **state)
+{
+    (void)state;
+    for (const char *const *name = codec_engine_names(); *name != NULL; name++) {
+        struct server_config config;
+        struct buf text;
+
+        assert_int_equal(READ(&config, &text, "--codec", *name), OPTIONS_RUN);
+        assert_string_equal(config.codec, *name);
+        end(&config, &text);
+    }
+}
+
+static void refusals(void **state)
+{
+    static const struct {
+        const char *flags[5];
+        const char *line;
+    } cases[] = {
+        {{"--listen=localhost:80"},
+         "--listen: \"localhost:80\" is not valid: expected ADDR:PORT, [ADDR6]:PORT or "
+         "unix:/path, numeric"},
+        {{"--listen=127.0.0.1:70000"},
+         "--listen: \"127.0.0.1:70000\" is not valid: expected a port from 0 to 65535 "
+         "behind the last colon"},
+        {{"--admin=no"},
+         "--admin: \"no\" is not valid: expected ADDR:PORT, [ADDR6]:PORT or unix:/path, "
+         "numeric, or off"},
+        {{"--listen=127.0.0.1:9", "--listen=127.0.0.1:9"},
+         "--listen: 127.0.0.1:9 is given twice"},
+        {{"--listen=127.0.0.1:9", "--admin=127.0.0.1:9"},
+         "--admin: 127.0.0.1:9 is a client listener too: expected another"},
+        {{"--store=files:x"}, "--store: \"files:x\" is not valid: expected lmdb:DIR"},
+        {{"--store=lmdb:"}, "--store: \"lmdb:\" is not valid: expected lmdb:DIR"},
+        {{"--rpc=ipc://x"},
+         "--rpc: \"ipc://x\" is not valid: expected ipc:///path or tcp://127.0.0.1:PORT"},
+        {{"--rpc=tcp://192.0.2.1:9"},
+         "--rpc: \"tcp://192.0.2.1:9\" is not valid: expected a loopback address: plain "
+         "tcp:// leaves this host unprotected"},
+        {{"--mode=fast"},
+         "--mode: \"fast\" is unknown: expected inline, threads, rpc or auto"},
+        {{"--processes=0"}, "--processes: \"0\" is out of range: expected 1 to 256"},
+        {{"--job-timeout=0"}, "--job-timeout: \"0\" is out of range: expected 1ms to 1h"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct server_config config;
+        struct buf text;
+        char line[256];
+
+        snprintf(line, sizeof line, "offloop-server: %s\n", cases[i].line);
+        assert_int_equal(read_flags(&config, &text, cases[i].flags), OPTIONS_BAD);
+        assert_string_equal((char *)text.data, line);
+        end(&config, &text);
+    }
+}
+
+static void port_0_may_stand_twice(void **state)
+{
+    struct server_config config;
+    struct buf text;
+
+    (void)state;
+    assert_int_equal(READ(&config, &text, "--listen=127.0.0.1:0", "--listen=127.0.0.1:0",
+                          "--admin=127.0.0.1:0"),
+                     OPTIONS_RUN);
+    assert_int_equal(config.listen.count, 2);
+    end(&config, &text);
+}
+
+static void admin_off(void **state)
+{
+    struct server_config config;
+    struct buf text;
+
+    (void)state;
+    assert_int_equal(READ(&config, &text, "--admin=off"), OPTIONS_RUN);
+    assert_false(server_config_has_admin(&config));
+    end(&config, &text);
+}
+
+static void long_runtime_dir_is_named(void **state)
+{
+    struct server_config config;
+    struct buf text;
+    char dir[128];
+
+    (void)state;
+    memset(dir, 'x', sizeof dir);
+    dir[0] = '/';
+    dir[sizeof dir - 1] = '\0';
+    setenv("RUNTIME_DIRECTORY", dir, 1);
+    assert_int_equal(READ(&config, &text, NULL), OPTIONS_BAD);
+    assert_non_null(strstr((char *)text.data, "--rpc: the runtime directory gives ipc:"));
+    set_runtime_dir(NULL);
+    end(&config, &text);
+}
+
+/* What a child reads is what its master resolved, whatever the child's environment. */
+static void children_read_the_same(void **state)
+{
+    char *argv[] = {strdup("offloop-server"),         strdup("--listen=[::1]:0"),
+                    strdup("--listen=unix:/tmp/a b"), strdup("--max-body=1GiB"),
+                    strdup("--mode=inline"),          NULL};
+    struct server_config *config, *child;
+    int fd;
+
+    (void)state;
+    assert_int_equal(server_config_read(5, argv, &config), 0);
+    fd = server_config_create_fd(config);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "x", 1), -1); /* sealed */
+    setenv("OFFLOOP_SERVER_MODE", "rpc", 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(server_config_read_fd(fd, &child), 0);
+        assert_int_equal(child->mode, JOBS_INLINE);
+        assert_int_equal(child->max_body_bytes, 1 << 30);
+        assert_string_equal(child->listen.items[1], "unix:/tmp/a b");
+        assert_string_equal(child->rpc, config->rpc);
+        server_config_destroy(&child);
+        assert_null(child);
+    }
+    unsetenv("OFFLOOP_SERVER_MODE");
+    server_config_destroy(&config);
+    close(fd);
+    for (int i = 0; i < 5; i++)
+        free(argv[i]);
+}
+
+static void help_has_every_flag(void **state)
+{
+    const struct options_program *program = server_config_program();
+    struct buf help = BUF_INIT;
+
+    (void)state;
+    options_help(program, &help);
+    buf_append(&help, "", 1);
+    for (size_t i = 0; i < program->row_count; i++) {
+        char flag[64];
+
+        snprintf(flag, sizeof flag, "  --%s", program->rows[i].name);
+        if (program->rows[i].kind != OPTION_GROUP)
+            assert_non_null(strstr((char *)help.data, flag));
+    }
+    buf_free(&help);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(modes_are_those_of_jobs),
+        cmocka_unit_test(every_engine_is_accepted),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(port_0_may_stand_twice),
+        cmocka_unit_test(admin_off),
+        cmocka_unit_test(long_runtime_dir_is_named),
+        cmocka_unit_test(children_read_the_same),
+        cmocka_unit_test(help_has_every_flag),
+    };
+
+    return cmocka_run_group_tests(tests, set_runtime_dir, NULL);
+}

@@ -1,0 +1,105 @@
+#include "worker/config.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/codec/codec.h"
+#include "common/config.h"
+#include "common/rpc_url.h"
+#include "common/runtime_dir.h"
+
+static const struct option_row rows[] = {
+#define GROUP       OPTION_ROW_GROUP
+#define OPTION(...) OPTION_ROW(struct worker_config, __VA_ARGS__)
+#include "worker/options.tbl.h"
+};
+
+/* The CPUs this process may run on. */
+static unsigned count_cpus(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) < 0)
+        return 1;
+    return CPU_COUNT(&set) > 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+static int check_connect(const struct worker_config *config, struct buf *why)
+{
+    const struct option_list *connect = &config->connect;
+
+    for (size_t i = 0; i < connect->count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(connect->items[i], connect->items[j]) == 0) {
+                buf_printf(why, "--connect: %s is given twice", connect->items[i]);
+                return -1;
+            }
+    return 0;
+}
+
+static int resolve(void *context, struct buf *why)
+{
+    struct worker_config *config = context;
+    struct option_list *connect = &config->connect;
+    const char *expected;
+
+    if (config->processes == 0)
+        config->processes = count_cpus();
+    if (connect->count == 0) {
+        connect->items = mem_alloc(sizeof *connect->items);
+        connect->items[connect->count++] = runtime_dir_rpc_url();
+        if (rpc_url_check(connect->items[0], &expected) < 0) {
+            buf_printf(why, "--connect: the runtime directory gives %s: expected %s",
+                       connect->items[0], expected);
+            return -1;
+        }
+    }
+    return check_connect(config, why);
+}
+
+static const struct options_program program = {
+    .name = "offloop-worker",
+    .summary = "Worker processes that transcode JSON for offloop-server.",
+    .env_prefix = "OFFLOOP_WORKER_",
+    .config_size = sizeof(struct worker_config),
+    .rows = rows,
+    .row_count = sizeof rows / sizeof *rows,
+    .resolve = resolve,
+};
+
+const struct options_program *worker_config_program(void)
+{
+    return &program;
+}
+
+int worker_config_read(int argc, char **argv, struct worker_config **config_r)
+{
+    void *config;
+    int result = config_read(&program, argc, argv, &config);
+
+    *config_r = config;
+    return result;
+}
+
+int worker_config_read_fd(int fd, struct worker_config **config_r)
+{
+    void *config;
+    int result = config_read_fd(&program, fd, &config);
+
+    *config_r = config;
+    return result;
+}
+
+int worker_config_create_fd(const struct worker_config *config)
+{
+    return config_create_fd(&program, config);
+}
+
+void worker_config_destroy(struct worker_config **config)
+{
+    void *plain = *config;
+
+    config_destroy(&program, &plain);
+    *config = NULL;
+}

@@ -1,0 +1,34 @@
+/*
+ * The options of offloop-worker, one row each; see common/options.h and
+ * server/options.tbl.h, which has the same form.
+ */
+/* clang-format off */
+#ifndef GROUP
+#define GROUP(title)
+#endif
+#ifndef OPTION
+#define OPTION(...)
+#endif
+
+GROUP("Servers")
+OPTION(LIST, connect, "connect", "URL", NULL,
+       "a server's --rpc URL: ipc:///path or tcp://127.0.0.1:PORT",
+       .shown = "ipc:// rpc.sock in the runtime directory", .check = rpc_url_check)
+
+GROUP("Codec")
+OPTION(STRING, codec, "codec", "ENGINE", "yajl",
+       "the JSON engine", .names = codec_engine_names)
+OPTION(SIZE, memory_bytes, "memory", "SIZE", "1GiB",
+       "what one job may use; more is refused (413)",
+       .min = 1 << 20, .max = UINT64_C(1) << 46)
+
+GROUP("Processes")
+OPTION(UNSIGNED, processes, "processes", "N", NULL,
+       "worker processes", .shown = "number of CPUs", .min = 1, .max = 1024)
+OPTION(UNSIGNED, max_jobs, "max-jobs", "N", "0",
+       "a worker process retires after N jobs; 0 for never", .max = UINT32_MAX)
+OPTION(DURATION, drain_timeout_ns, "drain-timeout", "D", "30s",
+       "how long TERM waits for jobs in flight", .max = UINT64_C(86400000000000))
+
+#undef GROUP
+#undef OPTION
