@@ -1,0 +1,179 @@
+/* Accept, Content-Type, entity tags and conditions. */
+#include "server/api/negotiate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define REFUSED (-1)
+
+static struct slice text(const char *s)
+{
+    return (struct slice){(const uint8_t *)s, s ? strlen(s) : 0};
+}
+
+struct row {
+    const char *field;
+    int type; /* or REFUSED */
+};
+
+static const struct row accepts[] = {
+    {NULL, NEGOTIATE_JSON},
+    {"", NEGOTIATE_JSON},
+    {"*/*", NEGOTIATE_JSON},
+    {"application/*", NEGOTIATE_JSON},
+    {"application/json", NEGOTIATE_JSON},
+    {"APPLICATION/JSON", NEGOTIATE_JSON},
+    {"application/msgpack", NEGOTIATE_MSGPACK},
+    {"application/x-msgpack", NEGOTIATE_MSGPACK},
+    {"application/vnd.msgpack", NEGOTIATE_MSGPACK},
+    {"application/json, application/msgpack", NEGOTIATE_JSON},
+    {"application/json;q=0.5, application/msgpack", NEGOTIATE_MSGPACK},
+    {"application/msgpack;q=0.2, */*;q=0.1", NEGOTIATE_MSGPACK},
+    {"application/msgpack;q=0.1, */*;q=0.2", NEGOTIATE_JSON},
+    {"text/html, */*", NEGOTIATE_JSON},
+    {"text/html", REFUSED},
+    {"text/*", REFUSED},
+    {"application/json;q=0", REFUSED},
+    {"application/json;q=0, */*", NEGOTIATE_MSGPACK},
+    {"application/json ; charset=utf-8 ; q=0.9", NEGOTIATE_JSON},
+    {"text/html;a=\",application/json\"", REFUSED},
+    {",,application/msgpack", NEGOTIATE_MSGPACK},
+    {"*/*;q=0.001", NEGOTIATE_JSON},
+    {"*/*;q=0.000", REFUSED},
+};
+
+static const struct row content_types[] = {
+    {NULL, NEGOTIATE_JSON},
+    {"application/json", NEGOTIATE_JSON},
+    {"Application/Json; charset=UTF-8", NEGOTIATE_JSON},
+    {"application/json; charset=\"utf-8\"", NEGOTIATE_JSON},
+    {"application/json; charset=latin1", REFUSED},
+    {"application/msgpack", NEGOTIATE_MSGPACK},
+    {"application/x-www-form-urlencoded", REFUSED},
+    {"text/plain", REFUSED},
+    {"application/jsonx", REFUSED},
+    {"application", REFUSED},
+};
+
+static void test_accept(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof accepts / sizeof *accepts; i++) {
+        enum negotiate_type type;
+        int result = negotiate_accept(text(accepts[i].field), &type);
+
+        assert_int_equal(result == 0 ? (int)type : REFUSED, accepts[i].type);
+    }
+}
+
+static void test_content_type(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof content_types / sizeof *content_types; i++) {
+        enum negotiate_type type;
+        int result = negotiate_content_type(text(content_types[i].field), &type);
+
+        assert_int_equal(result == 0 ? (int)type : REFUSED, content_types[i].type);
+    }
+}
+
+static void test_content_encoding(void **state)
+{
+    (void)state;
+    assert_true(negotiate_is_identity(text(NULL)));
+    assert_true(negotiate_is_identity(text(" identity ")));
+    assert_false(negotiate_is_identity(text("gzip")));
+    assert_false(negotiate_is_identity(text("identity, gzip")));
+}
+
+static void test_none_match(void **state)
+{
+    char etag[NEGOTIATE_ETAG_MAX];
+
+    (void)state;
+    negotiate_etag_print(17, NEGOTIATE_JSON, etag);
+    assert_string_equal(etag, "\"17-json\"");
+    assert_true(negotiate_none_match(text("\"17-json\""), etag));
+    assert_true(negotiate_none_match(text("*"), etag));
+    assert_true(negotiate_none_match(text("W/\"17-json\""), etag));
+    assert_true(negotiate_none_match(text("\"1-json\", \"17-json\""), etag));
+    assert_false(negotiate_none_match(text("\"17-msgpack\""), etag));
+    assert_false(negotiate_none_match(text("17-json"), etag));
+    assert_false(negotiate_none_match(text("\"a,\\\"17-json\\\"\""), etag));
+    assert_false(negotiate_none_match(text(""), etag));
+    negotiate_etag_print(UINT64_MAX, NEGOTIATE_MSGPACK, etag);
+    assert_string_equal(etag, "\"18446744073709551615-msgpack\"");
+}
+
+struct match_row {
+    const char *field;
+    enum negotiate_match match;
+    unsigned count;
+    uint64_t first;
+};
+
+static const struct match_row matches[] = {
+    {NULL, NEGOTIATE_MATCH_NONE, 0, 0},
+    {"*", NEGOTIATE_MATCH_ANY, 0, 0},
+    {"\"5-json\"", NEGOTIATE_MATCH_VERSIONS, 1, 5},
+    {"\"5-msgpack\"", NEGOTIATE_MATCH_VERSIONS, 1, 5},
+    {"\"x\", \"7-json\"", NEGOTIATE_MATCH_VERSIONS, 1, 7},
+    {"\"7-json\", \"8-json\"", NEGOTIATE_MATCH_VERSIONS, 2, 7},
+    {"W/\"5-json\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
+    {"\"5-xml\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
+    {"\"-json\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
+    {"\"18446744073709551615-json\"", NEGOTIATE_MATCH_VERSIONS, 1, UINT64_MAX},
+    {"\"18446744073709551616-json\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
+    {"\"000000000000000000000000000005-json\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
+    {"5-json", NEGOTIATE_MATCH_BAD, 0, 0},
+    {"", NEGOTIATE_MATCH_BAD, 0, 0},
+    {"\"", NEGOTIATE_MATCH_BAD, 0, 0},
+};
+
+static void test_match(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof matches / sizeof *matches; i++) {
+        uint64_t versions[NEGOTIATE_VERSIONS_MAX] = {0};
+        unsigned count;
+
+        assert_int_equal(negotiate_match_read(text(matches[i].field), versions, &count),
+                         matches[i].match);
+        assert_int_equal(count, matches[i].count);
+        assert_true(versions[0] == matches[i].first);
+    }
+}
+
+static void test_match_limit(void **state)
+{
+    uint64_t versions[NEGOTIATE_VERSIONS_MAX];
+    char field[256] = "\"1-json\"";
+    unsigned count;
+
+    (void)state;
+    for (int i = 1; i < NEGOTIATE_VERSIONS_MAX; i++)
+        strcat(field, ",\"1-json\"");
+    assert_int_equal(negotiate_match_read(text(field), versions, &count),
+                     NEGOTIATE_MATCH_VERSIONS);
+    assert_int_equal(count, NEGOTIATE_VERSIONS_MAX);
+    strcat(field, ",\"1-json\"");
+    assert_int_equal(negotiate_match_read(text(field), versions, &count),
+                     NEGOTIATE_MATCH_BAD);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_accept),
+        cmocka_unit_test(test_content_type),
+        cmocka_unit_test(test_content_encoding),
+        cmocka_unit_test(test_none_match),
+        cmocka_unit_test(test_match),
+        cmocka_unit_test(test_match_limit),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

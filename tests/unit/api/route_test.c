@@ -1,0 +1,99 @@
+/* Paths to resources: names, escapes, limits. */
+#include "server/api/route.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct slice text(const char *s)
+{
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
+struct row {
+    const char *path;
+    enum stats_route kind;
+    const char *collection; /* NULL where the names are not valid */
+    const char *id;
+};
+
+static const struct row rows[] = {
+    {"/v1", STATS_ROUTE_COLLECTIONS, NULL, NULL},
+    {"/", STATS_ROUTE_OTHER, NULL, NULL},
+    {"", STATS_ROUTE_OTHER, NULL, NULL},
+    {"/v2", STATS_ROUTE_OTHER, NULL, NULL},
+    {"/v10", STATS_ROUTE_OTHER, NULL, NULL},
+    {"/V1/a", STATS_ROUTE_OTHER, NULL, NULL},
+    {"/v1/", STATS_ROUTE_COLLECTION, NULL, NULL},
+    {"/v1/a", STATS_ROUTE_COLLECTION, "a", NULL},
+    {"/v1/a/", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1//b", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/a/b", STATS_ROUTE_DOCUMENT, "a", "b"},
+    {"/v1/a/b/c", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/AZaz09._~:@-/x", STATS_ROUTE_DOCUMENT, "AZaz09._~:@-", "x"},
+    {"/v1/%61%5f/%41%3A", STATS_ROUTE_DOCUMENT, "a_", "A:"},
+    {"/v1/a/%2f", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/a/%00", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/a/%", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/a/%4", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/a/%zz", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/a/%4g", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/a/b!", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/a/\xc3\xa9", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/..", STATS_ROUTE_COLLECTION, "..", NULL},
+};
+
+static void test_paths(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct route route;
+
+        route_parse(text(rows[i].path), &route);
+        assert_int_equal(route.kind, rows[i].kind);
+        assert_int_equal(route.names_valid, rows[i].collection != NULL);
+        if (rows[i].collection == NULL)
+            continue;
+        assert_int_equal(route.collection_len, strlen(rows[i].collection));
+        assert_memory_equal(route_collection(&route).data, rows[i].collection,
+                            route.collection_len);
+        if (rows[i].id == NULL)
+            continue;
+        assert_int_equal(route_id(&route).len, strlen(rows[i].id));
+        assert_memory_equal(route_id(&route).data, rows[i].id, route.id_len);
+    }
+}
+
+static void test_longest_name(void **state)
+{
+    uint8_t name[ROUTE_NAME_MAX];
+    char path[1024];
+
+    (void)state;
+    memset(path, 'x', sizeof path);
+    assert_int_equal(
+        route_name_decode((struct slice){(uint8_t *)path, ROUTE_NAME_MAX}, name),
+        ROUTE_NAME_MAX);
+    assert_int_equal(
+        route_name_decode((struct slice){(uint8_t *)path, ROUTE_NAME_MAX + 1}, name), -1);
+    for (int i = 0; i < ROUTE_NAME_MAX; i++)
+        memcpy(path + (size_t)i * 3, "%78", 3);
+    assert_int_equal(
+        route_name_decode((struct slice){(uint8_t *)path, ROUTE_NAME_MAX * 3}, name),
+        ROUTE_NAME_MAX);
+    assert_int_equal(name[ROUTE_NAME_MAX - 1], 'x');
+    assert_int_equal(route_name_decode(text(""), name), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_longest_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
