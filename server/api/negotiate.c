@@ -6,6 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Digits of UINT64_MAX. */
+#define DIGITS_MAX 20
+
 static const struct {
     const char *media;
     const char *mark;
@@ -221,8 +224,7 @@ static int tag_version(struct slice tag, uint64_t *version_r)
     if (tag.len < 2 || tag.data[0] != '"' || tag.data[tag.len - 1] != '"')
         return -2;
     for (i = 1; tag.data[i] >= '0' && tag.data[i] <= '9'; i++)
-        if (i > 20 ||
-            /* digits of UINT64_MAX */ __builtin_mul_overflow(version, 10, &version) ||
+        if (i > DIGITS_MAX || __builtin_mul_overflow(version, 10, &version) ||
             __builtin_add_overflow(version, (uint64_t)(tag.data[i] - '0'), &version))
             return -1;
     if (i == 1 || tag.data[i] != '-')
