@@ -16,9 +16,14 @@ static size_t max_size(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-static void note_peak(struct engine_job *job, size_t output_bytes)
+static size_t output_bytes(const struct engine_job *job)
 {
-    size_t total = output_bytes + job->scratch_bytes;
+    return job->out->cap > job->base ? job->out->cap - job->base : 0;
+}
+
+static void note_peak(struct engine_job *job, size_t held)
+{
+    size_t total = held + job->scratch_bytes;
 
     if (total > job->peak_bytes)
         job->peak_bytes = total;
@@ -28,8 +33,7 @@ static void note_peak(struct engine_job *job, size_t output_bytes)
    job can ever fill, nor its budget. */
 static size_t output_capacity(const struct engine_job *job, size_t need, size_t budget)
 {
-    size_t have = job->out->cap > job->base ? job->out->cap - job->base : 0;
-    size_t want = max_size(max_size(have * 2, job->in.len), MIN_BYTES);
+    size_t want = max_size(max_size(output_bytes(job) * 2, job->in.len), MIN_BYTES);
     size_t most = min_size(job->bound_output, job->max_output) + ENGINE_SLACK_BYTES;
 
     return min_size(max_size(min_size(want, most), need), budget);
@@ -63,10 +67,27 @@ enum codec_status engine_reserve(struct engine_job *job, size_t extra)
     return CODEC_OK;
 }
 
+enum codec_status engine_charge(struct engine_job *job, size_t bytes)
+{
+    size_t held = output_bytes(job) + job->scratch_bytes;
+
+    if (held > job->max_memory || bytes > job->max_memory - held)
+        return engine_fail(job, CODEC_MEMORY, 0);
+    job->scratch_bytes += bytes;
+    note_peak(job, output_bytes(job));
+    return CODEC_OK;
+}
+
+void engine_discharge(struct engine_job *job, size_t bytes)
+{
+    assert(bytes <= job->scratch_bytes);
+    job->scratch_bytes -= bytes;
+}
+
 enum codec_status engine_grow_scratch(struct engine_job *job,
                                       struct engine_scratch *scratch, size_t need_bytes)
 {
-    size_t held = job->out->cap > job->base ? job->out->cap - job->base : 0;
+    size_t held = output_bytes(job);
     size_t others = held + job->scratch_bytes - scratch->cap;
     size_t budget = job->max_memory - min_size(others, job->max_memory);
     size_t cap;

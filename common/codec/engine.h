@@ -80,6 +80,14 @@ enum codec_status engine_grow_scratch(struct engine_job *job,
 /* Frees a scratch block between jobs (codec_engine.trim and destroy). */
 void engine_free_scratch(struct engine_scratch *scratch);
 
+/* Takes bytes that an engine allocates itself into its job's account, before it does.
+   Returns CODEC_OK or CODEC_MEMORY. */
+enum codec_status engine_charge(struct engine_job *job, size_t bytes)
+    __attribute__((warn_unused_result));
+
+/* Takes charged bytes out of the account when they are freed. */
+void engine_discharge(struct engine_job *job, size_t bytes);
+
 /* Notes where the input is wrong; returns status, for `return engine_fail(...)`. */
 static inline enum codec_status engine_fail(struct engine_job *job,
                                             enum codec_status status, size_t offset)

@@ -39,6 +39,25 @@ static inline uint8_t *pack_be64(uint8_t *p, uint64_t v)
     return p + sizeof(v);
 }
 
+/* Copies `len` bytes: short ones, as most names and strings are, without a call. */
+static inline uint8_t *pack_bytes(uint8_t *p, const uint8_t *bytes, size_t len)
+{
+    if (len > 16) {
+        memcpy(p, bytes, len);
+    } else if (len >= 8) {
+        memcpy(p, bytes, 8);
+        memcpy(p + len - 8, bytes + len - 8, 8);
+    } else if (len >= 4) {
+        memcpy(p, bytes, 4);
+        memcpy(p + len - 4, bytes + len - 4, 4);
+    } else if (len > 0) {
+        p[0] = bytes[0];
+        p[len / 2] = bytes[len / 2];
+        p[len - 1] = bytes[len - 1];
+    }
+    return p + len;
+}
+
 /* A non-negative integer; up to 9 bytes. */
 static inline uint8_t *pack_uint(uint8_t *p, uint64_t v)
 {
