@@ -2,9 +2,9 @@
 #
 # say, die            progress on stdout, the end on stderr
 # packages_need NAME… installs the Debian packages that are missing
-# build_tree DIR …    configures (once) and builds one tree
+# build_tree DIR …    configures and builds one tree
 
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what it sets is for the scripts
 OFFLOOP_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 # What each purpose needs, on a fresh Debian 12.
@@ -83,19 +83,24 @@ packages_need() {
     [ "${#missing[@]}" -eq 0 ] || die "still missing after apt-get install: ${missing[*]}"
 }
 
-# build_tree DIR [CMAKE-FLAG…]: configures DIR where that was not done with these flags
-# yet, and builds it. Output is shown only where it fails.
+# build_tree DIR [CMAKE-FLAG…] [--target NAME…]: configures DIR and builds it, or only
+# those targets. What the tools say is shown only where they fail.
 build_tree() {
-    local dir=$1 log
+    local dir=$1 log flags=() targets=() generator=()
     shift
+    while [ $# -gt 0 ] && [ "$1" != --target ]; do
+        flags+=("$1")
+        shift
+    done
+    targets=("$@")
     mkdir -p "$OFFLOOP_ROOT/$dir"
     log=$OFFLOOP_ROOT/$dir/build.log
     # A tree that somebody configured with make stays with make.
-    local generator=()
     [ -e "$OFFLOOP_ROOT/$dir/CMakeCache.txt" ] || generator=(-G Ninja)
     say "building $dir (log: $dir/build.log)"
-    if ! { cmake -S "$OFFLOOP_ROOT" -B "$OFFLOOP_ROOT/$dir" "${generator[@]}" "$@" &&
-        cmake --build "$OFFLOOP_ROOT/$dir" --parallel "$(nproc)"; } >"$log" 2>&1; then
+    if ! { cmake -S "$OFFLOOP_ROOT" -B "$OFFLOOP_ROOT/$dir" "${generator[@]}" "${flags[@]}" &&
+        cmake --build "$OFFLOOP_ROOT/$dir" --parallel "$(nproc)" "${targets[@]}"; } \
+        >"$log" 2>&1; then
         tail -n 60 "$log" >&2
         return 1
     fi

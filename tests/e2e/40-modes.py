@@ -97,7 +97,7 @@ def the_header_counts_only_where_allowed(pair):
 @case(workers=3)
 def three_workers_share_the_work(pair):
     use(pair, "rpc")
-    equal(pair.metric("offloop_workers"), 3)
+    equal(pair.metric("offloop_worker_connections"), 3)
 
 
 @case(server=["--processes", "2"], workers=2)
@@ -106,4 +106,4 @@ def two_fronts_and_two_workers(pair):
         use(pair, "rpc")
         use(pair, "inline")
     equal(len(pair.server.fronts()), 2)
-    equal(pair.metric("offloop_workers"), 4)  # each worker has a seat at each front
+    equal(pair.metric("offloop_worker_connections"), 4)  # each worker has a seat at each front

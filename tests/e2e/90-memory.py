@@ -25,15 +25,20 @@ class Watch:
         print(f"     {what}: a front grew by at most {self.most / MIB:.1f} MiB")
 
 
-def fill(pair, collection, documents, size):
-    text = b'{"n":%d,"text":"' + b"x" * size + b'"}'
-    with pair.client() as client:
-        for first in range(0, documents, 16):
-            client.send(b"".join(request("PUT", f"/v1/{collection}/{number:07}", text % number,
-                                         JSON)
-                                 for number in range(first, min(first + 16, documents))))
-            for _ in range(first, min(first + 16, documents)):
-                assert client.reply().status == 201
+def fill(pair, collection, documents, size, connections=32):
+    """PUTs documents over many connections, so that commits come in groups."""
+    def put(part):
+        with pair.client() as client:
+            for number in range(part, documents, connections):
+                text = b'{"n":%d,"text":"%b"}' % (number, b"x" * size)
+                reply = client.ask("PUT", f"/v1/{collection}/{number:07}", text, JSON)
+                assert reply.status == 201, reply
+
+    threads = [threading.Thread(target=put, args=(part,)) for part in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def read_watched(pair, target, watch, headers=(), pause=0):
