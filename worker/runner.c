@@ -1,0 +1,404 @@
+#include "worker/runner.h"
+
+#include <assert.h>
+#include <malloc.h>
+#include <pthread.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/list.h"
+#include "worker/job.h"
+
+/* Finished results are sent when they have come to this much... */
+#define RUNNER_FLUSH_BYTES (256U << 10)
+/* ...or when the oldest has waited this long: many messages' worth of the front's time
+   (60 to 90 us each), so that a batch of small jobs is answered by one. */
+#define RUNNER_FLUSH_NS NS_PER_MS
+/* Memory that an output buffer or an idle codec may keep. */
+#define RUNNER_KEEP_BYTES (4U << 20)
+
+/* A JOBS message waiting or being worked on. */
+struct runner_batch {
+    struct list link; /* in runner.queue; unlinked once its work began */
+    struct runner_sink *sink;
+    void *message;
+    uint64_t arrived_ns;
+    uint64_t cancelled; /* bit per job; written under the lock, read when it starts */
+    uint32_t peer;
+    unsigned count;
+    struct wire_job jobs[];
+};
+
+/* Results not sent yet; only the running thread touches them. */
+struct runner_output {
+    unsigned count;
+    uint64_t oldest_ns; /* when the first of them was finished */
+    struct wire_result results[WIRE_MAX_BATCH];
+    struct buf payloads;
+};
+
+struct runner {
+    struct runner_config config;
+    struct codec *codec;         /* the running thread's */
+    struct runner_output output; /* the running thread's */
+    pthread_mutex_t lock;        /* over all below */
+    struct list queue;           /* of batches, oldest first */
+    bool running;                /* some thread is in runner_run() */
+    bool announce_idle;
+    struct runner_batch *current; /* NULL between batches */
+    uint64_t running_id;          /* meaningful where running_since_ns is not 0 */
+    uint64_t running_since_ns;    /* 0 between jobs */
+    uint64_t done;
+};
+
+_Static_assert(WIRE_MAX_BATCH <= 64, "runner_batch.cancelled has a bit for every job");
+
+struct runner *runner_create(const struct runner_config *config)
+{
+    struct codec *codec = codec_create(config->engine);
+    struct runner *runner;
+
+    if (!codec)
+        return NULL;
+    runner = mem_zalloc(sizeof(*runner));
+    runner->config = *config;
+    runner->codec = codec;
+    list_init(&runner->queue);
+    pthread_mutex_init(&runner->lock, NULL);
+    return runner;
+}
+
+static void runner_free_batch(struct runner_batch *batch)
+{
+    batch->sink->release(batch->sink, batch->message);
+    mem_free(batch);
+}
+
+void runner_destroy(struct runner **runner)
+{
+    struct runner *r = *runner;
+    struct list *link;
+
+    if (!r)
+        return;
+    assert(!r->running);
+    while ((link = list_shift(&r->queue)))
+        runner_free_batch(container_of(link, struct runner_batch, link));
+    buf_free(&r->output.payloads);
+    codec_destroy(&r->codec);
+    pthread_mutex_destroy(&r->lock);
+    mem_free(r);
+    *runner = NULL;
+}
+
+static bool runner_batch_is_of(const struct runner_batch *batch,
+                               const struct runner_sink *sink, uint32_t peer)
+{
+    return batch->sink == sink && batch->peer == peer;
+}
+
+/* Batches of a peer that wait; the lock is held. */
+static unsigned runner_count_waiting(const struct runner *runner,
+                                     const struct runner_sink *sink, uint32_t peer)
+{
+    unsigned waiting = 0;
+
+    for (struct list *link = runner->queue.next; link != &runner->queue;
+         link = link->next)
+        waiting +=
+            runner_batch_is_of(container_of(link, struct runner_batch, link), sink, peer);
+    return waiting;
+}
+
+static struct runner_batch *runner_new_batch(struct runner_sink *sink, uint32_t peer,
+                                             const struct wire_jobs *jobs, void *message)
+{
+    size_t size = jobs->count * sizeof(struct wire_job);
+    struct runner_batch *batch = mem_alloc(sizeof(*batch) + size);
+
+    assert(jobs->count >= 1 && jobs->count <= WIRE_MAX_BATCH);
+    list_init(&batch->link);
+    batch->sink = sink;
+    batch->message = message;
+    batch->arrived_ns = clock_now_ns();
+    batch->cancelled = 0;
+    batch->peer = peer;
+    batch->count = jobs->count;
+    for (unsigned i = 0; i < jobs->count; i++)
+        batch->jobs[i] = jobs->jobs[i];
+    return batch;
+}
+
+int runner_submit(struct runner *runner, struct runner_sink *sink, uint32_t peer,
+                  const struct wire_jobs *jobs, void *message)
+{
+    struct runner_batch *batch = runner_new_batch(sink, peer, jobs, message);
+    bool taken;
+
+    pthread_mutex_lock(&runner->lock);
+    taken = runner_count_waiting(runner, sink, peer) < WIRE_MAX_CREDITS;
+    if (taken)
+        list_append(&runner->queue, &batch->link);
+    pthread_mutex_unlock(&runner->lock);
+    if (taken)
+        return 0;
+    mem_free(batch);
+    return -1;
+}
+
+/* Sends what is finished. */
+static void runner_flush(struct runner *runner, struct runner_batch *batch)
+{
+    struct runner_output *output = &runner->output;
+
+    if (output->count == 0)
+        return;
+    batch->sink->results(batch->sink, batch->peer, output->results, output->count,
+                         buf_slice(&output->payloads));
+    output->count = 0;
+    output->payloads.len = 0;
+    if (output->payloads.cap > RUNNER_KEEP_BYTES)
+        buf_free(&output->payloads);
+}
+
+/* Sends what is finished where it should not wait for this job. */
+static void runner_flush_before(struct runner *runner, struct runner_batch *batch,
+                                const struct wire_job *job, uint64_t now_ns)
+{
+    const struct runner_output *output = &runner->output;
+
+    if (output->count == 0)
+        return;
+    if (job_is_heavy(job) || output->payloads.len >= RUNNER_FLUSH_BYTES ||
+        now_ns - output->oldest_ns >= RUNNER_FLUSH_NS)
+        runner_flush(runner, batch);
+}
+
+static bool runner_job_is_late(const struct runner_batch *batch,
+                               const struct wire_job *job, uint64_t now_ns)
+{
+    return job->deadline_ms != 0 &&
+           now_ns - batch->arrived_ns >= job->deadline_ms * NS_PER_MS;
+}
+
+/* Decides, and tells the other threads what starts now. */
+static enum wire_verdict runner_begin_job(struct runner *runner,
+                                          struct runner_batch *batch, unsigned index,
+                                          uint64_t now_ns)
+{
+    const struct wire_job *job = &batch->jobs[index];
+    enum wire_verdict verdict = WIRE_DONE;
+
+    if (runner_job_is_late(batch, job, now_ns))
+        verdict = WIRE_EXPIRED;
+    pthread_mutex_lock(&runner->lock);
+    if (batch->cancelled >> index & 1)
+        verdict = WIRE_CANCELLED;
+    if (verdict == WIRE_DONE) {
+        runner->running_id = job->id;
+        runner->running_since_ns = now_ns;
+    }
+    pthread_mutex_unlock(&runner->lock);
+    return verdict;
+}
+
+static void runner_end_job(struct runner *runner)
+{
+    uint64_t done;
+
+    pthread_mutex_lock(&runner->lock);
+    runner->running_since_ns = 0;
+    done = ++runner->done;
+    pthread_mutex_unlock(&runner->lock);
+    if (done == 1 || done == runner->config.max_jobs)
+        runner->config.wake(runner->config.wake_arg);
+}
+
+static uint32_t runner_us_between(uint64_t from_ns, uint64_t to_ns)
+{
+    uint64_t us = to_ns > from_ns ? (to_ns - from_ns) / NS_PER_US : 0;
+
+    return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
+static void runner_do_job(struct runner *runner, struct runner_batch *batch,
+                          unsigned index)
+{
+    const struct wire_job *job = &batch->jobs[index];
+    struct runner_output *output = &runner->output;
+    struct wire_result *result = &output->results[output->count];
+    uint64_t now_ns = clock_now_ns();
+    enum wire_verdict verdict = runner_begin_job(runner, batch, index, now_ns);
+
+    if (verdict == WIRE_DONE) {
+        runner_flush_before(runner, batch, job, now_ns);
+        result = &output->results[output->count];
+        if (job->flags & WIRE_JOB_REPORT)
+            batch->sink->started(batch->sink, batch->peer, job->id);
+        job_run(runner->codec, job, runner->config.memory_bytes, &output->payloads,
+                result);
+    } else {
+        job_skip(job, verdict, result);
+    }
+    result->queue_us = runner_us_between(batch->arrived_ns, now_ns);
+    if (output->count++ == 0)
+        output->oldest_ns = clock_now_ns();
+    assert(output->count <= WIRE_MAX_BATCH);
+    runner_end_job(runner);
+}
+
+static void runner_do_batch(struct runner *runner, struct runner_batch *batch)
+{
+    assert(runner->output.count == 0 && runner->output.payloads.len == 0);
+    for (unsigned i = 0; i < batch->count; i++)
+        runner_do_job(runner, batch, i);
+    runner_flush(runner, batch);
+}
+
+/* The next batch, which becomes the current one; without one the thread stops running. */
+static struct runner_batch *runner_next_batch(struct runner *runner)
+{
+    struct runner_batch *done;
+    struct list *link;
+    bool announce;
+
+    pthread_mutex_lock(&runner->lock);
+    done = runner->current;
+    link = list_shift(&runner->queue);
+    runner->current = link ? container_of(link, struct runner_batch, link) : NULL;
+    runner->running = link != NULL;
+    announce = !link && runner->announce_idle;
+    pthread_mutex_unlock(&runner->lock);
+    if (done)
+        runner_free_batch(done);
+    if (announce)
+        runner->config.wake(runner->config.wake_arg);
+    return link ? container_of(link, struct runner_batch, link) : NULL;
+}
+
+/* True where this thread is the one to run now. */
+static bool runner_claim(struct runner *runner)
+{
+    bool claimed;
+
+    pthread_mutex_lock(&runner->lock);
+    claimed = !runner->running;
+    runner->running = true;
+    pthread_mutex_unlock(&runner->lock);
+    return claimed;
+}
+
+void runner_run(struct runner *runner)
+{
+    struct runner_batch *batch;
+
+    if (!runner_claim(runner))
+        return;
+    while ((batch = runner_next_batch(runner)))
+        runner_do_batch(runner, batch);
+}
+
+/* Marks the batch's jobs of these ids; the lock is held. */
+static void runner_cancel_in(struct runner_batch *batch, const struct wire_cancel *cancel)
+{
+    for (unsigned i = 0; i < batch->count; i++)
+        for (unsigned j = 0; j < cancel->count; j++)
+            if (batch->jobs[i].id == cancel->ids[j])
+                batch->cancelled |= UINT64_C(1) << i;
+}
+
+void runner_cancel(struct runner *runner, const struct runner_sink *sink, uint32_t peer,
+                   const struct wire_cancel *cancel)
+{
+    pthread_mutex_lock(&runner->lock);
+    if (runner->current && runner_batch_is_of(runner->current, sink, peer))
+        runner_cancel_in(runner->current, cancel);
+    for (struct list *link = runner->queue.next; link != &runner->queue;
+         link = link->next) {
+        struct runner_batch *batch = container_of(link, struct runner_batch, link);
+
+        if (runner_batch_is_of(batch, sink, peer))
+            runner_cancel_in(batch, cancel);
+    }
+    pthread_mutex_unlock(&runner->lock);
+}
+
+void runner_forget(struct runner *runner, const struct runner_sink *sink, uint32_t peer)
+{
+    struct list gone;
+    struct list *next;
+
+    list_init(&gone);
+    pthread_mutex_lock(&runner->lock);
+    if (runner->current && runner_batch_is_of(runner->current, sink, peer))
+        runner->current->cancelled = UINT64_MAX;
+    for (struct list *link = runner->queue.next; link != &runner->queue; link = next) {
+        next = link->next;
+        if (runner_batch_is_of(container_of(link, struct runner_batch, link), sink,
+                               peer)) {
+            list_remove(link);
+            list_append(&gone, link);
+        }
+    }
+    pthread_mutex_unlock(&runner->lock);
+    while ((next = list_shift(&gone)))
+        runner_free_batch(container_of(next, struct runner_batch, link));
+}
+
+struct runner_state runner_state_of(struct runner *runner, const struct runner_sink *sink)
+{
+    struct runner_state state = {0, 0};
+
+    pthread_mutex_lock(&runner->lock);
+    if (runner->running_since_ns) {
+        state.running_ms =
+            runner_us_between(runner->running_since_ns, clock_now_ns()) / 1000;
+        if (runner->current && runner->current->sink == sink)
+            state.running_id = runner->running_id;
+    }
+    pthread_mutex_unlock(&runner->lock);
+    return state;
+}
+
+uint64_t runner_jobs_done(struct runner *runner)
+{
+    uint64_t done;
+
+    pthread_mutex_lock(&runner->lock);
+    done = runner->done;
+    pthread_mutex_unlock(&runner->lock);
+    return done;
+}
+
+bool runner_is_worn(struct runner *runner)
+{
+    return runner->config.max_jobs && runner_jobs_done(runner) >= runner->config.max_jobs;
+}
+
+bool runner_is_idle(struct runner *runner)
+{
+    bool idle;
+
+    pthread_mutex_lock(&runner->lock);
+    idle = !runner->running && list_is_empty(&runner->queue);
+    pthread_mutex_unlock(&runner->lock);
+    return idle;
+}
+
+void runner_announce_idle(struct runner *runner)
+{
+    pthread_mutex_lock(&runner->lock);
+    runner->announce_idle = true;
+    pthread_mutex_unlock(&runner->lock);
+}
+
+void runner_trim(struct runner *runner)
+{
+    /* under the lock, so that whoever brings work meanwhile waits and then runs it */
+    pthread_mutex_lock(&runner->lock);
+    if (!runner->running) {
+        codec_trim(runner->codec, RUNNER_KEEP_BYTES);
+        malloc_trim(0);
+    }
+    pthread_mutex_unlock(&runner->lock);
+}

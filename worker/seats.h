@@ -1,0 +1,29 @@
+/*
+ * The seats of one server: what its gate's latest list names, and older ones
+ * whose fronts still drain. Main thread only.
+ */
+#ifndef OFFLOOP_WORKER_SEATS_H
+#define OFFLOOP_WORKER_SEATS_H
+
+#include "proto/wire.h"
+#include "worker/runner.h"
+
+struct seats;
+
+/* No seats yet. They live as long as the process; see seat.h. */
+struct seats *seats_create(struct runner *runner, const struct wire_hello *hello);
+
+/* Takes the gate's list: dials fronts that are new in it, and leaves those that are not
+   in it any more once they have hung up. */
+void seats_update(struct seats *seats, const struct wire_welcome *welcome);
+
+/* Every second; see seat_tick(). Also leaves fronts that hung up since. */
+void seats_tick(struct seats *seats);
+
+/* Tells every front not to send new jobs. */
+void seats_say_bye(struct seats *seats, enum wire_bye reason);
+
+/* How many fronts are connected. */
+unsigned seats_connected(const struct seats *seats);
+
+#endif
