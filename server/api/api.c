@@ -169,10 +169,20 @@ static void on_close(struct http_exchange *x, int status, uint64_t sent_bytes)
     mem_free(e);
 }
 
+/* Refused by the HTTP room: there is no route to count it under. */
+static void on_refused(int status, void *context)
+{
+    struct api *api = context;
+
+    if (status > 0 && status < STATS_HTTP_CODES)
+        stats_add(&api->config.stats->requests[STATS_ROUTE_OTHER][status], 1);
+}
+
 struct http_callbacks api_callbacks(void)
 {
     return (struct http_callbacks){.on_request = on_request,
                                    .on_body_end = on_body_end,
                                    .on_writable = on_writable,
-                                   .on_close = on_close};
+                                   .on_close = on_close,
+                                   .on_refused = on_refused};
 }
