@@ -5,15 +5,16 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/codec/direct.h"
 #include "common/codec/engine.h"
 #include "common/codec/pretty.h"
 #include "common/codec/validate.h"
 #include "common/codec/yajl_engine.h"
 
 /* What an input of n bytes can become at most, with the factors of docs/CODEC.md:
-   `1.0,` is 4 bytes of text and 9 of MessagePack, a control character 1 byte and 6 of
+   `-0,` is 3 bytes of text and 9 of MessagePack, a control character 1 byte and 6 of
    text, a float32 5 bytes and 24 of text. */
-#define DECODE_BOUND(n)   ((n) / 4 * 9 + 16)
+#define DECODE_BOUND(n)   ((n)*3 + 16)
 #define ENCODE_BOUND(n)   ((n)*6 + 16)
 #define LARGEST_INPUT     UINT32_MAX
 #define LARGEST_BOUNDABLE (SIZE_MAX / 16)
@@ -26,7 +27,7 @@ struct codec {
 };
 
 /* The engines, the default first. NAME: the function NAME_engine() describes it. */
-#define ENGINE_MAP(X) X(yajl)
+#define ENGINE_MAP(X) X(yajl) X(direct)
 
 static const char *const engine_names[] = {
 #define X(name) #name,
