@@ -33,13 +33,13 @@ struct store;
 enum store_format { STORE_MSGPACK = 1, STORE_JSON = 2 };
 
 /* How a request can end: NAME, text for people. */
-#define STORE_STATUS_MAP(X)                                                   \
-    X(OK, "ok")                                                               \
-    X(CREATED, "created") /* PUT of a document that was not there */          \
-    X(NOT_FOUND, "no such document")                                          \
-    X(CONFLICT, "the condition does not hold") /* see store_put.condition */  \
-    X(FULL, "the store is full")                                              \
-    X(DOWN, "the store cannot be reached")                                    \
+#define STORE_STATUS_MAP(X)                                                  \
+    X(OK, "ok")                                                              \
+    X(CREATED, "created") /* PUT of a document that was not there */         \
+    X(NOT_FOUND, "no such document")                                         \
+    X(CONFLICT, "the condition does not hold") /* see store_put.condition */ \
+    X(FULL, "the store is full")                                             \
+    X(DOWN, "the store cannot be reached")                                   \
     X(ERROR, "the store failed")
 
 enum store_status {

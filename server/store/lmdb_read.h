@@ -1,0 +1,66 @@
+/*
+ * Reading steps: each runs within one read transaction that the caller holds,
+ * copies what it gives, and takes bounded time. Loop thread and store thread.
+ */
+#ifndef OFFLOOP_SERVER_STORE_LMDB_READ_H
+#define OFFLOOP_SERVER_STORE_LMDB_READ_H
+
+#include "server/store/lmdb_db.h"
+#include "server/store/lmdb_layout.h"
+
+/* Finds a document without touching the pages of its bytes: *size_r is the value's size.
+   OK, NOT_FOUND or ERROR. */
+enum store_status lmdb_read_find(const struct lmdb_db *db, MDB_txn *txn,
+                                 struct store_key name, MDB_val *value_r);
+
+/* Takes a found value apart; its bytes are in the map, for as long as the transaction.
+   OK, or ERROR (logged) where it is damaged. */
+enum store_status lmdb_read_value(struct store_key name, MDB_val value,
+                                  struct layout_value *value_r);
+
+/* Documents collected: rows whose slices point into bytes once lmdb_read_list is done. */
+struct lmdb_rows {
+    struct buf bytes;
+    struct store_document *documents;
+    size_t count;
+    size_t cap;
+    bool more;
+};
+
+/* A run of a collection's documents: see struct store_list. */
+enum store_status lmdb_read_list(const struct lmdb_db *db, MDB_txn *txn,
+                                 struct slice collection, struct slice after,
+                                 size_t max_documents, size_t max_bytes,
+                                 struct lmdb_rows *rows);
+
+/* Frees collected rows. */
+void lmdb_read_free_rows(struct lmdb_rows *rows);
+
+/* Counts at most `max` documents with ids greater than *after (a buffer that is set to
+   the last one counted); *count_r < max means that the collection ends there. */
+enum store_status lmdb_read_count(const struct lmdb_db *db, MDB_txn *txn,
+                                  struct slice collection, struct buf *after,
+                                  uint64_t max, uint64_t *count_r);
+
+/* The number of documents that is kept for a collection; 0 for none such. */
+enum store_status lmdb_read_total(const struct lmdb_db *db, MDB_txn *txn,
+                                  struct slice collection, uint64_t *count_r);
+
+/* Collections collected; names point into bytes in the end. */
+struct lmdb_names {
+    struct buf bytes;
+    struct store_collection *collections;
+    size_t count;
+    size_t cap;
+    bool more;
+};
+
+/* A run of the collections: see struct store_collections. */
+enum store_status lmdb_read_collections(const struct lmdb_db *db, MDB_txn *txn,
+                                        struct slice after, size_t max_count,
+                                        struct lmdb_names *names);
+
+/* Frees collected names. */
+void lmdb_read_free_names(struct lmdb_names *names);
+
+#endif

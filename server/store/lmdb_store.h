@@ -1,0 +1,17 @@
+/*
+ * The LMDB backend of a front: gets of small documents from the map at once,
+ * other reads through the store's thread, writes through the link to the
+ * writer process. Opens the environment when the writer says that it is there.
+ */
+#ifndef OFFLOOP_SERVER_STORE_LMDB_STORE_H
+#define OFFLOOP_SERVER_STORE_LMDB_STORE_H
+
+/* The largest document, in bytes, that is read on the loop. */
+#define LMDB_STORE_INLINE_MAX 65536
+
+struct store_backend;
+
+/* The backend for "lmdb:DIR"; static memory. */
+const struct store_backend *lmdb_store_backend(void);
+
+#endif

@@ -1,0 +1,126 @@
+#include "server/store/store.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "server/store/lmdb_store.h"
+#include "server/store/store_backend.h"
+
+const char *store_backend_match(const char *url, const char *scheme)
+{
+    size_t len = strlen(scheme);
+
+    return strncmp(url, scheme, len) == 0 && url[len] == ':' ? url + len + 1 : NULL;
+}
+
+struct store *store_open(struct ev_loop *loop, const struct store_config *config)
+{
+    const struct store_backend *const backends[] = {lmdb_store_backend()};
+
+    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
+        const char *rest = store_backend_match(config->url, backends[i]->scheme);
+
+        if (rest != NULL)
+            return backends[i]->open(loop, config, rest);
+    }
+    log_warn("no store is known for the URL '%s'", config->url);
+    return NULL;
+}
+
+void store_close(struct store **store)
+{
+    struct store *s = *store;
+
+    *store = NULL;
+    if (s != NULL)
+        s->backend->close(s);
+}
+
+bool store_is_ready(const struct store *store, const char **why_r)
+{
+    return store->backend->is_ready(store, why_r);
+}
+
+static bool name_fits(struct slice name)
+{
+    return name.len >= 1 && name.len <= STORE_NAME_MAX;
+}
+
+void store_get(struct store *store, struct store_get *get)
+{
+    assert(name_fits(get->key.collection) && name_fits(get->key.id));
+    get->request.backend = NULL;
+    get->blob = NULL;
+    get->version = 0;
+    store->backend->get(store, get);
+}
+
+void store_list(struct store *store, struct store_list *list)
+{
+    assert(name_fits(list->collection) && list->after.len <= STORE_NAME_MAX);
+    assert(list->max_documents > 0);
+    list->request.backend = NULL;
+    list->documents = NULL;
+    list->count = 0;
+    list->more = false;
+    store->backend->list(store, list);
+}
+
+void store_count(struct store *store, struct store_count *count)
+{
+    assert(name_fits(count->collection) && count->after.len <= STORE_NAME_MAX);
+    count->request.backend = NULL;
+    count->documents = 0;
+    store->backend->count(store, count);
+}
+
+void store_collections(struct store *store, struct store_collections *collections)
+{
+    assert(collections->max_count > 0 && collections->after.len <= STORE_NAME_MAX);
+    collections->request.backend = NULL;
+    collections->collections = NULL;
+    collections->count = 0;
+    collections->more = false;
+    store->backend->collections(store, collections);
+}
+
+void store_put(struct store *store, struct store_put *put)
+{
+    assert(name_fits(put->key.collection) && name_fits(put->key.id));
+    assert(put->remove || put->blob != NULL);
+    put->request.backend = NULL;
+    put->version = 0;
+    store->backend->put(store, put);
+}
+
+void store_cancel(struct store_request *request)
+{
+    struct store_flight *flight = request->backend;
+
+    request->backend = NULL;
+    if (flight != NULL)
+        flight->cancel(flight);
+}
+
+int store_reap_readers(struct store *store)
+{
+    return store->backend->reap_readers(store);
+}
+
+void store_read_counters(const struct store *store, struct store_counters *counters_r)
+{
+    *counters_r = (struct store_counters){0};
+    store->backend->read_counters(store, counters_r);
+}
+
+const char *store_status_text(enum store_status status)
+{
+    switch (status) {
+#define X(name, text) \
+    case STORE_##name: return text;
+        STORE_STATUS_MAP(X)
+#undef X
+    }
+    return "unknown";
+}

@@ -1,0 +1,21 @@
+#include "server/store/store_check.h"
+
+#include "common/log.h"
+#include "server/store/lmdb_walk.h"
+#include "server/store/store_backend.h"
+
+int store_check(const char *url, uint64_t lmdb_max, store_check_verify *verify, void *ctx,
+                struct store_check_counts *counts_r)
+{
+    const char *dir = store_backend_match(url, "lmdb");
+    struct lmdb_walk_result result = {0};
+    int rc = -1;
+
+    if (dir != NULL)
+        rc = lmdb_walk_in_child(dir, lmdb_max, verify, ctx, &result);
+    else
+        log_warn("no check is known for the store '%s'", url);
+    *counts_r = (struct store_check_counts){result.documents, result.collections,
+                                            result.bytes, result.damaged};
+    return rc;
+}
