@@ -255,7 +255,7 @@ def term_with_an_idle_and_a_slow_client(pair):
         slow.send(b"PUT /v1/faults/slow HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                   b"Content-Length: 3\r\n\r\n[")
         eventually(lambda: pair.metric("offloop_connections") == 2, "both are connected")
-        pair.server.signal(signal.SIGTERM)
+        pair.server.send_signal(signal.SIGTERM)
         assert idle.ended(), "an idle connection is closed at once"
         slow.send(b"1]")
         equal(slow.reply().status, 201)
@@ -268,14 +268,14 @@ def term_does_not_wait_for_ever(pair):
         slow.send(b"PUT /v1/faults/slow HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                   b"Content-Length: 3\r\n\r\n[")
         eventually(lambda: pair.metric("offloop_connections") == 1, "it is connected")
-        pair.server.signal(signal.SIGTERM)
+        pair.server.send_signal(signal.SIGTERM)
         equal(pair.server.wait(), 0)
 
 
 @case(own=True)
 def int_is_as_term(pair):
     for daemon in (pair.server, pair.worker):
-        daemon.signal(signal.SIGINT)
+        daemon.send_signal(signal.SIGINT)
         equal(daemon.wait(), 0)
 
 
