@@ -14,12 +14,20 @@
  * connection sees it.
  *
  * A request that breaks the rules never reaches the handler: it is answered
- * here with problem+json, and its connection is closed. HEAD is handled as
- * GET: the handler replies with a body, whose length is told and whose bytes
- * are not sent.
+ * here with problem+json, and its connection is closed; where that shows only
+ * in its body (bad chunks, too slow, too long to collect), on_close comes with
+ * the status, unless the handler has replied before. HEAD is handled as GET: the
+ * handler replies with a body, whose length is told and whose bytes are not
+ * sent; of a streamed reply only the head is sent.
  *
- * Only the thread of the loop may call. Callbacks may be called from inside
- * the calls below.
+ * At most 16 KiB of further requests wait in a connection's buffer while an
+ * exchange runs; then reading stops. A client that has sent its FIN still gets
+ * its answers. After RST on_close comes at once with status 0 (or with what was
+ * answered), so that the exchange's work can be cancelled.
+ *
+ * Only the thread of the loop may call. No callback comes from inside a call on
+ * an exchange below: on_body_end, on_writable and on_close come later, from the
+ * loop. After on_close nothing comes and nothing may be called.
  */
 #ifndef OFFLOOP_SERVER_HTTP_HTTP_H
 #define OFFLOOP_SERVER_HTTP_HTTP_H
@@ -70,6 +78,9 @@ struct http_callbacks {
     /* The exchange is over and about to be freed. status is what was answered, 0 where
        nothing was; sent_bytes the body bytes sent. */
     void (*on_close)(struct http_exchange *x, int status, uint64_t sent_bytes);
+    /* A request was answered here before the handler knew of it (malformed, too slow, too
+       long); for counting. */
+    void (*on_refused)(int status, void *context);
 };
 
 /* A reply's head. Slices are copied. */
@@ -92,6 +103,9 @@ struct http_limits {
     unsigned body_min_rate;     /* bytes per second (1 KiB) */
     unsigned linger_timeout_ms; /* reading on after a refusal (5 s) */
     uint64_t linger_bytes;      /* and at most so much (64 MiB) */
+    unsigned drain_idle_ms;     /* while draining, an idle connection has so long to send
+                                   one more request: a client's and our decision may cross
+                                   (500 ms) */
 };
 
 /* The limits of DESIGN: the values in brackets above, body_bytes 64 MiB. */
@@ -104,7 +118,8 @@ struct http_server *http_server_create(struct ev_loop *loop,
                                        const struct http_callbacks *callbacks,
                                        void *context);
 
-/* Closes every connection and listener, then frees; NULL inside is allowed. */
+/* Closes every connection and listener (on_close comes), then frees; NULL inside is
+   allowed. Not to be called from a callback of an exchange. */
 void http_server_destroy(struct http_server **server);
 
 /* Accepts connections on a listening socket (TCP or Unix; non-blocking). The server owns
@@ -115,13 +130,17 @@ void http_server_listen(struct http_server *server, int listen_fd);
 void http_server_adopt(struct http_server *server, int fd);
 
 /* Stops accepting (what already waits to be accepted is still served), answers what is in
-   flight with Connection: close, closes idle connections, and calls done once none is
-   left, perhaps before it returns. */
+   flight with Connection: close, closes idle connections after limits.drain_idle_ms, and
+   calls done once none is left, perhaps before it returns. done may destroy the server.
+   Not to be called from a callback of an exchange. */
 void http_server_drain(struct http_server *server, void (*done)(void *context),
                        void *context);
 
 /* How many connections are open. */
 unsigned http_server_connections(const struct http_server *server);
+
+/* How many have been accepted (or adopted) since the server was made. */
+uint64_t http_server_accepted(const struct http_server *server);
 
 /* The exchange's request. */
 const struct http_request *http_request(const struct http_exchange *x);
@@ -139,7 +158,8 @@ const char *http_peer(const struct http_exchange *x);
 
 /* Asks for the body in one piece: on_body_end comes when it is whole. A body over
    limits.body_bytes is refused with 413. Sends 100 Continue where it was asked for. Call
-   in on_request only, also for a request without body (on_body_end comes at once). */
+   in on_request only, also for a request without body (on_body_end comes right after
+   on_request has returned). */
 void http_collect_body(struct http_exchange *x);
 
 /* Asks for the body in pieces through on_body, of any size in all. As above. */
@@ -157,8 +177,9 @@ struct slice http_body(const struct http_exchange *x);
 struct blob *http_take_body(struct http_exchange *x);
 
 /* Replies whole, with Content-Length. Date and Server-independent headers are added here:
-   Date, Content-Length, Connection. An exchange takes one reply; more are a bug. A body
-   of the request that was not read is drained or the connection is closed. */
+   Date, Content-Length, Connection. An exchange takes one reply; more are a bug. What is
+   left of the request's body is read and dropped, or the connection is closed behind the
+   reply: neither on_body nor on_body_end comes any more. */
 void http_reply(struct http_exchange *x, const struct http_reply *reply);
 
 /* Replies with problem+json (RFC 9457). detail is text for people, escaped here; offset

@@ -1,0 +1,110 @@
+#include "server/http/http_head.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/http/http_status.h"
+
+const char *http_reason(int status)
+{
+    switch (status) {
+#define CASE(code, reason) \
+    case code: return reason;
+        HTTP_STATUSES(CASE)
+#undef CASE
+    default: assert(!"a status that is not in the table"); return "";
+    }
+}
+
+bool http_head_bodiless(int status)
+{
+    return status < 200 || status == 204 || status == 304;
+}
+
+void http_head_date(char text_r[static HTTP_DATE_BYTES], time_t when)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct tm tm = {0};
+    int wrote;
+
+    gmtime_r(&when, &tm);
+    wrote = snprintf(text_r, HTTP_DATE_BYTES, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
+                     days + 3 * tm.tm_wday, (unsigned)tm.tm_mday % 100,
+                     months + 3 * tm.tm_mon, ((unsigned)tm.tm_year + 1900) % 10000,
+                     (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
+                     (unsigned)tm.tm_sec % 100);
+    assert(wrote == HTTP_DATE_BYTES - 1);
+}
+
+static void write_line(struct buf *out, const char *name, const char *value)
+{
+    buf_append_str(out, name);
+    buf_append_str(out, value);
+    buf_append(out, "\r\n", 2);
+}
+
+static void write_delimiter(struct buf *out, const struct http_head *head)
+{
+    char digits[24];
+
+    if (head->delimiter == HTTP_DELIMITER_CHUNKED) {
+        write_line(out, "Transfer-Encoding: ", "chunked");
+    } else if (head->delimiter == HTTP_DELIMITER_LENGTH) {
+        snprintf(digits, sizeof digits, "%" PRIu64, head->length);
+        write_line(out, "Content-Length: ", digits);
+    }
+}
+
+void http_head_write(struct buf *out, const struct http_head *head)
+{
+    char code[16];
+
+    assert(head->headers.len == 0 ||
+           (head->headers.len >= 2 &&
+            memcmp(head->headers.data + head->headers.len - 2, "\r\n", 2) == 0));
+    buf_reserve(out, 256 + head->headers.len);
+    snprintf(code, sizeof code, "%d ", head->status);
+    buf_append_str(out, "HTTP/1.1 ");
+    write_line(out, code, http_reason(head->status));
+    if (head->date != NULL)
+        write_line(out, "Date: ", head->date);
+    if (head->content_type != NULL)
+        write_line(out, "Content-Type: ", head->content_type);
+    write_delimiter(out, head);
+    if (head->persistence == HTTP_PERSIST_CLOSE)
+        write_line(out, "Connection: ", "close");
+    else if (head->persistence == HTTP_PERSIST_TOLD)
+        write_line(out, "Connection: ", "keep-alive");
+    buf_append(out, head->headers.data, head->headers.len);
+    buf_append(out, "\r\n", 2);
+}
+
+/* A JSON string of the text. */
+static void write_string(struct buf *out, const char *text)
+{
+    buf_append(out, "\"", 1);
+    for (; *text != '\0'; text++) {
+        char byte = *text;
+
+        if (byte == '"' || byte == '\\')
+            buf_append(out, "\\", 1);
+        else if (byte < 0x20 || byte > 0x7e)
+            byte = '?';
+        buf_append(out, &byte, 1);
+    }
+    buf_append(out, "\"", 1);
+}
+
+void http_head_problem(struct buf *out, int status, const char *detail, int64_t offset)
+{
+    buf_append_str(out, "{\"type\":\"about:blank\",\"title\":");
+    write_string(out, http_reason(status));
+    buf_printf(out, ",\"status\":%d,\"detail\":", status);
+    write_string(out, detail ? detail : http_reason(status));
+    if (offset >= 0)
+        buf_printf(out, ",\"offset\":%" PRId64, offset);
+    buf_append_str(out, "}\n");
+}

@@ -1,0 +1,333 @@
+/* The receiving half of http_connection.h: bytes into requests and bodies. */
+#include "server/http/http_connection.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "common/alloc.h"
+
+/* What one call receives: heads are small, bodies are not. */
+#define RECEIVE_HEAD_BYTES (16 * 1024)
+#define RECEIVE_BODY_BYTES (64 * 1024)
+#define RECEIVE_STEP_BYTES (256 * 1024)
+
+/* A buffer this much larger than what it holds is cut down while it waits. */
+#define SLACK_BYTES 512
+
+struct slice http_connection_input(const struct http_connection *c)
+{
+    if (c->in.len == 0)
+        return (struct slice){NULL, 0};
+    return (struct slice){c->in.data + c->in_start, c->in.len - c->in_start};
+}
+
+/* Bytes of the input were used. The buffer goes back when it is empty, so that an idle
+   connection holds none. */
+static void use_input(struct http_connection *c, size_t len)
+{
+    assert(len <= c->in.len - c->in_start);
+    c->in_start += len;
+    if (c->in_start == c->in.len) {
+        buf_free(&c->in);
+        c->in_start = 0;
+    }
+}
+
+/* A part of a head, or of the next requests, has to wait: in no more than it needs. */
+static void trim_input(struct http_connection *c)
+{
+    if (c->in_start > 0)
+        buf_consume(&c->in, c->in_start);
+    c->in_start = 0;
+    if (c->in.len == 0) {
+        buf_free(&c->in);
+    } else if (c->in.cap > c->in.len + SLACK_BYTES) {
+        c->in.data = mem_realloc(c->in.data, c->in.len);
+        c->in.cap = c->in.len;
+    }
+}
+
+/* One recv(2), its outcome noted. Returns the bytes received. */
+static size_t receive_into(struct http_connection *c, uint8_t *bytes, size_t room)
+{
+    ssize_t got = recv(c->io.fd, bytes, room, MSG_DONTWAIT);
+
+    assert(room > 0);
+    if (got == 0)
+        c->eof = true;
+    else if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+        c->lost = true;
+    if (got > 0)
+        c->window_bytes += (uint64_t)got;
+    return got > 0 ? (size_t)got : 0;
+}
+
+/* True where the next bytes belong to a collected body of known length and can be
+   received where they will stay. */
+static bool receives_in_place(const struct http_connection *c)
+{
+    const struct http_exchange *x = c->exchange;
+
+    return x != NULL && x->dispatched && x->want == HTTP_WANT_COLLECT && !x->body_done &&
+           x->decoder.state == HTTP_BODY_COUNTED && c->in.len == 0 &&
+           (uint64_t)x->request.length <= c->server->limits.body_bytes;
+}
+
+static size_t receive_in_place(struct http_connection *c)
+{
+    struct http_exchange *x = c->exchange;
+    size_t room = http_exchange_collect_room(x), got, used;
+    uint8_t *at = x->body.data + x->body.len;
+    struct slice data;
+
+    got = receive_into(c, at, room < RECEIVE_STEP_BYTES ? room : RECEIVE_STEP_BYTES);
+    if (got > 0) {
+        http_body_next(&x->decoder, at, got, &used, &data);
+        assert(used == got && data.len == got);
+        x->body.len += got;
+    }
+    return got;
+}
+
+/* How much to receive into the buffer at once. */
+static size_t receive_room(const struct http_connection *c)
+{
+    const struct http_exchange *x = c->exchange;
+
+    if (c->refused || (x != NULL && http_exchange_reads(x)))
+        return RECEIVE_BODY_BYTES;
+    if (x != NULL && x->dispatched && c->in.len < HTTP_CONNECTION_AHEAD_BYTES)
+        return HTTP_CONNECTION_AHEAD_BYTES - c->in.len;
+    return RECEIVE_HEAD_BYTES;
+}
+
+static size_t receive_buffered(struct http_connection *c)
+{
+    size_t room, got;
+
+    trim_input(c);
+    room = receive_room(c);
+    got = receive_into(c, buf_reserve(&c->in, room), room);
+    c->in.len += got;
+    return got;
+}
+
+static void drop_input(struct http_connection *c)
+{
+    buf_free(&c->in);
+    c->in_start = 0;
+}
+
+bool http_connection_receive(struct http_connection *c)
+{
+    size_t got;
+
+    if (c->eof || c->lost)
+        return false;
+    got = receives_in_place(c) ? receive_in_place(c) : receive_buffered(c);
+    if (c->refused || (c->closing && c->exchange == NULL)) {
+        c->linger_left -= got < c->linger_left ? got : c->linger_left;
+        drop_input(c);
+    }
+    trim_input(c);
+    return got > 0 || c->eof || c->lost;
+}
+
+void http_connection_refuse(struct http_connection *c, int status, const char *reason)
+{
+    struct http_server *server = c->server;
+    struct http_exchange *x = c->exchange;
+    bool answered = x != NULL && x->replying != HTTP_REPLYING_NOT;
+    struct http_head head = {.status = status,
+                             .content_type = "application/problem+json",
+                             .date = http_server_date(server),
+                             .delimiter = HTTP_DELIMITER_LENGTH,
+                             .persistence = HTTP_PERSIST_CLOSE};
+    struct buf text = BUF_INIT, problem = BUF_INIT;
+
+    c->closing = c->refused = true;
+    if (answered) {
+        /* A reply that is being made cannot be taken back, only cut off. */
+        if (x->replying == HTTP_REPLYING_STREAM)
+            c->lost = true;
+        return;
+    }
+    http_head_problem(&problem, status, reason, -1);
+    head.length = problem.len;
+    http_head_write(&text, &head);
+    if (x == NULL || x->parser.method_text.len == 0 || x->parser.method != HTTP_HEAD)
+        buf_append(&text, problem.data, problem.len);
+    buf_free(&problem);
+    http_output_append_head(&c->out, &text);
+    if ((x == NULL || !x->dispatched) && server->callbacks.on_refused)
+        server->callbacks.on_refused(status, server->context);
+    http_connection_finish(c, status);
+    drop_input(c);
+}
+
+static void write_peer(struct http_exchange *x)
+{
+    const struct http_peer *peer = &x->connection->peer;
+
+    if (peer->family == AF_UNIX ||
+        inet_ntop(peer->family, peer->address, x->peer, sizeof x->peer) == NULL)
+        snprintf(x->peer, sizeof x->peer, "unix");
+}
+
+/* Reads a head; hands a good one up. */
+static bool step_head(struct http_connection *c)
+{
+    struct slice in = http_connection_input(c);
+    struct http_exchange *x = c->exchange;
+
+    if (x == NULL)
+        x = c->exchange = http_exchange_create(c, &c->server->parser_limits);
+    switch (http_parser_run(&x->parser, in.data, in.len)) {
+    case HTTP_PARSER_MORE: return false;
+    case HTTP_PARSER_BAD:
+        http_connection_refuse(c, x->parser.status, x->parser.reason);
+        return true;
+    case HTTP_PARSER_DONE: break;
+    }
+    http_exchange_set_head(x, in.data);
+    use_input(c, x->parser.head_bytes);
+    write_peer(x);
+    x->dispatched = true;
+    if (!http_parser_persistent(&x->parser))
+        c->closing = true;
+    c->server->callbacks.on_request(x, c->server->context);
+    return true;
+}
+
+/* The peer's FIN came and no input is left: what was begun stays unfinished. */
+static bool step_end(struct http_connection *c)
+{
+    struct http_exchange *x = c->exchange;
+
+    if (x == NULL) {
+        c->closing = true;
+        return false;
+    }
+    if (!x->dispatched) {
+        if (http_parser_begun(&x->parser))
+            http_connection_refuse(c, 400, "the request ended within its head");
+        else
+            http_connection_finish(c, 0);
+        c->closing = true;
+        return true;
+    }
+    if (x->body_done || x->want == HTTP_WANT_NOTHING || c->refused ||
+        http_connection_input(c).len > 0)
+        return false;
+    http_connection_refuse(c, 400, "the request ended within its body");
+    return true;
+}
+
+/* Bytes of the body go where they were asked for. */
+static void deliver(struct http_connection *c, struct slice data)
+{
+    struct http_exchange *x = c->exchange;
+    const struct http_callbacks *callbacks = &c->server->callbacks;
+
+    switch (x->want) {
+    case HTTP_WANT_COLLECT:
+        if (data.len > c->server->limits.body_bytes - x->body.len)
+            http_connection_refuse(c, 413, "the body is too long");
+        else
+            http_exchange_collect(x, data);
+        break;
+    case HTTP_WANT_STREAM:
+        if (callbacks->on_body)
+            callbacks->on_body(x, data);
+        break;
+    case HTTP_WANT_DISCARD:
+        if (data.len > x->discard_left)
+            c->closing = c->refused = true;
+        else
+            x->discard_left -= data.len;
+        break;
+    case HTTP_WANT_NOTHING: assert(!"a body nobody asked for was read"); break;
+    }
+}
+
+static void tell_body_end(struct http_connection *c)
+{
+    struct http_exchange *x = c->exchange;
+
+    x->body_end_told = true;
+    if (x->want != HTTP_WANT_DISCARD && c->server->callbacks.on_body_end)
+        c->server->callbacks.on_body_end(x);
+}
+
+/* Before the body: refuses one that is too long to collect, and gives leave to send it.
+ */
+static bool prepare_body(struct http_connection *c)
+{
+    struct http_exchange *x = c->exchange;
+    struct buf leave = BUF_INIT;
+
+    if (x->want == HTTP_WANT_COLLECT && x->request.length > 0 &&
+        (uint64_t)x->request.length > c->server->limits.body_bytes) {
+        http_connection_refuse(c, 413, "the body is too long");
+        return false;
+    }
+    if (x->expects_continue && x->want != HTTP_WANT_DISCARD) {
+        x->expects_continue = false;
+        if (c->in.len == 0 && x->replying == HTTP_REPLYING_NOT) {
+            buf_append_str(&leave, "HTTP/1.1 100 Continue\r\n\r\n");
+            http_output_append_head(&c->out, &leave);
+        }
+    }
+    return true;
+}
+
+/* Reads on in the body where it is wanted. */
+static bool step_body(struct http_connection *c)
+{
+    struct http_exchange *x = c->exchange;
+    struct slice in, data;
+    size_t used;
+
+    if (x->want == HTTP_WANT_NOTHING || x->body_end_told || c->refused ||
+        (!x->body_done && !http_exchange_reads(x)))
+        return false;
+    if (!prepare_body(c))
+        return true;
+    in = http_connection_input(c);
+    switch (http_body_next(&x->decoder, in.data, in.len, &used, &data)) {
+    case HTTP_BODY_DATA:
+        deliver(c, data);
+        /* The bytes are used only now: the handler has had them in its hands. */
+        if (c->exchange == x)
+            use_input(c, used);
+        return true;
+    case HTTP_BODY_DONE:
+        use_input(c, used);
+        x->body_done = true;
+        tell_body_end(c);
+        return true;
+    case HTTP_BODY_BAD:
+        http_connection_refuse(c, x->decoder.status, x->decoder.reason);
+        return true;
+    case HTTP_BODY_MORE: use_input(c, used); break;
+    }
+    return false;
+}
+
+bool http_connection_step(struct http_connection *c)
+{
+    struct http_exchange *x = c->exchange;
+    bool got_on = false;
+
+    if (x != NULL && x->dispatched)
+        got_on = step_body(c);
+    else if (!c->closing && http_connection_input(c).len > 0 &&
+             http_output_is_empty(&c->out))
+        got_on = step_head(c);
+    if (!got_on && c->eof && http_output_is_empty(&c->out))
+        got_on = step_end(c);
+    return got_on;
+}

@@ -1,0 +1,181 @@
+#include "server/http/http_listener.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "server/http/http_connection.h"
+
+/* Connections accepted per turn of the loop: the processes that share a socket get their
+   parts of a rush, too. */
+#define ACCEPTS_PER_TURN 16
+
+/* What a drain still takes from one socket's queue at most. */
+#define ACCEPTS_LAST 4096
+
+#define PAUSE_S          0.1
+#define PAUSES_UNTIL_503 10
+
+struct http_listener {
+    struct list link; /* of the server's listeners */
+    struct http_server *server;
+    struct ev_io io;
+    struct ev_timer pause;
+    unsigned pauses; /* in a row */
+    int spare;       /* a descriptor in reserve; -1 for none */
+};
+
+static void peer_of(struct http_peer *peer_r, const struct sockaddr_storage *address)
+{
+    peer_r->family = address->ss_family;
+    if (address->ss_family == AF_INET)
+        memcpy(peer_r->address, &((const struct sockaddr_in *)address)->sin_addr, 4);
+    else if (address->ss_family == AF_INET6)
+        memcpy(peer_r->address, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
+    else
+        peer_r->family = AF_UNIX;
+}
+
+static void open_spare(struct http_listener *listener)
+{
+    if (listener->spare < 0)
+        listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Tells one waiting client that there is no room, rather than leave it hanging. */
+static void send_away(struct http_listener *listener)
+{
+    static const char reply[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+                                "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    ssize_t sent;
+    int fd;
+
+    if (listener->spare < 0)
+        return;
+    close(listener->spare);
+    listener->spare = -1;
+    fd = accept4(listener->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        sent = send(fd, reply, sizeof reply - 1, MSG_NOSIGNAL);
+        if (sent < 0)
+            log_warn("no descriptors left, and a client could not be told");
+        close(fd);
+    }
+    open_spare(listener);
+}
+
+static void begin_pause(struct http_listener *listener)
+{
+    struct ev_loop *loop = listener->server->loop;
+
+    if (listener->pauses++ == 0)
+        log_warn("descriptors or buffers ran out (%s): accepting pauses",
+                 strerror(errno));
+    if (listener->pauses > PAUSES_UNTIL_503)
+        send_away(listener);
+    ev_io_stop(loop, &listener->io);
+    ev_timer_stop(loop, &listener->pause);
+    ev_timer_set(&listener->pause, PAUSE_S, 0.);
+    ev_timer_start(loop, &listener->pause);
+}
+
+static void on_pause_end(struct ev_loop *loop, struct ev_timer *timer, int revents)
+{
+    struct http_listener *listener = container_of(timer, struct http_listener, pause);
+
+    (void)revents;
+    open_spare(listener);
+    ev_io_start(loop, &listener->io);
+}
+
+/* Errors that concern the one connection, which is gone; accept(2) names them. */
+static bool concerns_one(int error)
+{
+    return error == EINTR || error == ECONNABORTED || error == EPROTO ||
+           error == ENETDOWN || error == ENOPROTOOPT || error == EHOSTDOWN ||
+           error == ENONET || error == EHOSTUNREACH || error == ENETUNREACH ||
+           error == EOPNOTSUPP || error == EPERM;
+}
+
+/* Accepts one. Returns false where that is enough for now. */
+static bool accept_one(struct http_listener *listener)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof address;
+    struct http_peer peer = {0};
+    int fd = accept4(listener->io.fd, (struct sockaddr *)&address, &size,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd >= 0) {
+        listener->pauses = 0;
+        peer_of(&peer, &address);
+        http_connection_open(listener->server, fd, &peer);
+        return true;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return false;
+    if (concerns_one(errno))
+        return true;
+    if ((errno == EMFILE || errno == ENFILE) && http_server_evict_idle(listener->server))
+        return true;
+    begin_pause(listener);
+    return false;
+}
+
+static void on_connection(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+    struct http_listener *listener = container_of(io, struct http_listener, io);
+
+    (void)loop, (void)revents;
+    for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(listener); i++)
+        ;
+}
+
+void http_listener_open(struct http_server *server, int fd)
+{
+    struct http_listener *listener = mem_zalloc(sizeof *listener);
+    int on = 1;
+
+    listener->server = server;
+    listener->spare = -1;
+    open_spare(listener);
+    list_init(&listener->link);
+    list_append(&server->listeners, &listener->link);
+    /* Accepted sockets inherit it; a Unix socket has none, which is fine. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ev_io_init(&listener->io, on_connection, fd, EV_READ);
+    ev_init(&listener->pause, on_pause_end);
+    ev_io_start(server->loop, &listener->io);
+}
+
+static void listener_close(struct http_listener *listener)
+{
+    struct ev_loop *loop = listener->server->loop;
+
+    ev_io_stop(loop, &listener->io);
+    ev_timer_stop(loop, &listener->pause);
+    list_remove(&listener->link);
+    close(listener->io.fd);
+    if (listener->spare >= 0)
+        close(listener->spare);
+    mem_free(listener);
+}
+
+void http_listener_close_all(struct http_server *server, bool accept_waiting)
+{
+    while (!list_is_empty(&server->listeners)) {
+        struct http_listener *listener =
+            container_of(server->listeners.next, struct http_listener, link);
+
+        for (int i = 0; accept_waiting && i < ACCEPTS_LAST && accept_one(listener); i++)
+            ;
+        listener_close(listener);
+    }
+}

@@ -1,0 +1,61 @@
+/*
+ * The server's inside, shared by the files of this room only: what all its
+ * connections have in common. Owned by whoever called http_server_create().
+ * On the loop's thread only.
+ */
+#ifndef OFFLOOP_SERVER_HTTP_HTTP_SERVER_H
+#define OFFLOOP_SERVER_HTTP_HTTP_SERVER_H
+
+#include <ev.h>
+
+#include "common/list.h"
+#include "server/http/http.h"
+#include "server/http/http_head.h"
+#include "server/http/http_parser.h"
+
+struct http_connection;
+
+struct http_server {
+    struct ev_loop *loop;
+    struct http_limits limits;
+    struct http_parser_limits parser_limits;
+    struct http_callbacks callbacks;
+    void *context;
+
+    struct list listeners;   /* struct http_listener */
+    struct list connections; /* all of them */
+    struct list idle;        /* those between requests, longest idle first */
+    struct list ready;       /* those with work that no descriptor tells of */
+    unsigned count;          /* of connections */
+    uint64_t accepted;
+
+    struct ev_prepare kick; /* never started: fed, to run the ready ones once */
+    struct ev_idle again;   /* keeps the loop from sleeping while some are ready */
+
+    bool turning; /* the ready ones are being run */
+    bool draining;
+    void (*drain_done)(void *context);
+    void *drain_context;
+
+    time_t date_second; /* of date */
+    char date[HTTP_DATE_BYTES];
+};
+
+/* Has the connection run soon: in this turn of the loop, or in the next one where the
+   ready ones are being run already. */
+void http_server_make_ready(struct http_server *server, struct http_connection *c);
+
+/* The text for the Date header, made once a second. */
+const char *http_server_date(struct http_server *server);
+
+/* Notes a connection's beginning. */
+void http_server_add(struct http_server *server, struct http_connection *c);
+
+/* Notes its end; the last one ends a drain. */
+void http_server_remove(struct http_server *server, struct http_connection *c);
+
+/* Closes the connection that has been idle longest, where that is at least a second, to
+   make room for another. Returns false where there is none. */
+bool http_server_evict_idle(struct http_server *server);
+
+#endif
