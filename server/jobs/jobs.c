@@ -5,7 +5,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
-#include "server/jobs/jobs_finish.h"
+#include "server/jobs/jobs_dispatch.h"
 #include "server/jobs/jobs_inline.h"
 #include "server/stats/stats.h"
 
@@ -18,6 +18,7 @@
 struct jobs {
     struct jobs_config config; /* defaults filled in */
     struct jobs_inline *inline_runner;
+    struct jobs_dispatch *dispatch;
     struct stats_front *own_stats; /* where the caller keeps none */
 };
 
@@ -39,12 +40,12 @@ struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config)
 {
     struct jobs *jobs = mem_zalloc(sizeof *jobs);
 
-    (void)loop;
     jobs->config = *config;
     fill_defaults(&jobs->config);
     if (jobs->config.stats == NULL)
         jobs->config.stats = jobs->own_stats = mem_zalloc(sizeof *jobs->own_stats);
     jobs->inline_runner = jobs_inline_create(jobs->config.engine, jobs->config.stats);
+    jobs->dispatch = jobs_dispatch_create(loop, &jobs->config);
     return jobs;
 }
 
@@ -52,6 +53,7 @@ void jobs_destroy(struct jobs **jobs)
 {
     if (*jobs == NULL)
         return;
+    jobs_dispatch_destroy(&(*jobs)->dispatch);
     jobs_inline_destroy(&(*jobs)->inline_runner);
     mem_free((*jobs)->own_stats);
     mem_free(*jobs);
@@ -65,7 +67,6 @@ static void prepare(const struct jobs_config *config, struct job *job)
     assert(job->owner == NULL && job->done != NULL);
     assert(job->call.op < CODEC_OPS && job->mode < JOBS_MODES);
     list_init(&job->link);
-    list_init(&job->batch_link);
     job->result = NULL;
     job->fault = (struct codec_fault){CODEC_OK, 0};
     job->queue_us = job->codec_us = 0;
@@ -79,21 +80,20 @@ static void prepare(const struct jobs_config *config, struct job *job)
         job->call.max_memory = config->max_memory_bytes;
 }
 
+/* Until there are threads and a learned crossover, what is not inline is a worker's. */
 void jobs_submit(struct jobs *jobs, struct job *job)
 {
     prepare(&jobs->config, job);
-    if (job->mode == JOBS_INLINE) {
+    if (job->mode == JOBS_INLINE)
         jobs_inline_run(jobs->inline_runner, job);
-    } else {
-        job->ran = JOBS_RPC;
-        jobs_finish(jobs->config.stats, job, JOB_NO_WORKER);
-    }
+    else
+        jobs_dispatch_submit(jobs->dispatch, job);
 }
 
 void jobs_cancel(struct jobs *jobs, struct job *job)
 {
-    (void)jobs;
-    assert(job->owner == NULL);
+    if (job->owner != NULL)
+        jobs_dispatch_cancel(jobs->dispatch, job);
 }
 
 enum jobs_mode jobs_default_mode(const struct jobs *jobs)
@@ -103,6 +103,5 @@ enum jobs_mode jobs_default_mode(const struct jobs *jobs)
 
 unsigned jobs_workers(const struct jobs *jobs)
 {
-    (void)jobs;
-    return 0;
+    return jobs_dispatch_workers(jobs->dispatch);
 }

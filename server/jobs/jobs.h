@@ -69,13 +69,13 @@ struct job {
     uint32_t queue_us;        /* waiting for a worker */
     uint32_t codec_us;        /* inside the codec */
 
-    /* private to jobs and rpc */
-    struct list link;
-    struct list batch_link;
-    uint64_t id;
+    /* private to jobs */
+    struct list link; /* in the queue it waits in */
+    uint64_t id;      /* with a worker: its id in the messages */
     uint64_t submitted_ns;
-    void *owner; /* where the job is now; NULL where it is not in flight */
-    unsigned attempts;
+    uint64_t sent_ns;
+    void *owner;       /* who has the job now; NULL where it is not in flight */
+    unsigned attempts; /* times it was sent to a worker */
 };
 
 /* Copied by jobs_create(), strings too. A 0 takes the default in brackets. */

@@ -5,12 +5,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <ev.h>
 #include <string.h>
 
 #include "server/jobs/jobs.h"
 #include "server/stats/stats.h"
 #include "tests/unit/jobs/codec_double.h"
 
+static struct ev_loop *loop;
 static unsigned done_calls;
 static struct blob *kept;
 
@@ -37,7 +39,7 @@ static struct job job_of(const char *text, enum jobs_mode mode)
 static void runs_before_submit_returns(void **state)
 {
     struct stats_front stats = {0};
-    struct jobs *jobs = jobs_create(NULL, &(struct jobs_config){.stats = &stats});
+    struct jobs *jobs = jobs_create(loop, &(struct jobs_config){.stats = &stats});
     struct job job = job_of("abc", JOBS_INLINE);
 
     (void)state;
@@ -65,7 +67,7 @@ static void runs_before_submit_returns(void **state)
 static void refusal_carries_the_fault(void **state)
 {
     struct stats_front stats = {0};
-    struct jobs *jobs = jobs_create(NULL, &(struct jobs_config){.stats = &stats});
+    struct jobs *jobs = jobs_create(loop, &(struct jobs_config){.stats = &stats});
     struct job job = job_of("!", JOBS_INLINE);
 
     (void)state;
@@ -83,7 +85,7 @@ static void refusal_carries_the_fault(void **state)
 
 static void limits_come_from_the_configuration(void **state)
 {
-    struct jobs *jobs = jobs_create(NULL, &(struct jobs_config){.max_output_bytes = 4});
+    struct jobs *jobs = jobs_create(loop, &(struct jobs_config){.max_output_bytes = 4});
     struct job small = job_of("abcd", JOBS_INLINE);
     struct job large = job_of("abcde", JOBS_INLINE);
     struct job own = job_of("abcde", JOBS_INLINE);
@@ -102,7 +104,7 @@ static void limits_come_from_the_configuration(void **state)
 
 static void no_codec_before_the_first_inline_job(void **state)
 {
-    struct jobs *jobs = jobs_create(NULL, &(struct jobs_config){.mode = JOBS_RPC});
+    struct jobs *jobs = jobs_create(loop, &(struct jobs_config){.mode = JOBS_RPC});
 
     (void)state;
     assert_int_equal(codec_double_created, 0);
@@ -151,5 +153,6 @@ int main(void)
         cmocka_unit_test(statuses_have_texts),
     };
 
+    loop = ev_default_loop(0);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,437 @@
+#include "server/jobs/jobs_dispatch.h"
+
+#include <assert.h>
+#include <ev.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "proto/wire.h"
+#include "server/jobs/jobs_finish.h"
+#include "server/jobs/jobs_queue.h"
+#include "server/jobs/jobs_worker.h"
+#include "server/rpc/client.h"
+#include "server/stats/stats.h"
+
+/* How often deadlines and signs of life are looked at: a fraction of the job timeout. */
+#define TICKS_PER_TIMEOUT 64
+#define TICK_MIN_S        0.001
+#define TICK_MAX_S        0.05
+
+struct jobs_dispatch {
+    struct ev_loop *loop;
+    const struct jobs_config *config;
+    struct stats_front *stats;
+    struct rpc_client *rpc;    /* NULL where no worker will ever come */
+    struct jobs_queue waiting; /* for any worker */
+    struct jobs_queue
+        retried;              /* given back; each goes alone to a worker that has nothing,
+                                 so that one which kills workers takes no other along */
+    struct jobs_queue ending; /* job->status says how; done is yet to be called */
+    struct list workers;
+    ev_prepare prepare; /* before poll: sends what waits */
+    ev_timer tick;      /* active while there are jobs */
+    uint64_t ticked_ns;
+};
+
+static struct jobs_worker *worker_at(struct list *link)
+{
+    return container_of(link, struct jobs_worker, link);
+}
+
+#define EACH_WORKER(dispatch, at)                                            \
+    (struct list *at = (dispatch)->workers.next; at != &(dispatch)->workers; \
+     at = at->next)
+
+/* ---- endings ---- */
+
+/* The job, which nobody owns, ends when end_jobs() is next called: what is being walked
+   over must not change under the walker, as done may do. */
+static void end_later(struct jobs_dispatch *dispatch, struct job *job,
+                      enum job_status status)
+{
+    job->status = status;
+    jobs_queue_push(&dispatch->ending, job);
+}
+
+static void end_jobs(struct jobs_dispatch *dispatch)
+{
+    struct job *job;
+
+    while ((job = jobs_queue_first(&dispatch->ending)) != NULL) {
+        jobs_queue_remove(&dispatch->ending, job);
+        if (job->attempts == 0)
+            job->queue_us = (uint32_t)((clock_now_ns() - job->submitted_ns) / NS_PER_US);
+        jobs_finish(dispatch->stats, job, job->status);
+    }
+}
+
+/* A job that its worker did not finish goes to another, if it may. */
+static void retry(struct jobs_dispatch *dispatch, struct job *job)
+{
+    if (job->attempts >= JOBS_MAX_ATTEMPTS) {
+        end_later(dispatch, job, JOB_WORKER_LOST);
+    } else {
+        stats_add(&dispatch->stats->job_retries, 1);
+        jobs_queue_push(&dispatch->retried, job);
+    }
+}
+
+/* ---- sending ---- */
+
+static unsigned free_batches(struct jobs_dispatch *dispatch)
+{
+    unsigned count = 0;
+
+    for
+        EACH_WORKER(dispatch, at)
+    count += jobs_worker_free(worker_at(at));
+    return count;
+}
+
+/* The worker that is to have the next batch: of those that take one, the one with the
+   least to do. */
+static struct jobs_worker *least_busy(struct jobs_dispatch *dispatch, bool idle_only)
+{
+    struct jobs_worker *best = NULL;
+
+    for
+        EACH_WORKER(dispatch, at)
+        {
+            struct jobs_worker *worker = worker_at(at);
+
+            if (jobs_worker_free(worker) == 0 ||
+                (idle_only && worker->flight.batches_open > 0))
+                continue;
+            if (best == NULL || worker->flight.batches_open < best->flight.batches_open ||
+                (worker->flight.batches_open == best->flight.batches_open &&
+                 worker->flight.live_bytes < best->flight.live_bytes))
+                best = worker;
+        }
+    return best;
+}
+
+/* Jobs that were given back go first, and while there are any, nothing else is sent: so
+   workers run empty and can take one each. */
+static void send_retried(struct jobs_dispatch *dispatch, uint64_t now_ns)
+{
+    struct jobs_worker *worker;
+
+    while (dispatch->retried.depth > 0 && (worker = least_busy(dispatch, true)) != NULL)
+        worker->alone = jobs_worker_send(worker, &dispatch->retried, 1, now_ns) > 0;
+}
+
+static void send_waiting(struct jobs_dispatch *dispatch, uint64_t now_ns)
+{
+    unsigned batches;
+
+    while (dispatch->waiting.depth > 0 && (batches = free_batches(dispatch)) > 0)
+        (void)jobs_worker_send(least_busy(dispatch, false), &dispatch->waiting,
+                               jobs_worker_share(dispatch->waiting.depth, batches),
+                               now_ns);
+}
+
+static unsigned count_in_flight(const struct jobs_dispatch *dispatch)
+{
+    unsigned count = 0;
+
+    for
+        EACH_WORKER(dispatch, at)
+    count += worker_at(at)->flight.live;
+    return count;
+}
+
+static void set_gauges(struct jobs_dispatch *dispatch)
+{
+    stats_set(&dispatch->stats->queue_depth,
+              dispatch->waiting.depth + dispatch->retried.depth);
+    stats_set(&dispatch->stats->jobs_in_flight, count_in_flight(dispatch));
+}
+
+/* ---- time ---- */
+
+/* Ends what has waited too long; where no worker is there, half the time is enough. */
+static void expire_queue(struct jobs_dispatch *dispatch, struct jobs_queue *queue,
+                         uint64_t now_ns)
+{
+    bool no_worker = jobs_dispatch_workers(dispatch) == 0;
+
+    for (struct job *job = jobs_queue_first(queue), *next; job != NULL; job = next) {
+        uint64_t half_ns = job->submitted_ns + (job->deadline_ns - job->submitted_ns) / 2;
+
+        next = jobs_queue_next(queue, job);
+        if (job->deadline_ns > now_ns && !(no_worker && half_ns <= now_ns))
+            continue;
+        jobs_queue_remove(queue, job);
+        end_later(dispatch, job, no_worker ? JOB_NO_WORKER : JOB_DEADLINE);
+    }
+}
+
+static void expire_in_flight(struct jobs_dispatch *dispatch, struct jobs_worker *worker,
+                             uint64_t now_ns)
+{
+    struct job *job;
+
+    while ((job = jobs_flight_first_due(&worker->flight, now_ns)) != NULL) {
+        jobs_worker_give_up(worker, job);
+        end_later(dispatch, job, JOB_DEADLINE);
+    }
+}
+
+static void take_all_back(struct jobs_dispatch *dispatch, struct jobs_worker *worker)
+{
+    struct job *job;
+
+    while ((job = jobs_flight_first_due(&worker->flight, UINT64_MAX)) != NULL) {
+        jobs_worker_give_up(worker, job);
+        retry(dispatch, job);
+    }
+}
+
+static void check_workers(struct jobs_dispatch *dispatch, uint64_t now_ns)
+{
+    uint64_t timeout_ns = dispatch->config->job_timeout_ns;
+    /* After a long turn of the loop, signs of life may have come and not been seen. */
+    bool was_away = now_ns - dispatch->ticked_ns > timeout_ns / 4;
+
+    for
+        EACH_WORKER(dispatch, at)
+        {
+            struct jobs_worker *worker = worker_at(at);
+
+            expire_in_flight(dispatch, worker, now_ns);
+            if (!was_away && jobs_worker_fell_silent(worker, now_ns, timeout_ns))
+                take_all_back(dispatch, worker);
+        }
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
+{
+    struct jobs_dispatch *dispatch = container_of(tick, struct jobs_dispatch, tick);
+    uint64_t now_ns = clock_now_ns();
+
+    (void)events;
+    check_workers(dispatch, now_ns);
+    expire_queue(dispatch, &dispatch->retried, now_ns);
+    expire_queue(dispatch, &dispatch->waiting, now_ns);
+    dispatch->ticked_ns = now_ns;
+    end_jobs(dispatch);
+    if (dispatch->waiting.depth + dispatch->retried.depth + count_in_flight(dispatch) ==
+        0)
+        ev_timer_stop(loop, tick);
+}
+
+static void start_tick(struct jobs_dispatch *dispatch)
+{
+    if (ev_is_active(&dispatch->tick))
+        return;
+    dispatch->ticked_ns = clock_now_ns();
+    ev_timer_again(dispatch->loop, &dispatch->tick);
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    struct jobs_dispatch *dispatch = container_of(prepare, struct jobs_dispatch, prepare);
+    enum stats_phase before = stats_phase_enter(STATS_RPC);
+    uint64_t now_ns;
+
+    (void)loop;
+    (void)events;
+    if (dispatch->waiting.depth + dispatch->retried.depth > 0) {
+        now_ns = clock_now_ns();
+        expire_queue(dispatch, &dispatch->retried, now_ns);
+        expire_queue(dispatch, &dispatch->waiting, now_ns);
+        send_retried(dispatch, now_ns);
+        if (dispatch->retried.depth == 0)
+            send_waiting(dispatch, now_ns);
+        end_jobs(dispatch);
+    }
+    for
+        EACH_WORKER(dispatch, at)
+    jobs_worker_send_cancels(worker_at(at));
+    set_gauges(dispatch);
+    (void)stats_phase_enter(before);
+}
+
+/* ---- news of the workers ---- */
+
+static void count_workers(struct jobs_dispatch *dispatch)
+{
+    stats_set(&dispatch->stats->workers, jobs_dispatch_workers(dispatch));
+}
+
+static void on_up(void *ctx, struct rpc_worker *rpc)
+{
+    struct jobs_dispatch *dispatch = ctx;
+
+    list_append(&dispatch->workers, &jobs_worker_create(rpc)->link);
+    count_workers(dispatch);
+}
+
+static void on_leaving(void *ctx, struct rpc_worker *rpc)
+{
+    struct jobs_worker *worker = rpc_worker_owner(rpc);
+
+    worker->leaving = true;
+    count_workers(ctx);
+}
+
+static void on_lost(void *ctx, struct rpc_worker *rpc)
+{
+    struct jobs_dispatch *dispatch = ctx;
+    struct jobs_worker *worker = rpc_worker_owner(rpc);
+    struct job *job;
+
+    while ((job = jobs_flight_first_due(&worker->flight, UINT64_MAX)) != NULL) {
+        jobs_flight_give_up(&worker->flight, job);
+        retry(dispatch, job);
+    }
+    jobs_worker_destroy(&worker);
+    count_workers(dispatch);
+    end_jobs(dispatch);
+}
+
+/* True for a result that this job can have. */
+static bool is_plausible(const struct job *job, const struct wire_result *result)
+{
+    if (result->verdict == WIRE_CANCELLED)
+        return false;
+    return result->payload.bytes.len <= job->call.max_output &&
+           result->fault_offset <= job->call.in.len;
+}
+
+static void finish(struct jobs_dispatch *dispatch, struct job *job,
+                   const struct wire_result *result, struct rpc_message *message)
+{
+    struct codec_fault fault = {(enum codec_status)result->status, result->fault_offset};
+    struct blob *blob = NULL;
+
+    job->queue_us =
+        (uint32_t)((job->sent_ns - job->submitted_ns) / NS_PER_US) + result->queue_us;
+    job->codec_us = result->codec_us;
+    if (result->verdict == WIRE_EXPIRED) {
+        jobs_finish(dispatch->stats, job, JOB_DEADLINE);
+        return;
+    }
+    if (fault.status == CODEC_OK)
+        blob = rpc_message_blob(message, result->payload.bytes);
+    jobs_finish_run(dispatch->stats, job, &fault, blob);
+}
+
+static int on_result(void *ctx, struct rpc_worker *rpc, const struct wire_result *result,
+                     struct rpc_message *message)
+{
+    struct jobs_dispatch *dispatch = ctx;
+    struct jobs_worker *worker = rpc_worker_owner(rpc);
+    struct job *job;
+
+    switch (jobs_flight_find(&worker->flight, result->id, &job)) {
+    case FLIGHT_UNKNOWN: return -1;
+    case FLIGHT_GIVEN_UP: jobs_flight_answer(&worker->flight, result->id); return 0;
+    case FLIGHT_LIVE: break;
+    }
+    if (!is_plausible(job, result))
+        return -1;
+    jobs_flight_answer(&worker->flight, result->id);
+    finish(dispatch, job, result, message);
+    return 0;
+}
+
+/* ---- what the rest of the room calls ---- */
+
+static struct rpc_client *create_client(struct jobs_dispatch *dispatch)
+{
+    static const struct rpc_client_events events = {on_up, on_leaving, on_result,
+                                                    on_lost};
+    const struct jobs_config *config = dispatch->config;
+    const struct rpc_client_config rpc_config = {
+        .rpc_url = config->rpc_url,
+        .generation = config->generation,
+        .front_index = (unsigned)config->front_index,
+        .gate_listen_fd = config->gate_listen_fd,
+        .stats = config->stats,
+    };
+
+    return rpc_client_create(dispatch->loop, &rpc_config, &events, dispatch);
+}
+
+struct jobs_dispatch *jobs_dispatch_create(struct ev_loop *loop,
+                                           const struct jobs_config *config)
+{
+    struct jobs_dispatch *dispatch = mem_zalloc(sizeof *dispatch);
+    double tick_s = (double)config->job_timeout_ns / NS_PER_S / TICKS_PER_TIMEOUT;
+
+    dispatch->loop = loop;
+    dispatch->config = config;
+    dispatch->stats = config->stats;
+    jobs_queue_init(&dispatch->waiting);
+    jobs_queue_init(&dispatch->retried);
+    jobs_queue_init(&dispatch->ending);
+    list_init(&dispatch->workers);
+    tick_s = tick_s < TICK_MIN_S ? TICK_MIN_S : tick_s > TICK_MAX_S ? TICK_MAX_S : tick_s;
+    ev_timer_init(&dispatch->tick, on_tick, 0, tick_s);
+    ev_prepare_init(&dispatch->prepare, on_prepare);
+    ev_set_priority(&dispatch->prepare, EV_MINPRI); /* after all others' work */
+    ev_prepare_start(loop, &dispatch->prepare);
+    if (config->rpc_url != NULL)
+        dispatch->rpc = create_client(dispatch);
+    return dispatch;
+}
+
+void jobs_dispatch_destroy(struct jobs_dispatch **dispatch)
+{
+    struct jobs_dispatch *d = *dispatch;
+
+    if (d == NULL)
+        return;
+    *dispatch = NULL;
+    assert(d->waiting.depth + d->retried.depth + d->ending.depth == 0);
+    rpc_client_destroy(&d->rpc);
+    while (!list_is_empty(&d->workers)) {
+        struct jobs_worker *worker = worker_at(d->workers.next);
+
+        jobs_worker_destroy(&worker);
+    }
+    ev_prepare_stop(d->loop, &d->prepare);
+    ev_timer_stop(d->loop, &d->tick);
+    mem_free(d);
+}
+
+void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job)
+{
+    struct codec_fault too_large = {CODEC_TOO_LARGE, 0};
+
+    job->ran = JOBS_RPC;
+    if (job->call.in.len > WIRE_MAX_PAYLOAD_BYTES) {
+        jobs_finish_run(dispatch->stats, job, &too_large, NULL);
+        return;
+    }
+    if (job->call.max_output > WIRE_MAX_PAYLOAD_BYTES)
+        job->call.max_output = WIRE_MAX_PAYLOAD_BYTES;
+    if (dispatch->waiting.depth + dispatch->retried.depth >=
+        dispatch->config->queue_max) {
+        jobs_finish(dispatch->stats, job, JOB_QUEUE_FULL);
+        return;
+    }
+    jobs_queue_push(&dispatch->waiting, job);
+    start_tick(dispatch);
+}
+
+void jobs_dispatch_cancel(struct jobs_dispatch *dispatch, struct job *job)
+{
+    if (job->owner == &dispatch->waiting || job->owner == &dispatch->retried ||
+        job->owner == &dispatch->ending)
+        jobs_queue_remove(job->owner, job);
+    else
+        jobs_worker_give_up(jobs_worker_of(job), job);
+}
+
+unsigned jobs_dispatch_workers(const struct jobs_dispatch *dispatch)
+{
+    unsigned count = 0;
+
+    for
+        EACH_WORKER(dispatch, at)
+    if (jobs_worker_is_usable(worker_at(at)))
+        count++;
+    return count;
+}

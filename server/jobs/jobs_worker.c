@@ -1,0 +1,169 @@
+#include "server/jobs/jobs_worker.h"
+
+#include <assert.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "server/rpc/client.h"
+
+static_assert(FLIGHT_MAX_BATCH <= WIRE_MAX_BATCH, "a batch fits into a message");
+
+struct jobs_worker *jobs_worker_create(struct rpc_worker *rpc)
+{
+    struct jobs_worker *worker = mem_zalloc(sizeof *worker);
+
+    worker->rpc = rpc;
+    list_init(&worker->link);
+    jobs_flight_init(&worker->flight, rpc_worker_credits(rpc));
+    rpc_worker_set_owner(rpc, worker);
+    return worker;
+}
+
+void jobs_worker_destroy(struct jobs_worker **worker)
+{
+    assert((*worker)->flight.live == 0);
+    list_remove(&(*worker)->link);
+    mem_free(*worker);
+    *worker = NULL;
+}
+
+struct jobs_worker *jobs_worker_of(const struct job *job)
+{
+    return container_of(job->owner, struct jobs_worker, flight);
+}
+
+bool jobs_worker_is_usable(struct jobs_worker *worker)
+{
+    if (worker->quiet_ns != 0 && rpc_worker_heard_ns(worker->rpc) > worker->quiet_ns)
+        worker->quiet_ns = 0;
+    return worker->quiet_ns == 0 && !worker->leaving;
+}
+
+unsigned jobs_worker_free(struct jobs_worker *worker)
+{
+    if (worker->flight.batches_open == 0)
+        worker->alone = false;
+    if (worker->alone || !jobs_worker_is_usable(worker))
+        return 0;
+    return jobs_flight_free(&worker->flight);
+}
+
+unsigned jobs_worker_share(unsigned waiting, unsigned free_batches)
+{
+    unsigned share;
+
+    assert(free_batches > 0);
+    share = (waiting + free_batches - 1) / free_batches;
+    return share < FLIGHT_MAX_BATCH ? share : FLIGHT_MAX_BATCH;
+}
+
+static struct wire_job job_on_wire(const struct job *job, uint64_t now_ns)
+{
+    uint64_t left_ms = (job->deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+
+    assert(job->deadline_ns > now_ns);
+    return (struct wire_job){
+        .id = job->id,
+        .op = job->call.op,
+        .flags = job->call.pretty ? WIRE_JOB_PRETTY : 0,
+        .separator = job->call.separator,
+        .deadline_ms = left_ms < UINT32_MAX ? (uint32_t)left_ms : UINT32_MAX,
+        .max_output = job->call.max_output,
+        .payload = {.bytes = job->call.in},
+    };
+}
+
+/* Moves jobs from the queue's head into a new batch. */
+static struct flight_batch *fill_batch(struct jobs_worker *worker,
+                                       struct jobs_queue *queue, unsigned count,
+                                       uint64_t now_ns)
+{
+    struct flight_batch *batch = jobs_flight_open(&worker->flight);
+    size_t bytes = 0;
+    struct job *job;
+
+    while (batch->count < count && (job = jobs_queue_first(queue)) != NULL) {
+        bytes += job->call.in.len;
+        if (batch->count > 0 && bytes > JOBS_BATCH_BYTES)
+            break;
+        jobs_queue_remove(queue, job);
+        job->sent_ns = now_ns;
+        job->attempts++;
+        jobs_flight_add(&worker->flight, batch, job);
+    }
+    return batch;
+}
+
+/* The message was not taken: as if the batch had never been. */
+static void put_back(struct jobs_worker *worker, struct jobs_queue *queue,
+                     struct flight_batch *batch)
+{
+    uint64_t first_id = batch->number * FLIGHT_MAX_BATCH;
+
+    for (unsigned i = batch->count; i-- > 0;) {
+        struct job *job = batch->jobs[i];
+
+        jobs_flight_answer(&worker->flight, first_id + i);
+        job->attempts--;
+        jobs_queue_push_front(queue, job);
+    }
+    worker->quiet_ns = clock_now_ns();
+}
+
+unsigned jobs_worker_send(struct jobs_worker *worker, struct jobs_queue *queue,
+                          unsigned count, uint64_t now_ns)
+{
+    struct flight_batch *batch = fill_batch(worker, queue, count, now_ns);
+    struct wire_job jobs[FLIGHT_MAX_BATCH];
+    unsigned sent = batch->count;
+
+    assert(sent > 0 && sent <= count);
+    for (unsigned i = 0; i < sent; i++)
+        jobs[i] = job_on_wire(batch->jobs[i], now_ns);
+    if (rpc_worker_send_jobs(worker->rpc, jobs, sent) == 0)
+        return sent;
+    put_back(worker, queue, batch);
+    return 0;
+}
+
+void jobs_worker_give_up(struct jobs_worker *worker, struct job *job)
+{
+    uint64_t id = job->id;
+
+    jobs_flight_give_up(&worker->flight, job);
+    if (worker->cancelling == FLIGHT_MAX_BATCH)
+        jobs_worker_send_cancels(worker);
+    worker->cancels[worker->cancelling++] = id;
+}
+
+void jobs_worker_send_cancels(struct jobs_worker *worker)
+{
+    if (worker->cancelling > 0)
+        rpc_worker_send_cancel(worker->rpc, worker->cancels, worker->cancelling);
+    worker->cancelling = 0;
+}
+
+bool jobs_worker_fell_silent(struct jobs_worker *worker, uint64_t now_ns,
+                             uint64_t job_timeout_ns)
+{
+    uint64_t heard_ns = rpc_worker_heard_ns(worker->rpc);
+    uint64_t since_ns = heard_ns;
+    struct job *oldest = jobs_flight_first_due(&worker->flight, UINT64_MAX);
+
+    if (oldest == NULL || worker->quiet_ns != 0)
+        return false;
+    if (oldest->sent_ns > since_ns)
+        since_ns = oldest->sent_ns; /* it had nothing to say before */
+    if (now_ns - since_ns > job_timeout_ns / 2) {
+        log_warn("worker process %llu has been silent too long; its jobs go to others",
+                 (unsigned long long)rpc_worker_pid(worker->rpc));
+        worker->quiet_ns = now_ns;
+        return true;
+    }
+    if (now_ns - since_ns > job_timeout_ns / 4 && worker->pinged_ns < since_ns) {
+        worker->pinged_ns = now_ns;
+        rpc_worker_send_ping(worker->rpc);
+    }
+    return false;
+}

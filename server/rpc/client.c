@@ -1,0 +1,250 @@
+#include "server/rpc/client.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <nng/nng.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "server/rpc/gate_link.h"
+#include "server/rpc/gate_note.h"
+#include "server/rpc/inbox.h"
+#include "server/rpc/reaper.h"
+#include "server/rpc/worker.h"
+#include "server/stats/stats.h"
+
+#define TICK_S 1.0
+
+/* More than any host has; a gate that were told by a flood of hellos stops here. */
+#define MAX_WORKERS 1024
+
+/* Events handled before the loop gets its other work done. */
+#define EVENTS_PER_TURN 256
+
+#define CLOSE_WAIT_MS 1000
+
+struct rpc_client {
+    struct ev_loop *loop;
+    struct rpc_client_config config;
+    struct rpc_client_events events;
+    struct worker_room room;
+    struct gate_link *gate;
+    struct list workers;
+    unsigned worker_count;
+    ev_timer tick;
+    ev_timer more; /* active where events were left for the next turn */
+};
+
+static struct rpc_worker *find_by_id(struct rpc_client *client, const struct wire_id *id)
+{
+    for (struct list *at = client->workers.next; at != &client->workers; at = at->next) {
+        struct rpc_worker *worker = container_of(at, struct rpc_worker, link);
+
+        if (gate_note_same_worker(&worker->id, id))
+            return worker;
+    }
+    return NULL;
+}
+
+static struct rpc_worker *find_by_seat(struct rpc_client *client, uint64_t seat_id)
+{
+    for (struct list *at = client->workers.next; at != &client->workers; at = at->next) {
+        struct rpc_worker *worker = container_of(at, struct rpc_worker, link);
+
+        if (worker->seat_id == seat_id)
+            return worker;
+    }
+    return NULL;
+}
+
+static void offer(struct rpc_client *client, const struct rpc_worker *worker)
+{
+    const char *url = worker->address.url;
+    const struct wire_seat seat = {.front = client->config.front_index,
+                                   .incarnation = client->room.incarnation,
+                                   .url = {(const uint8_t *)url, strlen(url)}};
+
+    gate_link_offer(client->gate, &worker->id, &seat);
+}
+
+static void on_gate_up(void *ctx)
+{
+    struct rpc_client *client = ctx;
+
+    for (struct list *at = client->workers.next; at != &client->workers; at = at->next) {
+        struct rpc_worker *worker = container_of(at, struct rpc_worker, link);
+
+        if (worker->seat != NULL)
+            offer(client, worker);
+    }
+}
+
+static struct rpc_worker *add_worker(struct rpc_client *client, const struct wire_id *id)
+{
+    struct rpc_worker *worker;
+
+    if (client->worker_count == MAX_WORKERS)
+        return NULL;
+    client->worker_count++;
+    worker = worker_create(&client->room, id);
+    list_append(&client->workers, &worker->link);
+    return worker;
+}
+
+/* The offer is repeated with every hello: an earlier one may have been lost. */
+static void on_hello(void *ctx, const struct wire_hello *hello)
+{
+    enum stats_phase before = stats_phase_enter(STATS_RPC);
+    struct rpc_client *client = ctx;
+    struct rpc_worker *worker = find_by_id(client, &hello->worker);
+
+    if (worker == NULL)
+        worker = add_worker(client, &hello->worker);
+    if (worker != NULL) {
+        if (worker_take_hello(worker, hello))
+            offer(client, worker);
+        else
+            gate_link_gone(client->gate, &worker->id);
+    }
+    (void)stats_phase_enter(before);
+}
+
+static void take_event(struct rpc_client *client, struct inbox_event *event)
+{
+    struct rpc_worker *worker = find_by_seat(client, event->seat);
+    bool had_seat = worker != NULL && worker->seat != NULL;
+
+    if (worker == NULL)
+        return; /* of a seat that is closed */
+    worker_take_event(worker, event);
+    if (had_seat && worker->seat == NULL)
+        gate_link_gone(client->gate, &worker->id);
+}
+
+static void on_inbox(void *ctx)
+{
+    enum stats_phase before = stats_phase_enter(STATS_RPC);
+    struct rpc_client *client = ctx;
+    struct inbox_event *event;
+    unsigned taken = 0;
+
+    while (taken < EVENTS_PER_TURN && (event = inbox_shift(client->room.inbox)) != NULL) {
+        take_event(client, event);
+        inbox_event_destroy(&event);
+        taken++;
+    }
+    if (taken == EVENTS_PER_TURN)
+        ev_timer_start(client->loop, &client->more);
+    (void)stats_phase_enter(before);
+}
+
+static void on_more(struct ev_loop *loop, ev_timer *more, int events)
+{
+    (void)loop;
+    (void)events;
+    on_inbox(container_of(more, struct rpc_client, more));
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
+{
+    struct rpc_client *client = container_of(tick, struct rpc_client, tick);
+
+    (void)loop;
+    (void)events;
+    for (struct list *at = client->workers.next, *next; at != &client->workers;
+         at = next) {
+        struct rpc_worker *worker = container_of(at, struct rpc_worker, link);
+        bool had_seat = worker->seat != NULL, stays = worker_tick(worker);
+
+        next = at->next;
+        if (had_seat && (!stays || worker->seat == NULL))
+            gate_link_gone(client->gate, &worker->id);
+        if (!stays) {
+            worker_destroy(&worker);
+            client->worker_count--;
+        }
+    }
+}
+
+/* Has nng start its threads, blind to signals: those are the loop thread's. */
+static void start_nng(void)
+{
+    sigset_t all, before;
+    nng_aio *aio;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (nng_aio_alloc(&aio, NULL, NULL) != 0)
+        log_fatal("cannot start nng");
+    nng_aio_free(aio);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static uint64_t new_incarnation(void)
+{
+    uint64_t incarnation;
+
+    if (getrandom(&incarnation, sizeof incarnation, 0) != sizeof incarnation)
+        incarnation = clock_now_ns() ^ ((uint64_t)getpid() << 40);
+    return incarnation;
+}
+
+struct rpc_client *rpc_client_create(struct ev_loop *loop,
+                                     const struct rpc_client_config *config,
+                                     const struct rpc_client_events *events, void *ctx)
+{
+    static const struct gate_link_events link_events = {on_gate_up, on_hello};
+    struct rpc_client *client = mem_zalloc(sizeof *client);
+
+    assert(config->stats != NULL &&
+           address_check(config->rpc_url, &(const char *){0}) == 0);
+    start_nng();
+    client->loop = loop;
+    client->config = *config;
+    client->config.rpc_url = str_dup(config->rpc_url);
+    client->events = *events;
+    list_init(&client->workers);
+    client->room = (struct worker_room){.config = &client->config,
+                                        .events = &client->events,
+                                        .ctx = ctx,
+                                        .inbox = inbox_create(loop, on_inbox, client),
+                                        .reaper = reaper_create(),
+                                        .incarnation = new_incarnation(),
+                                        .next_seat_id = 1};
+    client->gate = gate_link_create(loop, config->gate_listen_fd, &link_events, client);
+    ev_timer_init(&client->tick, on_tick, TICK_S, TICK_S);
+    ev_timer_start(loop, &client->tick);
+    ev_timer_init(&client->more, on_more, 0, 0);
+    return client;
+}
+
+void rpc_client_destroy(struct rpc_client **client)
+{
+    struct rpc_client *c = *client;
+    bool all_closed;
+
+    if (c == NULL)
+        return;
+    *client = NULL;
+    gate_link_destroy(&c->gate);
+    ev_timer_stop(c->loop, &c->tick);
+    ev_timer_stop(c->loop, &c->more);
+    while (!list_is_empty(&c->workers)) {
+        struct rpc_worker *worker =
+            container_of(c->workers.next, struct rpc_worker, link);
+
+        worker_destroy(&worker);
+    }
+    all_closed = reaper_destroy(&c->room.reaper, CLOSE_WAIT_MS);
+    if (!all_closed)
+        log_warn("closing the connections to the workers hangs; leaving it to the end");
+    inbox_destroy(&c->room.inbox, !all_closed);
+    buf_free(&c->room.scratch);
+    mem_free((char *)(uintptr_t)c->config.rpc_url);
+    mem_free(c);
+}

@@ -1,0 +1,264 @@
+#include "server/rpc/gate.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/list.h"
+#include "common/log.h"
+#include "proto/wire.h"
+#include "server/rpc/address.h"
+#include "server/rpc/gate_fronts.h"
+#include "server/rpc/gate_note.h"
+#include "server/rpc/gate_probe.h"
+#include "server/rpc/gate_rep.h"
+
+/* A worker's first hello waits so long for the fronts to make their seats. */
+#define OFFERS_WAIT_S 0.05
+
+/* The address may still be the gate's that is about to leave (USR2), or a killed one's
+   last connections. */
+#define LISTEN_RETRY_S 0.1
+#define LISTEN_TRIES   50
+
+/* From a front's leaving to looking for what it left behind. */
+#define SWEEP_AFTER_S 1.0
+
+#define DEAF_LOG_MAX 5
+
+struct gate {
+    struct ev_loop *loop;
+    const struct rpc_gate_config *config;
+    struct gate_rep *rep;
+    struct gate_fronts *fronts;
+    struct gate_probe *probe; /* NULL before the gate listens */
+    struct list waiting;      /* hellos that wait for offers */
+    ev_timer sweep_timer;     /* active after a front has left */
+    ev_timer listen_timer;
+    unsigned listen_tries;
+    unsigned deaf_logged;
+    ev_signal term, interrupt;
+    ev_io control;
+    int status; /* of the process */
+};
+
+/* A hello that waits for the fronts' offers. */
+struct waiting {
+    struct list link;
+    struct gate *gate;
+    struct gate_request *request;
+    struct wire_id worker;
+    ev_timer timer;
+};
+
+int rpc_gate_check_url(const char *url, const char **why_r)
+{
+    return address_check(url, why_r);
+}
+
+static void send_welcome(struct gate_request *request, struct wire_welcome *welcome,
+                         uint64_t generation)
+{
+    struct buf answer = BUF_INIT;
+
+    welcome->generation = generation;
+    wire_put_welcome(&answer, welcome);
+    gate_request_answer(request, buf_slice(&answer));
+    buf_free(&answer);
+}
+
+static void refuse(struct gate_request *request, enum wire_refusal reason,
+                   const char *text)
+{
+    struct buf answer = BUF_INIT;
+
+    wire_put_refused(&answer, reason, text);
+    gate_request_answer(request, buf_slice(&answer));
+    buf_free(&answer);
+}
+
+static void waiting_destroy(struct waiting **waiting)
+{
+    list_remove(&(*waiting)->link);
+    ev_timer_stop((*waiting)->gate->loop, &(*waiting)->timer);
+    mem_free(*waiting);
+    *waiting = NULL;
+}
+
+/* Answers a waiting hello where all offers are there, or with what there is. */
+static void answer_waiting(struct waiting *waiting, bool incomplete_too)
+{
+    struct wire_welcome welcome;
+    struct gate *gate = waiting->gate;
+
+    if (!gate_fronts_seats(gate->fronts, &waiting->worker, &welcome) && !incomplete_too)
+        return;
+    send_welcome(waiting->request, &welcome, gate->config->generation);
+    waiting_destroy(&waiting);
+}
+
+static void on_offers_late(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    answer_waiting(container_of(timer, struct waiting, timer), true);
+}
+
+static void on_fronts_changed(void *ctx)
+{
+    struct gate *gate = ctx;
+
+    for (struct list *at = gate->waiting.next, *next; at != &gate->waiting; at = next) {
+        next = at->next;
+        answer_waiting(container_of(at, struct waiting, link), false);
+    }
+}
+
+/* Its sockets close a moment before the process counts as dead. */
+static void on_front_left(void *ctx)
+{
+    struct gate *gate = ctx;
+
+    ev_timer_stop(gate->loop, &gate->sweep_timer);
+    ev_timer_set(&gate->sweep_timer, SWEEP_AFTER_S, 0);
+    ev_timer_start(gate->loop, &gate->sweep_timer);
+}
+
+static void on_sweep_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct gate *gate = container_of(timer, struct gate, sweep_timer);
+
+    (void)loop;
+    (void)events;
+    address_sweep(gate->config->rpc_url);
+}
+
+static void wait_for_offers(struct gate *gate, struct gate_request *request,
+                            const struct wire_id *worker)
+{
+    struct waiting *waiting = mem_zalloc(sizeof *waiting);
+
+    waiting->gate = gate;
+    waiting->request = request;
+    waiting->worker = *worker;
+    list_init(&waiting->link);
+    list_append(&gate->waiting, &waiting->link);
+    ev_timer_init(&waiting->timer, on_offers_late, OFFERS_WAIT_S, 0);
+    ev_timer_start(gate->loop, &waiting->timer);
+}
+
+/* A worker's hello, or what somebody else sent to this address. */
+static void on_request(void *ctx, struct gate_request *request)
+{
+    struct gate *gate = ctx;
+    struct slice bytes = gate_request_bytes(request);
+    struct wire_message message;
+    struct wire_welcome welcome;
+    const char *why;
+    enum wire_error error = wire_decode(bytes, &message, &why);
+
+    if (error == WIRE_BAD_VERSION) {
+        refuse(request, WIRE_REFUSED_VERSION, "the server speaks another version");
+        return;
+    }
+    if (error != WIRE_OK || message.type != WIRE_HELLO ||
+        bytes.len >= GATE_NOTE_MAX_BYTES) {
+        refuse(request, WIRE_REFUSED_OTHER, "that is no hello");
+        return;
+    }
+    gate_fronts_tell(gate->fronts, bytes);
+    if (gate_fronts_seats(gate->fronts, &message.hello.worker, &welcome))
+        send_welcome(request, &welcome, gate->config->generation);
+    else
+        wait_for_offers(gate, request, &message.hello.worker);
+}
+
+static void on_deaf(void *ctx)
+{
+    struct gate *gate = ctx;
+    const char *why;
+
+    if (gate->deaf_logged++ < DEAF_LOG_MAX)
+        log_warn("nothing answers at %s any more; listening again",
+                 gate->config->rpc_url);
+    /* Where this fails, the next probe finds it deaf still. */
+    if (gate_rep_listen_again(gate->rep, gate->config->rpc_url, &why) != 0)
+        log_warn("cannot listen at %s: %s", gate->config->rpc_url, why);
+}
+
+static void on_listen_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct gate *gate = container_of(timer, struct gate, listen_timer);
+    const char *url = gate->config->rpc_url, *why = NULL;
+
+    (void)events;
+    if (gate_rep_listen(gate->rep, url, &why) == 0) {
+        ev_timer_stop(loop, timer);
+        gate->probe = gate_probe_create(loop, url, on_deaf, gate);
+        if (gate->config->on_ready != NULL)
+            gate->config->on_ready(gate->config->ctx);
+    } else if (++gate->listen_tries == LISTEN_TRIES) {
+        log_warn("cannot listen at %s: %s", url, why);
+        gate->status = EXIT_FATAL;
+        ev_break(loop, EVBREAK_ALL);
+    }
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)watcher;
+    (void)events;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+/* The master says nothing to a gate but by closing. */
+static void on_control(struct ev_loop *loop, ev_io *control, int events)
+{
+    char byte;
+    ssize_t got = read(control->fd, &byte, sizeof byte);
+
+    (void)events;
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static void start_watchers(struct gate *gate)
+{
+    ev_signal_init(&gate->term, on_signal, SIGTERM);
+    ev_signal_start(gate->loop, &gate->term);
+    ev_signal_init(&gate->interrupt, on_signal, SIGINT);
+    ev_signal_start(gate->loop, &gate->interrupt);
+    if (gate->config->control_fd >= 0) {
+        ev_io_init(&gate->control, on_control, gate->config->control_fd, EV_READ);
+        ev_io_start(gate->loop, &gate->control);
+    }
+    ev_init(&gate->sweep_timer, on_sweep_timer);
+    ev_timer_init(&gate->listen_timer, on_listen_timer, 0, LISTEN_RETRY_S);
+    ev_timer_start(gate->loop, &gate->listen_timer);
+}
+
+int rpc_gate_main(const struct rpc_gate_config *config)
+{
+    static const struct gate_fronts_events events = {on_fronts_changed, on_front_left};
+    struct gate gate = {.config = config, .loop = ev_default_loop(EVFLAG_NOSIGMASK)};
+
+    assert(config->listen_fd >= 0);
+    list_init(&gate.waiting);
+    if (address_make_directory(config->rpc_url) != 0) {
+        log_warn("cannot make the directory of %s: %s", config->rpc_url, strerror(errno));
+        return EXIT_FATAL;
+    }
+    address_sweep(config->rpc_url);
+    gate.rep = gate_rep_create(gate.loop, on_request, &gate);
+    gate.fronts = gate_fronts_create(gate.loop, config->listen_fd, &events, &gate);
+    start_watchers(&gate);
+    ev_run(gate.loop, 0);
+    gate_probe_destroy(&gate.probe);
+    gate_fronts_destroy(&gate.fronts);
+    gate_rep_close(&gate.rep);
+    return gate.status;
+}

@@ -1,0 +1,37 @@
+/*
+ * A front's connection to its gate: hellos in, offers out. While the gate is
+ * being restarted the connection waits in the backlog of the master's socket,
+ * so that a new gate meets every front at once.
+ *
+ * Loop thread only; no call waits.
+ */
+#ifndef OFFLOOP_SERVER_RPC_GATE_LINK_H
+#define OFFLOOP_SERVER_RPC_GATE_LINK_H
+
+#include "proto/wire.h"
+
+struct ev_loop;
+struct gate_link;
+
+struct gate_link_events {
+    void (*up)(void *ctx); /* connected (again): offers must be made anew */
+    void (*hello)(void *ctx, const struct wire_hello *hello); /* a worker's; valid here */
+};
+
+/* Connects to the socket that listens at gate_listen_fd (the address is asked of it), now
+   and whenever the connection ends. Events come later, never from here. The caller ends
+   it with gate_link_destroy(). */
+struct gate_link *gate_link_create(struct ev_loop *loop, int gate_listen_fd,
+                                   const struct gate_link_events *events, void *ctx);
+
+/* Disconnects: the gate forgets the offers. NULL inside is allowed. */
+void gate_link_destroy(struct gate_link **link);
+
+/* Tells the gate of a seat; lost where there is no connection. */
+void gate_link_offer(struct gate_link *link, const struct wire_id *worker,
+                     const struct wire_seat *seat);
+
+/* Tells the gate that the worker's seat is gone. */
+void gate_link_gone(struct gate_link *link, const struct wire_id *worker);
+
+#endif

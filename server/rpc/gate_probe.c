@@ -1,0 +1,180 @@
+#include "server/rpc/gate_probe.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/list.h"
+#include "server/rpc/address.h"
+
+#define PROBE_EVERY_S 1.0
+#define ANSWER_S      0.5
+
+#define HANDSHAKE_BYTES 8
+
+/* The first bytes of every SP connection: "\0SP\0", the protocol (0x30 is REQ0), zeros.
+ */
+static const uint8_t handshake[HANDSHAKE_BYTES] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+
+struct gate_probe {
+    struct ev_loop *loop;
+    ev_timer timer; /* until the next probe, or until the answer is late */
+    ev_io io;       /* active while a probe is under way */
+    struct sockaddr_storage address;
+    socklen_t address_len; /* 0 where nothing can be probed */
+    size_t got;            /* bytes of the answer */
+    void (*on_deaf)(void *ctx);
+    void *ctx;
+};
+
+static void parse_tcp(struct gate_probe *probe, const char *url)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *found;
+    char host[ADDRESS_MAX_BYTES];
+    char *colon;
+
+    snprintf(host, sizeof host, "%s", url + strlen("tcp://"));
+    colon = strrchr(host, ':');
+    if (colon == NULL)
+        return;
+    *colon = '\0';
+    if (host[0] == '[' && colon > host + 1) { /* [::1] */
+        colon[-1] = '\0';
+        memmove(host, host + 1, strlen(host));
+    }
+    if (getaddrinfo(host, strrchr(url, ':') + 1, &hints, &found) != 0)
+        return;
+    memcpy(&probe->address, found->ai_addr, found->ai_addrlen);
+    probe->address_len = found->ai_addrlen;
+    freeaddrinfo(found);
+}
+
+static void parse_url(struct gate_probe *probe, const char *url)
+{
+    struct sockaddr_un *local = (struct sockaddr_un *)&probe->address;
+    const char *path = address_path(url);
+
+    if (path == NULL) {
+        parse_tcp(probe, url);
+        return;
+    }
+    assert(strlen(path) < sizeof local->sun_path);
+    local->sun_family = AF_UNIX;
+    memcpy(local->sun_path, path, strlen(path) + 1);
+    probe->address_len = sizeof *local;
+}
+
+static void rest(struct gate_probe *probe, double seconds)
+{
+    ev_timer_stop(probe->loop, &probe->timer);
+    ev_timer_set(&probe->timer, seconds, 0);
+    ev_timer_start(probe->loop, &probe->timer);
+}
+
+/* The probe under way is over. */
+static void end_probe(struct gate_probe *probe, bool answered)
+{
+    ev_io_stop(probe->loop, &probe->io);
+    close(probe->io.fd);
+    probe->io.fd = -1;
+    rest(probe, PROBE_EVERY_S);
+    if (!answered)
+        probe->on_deaf(probe->ctx);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct gate_probe *probe = container_of(io, struct gate_probe, io);
+    uint8_t answer[HANDSHAKE_BYTES];
+    ssize_t n;
+
+    if (events & EV_WRITE) { /* connected */
+        if (send(io->fd, handshake, sizeof handshake, MSG_NOSIGNAL) != sizeof handshake) {
+            end_probe(probe, false);
+            return;
+        }
+        ev_io_stop(loop, io);
+        ev_io_set(io, io->fd, EV_READ);
+        ev_io_start(loop, io);
+        return;
+    }
+    n = recv(io->fd, answer, sizeof answer - probe->got, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n > 0)
+        probe->got += (size_t)n;
+    if (n <= 0 || probe->got == HANDSHAKE_BYTES)
+        end_probe(probe, n > 0);
+}
+
+static void start_probe(struct gate_probe *probe)
+{
+    int fd =
+        socket(probe->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        rest(probe, PROBE_EVERY_S);
+        return;
+    }
+    probe->got = 0;
+    ev_io_set(&probe->io, fd, EV_WRITE);
+    if (connect(fd, (struct sockaddr *)&probe->address, probe->address_len) != 0 &&
+        errno != EINPROGRESS) {
+        end_probe(probe, false);
+        return;
+    }
+    ev_io_start(probe->loop, &probe->io);
+    rest(probe, ANSWER_S);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct gate_probe *probe = container_of(timer, struct gate_probe, timer);
+
+    (void)loop;
+    (void)events;
+    if (ev_is_active(&probe->io))
+        end_probe(probe, false);
+    else
+        start_probe(probe);
+}
+
+struct gate_probe *gate_probe_create(struct ev_loop *loop, const char *url,
+                                     void (*on_deaf)(void *ctx), void *ctx)
+{
+    struct gate_probe *probe = mem_zalloc(sizeof *probe);
+
+    probe->loop = loop;
+    probe->on_deaf = on_deaf;
+    probe->ctx = ctx;
+    parse_url(probe, url);
+    ev_init(&probe->timer, on_timer);
+    ev_init(&probe->io, on_io);
+    probe->io.fd = -1;
+    if (probe->address_len > 0)
+        rest(probe, PROBE_EVERY_S);
+    return probe;
+}
+
+void gate_probe_destroy(struct gate_probe **probe)
+{
+    if (*probe == NULL)
+        return;
+    ev_timer_stop((*probe)->loop, &(*probe)->timer);
+    ev_io_stop((*probe)->loop, &(*probe)->io);
+    if ((*probe)->io.fd >= 0)
+        close((*probe)->io.fd);
+    mem_free(*probe);
+    *probe = NULL;
+}

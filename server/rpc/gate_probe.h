@@ -1,0 +1,26 @@
+/*
+ * The gate's look at itself: a plain connection to the --rpc address that does
+ * the opening handshake of a REQ0 peer, as a worker would. nng 1.5.2 can lose a
+ * listener for good to a peer that leaves in the middle of its handshake
+ * (nng 1518), and says nothing of it; without a probe the next worker would
+ * wait for ever.
+ *
+ * Loop thread only; no call waits.
+ */
+#ifndef OFFLOOP_SERVER_RPC_GATE_PROBE_H
+#define OFFLOOP_SERVER_RPC_GATE_PROBE_H
+
+struct ev_loop;
+struct gate_probe;
+
+/* Probes the URL every second from now on, and calls on_deaf when the handshake was not
+   answered within half a second. Probes nothing where the URL is none that it can
+   connect to itself (a name instead of a number). The caller ends it with
+   gate_probe_destroy(). */
+struct gate_probe *gate_probe_create(struct ev_loop *loop, const char *url,
+                                     void (*on_deaf)(void *ctx), void *ctx);
+
+/* Ends the probing; NULL inside is allowed. */
+void gate_probe_destroy(struct gate_probe **probe);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * The gate's REP0 socket: workers' hellos in, answers out. Several requests
+ * may be open at once, each in a context of its own; the rest waits in nng.
+ *
+ * Loop thread only; no call waits.
+ */
+#ifndef OFFLOOP_SERVER_RPC_GATE_REP_H
+#define OFFLOOP_SERVER_RPC_GATE_REP_H
+
+#include "common/buf.h"
+#include "common/list.h"
+
+struct ev_loop;
+struct gate_rep;
+struct gate_request;
+
+/* A socket that does not listen yet. on_request gets every request, which must be ended
+   with gate_request_answer() or gate_request_drop(). */
+struct gate_rep *
+gate_rep_create(struct ev_loop *loop,
+                void (*on_request)(void *ctx, struct gate_request *request), void *ctx);
+
+/* Starts to listen at the URL. Where a server that was killed left its ipc socket, it is
+   replaced; one where somebody answers is not. Returns -1 with *why_r (static text). */
+int gate_rep_listen(struct gate_rep *rep, const char *url, const char **why_r)
+    __attribute__((warn_unused_result));
+
+/* Closes the listener and listens again: the cure for a listener that a peer killed by
+   leaving in the middle of its handshake (nng 1518). Returns as gate_rep_listen(). */
+int gate_rep_listen_again(struct gate_rep *rep, const char *url, const char **why_r)
+    __attribute__((warn_unused_result));
+
+/* The request's bytes, valid until it is ended. */
+struct slice gate_request_bytes(const struct gate_request *request);
+
+/* Sends the answer (copied) and ends the request. */
+void gate_request_answer(struct gate_request *request, struct slice answer);
+
+/* Ends the request without an answer. */
+void gate_request_drop(struct gate_request *request);
+
+/* Closes the listener, so that another gate can have the address. What else nng holds is
+   left to the end of the process, which should come soon, by _exit(). */
+void gate_rep_close(struct gate_rep **rep);
+
+#endif

@@ -1,0 +1,187 @@
+#include "server/rpc/worker.h"
+
+#include <assert.h>
+#include <nng/nng.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "server/rpc/inbox.h"
+#include "server/rpc/reaper.h"
+#include "server/rpc/seat.h"
+#include "server/rpc/worker_message.h"
+#include "server/stats/stats.h"
+
+/* A worker that says hello again this long after it was offered a seat should have come:
+   its first connection may have killed the listener (nng 1518). It gets another seat. */
+#define OFFER_STALE_NS (900 * NS_PER_MS)
+
+/* From connecting to saying who it is. */
+#define JOIN_WAIT_NS (2 * NS_PER_S)
+
+/* Without a word for so long it is dead or cut off, though the connection stands. */
+#define SILENCE_NS (30 * NS_PER_S)
+
+/* A worker that has sent something wrong is not listened to for a while. */
+#define BAN_NS (30 * NS_PER_S)
+
+/* Without hello and connection for so long it is forgotten. */
+#define FORGET_NS (5 * NS_PER_S)
+
+static void set_state(struct rpc_worker *worker, enum worker_state state)
+{
+    assert((worker->seat == NULL) == (state == WORKER_AWAY || state == WORKER_BANNED));
+    worker->state = state;
+    worker->since_ns = clock_now_ns();
+}
+
+struct rpc_worker *worker_create(struct worker_room *room, const struct wire_id *id)
+{
+    struct rpc_worker *worker = mem_zalloc(sizeof *worker);
+
+    list_init(&worker->link);
+    worker->room = room;
+    worker->id = *id;
+    set_state(worker, WORKER_AWAY);
+    return worker;
+}
+
+void worker_destroy(struct rpc_worker **worker)
+{
+    list_remove(&(*worker)->link);
+    seat_close(&(*worker)->seat, (*worker)->room->reaper);
+    mem_free(*worker);
+    *worker = NULL;
+}
+
+/* Ends the seat, whatever its state, and reports a worker that was up as lost. */
+static void leave_seat(struct rpc_worker *worker, enum worker_state next)
+{
+    struct worker_room *room = worker->room;
+    bool was_up = worker->state == WORKER_UP;
+
+    assert(worker->seat != NULL);
+    seat_close(&worker->seat, room->reaper);
+    worker->pipe = 0;
+    set_state(worker, next);
+    if (!was_up)
+        return;
+    stats_add(&room->config->stats->workers_lost, 1);
+    room->events->lost(room->ctx, worker);
+    worker->owner = NULL;
+}
+
+/* The peer sent what no worker may send. */
+static void drop(struct rpc_worker *worker, const char *why)
+{
+    log_warn("worker process %llu dropped: %s", (unsigned long long)worker->pid, why);
+    stats_add(&worker->room->config->stats->peers_dropped, 1);
+    leave_seat(worker, WORKER_BANNED);
+}
+
+static void open_seat(struct rpc_worker *worker)
+{
+    struct worker_room *room = worker->room;
+    const char *why;
+
+    worker->seat_id = room->next_seat_id++;
+    address_of_seat(room->config->rpc_url, room->config->generation, getpid(),
+                    worker->seat_id, &worker->address);
+    worker->seat = seat_open(room->inbox, worker->seat_id, &worker->address,
+                             WIRE_MAX_MESSAGE_BYTES, &why);
+    if (worker->seat == NULL)
+        log_warn("cannot listen at %s: %s", worker->address.url, why);
+    else
+        set_state(worker, WORKER_OFFERED);
+}
+
+bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    worker->hello_ns = now_ns;
+    worker->pid = hello->pid;
+    worker->credits = hello->credits;
+    if (worker->state == WORKER_BANNED && now_ns - worker->since_ns > BAN_NS)
+        set_state(worker, WORKER_AWAY);
+    if (worker->state == WORKER_OFFERED && now_ns - worker->since_ns > OFFER_STALE_NS)
+        leave_seat(worker, WORKER_AWAY);
+    if (worker->state == WORKER_AWAY)
+        open_seat(worker);
+    return worker->seat != NULL;
+}
+
+static void join(struct rpc_worker *worker, int pipe)
+{
+    worker->pipe = pipe;
+    worker->heard_ns = clock_now_ns();
+    set_state(worker, WORKER_JOINED);
+}
+
+/* The message may be handled before the event that its sender has joined: nng tells them
+   from different threads. */
+static void take_message(struct rpc_worker *worker, struct inbox_event *event)
+{
+    const char *why;
+    size_t bytes = nng_msg_len(event->message);
+    bool was_joined;
+
+    if (worker->state == WORKER_OFFERED)
+        join(worker, event->pipe);
+    if (worker->pipe != event->pipe)
+        return;
+    was_joined = worker->state == WORKER_JOINED;
+    worker->heard_ns = clock_now_ns();
+    why = worker_message_handle(worker, &event->message);
+    if (why != NULL) {
+        drop(worker, why);
+        return;
+    }
+    seat_took(worker->seat, bytes);
+    if (was_joined) {
+        set_state(worker, WORKER_UP);
+        worker->room->events->up(worker->room->ctx, worker);
+    }
+}
+
+void worker_take_event(struct rpc_worker *worker, struct inbox_event *event)
+{
+    assert(event->seat == worker->seat_id);
+    if (worker->seat == NULL)
+        return; /* it was closed while this was under way */
+    switch (event->kind) {
+    case INBOX_JOINED:
+        if (worker->state == WORKER_OFFERED)
+            join(worker, event->pipe);
+        break;
+    case INBOX_MESSAGE: take_message(worker, event); break;
+    case INBOX_LEFT:
+        if (worker->pipe == event->pipe)
+            leave_seat(worker, WORKER_AWAY);
+        break;
+    }
+}
+
+bool worker_tick(struct rpc_worker *worker)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    switch (worker->state) {
+    case WORKER_JOINED:
+        if (now_ns - worker->since_ns > JOIN_WAIT_NS)
+            drop(worker, "it connected and did not say who it is");
+        return true;
+    case WORKER_UP:
+        if (now_ns - worker->heard_ns > SILENCE_NS) {
+            log_warn("worker process %llu is silent; leaving it",
+                     (unsigned long long)worker->pid);
+            leave_seat(worker, WORKER_AWAY);
+        }
+        return true;
+    case WORKER_BANNED: return now_ns - worker->since_ns <= BAN_NS + FORGET_NS;
+    case WORKER_AWAY:
+    case WORKER_OFFERED: break;
+    }
+    return now_ns - worker->hello_ns <= FORGET_NS;
+}

@@ -1,0 +1,74 @@
+/*
+ * What a front knows of one worker, and the seat it has for it: a machine whose
+ * state says what is awaited. Inside the rpc room: the client (client.c) owns
+ * the workers, feeds them hellos and events, and passes on what they report.
+ * Loop thread only.
+ */
+#ifndef OFFLOOP_SERVER_RPC_WORKER_H
+#define OFFLOOP_SERVER_RPC_WORKER_H
+
+#include "common/list.h"
+#include "server/rpc/address.h"
+#include "server/rpc/client.h"
+
+struct inbox;
+struct inbox_event;
+struct reaper;
+struct seat;
+
+enum worker_state {
+    WORKER_AWAY,    /* no seat; awaits a hello */
+    WORKER_OFFERED, /* its seat listens; awaits the connection, until a later hello shows
+                       that it cannot come */
+    WORKER_JOINED,  /* connected; awaits the SEAT_HELLO, for WORKER_HELLO_WAIT_NS */
+    WORKER_UP,      /* awaits results and signs of life, for WORKER_SILENCE_NS */
+    WORKER_BANNED   /* no seat; awaits the end of the ban */
+};
+
+/* What all workers of a client share. */
+struct worker_room {
+    const struct rpc_client_config *config;
+    const struct rpc_client_events *events;
+    void *ctx;
+    struct inbox *inbox;
+    struct reaper *reaper;
+    uint64_t incarnation;  /* of this front process */
+    uint64_t next_seat_id; /* from 1 */
+    struct buf scratch;    /* for envelopes */
+};
+
+struct rpc_worker {
+    struct list link; /* the client's */
+    struct worker_room *room;
+    enum worker_state state;
+    uint64_t since_ns; /* when the state was entered */
+    struct wire_id id;
+    uint64_t pid;
+    unsigned credits;
+    uint64_t hello_ns; /* last hello */
+    uint64_t heard_ns; /* last message on the seat */
+    struct seat *seat; /* NULL where the state says so */
+    uint64_t seat_id;
+    struct address address; /* of the seat */
+    int pipe;               /* nng's id of the connection; 0 for none */
+    void *owner;
+};
+
+/* A worker that has just said its first hello; no seat yet. */
+struct rpc_worker *worker_create(struct worker_room *room, const struct wire_id *id);
+
+/* Closes its seat, without events. */
+void worker_destroy(struct rpc_worker **worker);
+
+/* The worker has said hello: makes or replaces the seat where that is due. Returns true
+   where it has a seat now, which the gate is to be told. */
+bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello);
+
+/* Something happened at the worker's seat. */
+void worker_take_event(struct rpc_worker *worker, struct inbox_event *event);
+
+/* To be called about every second. Returns false where nothing is left to wait for: the
+   client shall destroy it. */
+bool worker_tick(struct rpc_worker *worker);
+
+#endif
