@@ -36,15 +36,24 @@ static size_t bytes_left(const struct cursor *c)
     return (size_t)(c->end - c->at);
 }
 
-/* Reads a big-endian integer of 1, 2, 4 or 8 bytes; the caller knows they are there. */
-static uint64_t read_be(struct cursor *c, size_t size)
+/* Reads a big-endian integer of 1, 2, 4 or 8 bytes (0: nothing); the caller knows they
+   are there. */
+static inline uint64_t read_be(struct cursor *c, size_t size)
 {
-    uint64_t value = 0;
+    const uint8_t *p = c->at;
+    uint64_t v64;
+    uint32_t v32;
+    uint16_t v16;
 
     assert(size <= bytes_left(c));
-    for (size_t i = 0; i < size; i++)
-        value = value << 8 | *c->at++;
-    return value;
+    c->at += size;
+    switch (size) {
+    case 0: return 0;
+    case 1: return *p;
+    case 2: memcpy(&v16, p, sizeof(v16)); return __builtin_bswap16(v16);
+    case 4: memcpy(&v32, p, sizeof(v32)); return __builtin_bswap32(v32);
+    default: memcpy(&v64, p, sizeof(v64)); return __builtin_bswap64(v64);
+    }
 }
 
 static enum cursor_event read_uint(struct cursor *c, size_t size)
@@ -92,7 +101,7 @@ static inline enum cursor_event read_str(struct cursor *c, size_t len)
     if (bytes_left(c) < len)
         return truncated(c);
     c->value.text = (struct slice){c->at, len};
-    good = utf8_valid_prefix(c->at, len);
+    good = utf8_is_short_ascii(c->at, len) ? len : utf8_valid_prefix(c->at, len);
     if (good < len)
         return fault(c, CODEC_UTF8, c->at + good);
     c->at += len;

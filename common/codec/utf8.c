@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define HIGH_BITS UINT64_C(0x8080808080808080)
+/* Bytes that are looked at together while they are ASCII. */
+#define BLOCK 32
 
 /* The sequences of RFC 3629 by first byte: how long, and which second bytes are allowed
    (that excludes overlong forms, surrogates and what is above U+10FFFF). */
@@ -48,7 +49,7 @@ size_t utf8_sequence(const uint8_t *text, size_t len, int *cut_r)
 
 /* The length of the well-formed sequence of several bytes at p, or 0: the same verdicts
    as utf8_sequence() for non-ASCII, in few instructions. */
-static size_t multibyte(const uint8_t *p, size_t left)
+static inline size_t multibyte(const uint8_t *p, size_t left)
 {
     uint32_t c;
 
@@ -66,25 +67,38 @@ static size_t multibyte(const uint8_t *p, size_t left)
     return c >= 0x10000 && c <= 0x10ffff ? 4 : 0;
 }
 
+/* The first byte from `at` on that is not ASCII, or a few bytes before it, or len. */
+static inline size_t skip_ascii(const uint8_t *text, size_t at, size_t len)
+{
+    uint64_t words[BLOCK / 8];
+
+    for (; len - at >= BLOCK; at += BLOCK) {
+        memcpy(words, text + at, BLOCK);
+        if (((words[0] | words[1] | words[2] | words[3]) & UTF8_HIGH_BITS) != 0)
+            break;
+    }
+    for (; len - at >= 8; at += 8) {
+        memcpy(words, text + at, 8);
+        if ((words[0] & UTF8_HIGH_BITS) != 0)
+            break;
+    }
+    while (at < len && text[at] < 0x80)
+        at++;
+    return at;
+}
+
 size_t utf8_valid_prefix(const uint8_t *text, size_t len)
 {
-    size_t at = 0;
+    size_t at = skip_ascii(text, 0, len);
 
     while (at < len) {
-        uint64_t word;
-        size_t n;
+        size_t n = multibyte(text + at, len - at);
 
-        if (len - at >= sizeof(word)) {
-            memcpy(&word, text + at, sizeof(word));
-            if ((word & HIGH_BITS) == 0) {
-                at += sizeof(word);
-                continue;
-            }
-        }
-        n = text[at] < 0x80 ? 1 : multibyte(text + at, len - at);
         if (n == 0)
             break;
         at += n;
+        if (at < len && text[at] < 0x80)
+            at = skip_ascii(text, at, len);
     }
     return at;
 }

@@ -5,12 +5,38 @@
 #ifndef OFFLOOP_COMMON_CODEC_UTF8_H
 #define OFFLOOP_COMMON_CODEC_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+/* The bits that no ASCII byte has. */
+#define UTF8_HIGH_BITS UINT64_C(0x8080808080808080)
 
 /* How many bytes at the start of text are whole well-formed sequences: len where all
    are. Otherwise text[result] begins a sequence that is ill-formed or cut short. */
 size_t utf8_valid_prefix(const uint8_t *text, size_t len);
+
+/* True for at most 16 bytes that are all ASCII, as most names are: saves the call. Other
+   text may still be well-formed. */
+static inline bool utf8_is_short_ascii(const uint8_t *text, size_t len)
+{
+    uint64_t first = 0, last = 0;
+
+    if (len > 16)
+        return false;
+    if (len >= 8) {
+        memcpy(&first, text, 8);
+        memcpy(&last, text + len - 8, 8);
+    } else if (len >= 4) {
+        memcpy(&first, text, 4);
+        memcpy(&last, text + len - 4, 4);
+    } else if (len > 0) {
+        first = text[0] | text[len / 2];
+        last = text[len - 1];
+    }
+    return ((first | last) & UTF8_HIGH_BITS) == 0;
+}
 
 /* The length (1 to 4) of the well-formed sequence at the start of text, or 0 where there
    is none. *cut_r says, for 0, whether text only ends too early: more bytes could make

@@ -7,11 +7,14 @@
 
 #include "common/alloc.h"
 #include "common/codec/containers.h"
-#include "common/codec/number.h"
 #include "common/codec/pack.h"
 #include "common/codec/utf8.h"
 #include "common/codec/yajl_arena.h"
+#include "common/codec/yajl_number.h"
 #include "common/codec/yajl_scan.h"
+
+/* A string shorter than this has a one-byte header, and is copied as one block. */
+#define YAJL_MARGIN 32
 
 /* A container that is open. levels[0] is the outside of the text's one value. */
 struct level {
@@ -24,6 +27,8 @@ struct yajl_decoder {
     uint8_t *pos; /* where the next byte of output goes; out->len is set at the end */
     uint8_t *end; /* of the output's room */
     struct level *top;
+    uintptr_t inside_from; /* the input without a margin at either end: an address ... */
+    size_t inside_bytes;   /* ... and a length */
     yajl_handle parser;
     enum codec_status status; /* what an own failure was, CODEC_OK for none */
     bool finishing;           /* in yajl_complete_parse() */
@@ -90,15 +95,22 @@ static int on_boolean(void *ctx, int value)
     return put_literal(ctx, value ? 0xc3 : 0xc2);
 }
 
-static int on_number(void *ctx, const char *chars, size_t len)
+/* yajl hands out a copy where a string had escapes, or a token ended the input. True
+   where text is the input's own, with YAJL_MARGIN bytes of it before and behind its
+   start. */
+static inline bool is_inside_input(const struct yajl_decoder *d, const uint8_t *text)
 {
-    struct yajl_decoder *d = ctx;
-    const uint8_t *text = (const uint8_t *)chars;
+    return (uintptr_t)text - d->inside_from < d->inside_bytes;
+}
+
+static __attribute__((noinline)) int put_number(struct yajl_decoder *d,
+                                                const uint8_t *text, size_t len)
+{
     struct number number;
 
     if (!room(d, PACK_MAX_BYTES))
         return 0;
-    number_parse(text, len, &number);
+    yajl_number_parse(text, len, &number);
     switch (number.kind) {
     case NUMBER_UINT: d->pos = pack_uint(d->pos, number.u); break;
     case NUMBER_INT: d->pos = pack_negative(d->pos, number.i); break;
@@ -113,12 +125,57 @@ static int on_number(void *ctx, const char *chars, size_t len)
     return value_done(d);
 }
 
-static inline int put_string(struct yajl_decoder *d, const uint8_t *text, size_t len)
+static int on_number(void *ctx, const char *chars, size_t len)
+{
+    static const double powers[8] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
+    struct yajl_decoder *d = ctx;
+    const uint8_t *text = (const uint8_t *)chars;
+    bool negative = *text == '-';
+    uint64_t digits;
+    int decimals;
+
+    if ((size_t)(d->end - d->pos) < PACK_MAX_BYTES || len - negative > 8 ||
+        !is_inside_input(d, text))
+        return put_number(d, text, len);
+    decimals = yajl_number_short(text + len, len - negative, &digits);
+    if (decimals > 0) {
+        /* Both are exact, so the quotient is the nearest double. */
+        double quotient = (double)digits / powers[decimals];
+
+        d->pos = pack_double(d->pos, negative ? -quotient : quotient);
+    } else if (decimals < 0 || (negative && digits == 0)) {
+        return put_number(d, text, len);
+    } else if (negative) {
+        d->pos = pack_negative(d->pos, -(int64_t)digits);
+    } else {
+        d->pos = pack_uint(d->pos, digits);
+    }
+    return value_done(d);
+}
+
+static __attribute__((noinline)) int put_any_string(struct yajl_decoder *d,
+                                                    const uint8_t *text, size_t len)
 {
     if (!room(d, PACK_MAX_BYTES + len))
         return 0;
     d->pos = pack_str(d->pos, (uint32_t)len);
     d->pos = pack_bytes(d->pos, text, len);
+    return 1;
+}
+
+/* Most strings and names are short: both halves of a fixed block are cheaper to copy than
+   the right number of bytes. */
+static inline int put_string(struct yajl_decoder *d, const uint8_t *text, size_t len)
+{
+    uint8_t *pos = d->pos;
+
+    if (len >= YAJL_MARGIN || (size_t)(d->end - pos) <= YAJL_MARGIN ||
+        !is_inside_input(d, text))
+        return put_any_string(d, text, len);
+    *pos = (uint8_t)(0xa0 | len);
+    memcpy(pos + 1, text, YAJL_MARGIN / 2);
+    memcpy(pos + 1 + YAJL_MARGIN / 2, text + YAJL_MARGIN / 2, YAJL_MARGIN / 2);
+    d->pos = pos + 1 + len;
     return 1;
 }
 
@@ -257,6 +314,8 @@ static void begin(struct yajl_decoder *d, struct engine_job *job)
     d->job = job;
     d->pos = d->end = NULL;
     d->top = d->levels;
+    d->inside_from = (uintptr_t)job->in.data + YAJL_MARGIN;
+    d->inside_bytes = job->in.len > 2 * YAJL_MARGIN ? job->in.len - 2 * YAJL_MARGIN : 0;
     d->status = CODEC_OK;
     d->finishing = d->done = false;
     containers_reset(&d->wide);

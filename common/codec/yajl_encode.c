@@ -7,8 +7,8 @@
 
 #include "common/alloc.h"
 #include "common/codec/cursor.h"
-#include "common/codec/number.h"
 #include "common/codec/pack.h"
+#include "common/codec/yajl_number.h"
 
 /* yajl_gen gives up at depth 128 (and reads out of bounds when called on). So a document
    is written by a tower of generators: each has this many levels, and the container that
@@ -55,24 +55,34 @@ static void put_escape(uint8_t *p, const uint8_t *piece)
     p[5] |= p[5] >= 'A' ? 0x20 : 0;
 }
 
-/* yajl's print callback: appends a piece of text. */
+static __attribute__((noinline)) void put_rare(struct yajl_encoder *e,
+                                               const uint8_t *piece, size_t len)
+{
+    if ((size_t)(e->end - e->pos) < len && !grow(e, len))
+        return;
+    if (len == 6 && piece[0] == '\\')
+        put_escape(e->pos, piece);
+    else
+        memcpy(e->pos, piece, len);
+    e->pos += len;
+}
+
+/* yajl's print callback: appends a piece of text. Most are a quote or a comma, or short:
+   those take no call more. */
 static void put_piece(void *ctx, const char *chars, size_t len)
 {
     struct yajl_encoder *e = ctx;
     const uint8_t *piece = (const uint8_t *)chars;
+    uint8_t *pos = e->pos;
 
-    if ((size_t)(e->end - e->pos) < len && !grow(e, len))
-        return;
-    if (len == 1) {
-        *e->pos++ = piece[0];
-        return;
+    if ((size_t)(e->end - pos) < len || len > 16 || (len == 6 && piece[0] == '\\')) {
+        put_rare(e, piece, len);
+    } else if (len == 1) {
+        *pos = piece[0];
+        e->pos = pos + 1;
+    } else {
+        e->pos = pack_bytes(pos, piece, len);
     }
-    if (len == 6 && piece[0] == '\\') {
-        put_escape(e->pos, piece);
-        e->pos += 6;
-        return;
-    }
-    e->pos = pack_bytes(e->pos, piece, len);
 }
 
 static void put_number(struct yajl_encoder *e, const uint8_t *text, size_t len)
@@ -112,10 +122,12 @@ static void put_event(struct yajl_encoder *e, enum cursor_event event)
     case CURSOR_STR:
         (void)yajl_gen_string(e->gen, c->value.text.data, c->value.text.len);
         break;
-    case CURSOR_UINT: put_number(e, digits, number_print_u64(c->value.u, digits)); break;
+    case CURSOR_UINT:
+        put_number(e, digits, yajl_number_print_uint(c->value.u, digits));
+        break;
     case CURSOR_INT: put_number(e, digits, number_print_i64(c->value.i, digits)); break;
     case CURSOR_DOUBLE:
-        put_number(e, digits, number_print_double(c->value.d, digits));
+        put_number(e, digits, yajl_number_print_double(c->value.d, digits));
         break;
     case CURSOR_NUMBER: put_number(e, c->value.text.data, c->value.text.len); break;
     case CURSOR_NIL: (void)yajl_gen_null(e->gen); break;
