@@ -5,11 +5,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "common/address.h"
+#include "common/endpoint.h"
 
-static bool is_loopback(const struct address *address)
+static bool is_loopback(const struct endpoint *endpoint)
 {
-    const void *storage = &address->socket.storage;
+    const void *storage = &endpoint->socket.storage;
     const struct sockaddr_in *in = storage;
     const struct sockaddr_in6 *in6 = storage;
 
@@ -20,20 +20,20 @@ static bool is_loopback(const struct address *address)
 
 int rpc_url_check(const char *url, const char **expected_r)
 {
-    struct address address;
+    struct endpoint endpoint;
 
     *expected_r = "ipc:///path or tcp://127.0.0.1:PORT";
     if (strncmp(url, "ipc://", 6) == 0) {
         if (strlen(url + 6) > RPC_URL_PATH_MAX) {
-            *expected_r = "a path of at most 80 bytes behind ipc://";
+            *expected_r = "a path of at most 64 bytes behind ipc://";
             return -1;
         }
         return url[6] == '/' && url[7] != '\0' ? 0 : -1;
     }
     if (strncmp(url, "tcp://", 6) != 0 ||
-        address_parse(url + 6, &address, expected_r) < 0)
+        endpoint_parse(url + 6, &endpoint, expected_r) < 0)
         return -1;
-    if (is_loopback(&address))
+    if (is_loopback(&endpoint))
         return 0;
     *expected_r = "a loopback address: plain tcp:// leaves this host unprotected";
     return -1;

@@ -11,7 +11,7 @@
 
 /* Longest path of an ipc URL, in bytes: the seats' paths are made from it and must fit
    the 107 of a Unix socket's address too. */
-#define RPC_URL_PATH_MAX 80
+#define RPC_URL_PATH_MAX 64
 
 /* Checks a URL; -1 with what is expected (static text). */
 int rpc_url_check(const char *url, const char **expected_r);

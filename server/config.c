@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "common/address.h"
+#include "common/endpoint.h"
 #include "common/codec/codec.h"
 #include "common/config.h"
 #include "common/rpc_url.h"
@@ -12,7 +12,7 @@
 
 static int config_check_admin(const char *text, const char **expected_r)
 {
-    if (strcmp(text, "off") == 0 || address_check(text, expected_r) == 0)
+    if (strcmp(text, "off") == 0 || endpoint_check(text, expected_r) == 0)
         return 0;
     *expected_r = "ADDR:PORT, [ADDR6]:PORT or unix:/path, numeric, or off";
     return -1;

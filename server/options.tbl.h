@@ -16,7 +16,7 @@
 GROUP("Listeners")
 OPTION(LIST, listen, "listen", "ADDR:PORT", "127.0.0.1:8080",
        "where clients connect; [ADDR6]:PORT and unix:/path too, port 0 takes a free one",
-       .check = address_check)
+       .check = endpoint_check)
 OPTION(STRING, admin, "admin", "ADDR:PORT", "127.0.0.1:8081",
        "operations listener (health, metrics), or off", .check = config_check_admin)
 OPTION(STRING, rpc, "rpc", "URL", NULL,

@@ -1,4 +1,4 @@
-#include "common/address.h"
+#include "common/endpoint.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -16,10 +16,10 @@
 
 #define EXPECTED "ADDR:PORT, [ADDR6]:PORT or unix:/path, numeric"
 
-static int parse_unix(const char *path, struct address *address_r,
+static int parse_unix(const char *path, struct endpoint *endpoint_r,
                       const char **expected_r)
 {
-    struct sockaddr_un *un = &address_r->socket.un;
+    struct sockaddr_un *un = &endpoint_r->socket.un;
     size_t len = strlen(path);
 
     if (path[0] != '/') {
@@ -32,7 +32,7 @@ static int parse_unix(const char *path, struct address *address_r,
     }
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, path, len + 1);
-    address_r->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
+    endpoint_r->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
     return 0;
 }
 
@@ -47,9 +47,9 @@ static int copy_host(char *host, size_t size, const char *text, size_t len)
 }
 
 static int parse_inet6(const char *text, size_t len, uint16_t port,
-                       struct address *address_r)
+                       struct endpoint *endpoint_r)
 {
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&address_r->socket.storage;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&endpoint_r->socket.storage;
     char host[INET6_ADDRSTRLEN];
 
     if (len < 2 || text[len - 1] != ']' ||
@@ -58,14 +58,14 @@ static int parse_inet6(const char *text, size_t len, uint16_t port,
         return -1;
     in6->sin6_family = AF_INET6;
     in6->sin6_port = htons(port);
-    address_r->len = sizeof *in6;
+    endpoint_r->len = sizeof *in6;
     return 0;
 }
 
 static int parse_inet(const char *text, size_t len, uint16_t port,
-                      struct address *address_r)
+                      struct endpoint *endpoint_r)
 {
-    struct sockaddr_in *in = (struct sockaddr_in *)(void *)&address_r->socket.storage;
+    struct sockaddr_in *in = (struct sockaddr_in *)(void *)&endpoint_r->socket.storage;
     char host[INET_ADDRSTRLEN];
 
     if (copy_host(host, sizeof host, text, len) < 0 ||
@@ -73,21 +73,21 @@ static int parse_inet(const char *text, size_t len, uint16_t port,
         return -1;
     in->sin_family = AF_INET;
     in->sin_port = htons(port);
-    address_r->len = sizeof *in;
+    endpoint_r->len = sizeof *in;
     return 0;
 }
 
-int address_parse(const char *text, struct address *address_r, const char **expected_r)
+int endpoint_parse(const char *text, struct endpoint *endpoint_r, const char **expected_r)
 {
     const char *colon = strrchr(text, ':');
     uint64_t port;
     size_t len;
     int result;
 
-    memset(address_r, 0, sizeof *address_r);
+    memset(endpoint_r, 0, sizeof *endpoint_r);
     *expected_r = EXPECTED;
     if (strncmp(text, "unix:", 5) == 0)
-        return parse_unix(text + 5, address_r, expected_r);
+        return parse_unix(text + 5, endpoint_r, expected_r);
     if (colon == NULL)
         return -1;
     if (units_parse_number(colon + 1, &port) < 0 || port > UINT16_MAX) {
@@ -96,22 +96,22 @@ int address_parse(const char *text, struct address *address_r, const char **expe
     }
     len = (size_t)(colon - text);
     if (text[0] == '[')
-        result = parse_inet6(text, len, (uint16_t)port, address_r);
+        result = parse_inet6(text, len, (uint16_t)port, endpoint_r);
     else
-        result = parse_inet(text, len, (uint16_t)port, address_r);
+        result = parse_inet(text, len, (uint16_t)port, endpoint_r);
     return result;
 }
 
-int address_check(const char *text, const char **expected_r)
+int endpoint_check(const char *text, const char **expected_r)
 {
-    struct address address;
+    struct endpoint endpoint;
 
-    return address_parse(text, &address, expected_r);
+    return endpoint_parse(text, &endpoint, expected_r);
 }
 
-bool address_is_unix(const struct address *address)
+bool endpoint_is_unix(const struct endpoint *endpoint)
 {
-    return address->socket.any.sa_family == AF_UNIX;
+    return endpoint->socket.any.sa_family == AF_UNIX;
 }
 
 static int close_failed(int fd)
@@ -124,45 +124,45 @@ static int close_failed(int fd)
 }
 
 /* True where the path is a socket at which nobody listens. */
-static bool is_stale(const struct address *address)
+static bool is_stale(const struct endpoint *endpoint)
 {
     struct stat status;
     bool refused;
     int fd;
 
-    if (lstat(address->socket.un.sun_path, &status) < 0 || !S_ISSOCK(status.st_mode))
+    if (lstat(endpoint->socket.un.sun_path, &status) < 0 || !S_ISSOCK(status.st_mode))
         return false;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return false;
     refused =
-        connect(fd, &address->socket.any, address->len) < 0 && errno == ECONNREFUSED;
+        connect(fd, &endpoint->socket.any, endpoint->len) < 0 && errno == ECONNREFUSED;
     close(fd);
     return refused;
 }
 
-static int bind_to(int fd, const struct address *address)
+static int bind_to(int fd, const struct endpoint *endpoint)
 {
-    if (bind(fd, &address->socket.any, address->len) == 0)
+    if (bind(fd, &endpoint->socket.any, endpoint->len) == 0)
         return 0;
-    if (errno != EADDRINUSE || !address_is_unix(address))
+    if (errno != EADDRINUSE || !endpoint_is_unix(endpoint))
         return -1;
-    if (!is_stale(address)) {
+    if (!is_stale(endpoint)) {
         errno = EADDRINUSE;
         return -1;
     }
-    if (unlink(address->socket.un.sun_path) < 0)
+    if (unlink(endpoint->socket.un.sun_path) < 0)
         return -1;
-    return bind(fd, &address->socket.any, address->len);
+    return bind(fd, &endpoint->socket.any, endpoint->len);
 }
 
-int address_listen(const struct address *address)
+int endpoint_listen(const struct endpoint *endpoint)
 {
-    int family = address->socket.any.sa_family;
+    int family = endpoint->socket.any.sa_family;
     int on = 1;
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    assert(address->len > 0);
+    assert(endpoint->len > 0);
     if (fd < 0)
         return -1;
     if (family != AF_UNIX && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
@@ -170,12 +170,12 @@ int address_listen(const struct address *address)
     if (family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
         return close_failed(fd);
-    if (bind_to(fd, address) < 0 || listen(fd, BACKLOG) < 0)
+    if (bind_to(fd, endpoint) < 0 || listen(fd, BACKLOG) < 0)
         return close_failed(fd);
     return fd;
 }
 
-int address_listen_abstract(int type)
+int endpoint_listen_abstract(int type)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -189,21 +189,21 @@ int address_listen_abstract(int type)
     return fd;
 }
 
-int address_of_socket(int fd, struct address *address_r)
+int endpoint_of_socket(int fd, struct endpoint *endpoint_r)
 {
-    memset(address_r, 0, sizeof *address_r);
-    address_r->len = sizeof address_r->socket;
-    return getsockname(fd, &address_r->socket.any, &address_r->len);
+    memset(endpoint_r, 0, sizeof *endpoint_r);
+    endpoint_r->len = sizeof endpoint_r->socket;
+    return getsockname(fd, &endpoint_r->socket.any, &endpoint_r->len);
 }
 
-void address_print(const struct address *address, struct buf *out)
+void endpoint_print(const struct endpoint *endpoint, struct buf *out)
 {
-    const struct sockaddr_storage *storage = &address->socket.storage;
+    const struct sockaddr_storage *storage = &endpoint->socket.storage;
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)storage;
     const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)storage;
     char host[INET6_ADDRSTRLEN];
 
-    switch (address->socket.any.sa_family) {
+    switch (endpoint->socket.any.sa_family) {
     case AF_INET:
         buf_printf(out, "%s:%u", inet_ntop(AF_INET, &in->sin_addr, host, sizeof host),
                    ntohs(in->sin_port));
@@ -213,6 +213,6 @@ void address_print(const struct address *address, struct buf *out)
                    inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host),
                    ntohs(in6->sin6_port));
         break;
-    default: buf_printf(out, "unix:%s", address->socket.un.sun_path); break;
+    default: buf_printf(out, "unix:%s", endpoint->socket.un.sun_path); break;
     }
 }
