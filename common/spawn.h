@@ -16,7 +16,10 @@
  * - Control: SPAWN_FD_CONTROL, a SOCK_SEQPACKET pair with the master. One byte
  *   a message (enum spawn_note). End of file means that the master is gone:
  *   the child drains and exits.
- * - Signals: TERM drains and exits 0; HUP and USR2 are the master's alone.
+ * - Signals: TERM drains and exits 0. INT, HUP and USR2 are the master's alone
+ *   and start ignored (a terminal's Ctrl-C reaches the whole process group, but
+ *   the order of a drain is the master's); PIPE starts ignored; all others are
+ *   at their defaults, and none is blocked.
  * - Exit: 0 drained; EXIT_FATAL (1) the environment failed; EXIT_USAGE (2) the
  *   configuration is bad; a signal otherwise.
  */
@@ -48,12 +51,19 @@ enum spawn_server_fd {
     SPAWN_FD_CLIENT /* the first of as many as --listen names */
 };
 
+/* What a process is: NAME, text (in OFFLOOP_CHILD, the log and the process list). */
+#define SPAWN_ROLE_MAP(X)                                         \
+    X(MASTER, "master") /* no OFFLOOP_CHILD in the environment */ \
+    X(FRONT, "front")                                             \
+    X(GATE, "gate")                                               \
+    X(WRITER, "writer")                                           \
+    X(WORKER, "worker")
+
 enum spawn_role {
-    SPAWN_MASTER, /* no OFFLOOP_CHILD in the environment */
-    SPAWN_FRONT,
-    SPAWN_GATE,
-    SPAWN_WRITER,
-    SPAWN_WORKER
+#define X(name, text) SPAWN_##name,
+    SPAWN_ROLE_MAP(X)
+#undef X
+        SPAWN_ROLES
 };
 
 /* A note on the control socket, from child to master. */
@@ -66,12 +76,13 @@ enum spawn_note {
 /* Who this process is. */
 struct spawn_self {
     enum spawn_role role;
-    unsigned index;      /* among the children of that role, from 0 */
+    unsigned index;      /* from 0; no two living children of a role share one */
     uint64_t generation; /* of the master's configuration, from 1; named in addresses */
 };
 
-/* Reads who this process is from the environment (and clears it there). Returns -1 with
-   a line on stderr where it is malformed or of another version. */
+/* Reads who this process is from the environment (and clears it there), and names a
+   child in the process list. Returns -1 with a line on stderr where it is malformed or of
+   another version. Call first in main(). */
 int spawn_self_read(struct spawn_self *self_r) __attribute__((warn_unused_result));
 
 /* Child: tells the master. A master that is gone is not an error here. */

@@ -1,0 +1,322 @@
+#include "common/master.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/master_set.h"
+
+/* Longest sleep, in ms, that poll() can be asked for. */
+#define SLEEP_MAX_MS 1000000
+
+struct master {
+    const struct master_hooks *hooks;
+    const struct master_plan *plan;   /* in use */
+    const struct master_plan *coming; /* its children are starting; NULL for none */
+    uint64_t generation;              /* the latest that was started */
+    struct master_set children;
+    struct pollfd *polled; /* the signals first, then one for each child, in order */
+    int signal_fd;
+    bool announced; /* all have been ready at some time */
+    bool reload_wanted;
+    bool draining;
+    bool interrupted;
+    int exit_status;
+};
+
+/* Makes the signals that a master acts on arrive as events, and nothing else of them. */
+static int open_signals(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        sigaddset(&set, numbers[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void begin_drain(struct master *master)
+{
+    if (master->draining)
+        return;
+    master->draining = true;
+    if (master->hooks->on_drain != NULL)
+        master->hooks->on_drain(master->hooks->context, master->plan);
+}
+
+/* HUP: starts the children of the daemon's next plan beside those that are there. */
+static void begin_reload(struct master *master)
+{
+    struct master_set *children = &master->children;
+    unsigned first = children->count;
+
+    assert(master->coming == NULL);
+    master->reload_wanted = false;
+    master->coming = master->hooks->on_reload(master->hooks->context);
+    if (master->coming == NULL)
+        return;
+    master->generation++;
+    log_info("reloading: starting generation %llu",
+             (unsigned long long)master->generation);
+    master_set_add(children, master->hooks->program, master->coming, true,
+                   master->generation);
+    for (unsigned i = first; i < children->count; i++)
+        master_child_start(children->items[i]);
+}
+
+static const struct master_role *find_role(const struct master_plan *plan,
+                                           enum spawn_role role)
+{
+    for (size_t i = 0; i < plan->role_count; i++)
+        if (plan->roles[i].role == role)
+            return &plan->roles[i];
+    log_panic("the new plan has no %s", spawn_role_name(role));
+}
+
+/* The coming generation is ready: the children it renews drain, the others move over. */
+static void finish_reload(struct master *master)
+{
+    const struct master_plan *old = master->plan;
+
+    master->plan = master->coming;
+    master->coming = NULL;
+    for (unsigned i = 0; i < master->children.count; i++) {
+        struct master_child *child = master->children.items[i];
+        const struct master_role *role = find_role(master->plan, child->self.role);
+
+        if (!master_child_is_wanted(child) || child->plan == master->plan)
+            continue;
+        if (role->renewed)
+            master_child_stop(child, old->drain_timeout_ns + old->grace_ns);
+        else
+            master_child_move(child, master->plan, role);
+    }
+    log_info("generation %llu serves", (unsigned long long)master->generation);
+    master->hooks->on_ready(master->hooks->context, master->plan);
+    master->hooks->on_retire(master->hooks->context, old);
+}
+
+/* A child of the coming generation failed: back to what was. */
+static void undo_reload(struct master *master)
+{
+    const struct master_plan *coming = master->coming;
+
+    log_warn("generation %llu did not become ready: going on as before",
+             (unsigned long long)master->generation);
+    master->coming = NULL;
+    for (unsigned i = 0; i < master->children.count; i++)
+        if (master_child_is_wanted(master->children.items[i]) &&
+            master->children.items[i]->plan == coming)
+            master_child_stop(master->children.items[i], master->plan->grace_ns);
+    master->hooks->on_retire(master->hooks->context, coming);
+}
+
+/* True where every child of the coming generation is ready. */
+static bool coming_is_ready(const struct master *master)
+{
+    for (unsigned i = 0; i < master->children.count; i++) {
+        const struct master_child *child = master->children.items[i];
+
+        if (master_child_is_wanted(child) && child->plan == master->coming &&
+            child->state != MASTER_CHILD_READY)
+            return false;
+    }
+    return true;
+}
+
+/* Starts the children whose turn has come, and says so when all are ready at last. */
+static void advance_start(struct master *master)
+{
+    struct master_set *children = &master->children;
+
+    for (unsigned i = 0; i < children->count; i++)
+        if (children->items[i]->state == MASTER_CHILD_WAITING &&
+            master_set_is_ready(children, children->items[i]->stage))
+            master_child_start(children->items[i]);
+    if (!master->announced && master_set_is_ready(children, UINT32_MAX)) {
+        master->announced = true;
+        master->hooks->on_ready(master->hooks->context, master->plan);
+    }
+    if (master->coming != NULL && coming_is_ready(master))
+        finish_reload(master);
+    if (master->reload_wanted && master->announced && master->coming == NULL)
+        begin_reload(master);
+}
+
+/* Stops the highest stage that still lives. */
+static void advance_drain(struct master *master)
+{
+    const struct master_plan *plan = master->plan;
+    unsigned last = master_set_last_stage(&master->children);
+    unsigned stage = last;
+
+    while (stage > 0 && !master_set_lives(&master->children, stage))
+        stage--;
+    for (unsigned i = 0; i < master->children.count; i++)
+        if (master->children.items[i]->stage >= stage)
+            master_child_stop(master->children.items[i],
+                              plan->grace_ns +
+                                  (stage == last ? plan->drain_timeout_ns : 0));
+}
+
+/* The ms until the earliest wake_ns; -1 for never. */
+static int next_timeout(const struct master *master)
+{
+    uint64_t next_ns = MASTER_NEVER, now_ns = clock_now_ns(), wait_ms;
+
+    for (unsigned i = 0; i < master->children.count; i++)
+        if (master->children.items[i]->wake_ns < next_ns)
+            next_ns = master->children.items[i]->wake_ns;
+    if (next_ns == MASTER_NEVER)
+        return -1;
+    /* rounded up, lest the last millisecond be spent spinning */
+    wait_ms = next_ns > now_ns ? (next_ns - now_ns) / NS_PER_MS + 1 : 0;
+    return wait_ms < SLEEP_MAX_MS ? (int)wait_ms : SLEEP_MAX_MS;
+}
+
+/* Does all that is due. */
+static void advance(struct master *master)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    for (unsigned i = 0; i < master->children.count; i++)
+        if (master->children.items[i]->wake_ns <= now_ns)
+            master_child_wake(master->children.items[i]);
+    if (master->draining) {
+        advance_drain(master);
+    } else {
+        advance_start(master);
+        master_set_sweep(&master->children);
+    }
+}
+
+/* True where the end of a child means that the daemon cannot start at all. */
+static bool is_start_failure(const struct master *master,
+                             const struct master_child *child, int status)
+{
+    return !master->announced && !master->draining &&
+           child->state == MASTER_CHILD_STARTING && WIFEXITED(status) &&
+           (WEXITSTATUS(status) == EXIT_FATAL || WEXITSTATUS(status) == EXIT_USAGE);
+}
+
+static void child_ended(struct master *master, pid_t pid, int status)
+{
+    struct master_child *child = master_set_find(&master->children, pid);
+
+    if (child == NULL) /* a stranger that was given to us */
+        return;
+    master_child_read_notes(child);
+    if (is_start_failure(master, child, status)) {
+        master->exit_status = EXIT_FATAL;
+        begin_drain(master);
+    } else if (master->coming != NULL && child->plan == master->coming &&
+               child->state == MASTER_CHILD_STARTING) {
+        undo_reload(master);
+    }
+    if (master->draining)
+        master_child_stop(child, 0);
+    master_child_ended(child, status);
+}
+
+static void reap(struct master *master)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        child_ended(master, pid, status);
+}
+
+/* INT for the second time: the user's second Ctrl-C. */
+static void kill_all(struct master *master)
+{
+    log_warn("interrupted again: killing what is left");
+    for (unsigned i = 0; i < master->children.count; i++)
+        master_child_kill(master->children.items[i]);
+}
+
+static void take_signal(struct master *master, int number)
+{
+    switch (number) {
+    case SIGINT:
+    case SIGTERM:
+        if (!master->draining)
+            log_info("draining");
+        begin_drain(master);
+        if (number == SIGINT && master->interrupted)
+            kill_all(master);
+        master->interrupted |= number == SIGINT;
+        break;
+    case SIGHUP: master->reload_wanted = true; break;
+    case SIGCHLD: reap(master); break;
+    default: log_info("signal %d is ignored", number); break;
+    }
+}
+
+static void read_signals(struct master *master)
+{
+    struct signalfd_siginfo info;
+    ssize_t n;
+
+    while ((n = read(master->signal_fd, &info, sizeof info)) == (ssize_t)sizeof info)
+        take_signal(master, (int)info.ssi_signo);
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
+        log_fatal("signalfd: %m");
+}
+
+/* Waits for signals and notes. Notes first: a child that told something and died has told
+   it before. */
+static void wait_for_events(struct master *master)
+{
+    struct master_set *children = &master->children;
+    size_t count = 1 + (size_t)children->count;
+
+    master->polled = mem_realloc(master->polled, count * sizeof *master->polled);
+    master->polled[0] = (struct pollfd){.fd = master->signal_fd, .events = POLLIN};
+    for (unsigned i = 0; i < children->count; i++)
+        master->polled[1 + i] =
+            (struct pollfd){.fd = children->items[i]->control_fd, .events = POLLIN};
+    if (poll(master->polled, count, next_timeout(master)) < 0) {
+        if (errno != EINTR)
+            log_fatal("poll: %m");
+        return;
+    }
+    for (unsigned i = 0; i < children->count; i++)
+        if (master->polled[1 + i].revents != 0)
+            master_child_read_notes(children->items[i]);
+    if (master->polled[0].revents != 0)
+        read_signals(master);
+}
+
+int master_run(const struct master_hooks *hooks, const struct master_plan *plan)
+{
+    struct master master = {.hooks = hooks, .plan = plan, .generation = 1};
+
+    master.signal_fd = open_signals();
+    if (master.signal_fd < 0)
+        log_fatal("signalfd: %m");
+    master_set_add(&master.children, hooks->program, plan, false, master.generation);
+    assert(master.children.count > 0);
+    for (;;) {
+        advance(&master);
+        if (master.draining && !master_set_lives(&master.children, 0))
+            break;
+        wait_for_events(&master);
+    }
+    if (master.coming != NULL)
+        hooks->on_retire(hooks->context, master.coming);
+    master_set_free(&master.children);
+    mem_free(master.polled);
+    close(master.signal_fd);
+    return master.exit_status;
+}

@@ -1,0 +1,93 @@
+#include "common/master_set.h"
+
+#include <assert.h>
+
+#include "common/alloc.h"
+
+/* The lowest index that no child of that role has. */
+static unsigned free_index(const struct master_set *set, enum spawn_role role)
+{
+    unsigned index = 0;
+
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->self.role == role && set->items[i]->self.index == index) {
+            index++;
+            i = (unsigned)-1; /* look again from the first */
+        }
+    return index;
+}
+
+void master_set_add(struct master_set *set, const char *program,
+                    const struct master_plan *plan, bool only_renewed,
+                    uint64_t generation)
+{
+    for (size_t r = 0; r < plan->role_count; r++) {
+        const struct master_role *role = &plan->roles[r];
+
+        for (unsigned n = 0; n < role->count && (role->renewed || !only_renewed); n++) {
+            set->items = mem_realloc(set->items, (set->count + 1) * sizeof *set->items);
+            set->items[set->count] = master_child_create(
+                program, plan, role, free_index(set, role->role), generation);
+            set->count++;
+        }
+    }
+}
+
+struct master_child *master_set_find(const struct master_set *set, pid_t pid)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->pid == pid)
+            return set->items[i];
+    return NULL;
+}
+
+bool master_set_is_ready(const struct master_set *set, unsigned stage)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct master_child *child = set->items[i];
+
+        if (child->stage < stage && master_child_is_wanted(child) &&
+            child->state != MASTER_CHILD_READY)
+            return false;
+    }
+    return true;
+}
+
+bool master_set_lives(const struct master_set *set, unsigned stage)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->stage >= stage && set->items[i]->state != MASTER_CHILD_GONE)
+            return true;
+    return false;
+}
+
+unsigned master_set_last_stage(const struct master_set *set)
+{
+    unsigned last = 0;
+
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->stage > last)
+            last = set->items[i]->stage;
+    return last;
+}
+
+void master_set_sweep(struct master_set *set)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < set->count; i++) {
+        if (set->items[i]->state == MASTER_CHILD_GONE)
+            master_child_destroy(&set->items[i]);
+        else
+            set->items[kept++] = set->items[i];
+    }
+    set->count = kept;
+}
+
+void master_set_free(struct master_set *set)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        master_child_destroy(&set->items[i]);
+    mem_free(set->items);
+    *set = (struct master_set){NULL, 0};
+}

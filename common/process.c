@@ -1,0 +1,36 @@
+#include "common/process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+void process_start(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+        if (fd < 0)
+            log_fatal("/dev/null: %m");
+    } while (fd <= STDERR_FILENO);
+    close(fd);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+void process_print_end(int status, struct buf *out)
+{
+    const char *name;
+
+    if (WIFSIGNALED(status)) {
+        name = sigabbrev_np(WTERMSIG(status));
+        buf_printf(out, "%s%s", name ? "SIG" : "signal", name ? name : "");
+        if (WCOREDUMP(status))
+            buf_append_str(out, ", core dumped");
+    } else {
+        buf_printf(out, "exit status %d", WEXITSTATUS(status));
+    }
+}

@@ -1,0 +1,17 @@
+/*
+ * What every process of both daemons does at its start, and how the end of a
+ * child is told. Main thread.
+ */
+#ifndef OFFLOOP_COMMON_PROCESS_H
+#define OFFLOOP_COMMON_PROCESS_H
+
+#include "common/buf.h"
+
+/* Opens /dev/null for standard descriptors that are closed, so that no socket takes
+   their numbers; ignores SIGPIPE (a peer that left is an error of write()). */
+void process_start(void);
+
+/* Appends how a child ended, from waitpid()'s status: "exit status 1", "SIGSEGV". */
+void process_print_end(int status, struct buf *out);
+
+#endif
