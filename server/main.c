@@ -1,0 +1,113 @@
+/*
+ * offloop-server: one binary for the master and its children. Which of them
+ * this process is, its environment says (common/spawn.h).
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/process.h"
+#include "common/spawn.h"
+#include "server/config.h"
+#include "server/front.h"
+#include "server/rpc/gate.h"
+#include "server/server_master.h"
+#include "server/store/store_check.h"
+#include "server/store/writer.h"
+
+static void tell_ready(void *context)
+{
+    (void)context;
+    spawn_tell(SPAWN_READY);
+}
+
+static void tell_did(void *context)
+{
+    (void)context;
+    spawn_tell(SPAWN_DID);
+}
+
+static int run_writer(const struct server_config *config)
+{
+    return store_writer_main(&(struct store_writer_config){
+        .url = config->store,
+        .lmdb_max = config->lmdb_max_bytes,
+        .sync = config->lmdb_sync,
+        .listen_fd = SPAWN_FD_FIRST,
+        .control_fd = SPAWN_FD_CONTROL,
+        .on_ready = tell_ready,
+        .on_did = tell_did,
+    });
+}
+
+static int run_gate(const struct server_config *config, const struct spawn_self *self)
+{
+    return rpc_gate_main(&(struct rpc_gate_config){
+        .rpc_url = config->rpc,
+        .generation = self->generation,
+        .listen_fd = SPAWN_FD_FIRST,
+        .control_fd = SPAWN_FD_CONTROL,
+        .on_ready = tell_ready,
+    });
+}
+
+static int run_child(const struct spawn_self *self)
+{
+    struct server_config *config;
+    char role[32];
+
+    snprintf(role, sizeof role, "%s %u", spawn_role_name(self->role), self->index);
+    log_open(server_config_program()->name, role);
+    if (server_config_read_fd(SPAWN_FD_CONFIG, &config) < 0)
+        return EXIT_USAGE;
+    switch (self->role) {
+    case SPAWN_FRONT: return front_main(config, self);
+    case SPAWN_WRITER: return run_writer(config);
+    case SPAWN_GATE: return run_gate(config, self);
+    default: log_fatal("the server has no %s", spawn_role_name(self->role));
+    }
+}
+
+static int check_store(const struct server_config *config)
+{
+    struct store_check_counts counts;
+    int result = store_check(config->store, config->lmdb_max_bytes, NULL, NULL, &counts);
+
+    printf("%s: %" PRIu64 " documents in %" PRIu64 " collections, %" PRIu64 " bytes, "
+           "%" PRIu64 " damaged\n",
+           config->store, counts.documents, counts.collections, counts.bytes,
+           counts.damaged);
+    return result < 0 ? 1 : 0;
+}
+
+static int run_master(int argc, char **argv)
+{
+    struct server_config *config;
+    int status;
+
+    status = server_config_read(argc, argv, &config);
+    if (status != 0)
+        return status < 0 ? EXIT_USAGE : 0;
+    if (!config->check_store)
+        return server_master_main(config, argc, argv);
+    status = check_store(config);
+    server_config_destroy(&config);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct spawn_self self;
+    int status;
+
+    process_start();
+    log_open(server_config_program()->name, NULL);
+    if (spawn_self_read(&self) < 0)
+        return EXIT_FATAL;
+    if (self.role == SPAWN_MASTER)
+        return run_master(argc, argv);
+    status = run_child(&self);
+    fflush(NULL);
+    _exit(status); /* nng's own end may hang */
+}

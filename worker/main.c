@@ -1,0 +1,74 @@
+/*
+ * offloop-worker: one binary for the master and its workers. Which of them
+ * this process is, its environment says (common/spawn.h).
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/process.h"
+#include "common/spawn.h"
+#include "worker/config.h"
+#include "worker/serve.h"
+#include "worker/worker_master.h"
+
+static void tell_ready(void)
+{
+    spawn_tell(SPAWN_READY);
+}
+
+static void tell_did(void)
+{
+    spawn_tell(SPAWN_DID);
+}
+
+static int run_child(const struct spawn_self *self)
+{
+    struct worker_config *config;
+    char role[32];
+
+    snprintf(role, sizeof role, "%s %u", spawn_role_name(self->role), self->index);
+    log_open(worker_config_program()->name, role);
+    if (self->role != SPAWN_WORKER)
+        log_fatal("the worker daemon has no %s", spawn_role_name(self->role));
+    if (worker_config_read_fd(SPAWN_FD_CONFIG, &config) < 0)
+        return EXIT_USAGE;
+    return worker_serve_main(&(struct worker_serve_config){
+        .connect_urls = (const char *const *)config->connect.items,
+        .connect_count = (unsigned)config->connect.count,
+        .engine = config->codec,
+        .max_jobs = config->max_jobs,
+        .memory_bytes = config->memory_bytes,
+        .drain_timeout_ms = config->drain_timeout_ns / NS_PER_MS,
+        .control_fd = SPAWN_FD_CONTROL,
+        .on_ready = tell_ready,
+        .on_did = tell_did,
+    });
+}
+
+static int run_master(int argc, char **argv)
+{
+    struct worker_config *config;
+    int result = worker_config_read(argc, argv, &config);
+
+    if (result != 0)
+        return result < 0 ? EXIT_USAGE : 0;
+    return worker_master_main(config, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    struct spawn_self self;
+    int status;
+
+    process_start();
+    log_open(worker_config_program()->name, NULL);
+    if (spawn_self_read(&self) < 0)
+        return EXIT_FATAL;
+    if (self.role == SPAWN_MASTER)
+        return run_master(argc, argv);
+    status = run_child(&self);
+    fflush(NULL);
+    _exit(status); /* nng's own end may hang */
+}
