@@ -36,6 +36,7 @@ struct front {
     struct access_log *access_log; /* NULL for none */
     bool draining;
     bool told_did;
+    uint64_t accepted_before; /* by predecessors in the slot */
     ev_signal on_term;
     ev_io on_control;
     ev_timer on_drain_timeout;
@@ -64,6 +65,7 @@ static void open_stats(struct front *front)
         log_panic("front %u has no slot in the statistics", front->self->index);
     front->slot = stats_slot(front->stats, front->self->index);
     stats_set(&front->slot->pid, (uint64_t)getpid());
+    front->accepted_before = stats_read(&front->slot->connections_total);
     /* A predecessor that died left its gauges. */
     stats_set(&front->slot->connections, 0);
     stats_set(&front->slot->queue_depth, 0);
@@ -202,6 +204,8 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
 
     (void)loop, (void)events;
     stats_set(&front->slot->connections, http_server_connections(front->clients));
+    stats_set(&front->slot->connections_total,
+              front->accepted_before + http_server_accepted(front->clients));
 }
 
 static void watch(struct front *front)
