@@ -101,6 +101,8 @@ static inline const uint8_t *decode_name(struct direct_decoder *d, const uint8_t
     at = decode_string(d, at + 1);
     if (at == NULL)
         return NULL;
+    if (d->end - at >= 2 && at[0] == ':' && at[1] > ' ')
+        return at + 1;
     at = find_token(d, at);
     if (at == NULL)
         return NULL;

@@ -1,6 +1,6 @@
 #include "common/codec/direct_decoder.h"
 
-#include <assert.h>
+#include <float.h>
 #include <string.h>
 
 #include "common/codec/direct_text.h"
@@ -72,24 +72,29 @@ static const uint8_t *decode_any(struct direct_decoder *d, const uint8_t *at)
 }
 
 /* Takes in a run of digits, of which more than RUN_MAX may be left. */
-static const uint8_t *take_run(const uint8_t *at, uint64_t *value)
+static inline const uint8_t *take_run(const uint8_t *at, uint64_t *value)
 {
     static const uint64_t powers[] = {1,      10,      100,      1000,     10000,
                                       100000, 1000000, 10000000, 100000000};
     const uint8_t *last = at + RUN_MAX;
-    unsigned count;
 
     do {
-        uint64_t part;
+        uint64_t word = direct_load8(at) ^ DIRECT_EACH('0');
+        uint64_t other = direct_find_other(word);
+        unsigned count = other == 0 ? 8 : (unsigned)__builtin_ctzll(other) / 8;
 
-        count = direct_take_digits(at, &part);
-        *value = *value * powers[count] + part;
+        if (count == 0)
+            break;
+        *value = *value * powers[count] + direct_convert_digits(word, count);
         at += count;
-    } while (count == 8 && at < last);
+        if (count < 8)
+            break;
+    } while (at < last);
     return at;
 }
 
-static void put_integer(struct direct_decoder *d, uint64_t value, bool negative)
+static const uint8_t *put_integer(struct direct_decoder *d, uint64_t value, bool negative,
+                                  const uint8_t *end)
 {
     if (!negative)
         d->out = pack_uint(d->out, value);
@@ -97,20 +102,19 @@ static void put_integer(struct direct_decoder *d, uint64_t value, bool negative)
         d->out = pack_double(d->out, -0.0);
     else
         d->out = pack_negative(d->out, (int64_t)(0 - value));
+    return end;
 }
 
-const uint8_t *direct_decode_number(struct direct_decoder *d, const uint8_t *at)
+/* Up to 19 digits, without an exponent. */
+static const uint8_t *decode_long(struct direct_decoder *d, const uint8_t *at)
 {
     bool negative = *at == '-';
     const uint8_t *first = at + negative, *point, *end;
     uint64_t value = 0;
 
-    if (d->end - at < FAST_READS_BYTES)
-        return decode_any(d, at);
-    point = take_run(first, &value);
+    point = end = take_run(first, &value);
     if (point == first || (*first == '0' && point > first + 1))
         return decode_any(d, at);
-    end = point;
     if (*point == '.') {
         end = take_run(point + 1, &value);
         if (end == point + 1 || end - first > DIGITS_MAX + 1)
@@ -120,9 +124,59 @@ const uint8_t *direct_decode_number(struct direct_decoder *d, const uint8_t *at)
         (negative && value > INT64_MAX))
         return decode_any(d, at);
     if (end == point)
-        put_integer(d, value, negative);
-    else
-        d->out =
-            pack_double(d->out, number_from_decimal(value, point + 1 - end, negative));
+        return put_integer(d, value, negative, end);
+    d->out = pack_double(d->out, number_from_decimal(value, point + 1 - end, negative));
     return end;
+}
+
+/* The word, taking out the byte at `at` (0 to 7); the last byte is 0 then. */
+static inline uint64_t take_out(uint64_t word, unsigned at)
+{
+    uint64_t before = (UINT64_C(1) << 8 * at) - 1;
+
+    return (word & before) | (word >> 8 & ~before);
+}
+
+/* Writes digits * 10^-decimals, for which one correctly rounded operation is enough
+   (number_from_decimal() says why). */
+static inline void put_short(struct direct_decoder *d, uint64_t digits, unsigned decimals,
+                             bool negative)
+{
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
+    double value = (double)(int64_t)digits / powers[decimals];
+
+    d->out = pack_double(d->out, negative ? -value : value);
+}
+
+/*
+ * Most numbers are a few digits with perhaps a point among them, and end within eight
+ * bytes: they are converted at once, without the point.
+ */
+const uint8_t *direct_decode_number(struct direct_decoder *d, const uint8_t *at)
+{
+    bool negative = *at == '-';
+    const uint8_t *first = at + negative;
+    uint64_t word, other;
+    unsigned whole, count;
+
+    if (d->end - at < FAST_READS_BYTES)
+        return decode_any(d, at);
+    word = direct_load8(first) ^ DIRECT_EACH('0');
+    other = direct_find_other(word);
+    whole = other == 0 ? 0 : (unsigned)__builtin_ctzll(other) / 8;
+    if (whole == 0 || (whole > 1 && *first == '0'))
+        return decode_long(d, at);
+    if (first[whole] != '.') {
+        if ((first[whole] | 0x20) == 'e')
+            return decode_any(d, at);
+        return put_integer(d, direct_convert_digits(word, whole), negative,
+                           first + whole);
+    }
+    other = take_out(other, whole);
+    count = other == 0 ? 0 : (unsigned)__builtin_ctzll(other) / 8;
+    if (FLT_EVAL_METHOD != 0 || count <= whole || (first[count + 1] | 0x20) == 'e')
+        return decode_long(d, at);
+    word = take_out(word, whole);
+    put_short(d, direct_convert_digits(word, count), count - whole, negative);
+    return first + count + 1;
 }

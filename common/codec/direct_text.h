@@ -61,25 +61,23 @@ static inline unsigned direct_copy_plain(uint8_t *out, const uint8_t *text)
 #endif
 }
 
-/* The digits (0 to 8) at the start of the text, which has 8 bytes at least, and their
-   value. */
-static inline unsigned direct_take_digits(const uint8_t *text, uint64_t *value_r)
+/* For eight bytes of text XORed with '0': bit 7 of each byte that is no digit, right up
+   to and including the first byte from 0x8a on. */
+static inline uint64_t direct_find_other(uint64_t word)
+{
+    return ((word + DIRECT_EACH(0x76)) | word) & DIRECT_EACH(0x80);
+}
+
+/* The value of the first `count` (1 to 8) of eight bytes of text XORed with '0'. */
+static inline uint64_t direct_convert_digits(uint64_t word, unsigned count)
 {
     const uint64_t pairs = UINT64_C(0x000000ff000000ff);
-    uint64_t word = direct_load8(text) ^ DIRECT_EACH('0');
-    uint64_t other = ((word + DIRECT_EACH(0x76)) | word) & DIRECT_EACH(0x80);
-    unsigned count = 8;
 
-    if (other != 0) {
-        count = (unsigned)__builtin_ctzll(other) / 8;
-        /* Twice, because 64 at once is undefined. */
-        word = word << (32 - 4 * count) << (32 - 4 * count);
-    }
+    word <<= 64 - 8 * count;
     word = word * 10 + (word >> 8);
-    *value_r = ((word & pairs) * UINT64_C(0x000f424000000064) +
-                (word >> 16 & pairs) * UINT64_C(0x0000271000000001)) >>
-               32;
-    return count;
+    return ((word & pairs) * UINT64_C(0x000f424000000064) +
+            (word >> 16 & pairs) * UINT64_C(0x0000271000000001)) >>
+           32;
 }
 
 /* Four bytes, the first of them lowest. */

@@ -1,6 +1,7 @@
 #include "common/codec/number.h"
 
 #include <assert.h>
+#include <float.h>
 #include <string.h>
 
 #include "common/codec/number_shortest.h"
@@ -30,25 +31,53 @@ static unsigned count_digits(uint64_t value)
     return count + (value >= 10) + (value >= 100) + (value >= 1000);
 }
 
+static inline void put_pair(uint8_t *out, uint64_t value)
+{
+    memcpy(out, pairs + 2 * value, 2);
+}
+
 /* Writes the digits so that the last one lies before `end`. */
 static void print_backwards(uint64_t value, uint8_t *end)
 {
     for (; value >= 100; value /= 100) {
         end -= 2;
-        memcpy(end, pairs + 2 * (value % 100), 2);
+        put_pair(end, value % 100);
     }
     if (value >= 10)
-        memcpy(end - 2, pairs + 2 * value, 2);
+        put_pair(end - 2, value);
     else
         end[-1] = (uint8_t)('0' + value);
 }
 
+/* Writes one or two digits; may write a second byte also for one. */
+static inline uint8_t *print_below_100(uint32_t value, uint8_t *out)
+{
+    unsigned one = value < 10;
+
+    memcpy(out, pairs + 2 * value + one, 2);
+    return out + 2 - one;
+}
+
+static inline uint8_t *print_integer(uint64_t value, uint8_t *out)
+{
+    uint32_t small = (uint32_t)value;
+    unsigned count;
+
+    if (value < 100)
+        return print_below_100(small, out);
+    if (value < 10000) {
+        out = print_below_100(small / 100, out);
+        put_pair(out, small % 100);
+        return out + 2;
+    }
+    count = count_digits(value);
+    print_backwards(value, out + count);
+    return out + count;
+}
+
 size_t number_print_u64(uint64_t value, uint8_t *out)
 {
-    unsigned count = count_digits(value);
-
-    print_backwards(value, out + count);
-    return count;
+    return (size_t)(print_integer(value, out) - out);
 }
 
 size_t number_print_i64(int64_t value, uint8_t *out)
@@ -99,24 +128,59 @@ static size_t print_plain(uint64_t digits, unsigned count, int point, uint8_t *o
     return count + 1;
 }
 
-size_t number_print_double(double value, uint8_t *out)
+/* Writes value * 10^-6 without closing zeros, but at least one digit each side. */
+static uint8_t *print_millionths(uint64_t value, uint8_t *out)
 {
-    struct number_shortest shortest;
-    bool negative = __builtin_signbit(value);
-    unsigned count;
-    int point;
+    uint32_t fraction = (uint32_t)(value % 1000000);
 
-    *out = '-';
-    out += negative;
-    if (value == 0) {
-        memcpy(out, "0.0", 3);
-        return negative + 3;
+    out = print_integer(value / 1000000, out);
+    *out++ = '.';
+    put_pair(out, fraction / 10000);
+    fraction %= 10000;
+    if (fraction != 0) {
+        out += 2;
+        put_pair(out, fraction / 100);
+        fraction %= 100;
+        if (fraction != 0) {
+            out += 2;
+            put_pair(out, fraction);
+        }
     }
-    shortest = number_shortest(value);
-    count = count_digits(shortest.digits);
-    point = (int)count + shortest.exp10;
+    return out + 1 + (out[1] != '0');
+}
+
+/* Most doubles in documents have few decimals. A decimal of up to 15 digits is the only
+   such one near its double, so where one reads back as the value (the division is exact
+   but for the one correct rounding) it is the shortest, but for closing zeros. */
+static bool is_in_millionths(double magnitude, uint64_t *millionths_r)
+{
+    if (FLT_EVAL_METHOD != 0 || !(magnitude < 999999999))
+        return false;
+    *millionths_r = (uint64_t)(int64_t)(magnitude * 1e6 + 0.5);
+    return (double)(int64_t)*millionths_r / 1e6 == magnitude;
+}
+
+static size_t print_shortest(double value, uint8_t *out)
+{
+    struct number_shortest shortest = number_shortest(value);
+    unsigned count = count_digits(shortest.digits);
+    int point = (int)count + shortest.exp10;
+
     assert(count <= 17);
     if (point < POINT_MIN || point > POINT_MAX)
-        return negative + print_scientific(shortest.digits, count, point - 1, out);
-    return negative + print_plain(shortest.digits, count, point, out);
+        return print_scientific(shortest.digits, count, point - 1, out);
+    return print_plain(shortest.digits, count, point, out);
+}
+
+size_t number_print_double(double value, uint8_t *out)
+{
+    bool negative = __builtin_signbit(value);
+    double magnitude = __builtin_fabs(value);
+    uint64_t millionths;
+    uint8_t *at = out + negative;
+
+    *out = '-';
+    if (is_in_millionths(magnitude, &millionths))
+        return (size_t)(print_millionths(millionths, at) - out);
+    return negative + print_shortest(magnitude, at);
 }
