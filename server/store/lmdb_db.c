@@ -90,7 +90,7 @@ static bool is_empty(MDB_txn *txn)
 static int fill_new(struct lmdb_db *db, const char *dir)
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(db->env, NULL, 0, &txn);
+    int rc = lmdb_db_begin_write(db, &txn);
 
     if (rc != 0)
         return refuse(dir, rc);
@@ -182,6 +182,21 @@ static int mend_length(struct lmdb_db *db, const char *dir)
     return ftruncate(fd, (off_t)need);
 }
 
+/* A map that is smaller than the file and the reserve would refuse deletes too. */
+static int keep_reserve(const struct lmdb_db *db, const char *dir, uint64_t map_bytes)
+{
+    uint64_t need = lmdb_db_used_bytes(db) + LMDB_DB_RESERVE;
+    int rc;
+
+    if (map_bytes >= need)
+        return 0;
+    log_warn("the store in '%s' uses %" PRIu64 " bytes; more than %" PRIu64
+             " were not allowed: documents are refused until some are deleted",
+             dir, need - LMDB_DB_RESERVE, map_bytes);
+    rc = mdb_env_set_mapsize(db->env, need);
+    return rc == 0 ? 0 : refuse(dir, rc);
+}
+
 /* The last part of the path only: a wrong path must not grow a tree. */
 static int make_directory(const char *dir)
 {
@@ -204,7 +219,7 @@ int lmdb_db_open_writer(struct lmdb_db *db, const char *dir, uint64_t map_bytes,
     if (rc != 0)
         return refuse(dir, rc);
     lmdb_db_reap_readers(db);
-    if (mend_length(db, dir) == 0) {
+    if (mend_length(db, dir) == 0 && keep_reserve(db, dir, map_bytes) == 0) {
         if (open_filled(db, dir, &empty) == 0)
             return 0;
         if (empty && fill_new(db, dir) == 0 && (!sync || sync_directory(dir) == 0))
@@ -258,6 +273,33 @@ int lmdb_db_renew_read(const struct lmdb_db *db, MDB_txn *txn)
     if (rc == MDB_READERS_FULL && lmdb_db_reap_readers(db) > 0)
         rc = mdb_txn_renew(txn);
     return rc;
+}
+
+int lmdb_db_begin_write(const struct lmdb_db *db, MDB_txn **txn_r)
+{
+    int rc = mdb_txn_begin(db->env, NULL, 0, txn_r);
+
+    if (rc == MDB_MAP_RESIZED) {
+        rc = mdb_env_set_mapsize(db->env, 0);
+        if (rc == 0)
+            rc = mdb_txn_begin(db->env, NULL, 0, txn_r);
+    }
+    return rc;
+}
+
+uint64_t lmdb_db_map_bytes(const struct lmdb_db *db)
+{
+    MDB_envinfo info;
+    int rc;
+
+    mdb_env_info(db->env, &info);
+    if (lmdb_db_used_bytes(db) <= info.me_mapsize)
+        return info.me_mapsize;
+    rc = mdb_env_set_mapsize(db->env, 0);
+    if (rc != 0)
+        log_warn("store: the map cannot be made larger: %s", mdb_strerror(rc));
+    mdb_env_info(db->env, &info);
+    return info.me_mapsize;
 }
 
 int lmdb_db_reap_readers(const struct lmdb_db *db)

@@ -7,7 +7,8 @@
  * - MDB_NOTLS: a reader's slot belongs to its transaction, not to a thread.
  * - Readers map READER_MAP_MIN or more, so that a writer with a larger
  *   --lmdb-max than theirs does not outgrow them (MDB_MAP_RESIZED).
- * - A smaller map than the file needs is made as large as the file by LMDB.
+ * - A map smaller than the file (--lmdb-max was lowered) is made as large as the
+ *   file and LMDB_DB_RESERVE, so that deletes go on.
  * - sync off is MDB_NOSYNC: nothing is flushed. kill -9 loses nothing then
  *   either (the kernel has the pages), but a power loss may damage the file.
  *
@@ -24,6 +25,10 @@
 #include "server/store/store.h"
 
 #define LMDB_DB_READER_MAP_MIN (UINT64_C(256) << 30)
+
+/* What puts leave free at the end of the map, in bytes, for deletes: they need some
+   pages themselves before they free any. */
+#define LMDB_DB_RESERVE (UINT64_C(1) << 20)
 
 /* An open environment; env is NULL in a closed one. */
 struct lmdb_db {
@@ -54,6 +59,15 @@ int lmdb_db_begin_read(const struct lmdb_db *db, MDB_txn **txn_r)
 /* Renews a reset read transaction; as above. */
 int lmdb_db_renew_read(const struct lmdb_db *db, MDB_txn *txn)
     __attribute__((warn_unused_result));
+
+/* Begins a write transaction. Where another writer (of a newer configuration, during an
+   upgrade) has outgrown our map, ours grows too; no transaction may be open. Returns 0 or
+   LMDB's error. */
+int lmdb_db_begin_write(const struct lmdb_db *db, MDB_txn **txn_r)
+    __attribute__((warn_unused_result));
+
+/* The map's size in bytes, after growing it as above where that is needed. */
+uint64_t lmdb_db_map_bytes(const struct lmdb_db *db);
 
 /* Frees the slots of killed readers; how many there were. */
 int lmdb_db_reap_readers(const struct lmdb_db *db);

@@ -99,15 +99,13 @@ static uint64_t count_free(const struct lmdb_db *db, uint64_t enough)
 bool lmdb_space_has(struct lmdb_space *space, const struct lmdb_db *db, uint64_t bytes)
 {
     uint64_t used = lmdb_db_used_bytes(db);
-    uint64_t need = bytes + LMDB_SPACE_RESERVE;
-    uint64_t end = used + need, room;
-    MDB_envinfo info;
+    uint64_t need = bytes + LMDB_DB_RESERVE;
+    uint64_t end = used + need, map_end = lmdb_db_map_bytes(db), room;
 
-    mdb_env_info(db->env, &info);
-    if (end > info.me_mapsize)
-        end = info.me_mapsize;
+    if (end > map_end)
+        end = map_end;
     if (end > used)
-        end = promise(space, db, end, info.me_mapsize);
+        end = promise(space, db, end, map_end);
     room = end > used ? end - used : 0;
     return room >= need || room + count_free(db, need - room) >= need;
 }
@@ -119,7 +117,7 @@ static int grow_locked(const struct lmdb_db *db, int fd)
     struct stat st;
     MDB_txn *txn;
     uint64_t need;
-    int rc = mdb_txn_begin(db->env, NULL, 0, &txn);
+    int rc = lmdb_db_begin_write(db, &txn);
 
     if (rc != 0)
         return -1;

@@ -1,6 +1,6 @@
 /*
  * Whether a write still fits: the writer asks before it puts, so that puts stop
- * LMDB_SPACE_RESERVE bytes before the map (or the disk) is full and deletes,
+ * LMDB_DB_RESERVE bytes before the map (or the disk) is full and deletes,
  * which need some pages themselves, still go on then.
  *
  * Room is the unused end of the map, as far as the disk has been made to
@@ -14,8 +14,6 @@
 #define OFFLOOP_SERVER_STORE_LMDB_SPACE_H
 
 #include "server/store/lmdb_db.h"
-
-#define LMDB_SPACE_RESERVE (UINT64_C(1) << 20)
 
 /* What is known of the room; zero-initialise. */
 struct lmdb_space {

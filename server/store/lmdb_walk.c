@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -196,10 +197,21 @@ static int walk_store(struct walk *walk)
     return walk->result->damaged == 0 ? 0 : -1;
 }
 
+/* Whatever handlers the parent has, a fault ends the child. */
+static void default_signals(void)
+{
+    static const int numbers[] = {SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL};
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        signal(numbers[i], SIG_DFL);
+}
+
 static void run_child(struct walk *walk, const char *dir, uint64_t map_bytes)
 {
-    int rc = lmdb_db_open_reader(&walk->db, dir, map_bytes);
+    int rc;
 
+    default_signals();
+    rc = lmdb_db_open_reader(&walk->db, dir, map_bytes);
     if (rc == 0) {
         rc = walk_store(walk);
         lmdb_db_close(&walk->db);

@@ -159,19 +159,6 @@ static int apply(struct writer_commit *commit, MDB_txn *txn, struct writer_op *o
 
 static const struct slice version_key = {(const uint8_t *)"version", 7};
 
-/* Another writer, of an older or newer configuration, may have grown the map. */
-static int begin(struct writer_commit *commit, MDB_txn **txn_r)
-{
-    int rc = mdb_txn_begin(commit->db->env, NULL, 0, txn_r);
-
-    if (rc == MDB_MAP_RESIZED) {
-        rc = mdb_env_set_mapsize(commit->db->env, 0);
-        if (rc == 0)
-            rc = mdb_txn_begin(commit->db->env, NULL, 0, txn_r);
-    }
-    return rc;
-}
-
 static int end(struct writer_commit *commit, MDB_txn *txn)
 {
     int rc;
@@ -198,7 +185,7 @@ static int end(struct writer_commit *commit, MDB_txn *txn)
 static int run_txn(struct writer_commit *commit, struct list *first, struct list *last)
 {
     MDB_txn *txn;
-    int rc = begin(commit, &txn);
+    int rc = lmdb_db_begin_write(commit->db, &txn);
 
     if (rc != 0)
         return rc;

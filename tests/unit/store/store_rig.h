@@ -114,6 +114,8 @@ static inline int rig_start_writer(struct rig *rig)
     RIG_CHECK(rig->writer >= 0);
     if (rig->writer == 0) {
         alarm(0);
+        for (int number = 1; number < 32; number++)
+            signal(number, SIG_DFL); /* cmocka's handlers are its own process's */
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(pair[0]);
         rig_be_writer(rig, pair[1]);
@@ -123,12 +125,18 @@ static inline int rig_start_writer(struct rig *rig)
     return read(pair[0], &note, 1) == 1 ? 0 : -1;
 }
 
-/* Waits for the writer's end; its wait status. */
+/* Waits for the writer's end, the front's loop running (a draining writer waits for its
+   fronts); its wait status. */
 static inline int rig_wait_writer(struct rig *rig)
 {
     int status;
+    pid_t got;
 
-    RIG_CHECK(waitpid(rig->writer, &status, 0) == rig->writer);
+    while ((got = waitpid(rig->writer, &status, rig->store ? WNOHANG : 0)) == 0) {
+        ev_run(rig->loop, EVRUN_NOWAIT);
+        usleep(500); /* polling */
+    }
+    RIG_CHECK(got == rig->writer);
     close(rig->control_fd);
     rig->writer = 0;
     return status;

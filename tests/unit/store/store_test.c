@@ -7,12 +7,13 @@
 #include "tests/unit/store/store_rig.h"
 
 #include "common/alloc.h"
+#include "server/store/lmdb_store.h"
 
 static int setup(void **state)
 {
     struct rig *rig = mem_zalloc(sizeof *rig);
 
-    rig_start(rig, 64 << 20);
+    rig_start(rig, UINT64_C(1) << 30);
     *state = rig;
     return 0;
 }
@@ -42,10 +43,241 @@ static void put_get_delete(void **state)
     assert_int_equal(rig_remove(rig, "a", "1"), STORE_NOT_FOUND);
 }
 
+static void conditions(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t v1, v2, none;
+
+    assert_int_equal(rig_write_if(rig, "c", "x", "1", STORE_IF_PRESENT, 0, &none),
+                     STORE_CONFLICT);
+    assert_int_equal(rig_write_if(rig, "c", "x", "1", STORE_IF_VERSION, 1, &none),
+                     STORE_CONFLICT);
+    assert_int_equal(rig_write_if(rig, "c", "x", NULL, STORE_IF_VERSION, 1, &none),
+                     STORE_NOT_FOUND);
+    assert_int_equal(rig_write_if(rig, "c", "x", "1", STORE_IF_ABSENT, 0, &v1),
+                     STORE_CREATED);
+    assert_int_equal(rig_write_if(rig, "c", "x", "2", STORE_IF_ABSENT, 0, &none),
+                     STORE_CONFLICT);
+    assert_true(rig_has_text(rig, "c", "x", "1"));
+    assert_int_equal(rig_write_if(rig, "c", "x", "2", STORE_IF_VERSION, v1, &v2),
+                     STORE_OK);
+    assert_int_equal(rig_write_if(rig, "c", "x", "3", STORE_IF_VERSION, v1, &none),
+                     STORE_CONFLICT);
+    assert_int_equal(rig_write_if(rig, "c", "x", NULL, STORE_IF_VERSION, v1, &none),
+                     STORE_CONFLICT);
+    assert_true(rig_has_text(rig, "c", "x", "2"));
+    assert_int_equal(rig_write_if(rig, "c", "x", "3", STORE_IF_PRESENT, 0, &none),
+                     STORE_OK);
+    assert_int_equal(rig_write_if(rig, "c", "x", NULL, STORE_IF_PRESENT, 0, &none),
+                     STORE_OK);
+    assert_true(v2 > v1);
+}
+
+static void versions_only_grow(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t last = 0, version;
+    struct blob *blob;
+
+    for (int i = 0; i < 5; i++) {
+        assert_true(rig_write_if(rig, "v", "x", "a", STORE_ALWAYS, 0, &version) ==
+                    STORE_CREATED);
+        assert_true(version > last);
+        last = version;
+        assert_int_equal(rig_get_blob(rig, "v", "x", &blob, &version), STORE_OK);
+        blob_unref(&blob);
+        assert_true(version == last);
+        assert_int_equal(rig_write_if(rig, "v", "x", NULL, STORE_ALWAYS, 0, &version),
+                         STORE_OK);
+        assert_true(version > last);
+        last = version;
+        if (i == 2) { /* a writer that follows goes on from there */
+            rig_end_writer(rig, SIGKILL);
+            assert_int_equal(rig_start_writer(rig), 0);
+        }
+    }
+}
+
+static void sizes_around_every_bound(void **state)
+{
+    static const size_t sizes[] = {0,
+                                   1,
+                                   2000,
+                                   4096,
+                                   LMDB_STORE_INLINE_MAX - 1,
+                                   LMDB_STORE_INLINE_MAX,
+                                   LMDB_STORE_INLINE_MAX + 1,
+                                   300000,
+                                   20 << 20};
+    struct rig *rig = *state;
+    char id[32];
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint8_t *bytes = mem_alloc(sizes[i]);
+        struct blob *blob;
+
+        for (size_t n = 0; n < sizes[i]; n++)
+            bytes[n] = (uint8_t)(n * 7 + n / 251 + i);
+        snprintf(id, sizeof id, "%zu", sizes[i]);
+        assert_int_equal(rig_put_bytes(rig, "s", id, bytes, sizes[i]), STORE_CREATED);
+        assert_int_equal(rig_get_blob(rig, "s", id, &blob, NULL), STORE_OK);
+        assert_int_equal(blob->bytes.len, sizes[i]);
+        assert_memory_equal(blob->bytes.data, bytes, sizes[i]);
+        blob_unref(&blob);
+        mem_free(bytes);
+    }
+}
+
+static void longest_names(void **state)
+{
+    struct rig *rig = *state;
+    char name[STORE_NAME_MAX + 1];
+
+    memset(name, '~', STORE_NAME_MAX);
+    name[STORE_NAME_MAX] = 0;
+    assert_int_equal(rig_put_text(rig, name, name, "x"), STORE_CREATED);
+    assert_true(rig_has_text(rig, name, name, "x"));
+    assert_int_equal(rig_remove(rig, name, name), STORE_OK);
+}
+
+static void format_is_kept(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_get get;
+
+    assert_int_equal(rig_put_text(rig, "f", "m", "x"), STORE_CREATED);
+    assert_int_equal(rig_write_if(rig, "f", "j", "x", STORE_ALWAYS, 0, NULL),
+                     STORE_CREATED);
+    rig_begin_get(rig, &get, "f", "m");
+    assert_true(get.done); /* small ones are done at once */
+    assert_int_equal(get.get.format, STORE_MSGPACK);
+    blob_unref(&get.blob);
+    rig_begin_get(rig, &get, "f", "j");
+    assert_int_equal(get.get.format, STORE_JSON);
+    blob_unref(&get.blob);
+}
+
+static void many_at_once_are_grouped(void **state)
+{
+    enum { PUTS = 1000 };
+    struct rig *rig = *state;
+    struct rig_put *puts = mem_zalloc(PUTS * sizeof *puts);
+    char ids[PUTS][8];
+    struct store_counters counters;
+
+    for (int i = 0; i < PUTS; i++) {
+        snprintf(ids[i], sizeof ids[i], "%d", i);
+        rig_begin_put(rig, &puts[i], "g", ids[i], "x", 1);
+    }
+    for (int i = 0; i < PUTS; i++)
+        assert_int_equal(rig_wait_put(rig, &puts[i], NULL), STORE_CREATED);
+    for (int i = 1; i < PUTS; i++)
+        assert_true(puts[i].put.version > puts[i - 1].put.version);
+    store_read_counters(rig->store, &counters);
+    assert_int_equal(counters.writer_writes, PUTS);
+    assert_int_equal(counters.writes_sent, PUTS);
+    assert_int_equal(counters.writes_waiting, 0);
+    assert_in_range(counters.writer_commits, 1, PUTS / 4);
+    mem_free(puts);
+}
+
+static void queue_is_bounded(void **state)
+{
+    enum { PUTS = 4200 };
+    struct rig *rig = *state;
+    struct rig_put *puts = mem_zalloc(PUTS * sizeof *puts);
+    int refused = 0;
+
+    for (int i = 0; i < PUTS; i++)
+        rig_begin_put(rig, &puts[i], "q", "x", "x", 1);
+    for (int i = 0; i < PUTS; i++)
+        refused += rig_wait_put(rig, &puts[i], NULL) == STORE_DOWN;
+    assert_int_equal(refused, PUTS - 4096);
+    mem_free(puts);
+}
+
+static void bytes_in_the_queue_are_bounded(void **state)
+{
+    enum { SIZE = 100 << 20 };
+    struct rig *rig = *state;
+    struct rig_put puts[4];
+    uint8_t *bytes = mem_zalloc(SIZE);
+
+    for (int i = 0; i < 4; i++)
+        rig_begin_put(rig, &puts[i], "q", "large", bytes, SIZE);
+    assert_true(puts[2].done && puts[2].put.status == STORE_DOWN);
+    assert_true(puts[3].done && puts[3].put.status == STORE_DOWN);
+    assert_int_equal(rig_wait_put(rig, &puts[0], NULL), STORE_CREATED);
+    assert_int_equal(rig_wait_put(rig, &puts[1], NULL), STORE_OK);
+    mem_free(bytes);
+}
+
+static void unknown_urls_are_refused(void **state)
+{
+    struct store_config config = {.url = "ldap://x", .lmdb_max = 1 << 20};
+    int pair[2];
+
+    (void)state;
+    assert_null(store_open(ev_default_loop(0), &config));
+    config.url = "lmdbx:/tmp";
+    assert_null(store_open(ev_default_loop(0), &config));
+    config.url = "lmdb:/tmp/none";
+    assert_int_equal(pipe(pair), 0); /* no socket */
+    config.writer_listen_fd = pair[0];
+    assert_null(store_open(ev_default_loop(0), &config));
+    close(pair[0]);
+    close(pair[1]);
+    ev_loop_destroy(ev_default_loop(0));
+}
+
+static void texts_of_statuses(void **state)
+{
+    (void)state;
+    assert_string_equal(store_status_text(STORE_FULL), "the store is full");
+    assert_string_equal(store_status_text(STORE_OK), "ok");
+    assert_string_equal(store_status_text((enum store_status)99), "unknown");
+}
+
+static void nothing_is_leaked_by_opening(void **state)
+{
+    struct rig *rig = *state;
+    unsigned before = rig_count_fds();
+
+    for (int i = 0; i < 20; i++) {
+        store_close(&rig->store);
+        rig_open_store(rig);
+        assert_int_equal(rig_find(rig, "x", "y"), STORE_NOT_FOUND);
+    }
+    assert_int_equal(rig_count_fds(), before);
+}
+
+static void close_of_nothing(void **state)
+{
+    struct store *none = NULL;
+
+    (void)state;
+    store_close(&none);
+    assert_null(none);
+}
+
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(put_get_delete, setup, teardown),
+        WITH_STORE(put_get_delete),
+        WITH_STORE(conditions),
+        WITH_STORE(versions_only_grow),
+        WITH_STORE(sizes_around_every_bound),
+        WITH_STORE(longest_names),
+        WITH_STORE(format_is_kept),
+        WITH_STORE(many_at_once_are_grouped),
+        WITH_STORE(queue_is_bounded),
+        WITH_STORE(bytes_in_the_queue_are_bounded),
+        cmocka_unit_test(unknown_urls_are_refused),
+        cmocka_unit_test(texts_of_statuses),
+        WITH_STORE(nothing_is_leaked_by_opening),
+        cmocka_unit_test(close_of_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,371 @@
+/* Opening: new, ours, foreign, damaged, of other sizes; killed readers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "tests/unit/store/store_rig.h"
+
+#include "common/alloc.h"
+#include "server/store/lmdb_db.h"
+#include "server/store/store_check.h"
+
+#define MAP_BYTES (UINT64_C(64) << 20)
+
+static int setup(void **state)
+{
+    struct rig *rig = mem_zalloc(sizeof *rig);
+
+    rig_init(rig, MAP_BYTES);
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_stop(rig);
+    mem_free(rig);
+    return 0;
+}
+
+static void data_path(const struct rig *rig, char path[128])
+{
+    snprintf(path, 128, "%s/data.mdb", rig->dir);
+}
+
+static void write_file(const struct rig *rig, const void *bytes, size_t len)
+{
+    char path[128];
+    FILE *file;
+
+    data_path(rig, path);
+    file = fopen(path, "w");
+    RIG_CHECK(file != NULL && fwrite(bytes, 1, len, file) == len);
+    fclose(file);
+}
+
+static void reader_refuses_what_is_not_there(void **state)
+{
+    struct rig *rig = *state;
+    struct lmdb_db db;
+
+    assert_int_equal(lmdb_db_open_reader(&db, "/nonexistent/dir", MAP_BYTES), -1);
+    assert_int_equal(lmdb_db_open_reader(&db, rig->dir, MAP_BYTES), -1);
+    assert_null(db.env);
+    assert_int_equal(lmdb_db_open_writer(&db, "/nonexistent/dir", MAP_BYTES, true), -1);
+}
+
+static void writer_makes_what_is_not_there(void **state)
+{
+    struct rig *rig = *state;
+    struct lmdb_db db;
+    struct stat st;
+    char dir[128];
+
+    snprintf(dir, sizeof dir, "%s/new", rig->dir);
+    assert_int_equal(lmdb_db_open_writer(&db, dir, MAP_BYTES, true), 0);
+    assert_int_equal(stat(dir, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    lmdb_db_close(&db);
+    assert_int_equal(lmdb_db_open_reader(&db, dir, MAP_BYTES), 0);
+    lmdb_db_close(&db);
+    assert_int_equal(lmdb_db_open_writer(&db, dir, MAP_BYTES, false), 0);
+    lmdb_db_close(&db);
+    snprintf(dir, sizeof dir, "%s/new/data.mdb", rig->dir);
+    assert_int_equal(stat(dir, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    unlink(dir);
+    snprintf(dir, sizeof dir, "%s/new/lock.mdb", rig->dir);
+    unlink(dir);
+    snprintf(dir, sizeof dir, "%s/new", rig->dir);
+    rmdir(dir);
+}
+
+static void garbage_is_refused(void **state)
+{
+    static const size_t sizes[] = {1, 100, 4096, 8192, 100000};
+    struct rig *rig = *state;
+    uint8_t *bytes = mem_alloc(100000);
+    struct lmdb_db db;
+
+    memset(bytes, 0x5a, 100000);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        write_file(rig, bytes, sizes[i]);
+        assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
+        assert_int_equal(lmdb_db_open_reader(&db, rig->dir, MAP_BYTES), -1);
+    }
+    mem_free(bytes);
+}
+
+/* An LMDB file, but another program's: in its main database, or with named ones. */
+static void make_foreign(const struct rig *rig, const char *name)
+{
+    MDB_val key = {1, "k"}, value = {1, "v"};
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+
+    RIG_CHECK(mdb_env_create(&env) == 0);
+    mdb_env_set_maxdbs(env, 4);
+    RIG_CHECK(mdb_env_open(env, rig->dir, 0, 0600) == 0);
+    RIG_CHECK(mdb_txn_begin(env, NULL, 0, &txn) == 0);
+    RIG_CHECK(mdb_dbi_open(txn, name, MDB_CREATE, &dbi) == 0);
+    RIG_CHECK(mdb_put(txn, dbi, &key, &value, 0) == 0);
+    RIG_CHECK(mdb_txn_commit(txn) == 0);
+    mdb_env_close(env);
+}
+
+static void foreign_files_are_refused(void **state)
+{
+    static const char *const names[] = {NULL, "other", "meta", "documents"};
+    struct rig *rig = *state;
+    struct lmdb_db db;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        rig_remove_files(rig);
+        make_foreign(rig, names[i]);
+        assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
+        assert_int_equal(lmdb_db_open_reader(&db, rig->dir, MAP_BYTES), -1);
+        assert_int_equal(rig_start_writer(rig), -1);
+        assert_int_equal(WEXITSTATUS(rig_wait_writer(rig)), 1);
+    }
+}
+
+static void newer_layout_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    struct lmdb_db db;
+    MDB_val key = {6, "layout"}, value = {12, "offloop!\2\0\0\0"};
+    MDB_txn *txn;
+
+    assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), 0);
+    assert_int_equal(mdb_txn_begin(db.env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_put(txn, db.meta, &key, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    lmdb_db_close(&db);
+    assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
+}
+
+/* A store with some documents, its processes ended. */
+static void make_store(struct rig *rig)
+{
+    uint8_t bytes[3000] = {0};
+    char id[16];
+
+    assert_int_equal(rig_start_writer(rig), 0);
+    rig_open_store(rig);
+    for (int i = 0; i < 200; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        assert_int_equal(rig_put_bytes(rig, "t", id, bytes, sizeof bytes), STORE_CREATED);
+    }
+    store_close(&rig->store);
+    assert_int_equal(rig_end_writer(rig, SIGTERM), 0);
+}
+
+static off_t data_size(const struct rig *rig)
+{
+    struct stat st;
+    char path[128];
+
+    data_path(rig, path);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+static void truncated_file_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    struct store_check_counts counts;
+    char path[128];
+
+    make_store(rig);
+    data_path(rig, path);
+    assert_int_equal(truncate(path, data_size(rig) / 2 & ~4095), 0);
+    assert_int_equal(rig_start_writer(rig), -1);
+    assert_int_equal(WEXITSTATUS(rig_wait_writer(rig)), 1);
+    assert_int_equal(store_check(rig->url, MAP_BYTES, NULL, NULL, &counts), -1);
+    assert_int_equal(truncate(path, 8192), 0);
+    assert_int_equal(rig_start_writer(rig), -1);
+    rig_wait_writer(rig);
+    assert_int_equal(truncate(path, 5000), 0);
+    assert_int_equal(rig_start_writer(rig), -1);
+    rig_wait_writer(rig);
+}
+
+/* Puts a value and, with again, deletes it within the same transaction. */
+static void raw_put(const struct lmdb_db *db, size_t size, bool again)
+{
+    uint8_t *bytes = mem_zalloc(size);
+    MDB_val key = {3, "a\0b"}, small = {3, "a\0a"}, value = {size, bytes};
+    MDB_txn *txn;
+
+    assert_int_equal(mdb_txn_begin(db->env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_put(txn, db->meta, &small, &small, 0), 0);
+    assert_int_equal(mdb_put(txn, db->documents, &key, &value, 0), 0);
+    if (again)
+        assert_int_equal(mdb_del(txn, db->documents, &key, NULL), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mem_free(bytes);
+}
+
+/* LMDB itself leaves a file short whose last pages were freed in the transaction that
+   made them: it never writes those. */
+static void short_but_sound_file_is_filled_up(void **state)
+{
+    struct rig *rig = *state;
+    struct lmdb_db db;
+    uint64_t need;
+
+    assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), 0);
+    for (int i = 0; i < 4; i++)
+        raw_put(&db, 100, true); /* free pages from earlier transactions */
+    raw_put(&db, 400000, true);
+    need = lmdb_db_used_bytes(&db);
+    lmdb_db_close(&db);
+    assert_true((uint64_t)data_size(rig) < need);
+    assert_int_equal(rig_start_writer(rig), 0);
+    assert_true((uint64_t)data_size(rig) >= need);
+}
+
+static void other_map_sizes(void **state)
+{
+    struct rig *rig = *state;
+    uint8_t *bytes = mem_zalloc(1 << 20);
+    char id[16];
+
+    rig->max = 16 << 20;
+    assert_int_equal(rig_start_writer(rig), 0);
+    rig_open_store(rig);
+    for (int i = 0; i < 10; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        assert_int_equal(rig_put_bytes(rig, "m", id, bytes, 1 << 20), STORE_CREATED);
+    }
+    /* smaller than used: full for puts, everything else goes on */
+    assert_int_equal(rig_end_writer(rig, SIGTERM), 0);
+    rig->max = 4 << 20;
+    assert_int_equal(rig_start_writer(rig), 0);
+    assert_int_equal(rig_put_bytes(rig, "m", "more", bytes, 1 << 20), STORE_FULL);
+    assert_int_equal(rig_find(rig, "m", "9"), STORE_OK);
+    assert_int_equal(rig_remove(rig, "m", "0"), STORE_OK);
+    /* larger than a front was told: it sees what is behind its own end */
+    assert_int_equal(rig_end_writer(rig, SIGTERM), 0);
+    rig->max = 256 << 20;
+    assert_int_equal(rig_start_writer(rig), 0);
+    for (int i = 10; i < 60; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        assert_int_equal(rig_put_bytes(rig, "m", id, bytes, 1 << 20), STORE_CREATED);
+        assert_int_equal(rig_find(rig, "m", id), STORE_OK);
+    }
+    mem_free(bytes);
+}
+
+static void writer_follows_a_larger_map(void **state)
+{
+    struct rig *rig = *state;
+    struct rig other;
+    uint8_t *bytes = mem_zalloc(1 << 20);
+
+    rig->max = 8 << 20;
+    assert_int_equal(rig_start_writer(rig), 0);
+    rig_open_store(rig);
+    assert_int_equal(rig_put_text(rig, "m", "first", "x"), STORE_CREATED);
+    other = *rig; /* an upgrade: another writer on the same store, with a larger map */
+    other.writer = 0;
+    other.max = 128 << 20;
+    other.listen_fd = rig_listen();
+    assert_int_equal(rig_start_writer(&other), 0);
+    rig_open_store(&other);
+    for (int i = 0; i < 20; i++) {
+        char id[16];
+
+        snprintf(id, sizeof id, "%d", i);
+        assert_int_equal(rig_put_bytes(&other, "m", id, bytes, 1 << 20), STORE_CREATED);
+    }
+    assert_int_equal(rig_put_text(rig, "m", "first", "y"), STORE_OK);
+    assert_true(rig_has_text(&other, "m", "first", "y"));
+    store_close(&other.store);
+    assert_int_equal(rig_end_writer(&other, SIGTERM), 0);
+    close(other.listen_fd);
+    mem_free(bytes);
+}
+
+/* A reader that dies within a transaction holds its slot until it is reaped. */
+static void be_killed_reader(const struct rig *rig, int fd)
+{
+    struct lmdb_db db;
+    MDB_txn *txn;
+
+    alarm(0);
+    RIG_CHECK(lmdb_db_open_reader(&db, rig->dir, MAP_BYTES) == 0);
+    RIG_CHECK(lmdb_db_begin_read(&db, &txn) == 0);
+    RIG_CHECK(write(fd, "x", 1) == 1);
+    for (;;)
+        pause();
+}
+
+static void killed_readers_are_reaped(void **state)
+{
+    enum { READERS = 5 };
+    struct rig *rig = *state;
+    pid_t pids[READERS];
+    int fds[2];
+    char byte;
+
+    assert_int_equal(rig_start_writer(rig), 0);
+    assert_int_equal(pipe(fds), 0);
+    fflush(NULL);
+    for (int i = 0; i < READERS; i++) {
+        pids[i] = fork();
+        RIG_CHECK(pids[i] >= 0);
+        if (pids[i] == 0)
+            be_killed_reader(rig, fds[1]);
+    }
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(read(fds[0], &byte, 1), 1);
+    rig_open_store(rig);
+    assert_int_equal(store_reap_readers(rig->store), 0);
+    for (int i = 0; i < READERS; i++) {
+        kill(pids[i], SIGKILL);
+        waitpid(pids[i], NULL, 0);
+    }
+    assert_int_equal(store_reap_readers(rig->store), READERS);
+    assert_int_equal(store_reap_readers(rig->store), 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void errors_become_statuses(void **state)
+{
+    (void)state;
+    assert_int_equal(lmdb_db_status(0), STORE_OK);
+    assert_int_equal(lmdb_db_status(MDB_NOTFOUND), STORE_NOT_FOUND);
+    assert_int_equal(lmdb_db_status(MDB_MAP_FULL), STORE_FULL);
+    assert_int_equal(lmdb_db_status(ENOSPC), STORE_FULL);
+    assert_int_equal(lmdb_db_status(EIO), STORE_ERROR);
+    assert_int_equal(lmdb_db_status(MDB_CORRUPTED), STORE_ERROR);
+}
+
+#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_DIR(reader_refuses_what_is_not_there),
+        IN_DIR(writer_makes_what_is_not_there),
+        IN_DIR(garbage_is_refused),
+        IN_DIR(foreign_files_are_refused),
+        IN_DIR(newer_layout_is_refused),
+        IN_DIR(truncated_file_is_refused),
+        IN_DIR(short_but_sound_file_is_filled_up),
+        IN_DIR(other_map_sizes),
+        IN_DIR(writer_follows_a_larger_map),
+        IN_DIR(killed_readers_are_reaped),
+        cmocka_unit_test(errors_become_statuses),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
