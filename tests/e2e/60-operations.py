@@ -1,6 +1,7 @@
 """The operations listener, and the daemons on the command line."""
 import os
 import re
+import socket
 import subprocess
 
 from harness import BUILD, Client, case, check_problem, equal, eventually
@@ -157,12 +158,17 @@ def configuration_from_file_environment_and_flags(pair):
     assert str(path) in done.stderr and len(done.stderr.splitlines()) == 1, done
 
 
-@case(server=["--listen", "unix:extra.sock"])
-def a_unix_listener_and_a_second_one(pair):
-    import socket
-    pair.server.wait_line(r"listening on unix:.*extra\.sock")
+@case
+def a_unix_listener_beside_a_tcp_one(pair):
+    path = pair.folder / "extra.sock"
+    pair.server.stop()
+    pair.server_arguments += ["--listen", f"unix:{path}"]
+    pair.start_server()
+    pair.wait_ready()
+    pair.note_fds()
+    pair.server.wait_line(rf"listening on unix:{path}")
     with socket.socket(socket.AF_UNIX) as plain:
-        plain.connect(str(pair.folder / "extra.sock"))
+        plain.connect(str(path))
         plain.sendall(b"GET /v1 HTTP/1.0\r\n\r\n")
         assert plain.recv(100).startswith(b"HTTP/1.1 200")
     equal(pair.ask("GET", "/v1").status, 200)

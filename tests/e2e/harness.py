@@ -86,8 +86,11 @@ def alive(pid):
 
 
 def open_fds(pid):
-    return sorted(os.readlink(f"/proc/{pid}/fd/{one}")
-                  for one in os.listdir(f"/proc/{pid}/fd"))
+    found = []
+    for one in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/{pid}/fd/{one}"))
+    return sorted(found)
 
 
 def memory_bytes(pid):
@@ -216,7 +219,12 @@ class Pair:
         return self.admin("/readyz").status == 200
 
     def wait_ready(self):
+        """Until /readyz says so and every worker has its seat at every front."""
         eventually(self.ready, "/readyz says 200")
+        seats = len(self.server.fronts()) * int(self.worker_arguments[1])
+        if self.worker is not None and self.worker.process.poll() is None:
+            eventually(lambda: self.metric("offloop_worker_connections") == seats,
+                       f"{seats} seats are taken")
 
     def wait_store(self):
         """For a pair without workers: all that /readyz may miss is one."""
