@@ -233,12 +233,7 @@ static void deliver(struct http_connection *c, struct slice data)
     const struct http_callbacks *callbacks = &c->server->callbacks;
 
     switch (x->want) {
-    case HTTP_WANT_COLLECT:
-        if (data.len > c->server->limits.body_bytes - x->body.len)
-            http_connection_refuse(c, 413, "the body is too long");
-        else
-            http_exchange_collect(x, data);
-        break;
+    case HTTP_WANT_COLLECT: http_exchange_collect(x, data); break;
     case HTTP_WANT_STREAM:
         if (callbacks->on_body)
             callbacks->on_body(x, data);
@@ -262,26 +257,31 @@ static void tell_body_end(struct http_connection *c)
         c->server->callbacks.on_body_end(x);
 }
 
-/* Before the body: refuses one that is too long to collect, and gives leave to send it.
- */
-static bool prepare_body(struct http_connection *c)
+/* Gives a client that waits for it leave to send the body. */
+static void allow_body(struct http_connection *c)
 {
     struct http_exchange *x = c->exchange;
     struct buf leave = BUF_INIT;
 
-    if (x->want == HTTP_WANT_COLLECT && x->request.length > 0 &&
-        (uint64_t)x->request.length > c->server->limits.body_bytes) {
-        http_connection_refuse(c, 413, "the body is too long");
-        return false;
-    }
-    if (x->expects_continue && x->want != HTTP_WANT_DISCARD) {
-        x->expects_continue = false;
-        if (c->in.len == 0 && x->replying == HTTP_REPLYING_NOT) {
-            buf_append_str(&leave, "HTTP/1.1 100 Continue\r\n\r\n");
-            http_output_append_head(&c->out, &leave);
-        }
-    }
-    return true;
+    if (!x->expects_continue || x->want == HTTP_WANT_DISCARD)
+        return;
+    x->expects_continue = false;
+    if (c->in.len > 0 || x->replying != HTTP_REPLYING_NOT)
+        return;
+    buf_append_str(&leave, "HTTP/1.1 100 Continue\r\n\r\n");
+    http_output_append_head(&c->out, &leave);
+}
+
+/* True where a body to be collected is longer than allowed, as far as is known: with the
+   bytes at hand and the announced rest of the chunk. */
+static bool body_too_long(const struct http_connection *c, struct slice data)
+{
+    const struct http_exchange *x = c->exchange;
+    uint64_t room = c->server->limits.body_bytes - x->body.len;
+
+    assert(x->body.len <= c->server->limits.body_bytes);
+    return x->want == HTTP_WANT_COLLECT &&
+           (data.len > room || http_body_left(&x->decoder) > room - data.len);
 }
 
 /* Reads on in the body where it is wanted. */
@@ -289,15 +289,20 @@ static bool step_body(struct http_connection *c)
 {
     struct http_exchange *x = c->exchange;
     struct slice in, data;
+    enum http_body_result result;
     size_t used;
 
     if (x->want == HTTP_WANT_NOTHING || x->body_end_told || c->refused ||
         (!x->body_done && !http_exchange_reads(x)))
         return false;
-    if (!prepare_body(c))
-        return true;
     in = http_connection_input(c);
-    switch (http_body_next(&x->decoder, in.data, in.len, &used, &data)) {
+    result = http_body_next(&x->decoder, in.data, in.len, &used, &data);
+    if (result != HTTP_BODY_BAD && body_too_long(c, data)) {
+        http_connection_refuse(c, 413, "the body is too long");
+        return true;
+    }
+    allow_body(c);
+    switch (result) {
     case HTTP_BODY_DATA:
         deliver(c, data);
         /* The bytes are used only now: the handler has had them in its hands. */
