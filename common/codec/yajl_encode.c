@@ -96,10 +96,9 @@ static void enter_level(struct yajl_encoder *e)
 {
     unsigned below = e->cursor.depth - 1;
 
-    if (below % STOREY_LEVELS != 0)
+    if (below % STOREY_LEVELS != 0 || below == 0)
         return;
-    if (below > 0)
-        put_number(e, (const uint8_t *)"", 0);
+    put_number(e, (const uint8_t *)"", 0);
     e->gen = e->storeys[below / STOREY_LEVELS];
     yajl_gen_reset(e->gen, NULL);
 }
