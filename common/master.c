@@ -28,7 +28,8 @@ struct master {
     bool announced; /* all have been ready at some time */
     bool reload_wanted;
     bool draining;
-    bool interrupted;
+    bool interrupted; /* INT has come */
+    bool killed;      /* and come again */
     int exit_status;
 };
 
@@ -153,20 +154,20 @@ static void advance_start(struct master *master)
         begin_reload(master);
 }
 
-/* Stops the highest stage that still lives. */
+/* Stops the highest stage that still lives; the next where that had no process at all. */
 static void advance_drain(struct master *master)
 {
     const struct master_plan *plan = master->plan;
-    unsigned last = master_set_last_stage(&master->children);
-    unsigned stage = last;
+    struct master_set *children = &master->children;
+    unsigned last = master_set_last_stage(children);
 
-    while (stage > 0 && !master_set_lives(&master->children, stage))
-        stage--;
-    for (unsigned i = 0; i < master->children.count; i++)
-        if (master->children.items[i]->stage >= stage)
-            master_child_stop(master->children.items[i],
-                              plan->grace_ns +
-                                  (stage == last ? plan->drain_timeout_ns : 0));
+    for (unsigned stage = last + 1;
+         stage-- > 0 && !master_set_lives(children, stage + 1);)
+        for (unsigned i = 0; i < children->count; i++)
+            if (children->items[i]->stage >= stage)
+                master_child_stop(children->items[i],
+                                  plan->grace_ns +
+                                      (stage == last ? plan->drain_timeout_ns : 0));
 }
 
 /* The ms until the earliest wake_ns; -1 for never. */
@@ -209,23 +210,26 @@ static bool is_start_failure(const struct master *master,
            (WEXITSTATUS(status) == EXIT_FATAL || WEXITSTATUS(status) == EXIT_USAGE);
 }
 
+/* What has ended is gone already: no signal may be sent to its pid any more. */
 static void child_ended(struct master *master, pid_t pid, int status)
 {
     struct master_child *child = master_set_find(&master->children, pid);
+    bool fatal, undone;
 
     if (child == NULL) /* a stranger that was given to us */
         return;
     master_child_read_notes(child);
-    if (is_start_failure(master, child, status)) {
+    fatal = is_start_failure(master, child, status);
+    undone = master->coming != NULL && child->plan == master->coming &&
+             child->state == MASTER_CHILD_STARTING;
+    if (fatal)
         master->exit_status = EXIT_FATAL;
+    master_child_ended(child, status,
+                       !undone && !master->killed && master->exit_status == 0);
+    if (fatal)
         begin_drain(master);
-    } else if (master->coming != NULL && child->plan == master->coming &&
-               child->state == MASTER_CHILD_STARTING) {
+    if (undone)
         undo_reload(master);
-    }
-    if (master->draining)
-        master_child_stop(child, 0);
-    master_child_ended(child, status);
 }
 
 static void reap(struct master *master)
@@ -240,6 +244,7 @@ static void reap(struct master *master)
 /* INT for the second time: the user's second Ctrl-C. */
 static void kill_all(struct master *master)
 {
+    master->killed = true;
     log_warn("interrupted again: killing what is left");
     for (unsigned i = 0; i < master->children.count; i++)
         master_child_kill(master->children.items[i]);

@@ -188,7 +188,7 @@ static void log_end(const struct master_child *child, int status)
     buf_free(&end);
 }
 
-void master_child_ended(struct master_child *child, int status)
+void master_child_ended(struct master_child *child, int status, bool again)
 {
     assert(child->pid > 0);
     master_child_read_notes(child); /* it may have told something just before */
@@ -196,7 +196,7 @@ void master_child_ended(struct master_child *child, int status)
     if (!is_expected_end(child, status))
         log_end(child, status);
     child->pid = 0;
-    if (child->state == MASTER_CHILD_STOPPING) {
+    if (child->state == MASTER_CHILD_STOPPING || !again) {
         enter_state(child, MASTER_CHILD_GONE, MASTER_NEVER);
     } else if (child->did) {
         child->failures = 0;

@@ -72,9 +72,9 @@ void master_child_stop(struct master_child *child, uint64_t kill_after_ns);
 /* Kills the process, where there is one. */
 void master_child_kill(struct master_child *child);
 
-/* Its process ended with waitpid()'s status: starts another, at once or after a pause,
-   but for a stopping one, which is gone then. */
-void master_child_ended(struct master_child *child, int status);
+/* Its process ended with waitpid()'s status. Where it was not stopping and is wanted
+   `again`, another is started, at once or after a pause; else it is gone. */
+void master_child_ended(struct master_child *child, int status, bool again);
 
 /* Does what is due at wake_ns. */
 void master_child_wake(struct master_child *child);
