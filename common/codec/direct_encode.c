@@ -56,16 +56,17 @@ static inline int ensure_room(struct encoder *e)
 }
 
 /* Reads a big-endian integer of 1, 2, 4 or 8 bytes. */
-static const uint8_t *take_integer(struct encoder *e, const uint8_t *at, unsigned bytes,
-                                   uint64_t *value_r)
+static inline const uint8_t *take_integer(struct encoder *e, const uint8_t *at,
+                                          unsigned bytes, uint64_t *value_r)
 {
-    uint64_t value = 0;
-
     if ((size_t)(e->end - at) < bytes)
         return fail(e, CODEC_TRUNCATED, e->end);
-    for (unsigned i = 0; i < bytes; i++)
-        value = value << 8 | at[i];
-    *value_r = value;
+    switch (bytes) {
+    case 1: *value_r = *at; break;
+    case 2: *value_r = (uint64_t)at[0] << 8 | at[1]; break;
+    case 4: *value_r = __builtin_bswap32(direct_load4(at)); break;
+    default: *value_r = __builtin_bswap64(direct_load8(at));
+    }
     return at + bytes;
 }
 
@@ -100,17 +101,23 @@ static void put_escape(struct encoder *e, uint8_t byte)
 static const uint8_t *take_sequences(struct encoder *e, const uint8_t *at,
                                      const uint8_t *last)
 {
-    do {
-        int cut;
-        size_t len = last - at >= 4 ? direct_sequence(at)
-                                    : utf8_sequence(at, (size_t)(last - at), &cut);
+    uint8_t *out = e->out;
+    size_t len = 1;
+    int cut;
 
+    for (; last - at >= 4 && *at >= 0x80 && out <= e->limit; at += len, out += len) {
+        len = direct_sequence(at);
         if (len == 0)
             return fail(e, CODEC_UTF8, at);
-        memcpy(e->out, at, len);
-        e->out += len;
-        at += len;
-    } while (at < last && *at >= 0x80 && e->out <= e->limit);
+        memcpy(out, at, 4);
+    }
+    for (; at < last && *at >= 0x80 && out <= e->limit; at += len, out += len) {
+        len = utf8_sequence(at, (size_t)(last - at), &cut);
+        if (len == 0)
+            return fail(e, CODEC_UTF8, at);
+        memcpy(out, at, len);
+    }
+    e->out = out;
     return at;
 }
 

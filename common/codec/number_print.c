@@ -10,6 +10,10 @@
 #define POINT_MIN (-5)
 #define POINT_MAX 21
 
+/* The most digits of a shortest double, and of a 64-bit integer. */
+#define SHORTEST_DIGITS 17
+#define INTEGER_DIGITS  20
+
 static const char pairs[] = "00010203040506070809"
                             "10111213141516171819"
                             "20212223242526272829"
@@ -22,13 +26,32 @@ static const char pairs[] = "00010203040506070809"
                             "90919293949596979899";
 
 /* How many decimal digits the value has. */
-static unsigned count_digits(uint64_t value)
+static inline unsigned count_digits(uint64_t value)
 {
-    unsigned count = 1;
+    static const uint64_t powers[] = {0,
+                                      10,
+                                      100,
+                                      1000,
+                                      10000,
+                                      100000,
+                                      1000000,
+                                      10000000,
+                                      100000000,
+                                      1000000000,
+                                      10000000000,
+                                      100000000000,
+                                      1000000000000,
+                                      10000000000000,
+                                      100000000000000,
+                                      1000000000000000,
+                                      10000000000000000,
+                                      100000000000000000,
+                                      1000000000000000000,
+                                      10000000000000000000u};
+    /* 1233 / 4096 is log10(2), well enough for 64 bits. */
+    unsigned least = (64 - (unsigned)__builtin_clzll(value | 1)) * 1233 >> 12;
 
-    for (; value >= 10000; value /= 10000)
-        count += 4;
-    return count + (value >= 10) + (value >= 100) + (value >= 1000);
+    return least + (value >= powers[least]);
 }
 
 static inline void put_pair(uint8_t *out, uint64_t value)
@@ -36,17 +59,45 @@ static inline void put_pair(uint8_t *out, uint64_t value)
     memcpy(out, pairs + 2 * value, 2);
 }
 
-/* Writes the digits so that the last one lies before `end`. */
-static void print_backwards(uint64_t value, uint8_t *end)
+/* A value below 10^8 as eight digits, the first of them in the lowest byte: split into
+   halves, pairs and digits side by side, with products instead of quotients. */
+static inline uint64_t eight_digits(uint32_t value)
 {
-    for (; value >= 100; value /= 100) {
-        end -= 2;
-        put_pair(end, value % 100);
-    }
-    if (value >= 10)
-        put_pair(end - 2, value);
-    else
-        end[-1] = (uint8_t)('0' + value);
+    uint64_t halves = value / 10000 | (uint64_t)(value % 10000) << 32;
+    uint64_t hundreds = (halves * 10486 >> 20) & UINT64_C(0x7f0000007f);
+    uint64_t pairs_of = hundreds | (halves - 100 * hundreds) << 16;
+    uint64_t tens = (pairs_of * 103 >> 10) & UINT64_C(0x000f000f000f000f);
+
+    return tens | (pairs_of - 10 * tens) << 8;
+}
+
+static inline void store_digits(uint8_t *out, uint64_t digits)
+{
+    digits += UINT64_C(0x3030303030303030);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    digits = __builtin_bswap64(digits);
+#endif
+    memcpy(out, &digits, sizeof digits);
+}
+
+/* The digits of a number, in a place from where more than are there may be copied, so
+   that copies have a fixed length. */
+struct digits {
+    uint8_t text[64];
+    const uint8_t *first; /* in text */
+    unsigned count;
+};
+
+static inline void spread(uint64_t value, struct digits *digits)
+{
+    uint64_t top = value / 100000000;
+
+    store_digits(digits->text + 16, eight_digits((uint32_t)(value % 100000000)));
+    store_digits(digits->text + 8, eight_digits((uint32_t)(top % 100000000)));
+    if (top >= 100000000)
+        store_digits(digits->text, eight_digits((uint32_t)(top / 100000000)));
+    digits->count = count_digits(value);
+    digits->first = digits->text + 24 - digits->count;
 }
 
 /* Writes one or two digits; may write a second byte also for one. */
@@ -58,21 +109,35 @@ static inline uint8_t *print_below_100(uint32_t value, uint8_t *out)
     return out + 2 - one;
 }
 
+/* 10000 and more. */
+static uint8_t *print_long(uint64_t value, uint8_t *out)
+{
+    struct digits digits;
+
+    if (value < 100000000) {
+        uint64_t eight = eight_digits((uint32_t)value);
+        unsigned zeros = (unsigned)__builtin_ctzll(eight) / 8;
+
+        eight >>= 8 * zeros;
+        store_digits(out, eight);
+        return out + 8 - zeros;
+    }
+    spread(value, &digits);
+    memcpy(out, digits.first, INTEGER_DIGITS);
+    return out + digits.count;
+}
+
 static inline uint8_t *print_integer(uint64_t value, uint8_t *out)
 {
     uint32_t small = (uint32_t)value;
-    unsigned count;
 
     if (value < 100)
         return print_below_100(small, out);
-    if (value < 10000) {
-        out = print_below_100(small / 100, out);
-        put_pair(out, small % 100);
-        return out + 2;
-    }
-    count = count_digits(value);
-    print_backwards(value, out + count);
-    return out + count;
+    if (value >= 10000)
+        return print_long(value, out);
+    out = print_below_100(small / 100, out);
+    put_pair(out, small % 100);
+    return out + 2;
 }
 
 size_t number_print_u64(uint64_t value, uint8_t *out)
@@ -89,15 +154,15 @@ size_t number_print_i64(int64_t value, uint8_t *out)
 }
 
 /* d.ddde+-x */
-static size_t print_scientific(uint64_t digits, unsigned count, int exp10, uint8_t *out)
+static size_t print_scientific(const struct digits *digits, int exp10, uint8_t *out)
 {
     uint8_t *at = out + 1;
 
-    print_backwards(digits, out + count + 1);
-    out[0] = out[1];
-    if (count > 1) {
+    *out = *digits->first;
+    if (digits->count > 1) {
         *at = '.';
-        at += count;
+        memcpy(at + 1, digits->first + 1, SHORTEST_DIGITS);
+        at += digits->count;
     }
     *at++ = 'e';
     *at++ = exp10 < 0 ? '-' : '+';
@@ -107,25 +172,24 @@ static size_t print_scientific(uint64_t digits, unsigned count, int exp10, uint8
 
 /* digits with the point after the first `point` of them (which may be before the first
    or beyond the last). */
-static size_t print_plain(uint64_t digits, unsigned count, int point, uint8_t *out)
+static size_t print_plain(const struct digits *digits, int point, uint8_t *out)
 {
     unsigned before = point > 0 ? (unsigned)point : 0;
 
     if (point <= 0) {
         memcpy(out, "0.00000", 7);
-        print_backwards(digits, out + 2 - point + count);
-        return (size_t)(2 - point) + count;
+        memcpy(out + 2 - point, digits->first, SHORTEST_DIGITS);
+        return (size_t)(2 - point) + digits->count;
     }
-    if (before >= count) {
-        print_backwards(digits, out + count);
-        memset(out + count, '0', before - count + 2);
+    memcpy(out, digits->first, SHORTEST_DIGITS);
+    if (before >= digits->count) {
+        memset(out + digits->count, '0', before - digits->count + 2);
         out[before] = '.';
         return before + 2;
     }
-    print_backwards(digits, out + count + 1);
-    memmove(out, out + 1, before);
     out[before] = '.';
-    return count + 1;
+    memcpy(out + before + 1, digits->first + before, SHORTEST_DIGITS);
+    return digits->count + 1;
 }
 
 /* Writes value * 10^-6 without closing zeros, but at least one digit each side. */
@@ -163,13 +227,15 @@ static bool is_in_millionths(double magnitude, uint64_t *millionths_r)
 static size_t print_shortest(double value, uint8_t *out)
 {
     struct number_shortest shortest = number_shortest(value);
-    unsigned count = count_digits(shortest.digits);
-    int point = (int)count + shortest.exp10;
+    struct digits digits;
+    int point;
 
-    assert(count <= 17);
+    spread(shortest.digits, &digits);
+    assert(digits.count <= SHORTEST_DIGITS);
+    point = (int)digits.count + shortest.exp10;
     if (point < POINT_MIN || point > POINT_MAX)
-        return print_scientific(shortest.digits, count, point - 1, out);
-    return print_plain(shortest.digits, count, point, out);
+        return print_scientific(&digits, point - 1, out);
+    return print_plain(&digits, point, out);
 }
 
 size_t number_print_double(double value, uint8_t *out)
