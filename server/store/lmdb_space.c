@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -12,15 +13,13 @@
 /* Allocated ahead in one go. */
 #define PROMISE_STEP_BYTES (UINT64_C(4) << 20)
 
-/* Pages that one put may change on its way down the trees of documents, collections,
-   meta and free pages, splits included. */
-#define PATH_PAGES 12
-
 uint64_t lmdb_space_estimate(const struct lmdb_db *db, uint64_t value_bytes)
 {
     size_t page = lmdb_db_page_bytes(db);
 
-    return (value_bytes / page + 2 + PATH_PAGES) * page;
+    /* a small value shares its leaf, which may have to be copied or split; a large one
+       has pages of its own, the last of them not full */
+    return (value_bytes / page + (value_bytes > page / 4 ? 3 : 2)) * page;
 }
 
 static int allocate(int fd, uint64_t from, uint64_t to)
@@ -99,7 +98,8 @@ static uint64_t count_free(const struct lmdb_db *db, uint64_t enough)
 bool lmdb_space_has(struct lmdb_space *space, const struct lmdb_db *db, uint64_t bytes)
 {
     uint64_t used = lmdb_db_used_bytes(db);
-    uint64_t need = bytes + LMDB_DB_RESERVE;
+    uint64_t path = LMDB_SPACE_PATH_PAGES * lmdb_db_page_bytes(db);
+    uint64_t need = bytes + path + LMDB_DB_RESERVE;
     uint64_t end = used + need, map_end = lmdb_db_map_bytes(db), room;
 
     if (end > map_end)
@@ -108,6 +108,16 @@ bool lmdb_space_has(struct lmdb_space *space, const struct lmdb_db *db, uint64_t
         end = promise(space, db, end, map_end);
     room = end > used ? end - used : 0;
     return room >= need || room + count_free(db, need - room) >= need;
+}
+
+bool lmdb_space_disk_is_full(const struct lmdb_db *db)
+{
+    struct statvfs fs;
+    int fd;
+
+    if (mdb_env_get_fd(db->env, &fd) != 0 || fstatvfs(fd, &fs) < 0)
+        return false;
+    return (uint64_t)fs.f_bavail * fs.f_frsize < LMDB_DB_RESERVE;
 }
 
 /* The file's length under the write lock, so that another writer cannot grow it between

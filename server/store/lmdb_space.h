@@ -21,12 +21,18 @@ struct lmdb_space {
     bool no_promises;      /* the file system cannot allocate ahead */
 };
 
-/* The bytes of pages that putting a value of that size may take: the value's own and
-   those of the tree's path to it. */
+/* What a transaction may need beside its puts: the pages on the way down the trees of
+   documents, collections, meta and free pages, splits included. */
+#define LMDB_SPACE_PATH_PAGES 12
+
+/* The bytes of pages that putting a value of that size adds to a transaction. */
 uint64_t lmdb_space_estimate(const struct lmdb_db *db, uint64_t value_bytes);
 
-/* True where `bytes` more fit and the reserve is left. */
+/* True where a transaction of puts with that estimate fits and leaves the reserve. */
 bool lmdb_space_has(struct lmdb_space *space, const struct lmdb_db *db, uint64_t bytes);
+
+/* True where the file system has no room to speak of. */
+bool lmdb_space_disk_is_full(const struct lmdb_db *db);
 
 /* After a commit: makes sure that the file is as long as its records say, since LMDB does
    not write a last page that was freed at once, and a front that reads behind the end

@@ -1,6 +1,7 @@
 #include "server/store/writer_commit.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "common/alloc.h"
@@ -232,6 +233,8 @@ static void run_alone(struct writer_commit *commit, struct writer_op *op)
 
     if (rc == MDB_PANIC)
         commit->dead = true;
+    if (rc == EIO && lmdb_space_disk_is_full(commit->db))
+        rc = ENOSPC; /* LMDB's word for a write that was cut short */
     if (rc != 0) {
         op->status = lmdb_db_status(rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc);
         op->version = 0;
@@ -242,27 +245,48 @@ static void run_alone(struct writer_commit *commit, struct writer_op *op)
     }
 }
 
-static uint64_t group_estimate(const struct writer_commit *commit, struct list *ops)
+static uint64_t group_estimate(const struct writer_commit *commit, struct list *first,
+                               size_t count)
 {
     uint64_t bytes = 0;
 
-    for (struct list *at = ops->next; at != ops; at = at->next)
+    for (struct list *at = first; count > 0; at = at->next, count--)
         bytes += op_estimate(commit, container_of(at, struct writer_op, link));
     return bytes;
 }
 
+/* Does `count` writes as one transaction, or each half so. Returns what follows them. */
+static struct list *run_group(struct writer_commit *commit, struct list *first,
+                              size_t count)
+{
+    uint64_t estimate = group_estimate(commit, first, count);
+    struct list *last = first;
+
+    assert(count > 0);
+    if (count == 1) {
+        run_alone(commit, container_of(first, struct writer_op, link));
+        return first->next;
+    }
+    for (size_t i = 0; i < count; i++)
+        last = last->next;
+    if ((estimate == 0 || lmdb_space_has(&commit->space, commit->db, estimate)) &&
+        run_txn(commit, first, last) == 0) {
+        if (estimate > 0)
+            note(commit, STORE_OK, 0);
+        return last;
+    }
+    first = run_group(commit, first, count / 2);
+    return run_group(commit, first, count - count / 2);
+}
+
 int writer_commit_run(struct writer_commit *commit, struct list *ops)
 {
-    uint64_t estimate = group_estimate(commit, ops);
-    bool whole = estimate == 0 || lmdb_space_has(&commit->space, commit->db, estimate);
+    size_t count = 0;
 
-    whole = whole && run_txn(commit, ops->next, ops) == 0;
-    if (whole && estimate > 0)
-        note(commit, STORE_OK, 0);
-    for (struct list *at = ops->next; at != ops; at = at->next) {
-        if (!whole)
-            run_alone(commit, container_of(at, struct writer_op, link));
-        commit->totals.writes++;
-    }
+    for (struct list *at = ops->next; at != ops; at = at->next)
+        count++;
+    if (count > 0)
+        run_group(commit, ops->next, count);
+    commit->totals.writes += count;
     return commit->dead ? -1 : 0;
 }

@@ -2,8 +2,8 @@
  * The writer's work: many writes, one transaction, one flush to the disk.
  *
  * A group is tried as one transaction. Where anything in it fails (no room, a
- * full disk), each of its writes is done again in a transaction of its own, so
- * that one that does not fit never takes others with it.
+ * full disk), its halves are tried, and so on down to single writes: one that
+ * does not fit never takes others with it.
  *
  * The writer's thread only.
  */

@@ -1,0 +1,200 @@
+/* --check-store: what it must find, and that a sound store passes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <fcntl.h>
+
+#include "tests/unit/store/store_rig.h"
+
+#include "common/alloc.h"
+#include "server/store/lmdb_db.h"
+#include "server/store/lmdb_layout.h"
+#include "server/store/store_check.h"
+
+#define MAP_BYTES (UINT64_C(64) << 20)
+
+static int setup(void **state)
+{
+    struct rig *rig = mem_zalloc(sizeof *rig);
+
+    rig_start(rig, MAP_BYTES);
+    RIG_CHECK(rig_put_text(rig, "a", "1", "one") == STORE_CREATED);
+    RIG_CHECK(rig_put_text(rig, "a", "2", "two") == STORE_CREATED);
+    RIG_CHECK(rig_put_text(rig, "b", "1", "three") == STORE_CREATED);
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_stop(rig);
+    mem_free(rig);
+    return 0;
+}
+
+/* Changes a record behind the store's back; value of no bytes deletes it. */
+static void tamper(struct rig *rig, int which, struct slice name, struct slice bytes)
+{
+    MDB_val key = lmdb_db_val(name), value = lmdb_db_val(bytes);
+    struct lmdb_db db;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+
+    store_close(&rig->store);
+    RIG_CHECK(rig_end_writer(rig, SIGTERM) == 0);
+    RIG_CHECK(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true) == 0);
+    dbi = which == 'd' ? db.documents : which == 'c' ? db.collections : db.meta;
+    RIG_CHECK(mdb_txn_begin(db.env, NULL, 0, &txn) == 0);
+    RIG_CHECK((bytes.len ? mdb_put(txn, dbi, &key, &value, 0)
+                         : mdb_del(txn, dbi, &key, NULL)) == 0);
+    RIG_CHECK(mdb_txn_commit(txn) == 0);
+    lmdb_db_close(&db);
+    RIG_CHECK(rig_start_writer(rig) == 0);
+    rig_open_store(rig);
+}
+
+static uint64_t count_damage(struct rig *rig)
+{
+    struct store_check_counts counts;
+    int rc = store_check(rig->url, MAP_BYTES, NULL, NULL, &counts);
+
+    assert_int_equal(rc, counts.damaged ? -1 : 0);
+    return counts.damaged;
+}
+
+static void sound_store_passes(void **state)
+{
+    struct rig *rig = *state;
+    struct store_check_counts counts;
+
+    assert_int_equal(store_check(rig->url, MAP_BYTES, NULL, NULL, &counts), 0);
+    assert_int_equal(counts.documents, 3);
+    assert_int_equal(counts.collections, 2);
+    assert_int_equal(counts.bytes, 11);
+    assert_int_equal(counts.damaged, 0);
+}
+
+static int refuse_two(void *ctx, struct store_key key, enum store_format format,
+                      struct slice bytes)
+{
+    RIG_CHECK(strcmp(ctx, "ctx") == 0 && format == STORE_MSGPACK);
+    RIG_CHECK(key.collection.len == 1 && key.id.len == 1);
+    return bytes.len == 3 && memcmp(bytes.data, "two", 3) == 0 ? -1 : 0;
+}
+
+static void verify_has_its_say(void **state)
+{
+    struct rig *rig = *state;
+    struct store_check_counts counts;
+    char ctx[] = "ctx";
+
+    assert_int_equal(store_check(rig->url, MAP_BYTES, refuse_two, ctx, &counts), -1);
+    assert_int_equal(counts.documents, 3);
+    assert_int_equal(counts.damaged, 1);
+}
+
+static void damage_is_found(void **state)
+{
+    static const struct slice none = {NULL, 0};
+    struct rig *rig = *state;
+    struct slice a1 = {(const uint8_t *)"a\0001", 3};
+    uint8_t value[20] = {0};
+
+    tamper(rig, 'd', a1, rig_slice("short"));
+    assert_int_equal(count_damage(rig), 1);
+    assert_int_equal(rig_find(rig, "a", "1"), STORE_ERROR);
+    assert_int_equal(rig_find(rig, "a", "2"), STORE_OK);
+    layout_put_head(value, STORE_JSON, 999); /* never given out */
+    tamper(rig, 'd', a1, (struct slice){value, sizeof value});
+    assert_int_equal(count_damage(rig), 1);
+    layout_put_head(value, STORE_JSON, 1);
+    tamper(rig, 'd', a1, (struct slice){value, sizeof value});
+    assert_int_equal(count_damage(rig), 0);
+    tamper(rig, 'd', rig_slice("nokey"), (struct slice){value, sizeof value});
+    assert_int_equal(count_damage(rig), 1);
+    tamper(rig, 'd', rig_slice("nokey"), none);
+    tamper(rig, 'd', a1, none); /* the count is wrong now */
+    assert_int_equal(count_damage(rig), 1);
+    tamper(rig, 'd', (struct slice){(const uint8_t *)"a\0002", 3}, none);
+    assert_true(count_damage(rig) >= 1); /* a count without documents */
+}
+
+static void damaged_records_are_found(void **state)
+{
+    struct rig *rig = *state;
+    struct store_check_counts counts;
+
+    tamper(rig, 'c', rig_slice("b"), rig_slice("12345678"));
+    assert_int_equal(count_damage(rig), 1);
+    tamper(rig, 'c', rig_slice("b"), rig_slice("123"));
+    assert_int_equal(count_damage(rig), 1);
+    tamper(rig, 'm', rig_slice("version"), rig_slice("x"));
+    assert_int_equal(store_check(rig->url, MAP_BYTES, NULL, NULL, &counts), -1);
+    assert_int_equal(rig_put_text(rig, "a", "1", "x"), STORE_ERROR);
+    assert_int_equal(rig_find(rig, "a", "1"), STORE_OK);
+}
+
+/* Pages overwritten with noise: whatever LMDB makes of it, a verdict comes. */
+static void noise_in_the_pages_is_survived(void **state)
+{
+    struct rig *rig = *state;
+    struct store_check_counts counts;
+    char path[128];
+    uint8_t page[4096];
+    int fd, refused = 0;
+
+    for (int i = 0; i < 200; i++) {
+        char id[8];
+
+        snprintf(id, sizeof id, "%d", i);
+        assert_int_equal(rig_put_text(rig, "n", id, path), STORE_CREATED);
+    }
+    store_close(&rig->store);
+    assert_int_equal(rig_end_writer(rig, SIGTERM), 0);
+    snprintf(path, sizeof path, "%s/data.mdb", rig->dir);
+    fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    for (off_t at = 2 * 4096; pread(fd, page, sizeof page, at) == sizeof page;
+         at += 4096) {
+        uint8_t noise[4096];
+
+        for (size_t i = 0; i < sizeof noise; i++)
+            noise[i] = (uint8_t)(i * 31 + (size_t)at / 4096 * 7);
+        assert_int_equal(pwrite(fd, noise, sizeof noise, at), sizeof noise);
+        refused += store_check(rig->url, MAP_BYTES, NULL, NULL, &counts) < 0;
+        assert_int_equal(pwrite(fd, page, sizeof page, at), sizeof page);
+    }
+    assert_true(refused > 0); /* free pages may hold anything */
+    close(fd);
+    assert_int_equal(store_check(rig->url, MAP_BYTES, NULL, NULL, &counts), 0);
+}
+
+static void what_is_no_store_is_refused(void **state)
+{
+    struct store_check_counts counts;
+
+    (void)state;
+    assert_int_equal(store_check("redis://x", MAP_BYTES, NULL, NULL, &counts), -1);
+    assert_int_equal(store_check("lmdb:/nonexistent", MAP_BYTES, NULL, NULL, &counts),
+                     -1);
+    assert_int_equal(counts.documents, 0);
+}
+
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_STORE(sound_store_passes),
+        WITH_STORE(verify_has_its_say),
+        WITH_STORE(damage_is_found),
+        WITH_STORE(damaged_records_are_found),
+        WITH_STORE(noise_in_the_pages_is_survived),
+        cmocka_unit_test(what_is_no_store_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

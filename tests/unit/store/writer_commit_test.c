@@ -1,0 +1,302 @@
+/* Groups of writes against an environment of their own, in this process. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <sys/stat.h>
+
+#include "tests/unit/store/store_rig.h"
+
+#include "common/alloc.h"
+#include "server/store/lmdb_read.h"
+#include "server/store/store_check.h"
+#include "server/store/writer_commit.h"
+
+#define MAP_BYTES (UINT64_C(4) << 20)
+
+struct bench {
+    struct rig rig; /* its directory only */
+    struct lmdb_db db;
+    struct writer_commit *commit;
+    struct list ops;
+    struct writer_op *all[2000];
+    size_t count;
+};
+
+static int setup(void **state)
+{
+    struct bench *b = mem_zalloc(sizeof *b);
+
+    rig_init(&b->rig, MAP_BYTES);
+    RIG_CHECK(lmdb_db_open_writer(&b->db, b->rig.dir, MAP_BYTES, false) == 0);
+    b->commit = writer_commit_create(&b->db);
+    list_init(&b->ops);
+    *state = b;
+    return 0;
+}
+
+static void clear(struct bench *b)
+{
+    list_init(&b->ops);
+    for (size_t i = 0; i < b->count; i++)
+        mem_free(b->all[i]);
+    b->count = 0;
+}
+
+/* Every store that a test leaves must be sound. */
+static int teardown(void **state)
+{
+    struct bench *b = *state;
+    struct store_check_counts counts;
+
+    clear(b);
+    writer_commit_destroy(&b->commit);
+    lmdb_db_close(&b->db);
+    RIG_CHECK(store_check(b->rig.url, MAP_BYTES, NULL, NULL, &counts) == 0);
+    rig_stop(&b->rig);
+    mem_free(b);
+    return 0;
+}
+
+/* Adds a write to the group; size < 0 deletes. */
+static struct writer_op *add(struct bench *b, const char *collection, const char *id,
+                             ssize_t size)
+{
+    size_t payload = size < 0 ? 0 : (size_t)size;
+    struct writer_op *op =
+        mem_zalloc(sizeof *op + strlen(collection) + strlen(id) + payload);
+
+    op->head = (struct wire_head){.type = WIRE_WRITE,
+                                  .format = size < 0 ? 0 : STORE_JSON,
+                                  .remove = size < 0,
+                                  .collection_len = (uint16_t)strlen(collection),
+                                  .id_len = (uint16_t)strlen(id),
+                                  .payload_len = payload};
+    memcpy(op->bytes, collection, strlen(collection));
+    memcpy(op->bytes + strlen(collection), id, strlen(id));
+    list_append(&b->ops, &op->link);
+    RIG_CHECK(b->count < 2000);
+    b->all[b->count++] = op;
+    return op;
+}
+
+static void run(struct bench *b)
+{
+    assert_int_equal(writer_commit_run(b->commit, &b->ops), 0);
+}
+
+static enum store_status run_one(struct bench *b, const char *id, ssize_t size)
+{
+    struct writer_op *op = add(b, "c", id, size);
+    enum store_status status;
+
+    run(b);
+    status = op->status;
+    clear(b);
+    return status;
+}
+
+static uint64_t total(struct bench *b, const char *collection)
+{
+    uint64_t count;
+    MDB_txn *txn;
+
+    assert_int_equal(lmdb_db_begin_read(&b->db, &txn), 0);
+    assert_int_equal(lmdb_read_total(&b->db, txn, rig_slice(collection), &count),
+                     STORE_OK);
+    mdb_txn_abort(txn);
+    return count;
+}
+
+static void a_group_is_one_commit(void **state)
+{
+    struct bench *b = *state;
+    struct writer_totals totals;
+    char id[16];
+
+    for (int i = 0; i < 200; i++) {
+        snprintf(id, sizeof id, "%d", i % 150);
+        add(b, "c", id, 20);
+    }
+    run(b);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(b->all[i]->status, i < 150 ? STORE_CREATED : STORE_OK);
+        assert_int_equal(b->all[i]->version, i + 1);
+    }
+    totals = writer_commit_totals(b->commit);
+    assert_int_equal(totals.commits, 1);
+    assert_int_equal(totals.writes, 200);
+    assert_int_equal(total(b, "c"), 150);
+}
+
+static void writes_of_a_group_see_one_another(void **state)
+{
+    struct bench *b = *state;
+    struct writer_op *ops[5];
+
+    ops[0] = add(b, "c", "x", 5);
+    ops[0]->head.condition = STORE_IF_ABSENT;
+    ops[1] = add(b, "c", "x", 6);
+    ops[1]->head.condition = STORE_IF_ABSENT;
+    ops[2] = add(b, "c", "x", -1);
+    ops[3] = add(b, "c", "x", -1);
+    ops[4] = add(b, "c", "x", 7);
+    ops[4]->head.condition = STORE_IF_PRESENT;
+    run(b);
+    assert_int_equal(ops[0]->status, STORE_CREATED);
+    assert_int_equal(ops[1]->status, STORE_CONFLICT);
+    assert_int_equal(ops[1]->version, 0);
+    assert_int_equal(ops[2]->status, STORE_OK);
+    assert_int_equal(ops[3]->status, STORE_NOT_FOUND);
+    assert_int_equal(ops[4]->status, STORE_CONFLICT);
+    assert_int_equal(total(b, "c"), 0);
+}
+
+static void nothing_changed_nothing_flushed(void **state)
+{
+    struct bench *b = *state;
+
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(run_one(b, "none", -1), STORE_NOT_FOUND);
+    assert_int_equal(writer_commit_totals(b->commit).commits, 0);
+    assert_int_equal(writer_commit_totals(b->commit).writes, 10);
+}
+
+/* Fills with documents of one size; how many there are when it says FULL. */
+static int fill(struct bench *b, const char *prefix, ssize_t size)
+{
+    char id[32];
+
+    for (int i = 0; i < 50000; i++) {
+        enum store_status status;
+
+        snprintf(id, sizeof id, "%s%d", prefix, i);
+        status = run_one(b, id, size);
+        if (status == STORE_FULL)
+            return i;
+        assert_int_equal(status, STORE_CREATED);
+    }
+    fail_msg("the map never filled");
+    return 0;
+}
+
+static void full_map_takes_deletes(void **state)
+{
+    static const ssize_t sizes[] = {100, 1500, 3000, 100000};
+    struct bench *b = *state;
+    char id[32];
+
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        int count = fill(b, "d", sizes[s]);
+
+        assert_true(count > 10);
+        assert_true(lmdb_db_used_bytes(&b->db) <= MAP_BYTES - LMDB_DB_RESERVE + 100000 ||
+                    s > 0);
+        assert_int_equal(total(b, "c"), count);
+        for (int i = 0; i < count; i++) { /* one by one, each a transaction */
+            snprintf(id, sizeof id, "d%d", i);
+            assert_int_equal(run_one(b, id, -1), STORE_OK);
+        }
+        assert_int_equal(total(b, "c"), 0);
+    }
+}
+
+static void puts_go_on_after_deletes(void **state)
+{
+    struct bench *b = *state;
+    int count = fill(b, "d", 3000), again = 0;
+    char id[32];
+
+    for (int i = 0; i < 50; i++) {
+        snprintf(id, sizeof id, "d%d", i);
+        assert_int_equal(run_one(b, id, -1), STORE_OK);
+    }
+    for (int i = 0; i < 50; i++) {
+        snprintf(id, sizeof id, "new%d", i);
+        again += run_one(b, id, 3000) == STORE_CREATED;
+    }
+    assert_in_range(again, 30, 50);
+    assert_int_equal(total(b, "c"), count - 50 + again);
+}
+
+/* One that is too large does not take the others with it. */
+static void group_with_one_too_large(void **state)
+{
+    struct bench *b = *state;
+    struct writer_op *small = add(b, "c", "small", 100);
+    struct writer_op *large = add(b, "c", "large", (ssize_t)MAP_BYTES);
+    struct writer_op *other = add(b, "c", "other", 100);
+    struct writer_op *gone = add(b, "c", "small", -1);
+
+    run(b);
+    assert_int_equal(small->status, STORE_CREATED);
+    assert_int_equal(large->status, STORE_FULL);
+    assert_int_equal(large->version, 0);
+    assert_int_equal(other->status, STORE_CREATED);
+    assert_int_equal(gone->status, STORE_OK);
+    assert_int_equal(total(b, "c"), 1);
+}
+
+static void group_of_deletes_on_a_full_map(void **state)
+{
+    struct bench *b = *state;
+    int count = fill(b, "d", 1000);
+    char id[32];
+
+    for (int i = 0; i < count && i < 2000; i++) {
+        snprintf(id, sizeof id, "d%d", i);
+        add(b, "c", id, -1);
+    }
+    run(b);
+    for (size_t i = 0; i < b->count; i++)
+        assert_int_equal(b->all[i]->status, STORE_OK);
+    assert_int_equal(total(b, "c"), (uint64_t)count - b->count);
+}
+
+/* A document that is written twice in a group may leave the file short (LMDB never writes
+   pages freed in the transaction that made them): it is filled up at once. */
+static void file_is_never_shorter_than_its_records(void **state)
+{
+    struct bench *b = *state;
+    struct stat st;
+    int fd;
+
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(run_one(b, "x", 100), i ? STORE_OK : STORE_CREATED);
+    add(b, "c", "small", 10);
+    add(b, "c", "big", 400000);
+    add(b, "c", "big", -1);
+    run(b);
+    assert_int_equal(b->all[2]->status, STORE_OK);
+    assert_int_equal(mdb_env_get_fd(b->db.env, &fd), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_true((uint64_t)st.st_size >= lmdb_db_used_bytes(&b->db));
+}
+
+static void space_is_estimated_upwards(void **state)
+{
+    struct bench *b = *state;
+    size_t page = lmdb_db_page_bytes(&b->db);
+
+    assert_true(lmdb_space_estimate(&b->db, 0) >= page);
+    assert_true(lmdb_space_estimate(&b->db, 1000000) >= 1000000 + page);
+}
+
+#define WITH_ENV(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_ENV(a_group_is_one_commit),
+        WITH_ENV(writes_of_a_group_see_one_another),
+        WITH_ENV(nothing_changed_nothing_flushed),
+        WITH_ENV(full_map_takes_deletes),
+        WITH_ENV(puts_go_on_after_deletes),
+        WITH_ENV(group_with_one_too_large),
+        WITH_ENV(group_of_deletes_on_a_full_map),
+        WITH_ENV(file_is_never_shorter_than_its_records),
+        WITH_ENV(space_is_estimated_upwards),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
