@@ -248,3 +248,15 @@ def clients_that_vanish_leave_nothing(pair):
             client.send(text)
             client.close()
     equal(pair.ask("GET", "/v1/http/old").status, 200)
+
+
+@case
+def slow_clients_are_408(pair):
+    """The limits are ten seconds: a head that does not end, a body under 1 KB/s."""
+    with pair.client() as head, pair.client() as body:
+        head.send(b"GET /v1 HTTP/1.1\r\nHost:")
+        body.send(request("PUT", "/v1/http/slow", headers=[*JSON, ("Content-Length", "100000")]))
+        body.send(b"[")
+        for client in (head, body):
+            check_problem(client.reply(), 408)
+            assert client.ended()

@@ -6,7 +6,8 @@ import signal
 import threading
 import time
 
-from harness import JSON, SANITIZED, Client, case, check_problem, equal, eventually
+from harness import (JSON, SANITIZED, Client, Daemon, case, check_problem, equal, eventually,
+                     request)
 
 DOCUMENT = json.dumps([{"n": n, "text": "x" * 50} for n in range(300)],
                       separators=(",", ":")).encode()
@@ -202,6 +203,8 @@ def a_front_killed_is_replaced(pair):
     pair.wait_ready()
     for _ in range(20):
         equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
+    eventually(lambda: not list(pair.runtime.glob(f"*-{before[0]}-*")),
+               "its sockets' files are swept away")
 
 
 @case(own=True)
@@ -281,9 +284,8 @@ def int_is_as_term(pair):
 
 @case(own=True)
 def a_port_that_is_taken_is_said_clearly(pair):
-    import harness
     taken = f"127.0.0.1:{pair.port}"
-    other = harness.Daemon("offloop-server", ["--listen", taken, "--admin", "off", "--store",
+    other = Daemon("offloop-server", ["--listen", taken, "--admin", "off", "--store",
                                               f"lmdb:{pair.folder}/other"],
                            pair.folder / "run2", pair.folder)
     pair.daemons.append(other)
@@ -306,3 +308,90 @@ def a_worker_stopped_by_a_signal_delays_no_more_than_the_deadline(pair):
     assert reply.status in (200, 503, 504), reply
     assert time.monotonic() - started < 60
     eventually(lambda: pair.ask("GET", "/v1/faults/doc").status == 200, "it is used again")
+
+
+@case(server=["--queue", "4"])
+def a_full_queue_is_503_at_once(pair):
+    put_document(pair)
+    victim = pair.worker.of_role("worker")[0]
+    os.kill(victim, signal.SIGSTOP)
+    clients = [pair.client() for _ in range(100)]
+    try:
+        for client in clients:
+            client.send(request("GET", "/v1/faults/doc"))
+        eventually(lambda: (pair.metric("offloop_jobs_total", result="queue_full") or 0) > 0,
+                   "some are refused while the worker stands still")
+    finally:
+        os.kill(victim, signal.SIGCONT)
+    statuses = set()
+    for client in clients:
+        reply = client.reply()
+        statuses.add(reply.status)
+        if reply.status == 503:
+            assert int(reply.header("retry-after")) >= 1
+        client.close()
+    assert 503 in statuses and statuses <= {200, 503, 504}, statuses
+    eventually(lambda: pair.ask("GET", "/v1/faults/doc").status == 200, "it serves again")
+
+
+@case(server=["--max-reply", "10KiB"])
+def a_reply_that_would_be_too_large_is_413(pair):
+    controls = b'"' + b"\\u0001" * 3000 + b'"'  # 3 KB as stored, 18 KB as JSON
+    equal(pair.ask("PUT", "/v1/faults/doc", controls, JSON).status, 201)
+    for mode in ("inline", "rpc"):
+        check_problem(pair.ask("GET", "/v1/faults/doc", headers=[("Offloop-Mode", mode)]), 413)
+    pair.put("/v1/faults/small", [1])
+    equal(pair.ask("GET", "/v1/faults/small").body, b"[1]")
+
+
+@case(worker=["--memory", "1MiB"])
+def a_job_that_needs_too_much_memory_is_413_and_the_worker_lives_on(pair):
+    before = pair.worker.of_role("worker")
+    body = b"[" + b"1234567," * 1_000_000 + b"1]"
+    check_problem(pair.ask("PUT", "/v1/faults/huge", body, JSON), 413)
+    put_document(pair)
+    equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
+    equal(pair.worker.of_role("worker"), before)
+
+
+@case(worker=["--max-jobs", "50"], workers=2)
+def workers_that_retire_lose_no_request(pair):
+    put_document(pair)
+    first = set(pair.worker.of_role("worker"))
+    with Load(pair) as load:
+        eventually(lambda: load.total() > 500 and not first & set(pair.worker.of_role("worker")),
+                   "all have retired")
+    assert set(load.statuses) == {200}, (load.statuses, load.wrong)
+    assert not load.wrong, load.wrong
+
+
+@case(own=True)
+def hup_under_load_loses_no_request(pair):
+    put_document(pair)
+    with Load(pair, connection_each=True) as load:
+        for daemon in (pair.server, pair.worker, pair.server):
+            seen = load.total()
+            daemon.send_signal(signal.SIGHUP)
+            eventually(lambda: load.total() > seen + 100, "the load goes on")
+    assert set(load.statuses) == {200}, (load.statuses, load.wrong)
+    assert not load.wrong, load.wrong
+
+
+@case(server=["--lmdb-max", "8MiB"])
+def a_full_store_is_507_and_deletes_go_on(pair):
+    body = json.dumps("x" * 200_000).encode()
+    stored = 0
+    with pair.client() as client:
+        while True:
+            reply = client.ask("PUT", f"/v1/full/{stored}", body, JSON)
+            if reply.status == 507:
+                break
+            equal(reply.status, 201)
+            stored += 1
+            assert stored < 100, "never full"
+        assert stored >= 10, stored
+        check_problem(client.ask("PUT", "/v1/full/more", body, JSON), 507)
+        equal(len(client.ask("GET", "/v1/full").json()), stored)
+        for number in range(stored):
+            equal(client.ask("DELETE", f"/v1/full/{number}").status, 204)
+        equal(client.ask("PUT", "/v1/full/again", body, JSON).status, 201)

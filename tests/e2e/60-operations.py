@@ -4,7 +4,7 @@ import re
 import socket
 import subprocess
 
-from harness import BUILD, Client, case, check_problem, equal, eventually
+from harness import BUILD, Client, Daemon, case, check_problem, equal, eventually
 
 
 def run(name, *arguments, **environment):
@@ -180,3 +180,43 @@ def the_access_log_is_off_and_the_log_is_quiet(pair):
         pair.ask("GET", "/v1/ops/one")
     noise = [line for line in pair.server.log if "/v1/ops/one" in line]
     equal(noise, [])
+
+
+@case(server=["--access-log", "access.log"])
+def the_access_log_has_a_line_per_request(pair):
+    pair.put("/v1/ops/logged", [1])
+    pair.ask("GET", "/v1/ops/logged", headers=[("User-Agent", 'a "quoted" one')])
+    pair.ask("GET", "/v1/ops/none")
+    path = pair.folder / "access.log"
+    eventually(lambda: path.exists() and len(path.read_text().splitlines()) == 3, "three lines")
+    lines = path.read_text().splitlines()
+    for line, method, status in zip(lines, ("PUT", "GET", "GET"), ("201", "200", "404")):
+        found = re.match(r'127\.0\.0\.1 - - \[[^]]+\] "(\w+) /v1/ops/\w+ HTTP/1\.1" (\d+) ', line)
+        assert found and found.groups() == (method, status), line
+
+
+@case
+def check_store(pair):
+    pair.put("/v1/ops/checked", [1])
+    store = f"lmdb:{pair.store}"
+    done = run("offloop-server", "--check-store", "--store", store)  # beside the running one
+    equal((done.returncode, done.stderr), (0, ""))
+    empty = pair.folder / "not-a-store"
+    empty.mkdir()
+    (empty / "data.mdb").write_bytes(b"rubbish" * 5000)
+    done = run("offloop-server", "--check-store", "--store", f"lmdb:{empty}")
+    equal(done.returncode, 1)
+    assert done.stderr, done
+
+
+@case
+def without_an_operations_listener(pair):
+    other = Daemon("offloop-server", ["--listen", "127.0.0.1:0", "--admin", "off", "--mode",
+                                      "inline", "--store", f"lmdb:{pair.folder}/other"],
+                   pair.folder / "run2", pair.folder)
+    pair.daemons.append(other)
+    port = int(other.wait_line(r"listening on http://127\.0\.0\.1:(\d+)").group(1))
+    with Client(port) as client:
+        eventually(lambda: client.ask("GET", "/v1").status == 200, "it serves")
+    other.stop()
+    assert not any("operations" in line for line in other.lines), other.lines

@@ -86,12 +86,14 @@ if not SANITIZED:
     @case
     def several_readers_at_once(pair):
         watch = Watch(pair)
-        threads = [threading.Thread(target=read_watched, args=(pair, "/v1/big", watch))
-                   for _ in range(4)]
+        lengths = []
+        threads = [threading.Thread(target=lambda: lengths.append(
+            read_watched(pair, "/v1/big", watch))) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        assert len(lengths) == 4 and min(lengths) > 100_000_000, lengths
         watch.check("four readers of 100 MB")
 
     @case
