@@ -38,7 +38,10 @@ static const struct exchange_kind *find_kind(enum stats_route route,
         if (method == HTTP_DELETE)
             return document_delete_kind();
         return reads ? document_read_kind() : NULL;
-    case STATS_ROUTE_COLLECTION: return reads ? listing_kind() : NULL;
+    case STATS_ROUTE_COLLECTION:
+        if (method == HTTP_POST)
+            return document_post_kind();
+        return reads ? listing_kind() : NULL;
     case STATS_ROUTE_COLLECTIONS: return reads ? collections_kind() : NULL;
     default: return NULL;
     }
@@ -79,7 +82,7 @@ static void reply_options(struct exchange *e)
 static bool answer_early(struct exchange *e)
 {
     enum http_method method = http_request(e->x)->method;
-    bool writes = method == HTTP_PUT;
+    bool writes = method == HTTP_PUT || method == HTTP_POST;
 
     if (e->route.kind == STATS_ROUTE_OTHER)
         exchange_fail(e, 404, "no such resource; documents are at /v1/{collection}/{id}");

@@ -1,14 +1,22 @@
-/* PUT and DELETE of a document: (for PUT) the body through the codec, then the store. */
+/*
+ * PUT and DELETE of a document, and POST of one to a collection: (but for DELETE) the
+ * body through the codec, then the store.
+ */
 #include "server/api/exchange.h"
 
 #include <assert.h>
+#include <time.h>
+
+#include "common/clock.h"
 
 struct document_write {
     struct exchange base;
     struct store_put put;
     struct job job;
     struct blob *body;
-    bool created_only; /* If-None-Match: * */
+    bool created_only; /* If-None-Match: *, and POST */
+    struct slice id;
+    uint8_t new_id[NEW_ID_LEN]; /* POST: where id is */
     enum negotiate_match match;
     unsigned versions_count;
     unsigned versions_tried;
@@ -46,6 +54,8 @@ static void reply_written(struct document_write *write, int status)
 
         buf_append_str(&headers, "Location: ");
         buf_append(&headers, path.data, path.len);
+        if (e->route.kind == STATS_ROUTE_COLLECTION)
+            buf_printf(&headers, "/%.*s", NEW_ID_LEN, (const char *)write->new_id);
         buf_append_str(&headers, "\r\n");
     }
     exchange_put_timing(e, &headers);
@@ -92,7 +102,7 @@ static void ask_store(struct document_write *write)
         put->condition = STORE_IF_VERSION;
         put->if_version = write->versions[write->versions_tried++];
     }
-    put->key = (struct store_key){route_collection(&e->route), route_id(&e->route)};
+    put->key = (struct store_key){route_collection(&e->route), write->id};
     put->blob = write->body;
     put->format = STORE_MSGPACK;
     put->done = on_store_done;
@@ -132,10 +142,9 @@ static void put_body_end(struct exchange *e)
     exchange_submit(e, &write->job, op, 0, write->body->bytes, on_job_done);
 }
 
-static void put_start(struct exchange *e)
+/* Refuses a request whose body is not a document; true where it has been answered. */
+static bool refuse_body(struct exchange *e)
 {
-    struct document_write *write = container_of(e, struct document_write, base);
-
     if (http_header(e->x, "content-length").data == NULL && !http_request(e->x)->has_body)
         exchange_fail(e, 411, "a document needs Content-Length or chunked coding");
     else if (negotiate_content_type(http_header(e->x, "content-type"), &e->type) != 0)
@@ -144,14 +153,39 @@ static void put_start(struct exchange *e)
         exchange_fail(e, 415, "no Content-Encoding is taken");
     else if (http_header(e->x, "content-range").data != NULL)
         exchange_fail(e, 400, "a part of a document cannot be written");
-    else if (read_conditions(write))
+    return http_replied(e->x);
+}
+
+static void put_start(struct exchange *e)
+{
+    struct document_write *write = container_of(e, struct document_write, base);
+
+    write->id = route_id(&e->route);
+    if (!refuse_body(e) && read_conditions(write))
         http_collect_body(e->x);
+}
+
+static void post_start(struct exchange *e)
+{
+    struct document_write *write = container_of(e, struct document_write, base);
+    struct timespec now;
+
+    if (refuse_body(e))
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    new_id_make(&e->api->new_id,
+                (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS,
+                write->new_id);
+    write->id = (struct slice){write->new_id, NEW_ID_LEN};
+    write->created_only = true;
+    http_collect_body(e->x);
 }
 
 static void delete_start(struct exchange *e)
 {
     struct document_write *write = container_of(e, struct document_write, base);
 
+    write->id = route_id(&e->route);
     write->put.remove = true;
     if (read_conditions(write))
         write_document(write);
@@ -170,6 +204,16 @@ const struct exchange_kind *document_put_kind(void)
 {
     static const struct exchange_kind kind = {.size = sizeof(struct document_write),
                                               .start = put_start,
+                                              .body_end = put_body_end,
+                                              .cancel = cancel};
+
+    return &kind;
+}
+
+const struct exchange_kind *document_post_kind(void)
+{
+    static const struct exchange_kind kind = {.size = sizeof(struct document_write),
+                                              .start = post_start,
                                               .body_end = put_body_end,
                                               .cancel = cancel};
 

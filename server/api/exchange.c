@@ -48,6 +48,7 @@ const char *exchange_allow(const struct exchange *e)
 {
     switch (e->route.kind) {
     case STATS_ROUTE_DOCUMENT: return "GET, HEAD, PUT, DELETE, OPTIONS";
+    case STATS_ROUTE_COLLECTION: return "GET, HEAD, POST, OPTIONS";
     default: return "GET, HEAD, OPTIONS";
     }
 }

@@ -8,6 +8,7 @@
 
 #include "server/api/api.h"
 #include "server/api/negotiate.h"
+#include "server/api/new_id.h"
 #include "server/api/query.h"
 #include "server/api/route.h"
 #include "server/store/store.h"
@@ -40,11 +41,13 @@ struct exchange {
 
 struct api {
     struct api_config config;
+    struct new_id new_id; /* of the ids this front makes */
 };
 
 /* The kinds, each in a file of its own. */
 const struct exchange_kind *document_read_kind(void);
 const struct exchange_kind *document_put_kind(void);
+const struct exchange_kind *document_post_kind(void);
 const struct exchange_kind *document_delete_kind(void);
 const struct exchange_kind *listing_kind(void);
 const struct exchange_kind *collections_kind(void);
