@@ -54,7 +54,13 @@ static inline const uint8_t *find_token(struct direct_decoder *d, const uint8_t 
     return at < d->end ? at : direct_fail(d, CODEC_TRUNCATED, at);
 }
 
-static const uint8_t *decode_literal(struct direct_decoder *d, const uint8_t *at)
+static bool starts_with(const uint8_t *at, const char *four)
+{
+    return memcmp(at, four, 4) == 0;
+}
+
+/* A literal near the text's end, or a byte that begins no value. */
+static const uint8_t *decode_literal_slowly(struct direct_decoder *d, const uint8_t *at)
 {
     static const struct {
         const char *text;
@@ -74,6 +80,26 @@ static const uint8_t *decode_literal(struct direct_decoder *d, const uint8_t *at
         return at;
     }
     return direct_fail(d, CODEC_SYNTAX, at);
+}
+
+static const uint8_t *decode_literal(struct direct_decoder *d, const uint8_t *at)
+{
+    size_t len = 4;
+
+    if (d->end - at < 5)
+        return decode_literal_slowly(d, at);
+    if (starts_with(at, "true")) {
+        *d->out = 0xc3;
+    } else if (starts_with(at, "null")) {
+        *d->out = 0xc0;
+    } else if (starts_with(at, "fals") && at[4] == 'e') {
+        *d->out = 0xc2;
+        len = 5;
+    } else {
+        return decode_literal_slowly(d, at);
+    }
+    d->out++;
+    return at + len;
 }
 
 /* A string from behind its opening quote: most are plain and fit one chunk. */
@@ -128,7 +154,8 @@ static const uint8_t *close_container(struct direct_decoder *d, const uint8_t *a
 {
     struct direct_frame *frame = d->top--;
 
-    d->job->out->len = (size_t)(d->out - d->job->out->data);
+    if (frame->items > CONTAINERS_SMALL_MAX)
+        d->job->out->len = (size_t)(d->out - d->job->out->data);
     d->status =
         containers_end(d->job, &d->state->wide, frame->at, frame->items, frame->map);
     return d->status == CODEC_OK ? at + 1 : NULL;
