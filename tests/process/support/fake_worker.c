@@ -67,6 +67,7 @@ static const struct {
 struct fake_seat {
     struct fake *fake;
     nng_socket socket;
+    _Atomic bool is_up; /* connected, and the hello is sent */
     uint64_t incarnation;
     char url[WIRE_MAX_TEXT_BYTES + 1];
 };
@@ -232,6 +233,7 @@ static void fake_on_pipe_up(nng_pipe pipe, nng_pipe_ev event, void *arg)
     wire_put_seat_hello(&out, &hello);
     (void)nng_send(seat->socket, out.data, out.len, NNG_FLAG_NONBLOCK);
     buf_free(&out);
+    seat->is_up = true;
     puts("seated");
     fflush(stdout);
 }
@@ -243,6 +245,7 @@ static void fake_on_pipe_down(nng_pipe pipe, nng_pipe_ev event, void *arg)
 
     (void)pipe;
     (void)event;
+    seat->is_up = false;
     if (seat->fake->mode == FAKE_BYE && seat->fake->answered >= seat->fake->n)
         _exit(0);
 }
@@ -316,6 +319,8 @@ static void fake_run(struct fake *fake, const char *url)
             struct wire_alive alive = {0, 0, 0};
             struct buf out = BUF_INIT;
 
+            if (!fake->seats[i].is_up)
+                continue; /* it would wait in nng and go out before the hello */
             wire_put_alive(&out, &alive);
             (void)nng_send(fake->seats[i].socket, out.data, out.len, NNG_FLAG_NONBLOCK);
             buf_free(&out);
