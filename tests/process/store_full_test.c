@@ -86,7 +86,7 @@ static void full_map_with_a_crowd(void **state)
     enum { PUTS = 300 };
     struct rig_put *puts = mem_zalloc(PUTS * sizeof *puts);
     uint8_t bytes[DOCUMENT_BYTES] = {0};
-    char ids[PUTS][8];
+    char ids[PUTS][16];
     int full = 0;
     struct rig rig;
 

@@ -271,7 +271,9 @@ static void random_kills(void **state)
 
         while (load.answered - load.down < before + 1 + dice(&seed) % 40)
             load_turn(&load, EVRUN_ONCE);
-        usleep(dice(&seed) % 1500); /* into the middle of a transaction */
+        load_turn(&load, EVRUN_NOWAIT); /* a new batch is on its way, */
+        load_turn(&load, EVRUN_NOWAIT);
+        usleep(dice(&seed) % 1500); /* and we are somewhere within its transaction */
         rig_end_writer(rig, SIGKILL);
         assert_int_equal(rig_start_writer(rig), 0);
     }

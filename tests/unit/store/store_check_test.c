@@ -147,7 +147,7 @@ static void noise_in_the_pages_is_survived(void **state)
     int fd, refused = 0;
 
     for (int i = 0; i < 200; i++) {
-        char id[8];
+        char id[16];
 
         snprintf(id, sizeof id, "%d", i);
         assert_int_equal(rig_put_text(rig, "n", id, path), STORE_CREATED);

@@ -206,7 +206,7 @@ static void count_in_slices(void **state)
     enum { DOCUMENTS = 20002, AT_ONCE = 2000 };
     struct rig *rig = *state;
     struct rig_put *puts = mem_zalloc(AT_ONCE * sizeof *puts);
-    char(*ids)[8] = mem_alloc(AT_ONCE * sizeof *ids);
+    char(*ids)[16] = mem_alloc(AT_ONCE * sizeof *ids);
 
     for (int done = 0; done < DOCUMENTS; done += AT_ONCE) {
         int end = DOCUMENTS - done < AT_ONCE ? DOCUMENTS - done : AT_ONCE;

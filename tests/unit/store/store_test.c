@@ -162,7 +162,7 @@ static void many_at_once_are_grouped(void **state)
     enum { PUTS = 1000 };
     struct rig *rig = *state;
     struct rig_put *puts = mem_zalloc(PUTS * sizeof *puts);
-    char ids[PUTS][8];
+    char ids[PUTS][16];
     struct store_counters counters;
 
     for (int i = 0; i < PUTS; i++) {
