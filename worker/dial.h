@@ -15,7 +15,7 @@
 #include <nng/nng.h>
 
 /* A healthy dialer tries many times in this. */
-#define DIAL_STUCK_MS 3000
+#define DIAL_STUCK_MS 2000
 
 struct dial {
     nng_socket socket;

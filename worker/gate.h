@@ -24,6 +24,9 @@ struct gate *gate_create(const char *url, const struct wire_hello *hello,
 /* Every second and when woken: says hello, unless the last one is still on its way. */
 void gate_tick(struct gate *gate);
 
+/* Says the next hello at the next tick, however short ago the last one was. */
+void gate_hurry(struct gate *gate);
+
 /* Takes the latest list of seats, if one came since the last call; false otherwise. The
    slices live until the next call. A refusal or a bad answer is logged and gives none. */
 bool gate_take_welcome(struct gate *gate, struct wire_welcome *welcome_r);

@@ -24,8 +24,7 @@ struct seat_unsent {
 
 struct seat {
     struct runner_sink sink;
-    struct runner *runner;
-    const struct wire_hello *hello;
+    const struct seat_world *world;
     nng_socket socket;
     nng_aio *receiving; /* always armed */
     nng_aio *sending;   /* belongs to whoever set is_sending */
@@ -176,7 +175,7 @@ static void seat_drop_peer(struct seat *seat, nng_pipe pipe, const char *why)
 
 static void seat_send_alive(struct seat *seat, uint32_t peer, uint64_t token)
 {
-    struct runner_state state = runner_state_of(seat->runner, &seat->sink);
+    struct runner_state state = runner_state_of(seat->world->runner, &seat->sink);
     struct wire_alive alive = {token, state.running_id, state.running_ms};
     struct buf envelope = BUF_INIT;
 
@@ -191,7 +190,7 @@ static const char *seat_take_jobs(struct seat *seat, uint32_t peer,
     for (unsigned i = 0; i < jobs->count; i++)
         if (jobs->jobs[i].payload.in_arena || jobs->jobs[i].has_reply_space)
             return "a job in an arena that was never agreed on";
-    if (runner_submit(seat->runner, &seat->sink, peer, jobs, *message) != 0)
+    if (runner_submit(seat->world->runner, &seat->sink, peer, jobs, *message) != 0)
         return "more JOBS messages than it has credits";
     *message = NULL;
     return NULL;
@@ -221,7 +220,7 @@ static const char *seat_take_message(struct seat *seat, uint32_t peer, nng_msg *
     switch (decoded.type) {
     case WIRE_JOBS: return seat_take_jobs(seat, peer, &decoded.jobs, message);
     case WIRE_CANCEL:
-        runner_cancel(seat->runner, &seat->sink, peer, &decoded.cancel);
+        runner_cancel(seat->world->runner, &seat->sink, peer, &decoded.cancel);
         return NULL;
     case WIRE_PING: seat_send_alive(seat, peer, decoded.ping_token); return NULL;
     case WIRE_SEAT_WELCOME: return seat_check_welcome(seat, &decoded.seat_welcome);
@@ -253,7 +252,7 @@ static void seat_on_received(void *arg)
             seat_drop_peer(seat, pipe, why);
     }
     nng_recv_aio(seat->socket, seat->receiving);
-    runner_run(seat->runner);
+    runner_run(seat->world->runner);
 }
 
 /* ---- connecting ---- */
@@ -279,7 +278,7 @@ static void seat_forget_peer(struct seat *seat)
     }
     nng_aio_cancel(seat->sending);
     if (peer)
-        runner_forget(seat->runner, &seat->sink, peer);
+        runner_forget(seat->world->runner, &seat->sink, peer);
 }
 
 /* nng: a connection is about to come. Nothing of an earlier one may be sent on it; what
@@ -295,7 +294,7 @@ static void seat_on_pipe_coming(nng_pipe pipe, nng_pipe_ev event, void *arg)
 static void seat_on_pipe_up(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
     struct seat *seat = arg;
-    struct wire_seat_hello hello = {seat->hello->worker, 0};
+    struct wire_seat_hello hello = {seat->world->hello->worker, 0};
     struct buf envelope = BUF_INIT;
     unsigned bye;
 
@@ -323,8 +322,10 @@ static void seat_on_pipe_down(nng_pipe pipe, nng_pipe_ev event, void *arg)
     pthread_mutex_lock(&seat->lock);
     is_ours = seat->pipe.id == pipe.id;
     pthread_mutex_unlock(&seat->lock);
-    if (is_ours)
-        seat_forget_peer(seat);
+    if (!is_ours)
+        return;
+    seat_forget_peer(seat);
+    seat->world->on_lost(seat->world->arg);
 }
 
 /* ---- the main thread's ---- */
@@ -347,13 +348,12 @@ static int seat_open_socket(struct seat *seat)
     return 0;
 }
 
-struct seat *seat_create(struct runner *runner, const struct wire_hello *hello)
+struct seat *seat_create(const struct seat_world *world)
 {
     struct seat *seat = mem_zalloc(sizeof(*seat));
 
     seat->sink = (struct runner_sink){seat_take_results, seat_take_started, seat_release};
-    seat->runner = runner;
-    seat->hello = hello;
+    seat->world = world;
     list_init(&seat->unsent);
     pthread_mutex_init(&seat->lock, NULL);
     if (seat_open_socket(seat) != 0) {

@@ -18,9 +18,16 @@
 
 struct seat;
 
-/* A seat without a front. NULL, with a line in the log, where nng refuses. `hello` says
-   who we are and outlives the seat, as does the runner. */
-struct seat *seat_create(struct runner *runner, const struct wire_hello *hello);
+/* What all seats of a process share; outlives them. */
+struct seat_world {
+    struct runner *runner;
+    const struct wire_hello *hello; /* who we are */
+    void (*on_lost)(void *arg);     /* a front hung up; any thread */
+    void *arg;
+};
+
+/* A seat without a front. NULL, with a line in the log, where nng refuses. */
+struct seat *seat_create(const struct seat_world *world);
 
 /* Dials a front. Returns -1 where the URL cannot be dialled; the seat is unused then. */
 int seat_start(struct seat *seat, const struct wire_seat *front)

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 
 #include "common/alloc.h"
-#include "worker/seat.h"
 
 /* Listed fronts, and as many that drain. */
 #define SEATS_MAX (2 * WIRE_MAX_SEATS)
@@ -15,18 +14,16 @@ struct seats_entry {
 };
 
 struct seats {
-    struct runner *runner;
-    const struct wire_hello *hello;
+    const struct seat_world *world;
     unsigned count; /* of entries, used or to be used again */
     struct seats_entry entries[SEATS_MAX];
 };
 
-struct seats *seats_create(struct runner *runner, const struct wire_hello *hello)
+struct seats *seats_create(const struct seat_world *world)
 {
     struct seats *seats = mem_zalloc(sizeof(*seats));
 
-    seats->runner = runner;
-    seats->hello = hello;
+    seats->world = world;
     return seats;
 }
 
@@ -48,7 +45,7 @@ static struct seats_entry *seats_find_free(struct seats *seats)
             return &seats->entries[i];
     if (seats->count == SEATS_MAX)
         return NULL;
-    seat = seat_create(seats->runner, seats->hello);
+    seat = seat_create(seats->world);
     if (!seat)
         return NULL;
     seats->entries[seats->count] = (struct seats_entry){seat, false};

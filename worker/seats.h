@@ -6,12 +6,12 @@
 #define OFFLOOP_WORKER_SEATS_H
 
 #include "proto/wire.h"
-#include "worker/runner.h"
+#include "worker/seat.h"
 
 struct seats;
 
 /* No seats yet. They live as long as the process; see seat.h. */
-struct seats *seats_create(struct runner *runner, const struct wire_hello *hello);
+struct seats *seats_create(const struct seat_world *world);
 
 /* Takes the gate's list: dials fronts that are new in it, and leaves those that are not
    in it any more once they have hung up. */

@@ -43,12 +43,14 @@ enum serve_state {
 struct serve_server {
     struct gate *gate;
     struct seats *seats;
+    unsigned connected; /* fronts, when last looked at */
 };
 
 struct serve {
     const struct worker_serve_config *config;
     struct wire_hello hello;
     struct runner *runner;
+    struct seat_world world;
     unsigned server_count;
     struct serve_server *servers;
     int wake_fd;    /* eventfd that nng's threads write to */
@@ -115,7 +117,7 @@ static int serve_open_servers(struct serve *serve)
             gate_create(config->connect_urls[i], &serve->hello, serve_wake, serve);
         if (!server->gate)
             return -1;
-        server->seats = seats_create(serve->runner, &serve->hello);
+        server->seats = seats_create(&serve->world);
         serve->server_count++;
     }
     return 0;
@@ -143,6 +145,7 @@ static int serve_open(struct serve *serve)
         return -1;
     }
     hello_init(&serve->hello, config->engine);
+    serve->world = (struct seat_world){serve->runner, &serve->hello, serve_wake, serve};
     return serve_open_servers(serve);
 }
 
@@ -188,11 +191,24 @@ static void serve_clear_wake(struct serve *serve)
     assert(got == sizeof(count) || errno == EAGAIN);
 }
 
+/* Asks the gate, at once where a front is gone: its successor may be there already. */
+static void serve_ask(struct serve_server *server)
+{
+    unsigned connected = seats_connected(server->seats);
+    struct wire_welcome welcome;
+
+    if (connected < server->connected)
+        gate_hurry(server->gate);
+    server->connected = connected;
+    gate_tick(server->gate);
+    if (gate_take_welcome(server->gate, &welcome))
+        seats_update(server->seats, &welcome);
+}
+
 /* What nng's threads left for us. A draining worker takes no new seats. */
 static void serve_look(struct serve *serve)
 {
     uint64_t done = runner_jobs_done(serve->runner);
-    struct wire_welcome welcome;
 
     if (done && !serve->has_done) {
         serve->has_done = true;
@@ -208,13 +224,8 @@ static void serve_look(struct serve *serve)
     }
     if (serve->state == SERVE_DRAINING)
         return;
-    for (unsigned i = 0; i < serve->server_count; i++) {
-        struct serve_server *server = &serve->servers[i];
-
-        gate_tick(server->gate);
-        if (gate_take_welcome(server->gate, &welcome))
-            seats_update(server->seats, &welcome);
-    }
+    for (unsigned i = 0; i < serve->server_count; i++)
+        serve_ask(&serve->servers[i]);
 }
 
 static void serve_tick(struct serve *serve)

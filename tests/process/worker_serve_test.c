@@ -303,7 +303,7 @@ static void test_drain_timeout_is_kept(void **state)
 #define WORKER_TEST(f) \
     cmocka_unit_test_setup_teardown(f, worker_fixture_setup, worker_fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         WORKER_TEST(test_worker_says_who_it_is),
@@ -322,5 +322,7 @@ int main(void)
         WORKER_TEST(test_drain_timeout_is_kept),
     };
 
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,7 +80,8 @@ const struct wire_message *fake_front_recv_any(struct fake_front *server, unsign
 const struct wire_message *fake_front_expect(struct fake_front *server, unsigned seat,
                                              enum wire_type type);
 
-/* Expects the SEAT_HELLO of the worker that said hello last. */
+/* Waits for a connection whose first message is the SEAT_HELLO of the worker that said
+   hello last; what is left of earlier connections is skipped. */
 void fake_front_expect_hello(struct fake_front *server, unsigned seat);
 
 /* Sends bytes as they are. */
