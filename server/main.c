@@ -2,18 +2,17 @@
  * offloop-server: one binary for the master and its children. Which of them
  * this process is, its environment says (common/spawn.h).
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/process.h"
 #include "common/spawn.h"
+#include "server/check_store.h"
 #include "server/config.h"
 #include "server/front.h"
 #include "server/rpc/gate.h"
 #include "server/server_master.h"
-#include "server/store/store_check.h"
 #include "server/store/writer.h"
 
 static void tell_ready(void *context)
@@ -67,18 +66,6 @@ static int run_child(const struct spawn_self *self)
     case SPAWN_GATE: return run_gate(config, self);
     default: log_fatal("the server has no %s", spawn_role_name(self->role));
     }
-}
-
-static int check_store(const struct server_config *config)
-{
-    struct store_check_counts counts;
-    int result = store_check(config->store, config->lmdb_max_bytes, NULL, NULL, &counts);
-
-    printf("%s: %" PRIu64 " documents in %" PRIu64 " collections, %" PRIu64 " bytes, "
-           "%" PRIu64 " damaged\n",
-           config->store, counts.documents, counts.collections, counts.bytes,
-           counts.damaged);
-    return result < 0 ? 1 : 0;
 }
 
 static int run_master(int argc, char **argv)
