@@ -34,7 +34,8 @@ static size_t put_head(char *line, size_t size, const char *level)
     return n < 0 ? 0 : (size_t)n;
 }
 
-static void put_line(const char *level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void
+put_line(const char *level, const char *format, va_list args)
 {
     char line[LINE_MAX_BYTES];
     size_t head = put_head(line, sizeof line - 1, level);

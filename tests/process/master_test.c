@@ -172,7 +172,7 @@ static void stuck_child_is_killed(void **state)
     daemon_expect(d, "all ready");
     daemon_signal(d, SIGTERM);
     assert_int_equal(daemon_wait(d), 0);
-    assert_int_equal(daemon_count(d, "has not drained in time and is killed"), 2);
+    assert_true(daemon_count(d, "has not drained in time and is killed") >= 2);
     assert_true(daemon_is_order(d, "is killed", "term writer 0"));
     daemon_end(d);
 }

@@ -173,6 +173,7 @@ static int run_child(const struct spawn_self *self)
 {
     struct sigaction action = {.sa_handler = on_term};
     struct buf scenario = BUF_INIT;
+    int (*run)(const struct spawn_self *) = NULL;
 
     assert(pipe2(stop_pipe, O_CLOEXEC) == 0);
     sigaction(SIGTERM, &action, NULL);
@@ -181,8 +182,10 @@ static int run_child(const struct spawn_self *self)
     tell_line(self, "started");
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
         if (strcmp(scenarios[i].name, (char *)scenario.data) == 0)
-            return scenarios[i].run(self);
-    return 99;
+            run = scenarios[i].run;
+    buf_free(&scenario);
+    assert(run != NULL);
+    return run(self);
 }
 
 /* ---- the master ---- */
@@ -207,7 +210,7 @@ static struct plan make_plan(const char *scenario)
         .master = {.role_count = 2,
                    .shared_fd = -1,
                    .drain_timeout_ns = 30 * NS_PER_MS,
-                   .grace_ns = 30 * NS_PER_MS},
+                   .grace_ns = NS_PER_S},
     };
     struct slice text = {(const uint8_t *)scenario, strlen(scenario)};
 

@@ -205,21 +205,22 @@ static void rpc_urls(void **state)
 {
     static const char *const good[] = {"ipc:///run/x", "ipc:///a b", "tcp://127.0.0.1:1",
                                        "tcp://127.9.9.9:65535", "tcp://[::1]:9000"};
-    static const char *const bad[] = {"",
-                                      "ipc://",
-                                      "ipc:///",
-                                      "ipc://x",
-                                      "ipc:/x",
-                                      "tcp://",
-                                      "tcp://localhost:1",
-                                      "tcp://10.0.0.1:9000",
-                                      "tcp://[::2]:1",
-                                      "tcp://127.0.0.1",
-                                      "tcp://unix:/x",
-                                      "inproc://x",
-                                      "tls+tcp://127.0.0.1:1",
-                                      "ipc:///5678901234567890123456789012345678901234567"
-                                      "890123456789012345678"};
+    static const char *const bad[] = {
+        "",
+        "ipc://",
+        "ipc:///",
+        "ipc://x",
+        "ipc:/x",
+        "tcp://",
+        "tcp://localhost:1",
+        "tcp://10.0.0.1:9000",
+        "tcp://[::2]:1",
+        "tcp://127.0.0.1",
+        "tcp://unix:/x",
+        "inproc://x",
+        "tls+tcp://127.0.0.1:1",
+        ("ipc:///5678901234567890123456789012345678901234567"
+         "890123456789012345678")};
     const char *expected;
 
     (void)state;
