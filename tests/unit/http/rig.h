@@ -12,12 +12,16 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <ev.h>
+#include <malloc.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,7 +44,9 @@ struct rig {
     int closed_status; /* the last on_close's */
     uint64_t closed_bytes;
     struct buf body; /* what on_body brought */
-    bool drained;
+    char peer[48];   /* the latest request's */
+    int listen_fd;   /* of rig_listen(); the server's */
+    uint16_t port;
 };
 
 static struct rig *rig_current;
@@ -53,6 +59,7 @@ static void rig_note_request(struct http_exchange *x, void *context)
 
     rig->exchange = x;
     rig->requests++;
+    snprintf(rig->peer, sizeof rig->peer, "%s", http_peer(x));
     buf_append(&rig->seen, r->method_text.data, r->method_text.len);
     buf_append(&rig->seen, " ", 1);
     buf_append(&rig->seen, r->path.data, r->path.len);
@@ -141,6 +148,38 @@ static RIG_UNUSED int rig_connect(struct rig *rig)
         0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends));
     http_server_adopt(rig->server, ends[1]);
     return ends[0];
+}
+
+/* A TCP listener of the server's on a free port. */
+static RIG_UNUSED void rig_listen(struct rig *rig)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+
+    rig->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(0, bind(rig->listen_fd, (struct sockaddr *)&address, size));
+    assert_int_equal(0, listen(rig->listen_fd, 128));
+    assert_int_equal(0, getsockname(rig->listen_fd, (struct sockaddr *)&address, &size));
+    rig->port = ntohs(address.sin_port);
+    http_server_listen(rig->server, rig->listen_fd);
+}
+
+/* A client connected to the listener (made where there is none), non-blocking; it may
+   still have to be accepted. */
+static RIG_UNUSED int rig_connect_tcp(struct rig *rig)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+    if (rig->port == 0)
+        rig_listen(rig);
+    address.sin_port = htons(rig->port);
+    assert_true(fd >= 0);
+    assert_int_equal(0, connect(fd, (struct sockaddr *)&address, sizeof address));
+    assert_int_equal(0, ioctl(fd, FIONBIO, &on));
+    return fd;
 }
 
 /* One turn of the loop, sleeping where nothing is due. (libev would sleep also where the
@@ -283,6 +322,21 @@ static RIG_UNUSED void rig_start_echo(struct rig *rig)
     rig->callbacks.on_request = rig_echo_request;
     rig->callbacks.on_body_end = rig_echo_end;
     rig_start(rig);
+}
+
+/* Bytes of heap in use; 0 under sanitizers, whose heap tells nothing. */
+static RIG_UNUSED size_t rig_heap_bytes(void)
+{
+    struct mallinfo2 info = mallinfo2();
+
+    return info.uordblks + info.hblkhd;
+}
+
+/* For a timer that only ends a wait. */
+static RIG_UNUSED void rig_stop_waiting(struct ev_loop *loop, struct ev_timer *timer,
+                                        int revents)
+{
+    (void)loop, (void)timer, (void)revents;
 }
 
 /* Descriptors this process has open. */

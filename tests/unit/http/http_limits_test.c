@@ -1,0 +1,324 @@
+/* Deadlines, bounds and what an idle connection costs. */
+#include "rig.h"
+
+#include <malloc.h>
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static void test_idle_is_closed_silently(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    int fd, used;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.idle_timeout_ms = 20;
+    rig.callbacks.on_request = rig_echo_request;
+    rig.callbacks.on_body_end = rig_echo_end;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    used = rig_connect(&rig);
+    assert_false(rig_await_end(&rig, fd, &got));
+    assert_int_equal(0, got.len);
+    rig_await_end(&rig, used, &got);
+    assert_int_equal(0, got.len);
+    close(fd);
+    close(used);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, GET("/1"));
+    assert_false(rig_await_end(&rig, fd, &got));
+    assert_int_equal(1, rig_count(&got, "HTTP/1.1"));
+    close(fd);
+    buf_free(&got);
+    rig_end(&rig);
+}
+
+/* The deadline is absolute: a byte now and then does not move it. */
+static void test_slow_head_is_refused(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.head_timeout_ms = 30;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, "GET / HTTP/1.1\r\nX: ");
+    while (!rig_receive(fd, &got, NULL) && got.len == 0) {
+        send(fd, "x", 1, MSG_NOSIGNAL);
+        rig_wait(&rig);
+    }
+    assert_non_null(strstr(rig_text(&got), "HTTP/1.1 408 Request Timeout\r\n"));
+    assert_non_null(strstr(rig_text(&got), "application/problem+json"));
+    assert_int_equal(408, rig.refused);
+    assert_int_equal(0, rig.requests);
+    close(fd);
+    buf_free(&got);
+    rig_end(&rig);
+}
+
+/* A stray empty line is no request: silence, not 408. */
+static void test_stray_line_is_idle(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.head_timeout_ms = 10;
+    rig.limits.idle_timeout_ms = 30;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, "\r\n");
+    assert_false(rig_await_end(&rig, fd, &got));
+    assert_int_equal(0, got.len);
+    assert_int_equal(0, rig.refused);
+    close(fd);
+    buf_free(&got);
+    rig_end(&rig);
+}
+
+static void test_slow_body_is_refused(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.body_grace_ms = 30;
+    rig.limits.body_min_rate = 100000;
+    rig.callbacks.on_request = rig_echo_request;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    while (!rig_receive(fd, &got, NULL) && got.len == 0) {
+        send(fd, "x", 1, MSG_NOSIGNAL);
+        rig_wait(&rig);
+    }
+    assert_non_null(strstr(rig_text(&got), "HTTP/1.1 408 Request Timeout\r\n"));
+    assert_int_equal(408, rig.closed_status);
+    assert_int_equal(0, rig.body_ends);
+    close(fd);
+    buf_free(&got);
+    rig_end(&rig);
+}
+
+/* A body that comes fast enough may take many windows. */
+static void test_steady_body_is_not_refused(void **state)
+{
+    struct rig rig;
+    uint8_t bytes[1000] = {0};
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.body_grace_ms = 5;
+    rig.limits.body_min_rate = 1;
+    rig.callbacks.on_request = rig_echo_request;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(sizeof bytes, send(fd, bytes, sizeof bytes, MSG_NOSIGNAL));
+        rig_wait(&rig);
+    }
+    while (rig.body_ends == 0)
+        rig_wait(&rig);
+    assert_int_equal(0, rig.closes);
+    close(fd);
+    rig_end(&rig);
+}
+
+/* While the handler thinks, or holds a body back, the client is not to blame. */
+static void test_the_handler_may_take_its_time(void **state)
+{
+    struct rig rig;
+    struct ev_timer pause;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.body_grace_ms = rig.limits.head_timeout_ms = rig.limits.idle_timeout_ms =
+        1;
+    rig.limits.send_timeout_ms = 1;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, GET("/1"));
+    assert_non_null(rig.exchange);
+    ev_timer_init(&pause, rig_stop_waiting, 0.05, 0.);
+    ev_timer_start(rig.loop, &pause);
+    while (ev_is_active(&pause))
+        rig_wait(&rig);
+    assert_non_null(rig.exchange);
+    assert_int_equal(1, http_server_connections(rig.server));
+    close(fd);
+    rig_end(&rig);
+}
+
+static void test_reader_without_progress_is_cut_off(void **state)
+{
+    struct rig rig;
+    struct buf large = BUF_INIT;
+    struct http_reply reply = {.status = 200};
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.send_timeout_ms = 30;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, GET("/1"));
+    memset(buf_reserve(&large, 8000000), 'x', 8000000);
+    large.len = 8000000;
+    reply.body = blob_new_steal(&large);
+    http_reply(rig.exchange, &reply);
+    blob_unref(&reply.body);
+    while (rig.closes == 0)
+        rig_wait(&rig);
+    assert_int_equal(200, rig.closed_status);
+    assert_true(rig.closed_bytes < 8000000);
+    assert_int_equal(0, http_server_connections(rig.server));
+    close(fd);
+    rig_end(&rig);
+}
+
+static void test_linger_ends(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.linger_timeout_ms = 20;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, "BAD\r\n");
+    rig_await(&rig, fd, &got, "}\n");
+    assert_int_equal(1, http_server_connections(rig.server));
+    while (http_server_connections(rig.server) > 0)
+        rig_wait(&rig);
+    close(fd);
+    buf_free(&got);
+    rig_end(&rig);
+}
+
+/* A body that is dropped behind an early reply has to end, too. */
+static void test_dropped_body_has_bounds(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT, chunk = BUF_INIT;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.linger_bytes = 100000;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    rig_reply(rig.exchange, 404, "none");
+    rig_await(&rig, fd, &got, "none");
+    buf_append_str(&chunk, "10000\r\n");
+    memset(buf_reserve(&chunk, 65536), 'x', 65536);
+    chunk.len += 65536;
+    buf_append_str(&chunk, "\r\n");
+    for (int i = 0; i < 100; i++) {
+        if (!rig_send_bytes(&rig, fd, chunk.data, chunk.len))
+            break;
+    }
+    while (http_server_connections(rig.server) > 0)
+        rig_wait(&rig);
+    assert_int_equal(1, rig.closes);
+    assert_int_equal(404, rig.closed_status);
+    close(fd);
+    buf_free(&got);
+    buf_free(&chunk);
+    rig_end(&rig);
+}
+
+/* Memory is not given on promises. */
+static void test_promised_bytes_cost_nothing(void **state)
+{
+    struct rig rig;
+    size_t before;
+    int fds[40];
+
+    (void)state;
+    rig_init(&rig);
+    rig.callbacks.on_request = rig_echo_request;
+    rig_start(&rig);
+    before = rig_heap_bytes();
+    for (int i = 0; i < 40; i++) {
+        fds[i] = rig_connect(&rig);
+        rig_send(&rig, fds[i],
+                 "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000000\r\n\r\n");
+        rig_send(&rig, fds[i], "x");
+    }
+    assert_true(rig_heap_bytes() - before < 40 * 1100 * 1024);
+    for (int i = 0; i < 40; i++)
+        close(fds[i]);
+    rig_end(&rig);
+}
+
+/* Between requests a connection holds its struct and nothing else, whatever it did
+   before; one that sends its head slowly holds little more. */
+static void test_memory_of_waiting_connections(void **state)
+{
+    enum { COUNT = 200 };
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    size_t before, idle, slow;
+    int fds[COUNT];
+
+    (void)state;
+    rig_start_echo(&rig);
+    fds[0] = rig_connect(&rig);
+    rig_send(&rig, fds[0], GET("/warm"));
+    close(fds[0]);
+    rig_turns(&rig);
+    before = rig_heap_bytes();
+    for (int i = 0; i < COUNT; i++) {
+        fds[i] = rig_connect(&rig);
+        rig_send(&rig, fds[i],
+                 GET("/1") "PUT /2 HTTP/1.1\r\nHost: a\r\n"
+                           "Content-Length: 5\r\n\r\nhello");
+        rig_receive(fds[i], &got, NULL);
+        buf_free(&got);
+    }
+    assert_int_equal(2 * COUNT + 1, rig.closes);
+    buf_free(&rig.seen);
+    idle = (rig_heap_bytes() - before) / COUNT;
+    for (int i = 0; i < COUNT; i++)
+        rig_send(&rig, fds[i], "GET /slow HTTP/1.1\r\nX: y");
+    slow = (rig_heap_bytes() - before) / COUNT;
+    print_message("heap bytes per connection: idle %zu, in a head %zu\n", idle, slow);
+    assert_true(idle < 1024);
+    assert_true(slow < 4096);
+    for (int i = 0; i < COUNT; i++)
+        close(fds[i]);
+    rig_end(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_idle_is_closed_silently),
+        cmocka_unit_test(test_slow_head_is_refused),
+        cmocka_unit_test(test_stray_line_is_idle),
+        cmocka_unit_test(test_slow_body_is_refused),
+        cmocka_unit_test(test_steady_body_is_not_refused),
+        cmocka_unit_test(test_the_handler_may_take_its_time),
+        cmocka_unit_test(test_reader_without_progress_is_cut_off),
+        cmocka_unit_test(test_linger_ends),
+        cmocka_unit_test(test_dropped_body_has_bounds),
+        cmocka_unit_test(test_promised_bytes_cost_nothing),
+        cmocka_unit_test(test_memory_of_waiting_connections),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
