@@ -154,7 +154,7 @@ static void measure(struct codec *codec, const struct codec_call *call, struct b
             exit(EXIT_FAILURE);
         }
     }
-    figure->elapsed_ns = clock_now_ns() - start_ns;
+    figure->elapsed_ns = figure->repeat > 0 ? clock_now_ns() - start_ns : 0;
 }
 
 static bool is_wanted(const struct command_options *options, enum codec_op op)
