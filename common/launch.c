@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,7 +21,19 @@ struct parcel {
     int fd_count;
 };
 
-/* The user's environment without OFFLOOP_ variables, and who the child is. */
+/* True for a variable that is for the master alone. */
+static bool is_masters(const char *variable)
+{
+    static const char *const prefixes[] = {"OFFLOOP_", "NOTIFY_SOCKET=", "WATCHDOG_",
+                                           "LISTEN_"};
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+        if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+/* The user's environment without the master's variables, and who the child is. */
 static char **make_env(const struct spawn_self *self)
 {
     size_t count = 0, kept = 0;
@@ -30,7 +43,7 @@ static char **make_env(const struct spawn_self *self)
         count++;
     env = mem_alloc((count + 2) * sizeof *env);
     for (size_t i = 0; i < count; i++)
-        if (strncmp(environ[i], "OFFLOOP_", 8) != 0)
+        if (!is_masters(environ[i]))
             env[kept++] = str_dup(environ[i]);
     env[kept++] = str_printf("OFFLOOP_CHILD=%d %s %u %" PRIu64, SPAWN_VERSION,
                              spawn_role_name(self->role), self->index, self->generation);

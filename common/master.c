@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/master_set.h"
+#include "common/notify.h"
 
 /* Longest sleep, in ms, that poll() can be asked for. */
 #define SLEEP_MAX_MS 1000000
@@ -25,7 +26,9 @@ struct master {
     struct master_set children;
     struct pollfd *polled; /* the signals first, then one for each child, in order */
     int signal_fd;
-    bool announced; /* all have been ready at some time */
+    uint64_t watchdog_ns;      /* between two signs of life; 0 for none */
+    uint64_t watchdog_next_ns; /* when the next is due; MASTER_NEVER for none */
+    bool announced;            /* all have been ready at some time */
     bool reload_wanted;
     bool draining;
     bool interrupted; /* INT has come */
@@ -51,6 +54,7 @@ static void begin_drain(struct master *master)
     if (master->draining)
         return;
     master->draining = true;
+    notify_send(NOTIFY_STOPPING);
     if (master->hooks->on_drain != NULL)
         master->hooks->on_drain(master->hooks->context, master->plan);
 }
@@ -63,9 +67,12 @@ static void begin_reload(struct master *master)
 
     assert(master->coming == NULL);
     master->reload_wanted = false;
+    notify_send(NOTIFY_RELOADING);
     master->coming = master->hooks->on_reload(master->hooks->context);
-    if (master->coming == NULL)
+    if (master->coming == NULL) {
+        notify_send(NOTIFY_READY);
         return;
+    }
     master->generation++;
     log_info("reloading: starting generation %llu",
              (unsigned long long)master->generation);
@@ -104,6 +111,7 @@ static void finish_reload(struct master *master)
     }
     log_info("generation %llu serves", (unsigned long long)master->generation);
     master->hooks->on_ready(master->hooks->context, master->plan);
+    notify_send(NOTIFY_READY);
     master->hooks->on_retire(master->hooks->context, old);
 }
 
@@ -119,6 +127,7 @@ static void undo_reload(struct master *master)
         if (master_child_is_wanted(master->children.items[i]) &&
             master->children.items[i]->plan == coming)
             master_child_stop(master->children.items[i], master->plan->grace_ns);
+    notify_send(NOTIFY_READY);
     master->hooks->on_retire(master->hooks->context, coming);
 }
 
@@ -147,6 +156,7 @@ static void advance_start(struct master *master)
     if (!master->announced && master_set_is_ready(children, UINT32_MAX)) {
         master->announced = true;
         master->hooks->on_ready(master->hooks->context, master->plan);
+        notify_send(NOTIFY_READY);
     }
     if (master->coming != NULL && coming_is_ready(master))
         finish_reload(master);
@@ -173,7 +183,7 @@ static void advance_drain(struct master *master)
 /* The ms until the earliest wake_ns; -1 for never. */
 static int next_timeout(const struct master *master)
 {
-    uint64_t next_ns = MASTER_NEVER, now_ns = clock_now_ns(), wait_ms;
+    uint64_t next_ns = master->watchdog_next_ns, now_ns = clock_now_ns(), wait_ms;
 
     for (unsigned i = 0; i < master->children.count; i++)
         if (master->children.items[i]->wake_ns < next_ns)
@@ -185,11 +195,20 @@ static int next_timeout(const struct master *master)
     return wait_ms < SLEEP_MAX_MS ? (int)wait_ms : SLEEP_MAX_MS;
 }
 
+static void feed_watchdog(struct master *master, uint64_t now_ns)
+{
+    if (master->watchdog_next_ns > now_ns)
+        return;
+    notify_send(NOTIFY_WATCHDOG);
+    master->watchdog_next_ns = now_ns + master->watchdog_ns;
+}
+
 /* Does all that is due. */
 static void advance(struct master *master)
 {
     uint64_t now_ns = clock_now_ns();
 
+    feed_watchdog(master, now_ns);
     for (unsigned i = 0; i < master->children.count; i++)
         if (master->children.items[i]->wake_ns <= now_ns)
             master_child_wake(master->children.items[i]);
@@ -307,6 +326,8 @@ int master_run(const struct master_hooks *hooks, const struct master_plan *plan)
 {
     struct master master = {.hooks = hooks, .plan = plan, .generation = 1};
 
+    master.watchdog_ns = notify_watchdog_ns();
+    master.watchdog_next_ns = master.watchdog_ns > 0 ? 0 : MASTER_NEVER;
     master.signal_fd = open_signals();
     if (master.signal_fd < 0)
         log_fatal("signalfd: %m");

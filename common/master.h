@@ -17,6 +17,7 @@
  *   that are `renewed` starts beside the old one; when all of it is ready, the
  *   old one drains, and the others go on under the new plan. Where one of the
  *   new does not get ready, all of the new are stopped and the old stay.
+ * - The service manager is told of all this (common/notify.h).
  *
  * The master has one thread and blocks in poll() only. It never touches nng,
  * LMDB or a client.

@@ -7,7 +7,8 @@
  * and an exec'd child has no state but what stands here.
  *
  * - Environment: OFFLOOP_CHILD="<version> <role> <index> <generation>" and, of
- *   the user's, all but the OFFLOOP_ variables.
+ *   the user's, all but the OFFLOOP_ variables and the service manager's
+ *   (NOTIFY_SOCKET, WATCHDOG_, LISTEN_).
  * - Descriptors: the fixed numbers below; further ones from SPAWN_FD_FIRST on,
  *   in an order that the role defines. Standard ones are as the master's.
  * - Configuration: a sealed memfd at SPAWN_FD_CONFIG in the form that

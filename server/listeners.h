@@ -2,7 +2,9 @@
  * The listening sockets of the server's master, by the address that the
  * configuration gives them: a reload keeps those that it still names.
  *
- * Several plans may hold one listener; it closes when the last lets go.
+ * Several plans may hold one listener; it closes when the last lets go. Sockets
+ * that a service manager opened (LISTEN_FDS) serve for the addresses they are
+ * bound to; their files are the manager's.
  * Master only.
  */
 #ifndef OFFLOOP_SERVER_LISTENERS_H
@@ -12,8 +14,11 @@
 
 struct listeners;
 
-/* An empty set; ended with listeners_destroy(). */
+/* An empty set, but for inherited sockets; ended with listeners_destroy(). */
 struct listeners *listeners_create(void);
+
+/* Logs each inherited socket that no address has asked for. */
+void listeners_warn_unused(const struct listeners *listeners);
 
 /* Closes all; NULL inside is allowed. */
 void listeners_destroy(struct listeners **listeners);

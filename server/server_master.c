@@ -20,11 +20,11 @@ struct server_master {
     struct server_plan *plan; /* in use */
 };
 
-/* Slots for the fronts of this many processes: those of a reload get their own while the
-   old ones drain. */
+/* Slots for the fronts of this many processes: those of each reload get their own while
+   the old ones drain. */
 static unsigned stats_slots(unsigned processes)
 {
-    return 3 * processes + 1;
+    return 8 * processes + 8;
 }
 
 /* Makes the plan of a configuration; NULL with a line appended to why. */
@@ -138,6 +138,7 @@ int server_master_main(struct server_config *config, int argc, char **argv)
     master.plan = create_plan(&master, config, &why);
     if (master.plan == NULL)
         log_fatal("%.*s", (int)why.len, (const char *)why.data);
+    listeners_warn_unused(master.listeners);
     status = master_run(&hooks, &master.plan->master);
     server_plan_destroy(&master.plan);
     listeners_destroy(&master.listeners);

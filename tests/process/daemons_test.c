@@ -257,6 +257,41 @@ static void reload_keeps_serving(void **state)
     drain(d);
 }
 
+/* A socket that a service manager opened serves for the address it is bound to. */
+static void inherited_socket_is_used(void **state)
+{
+    struct endpoint endpoint;
+    struct buf address = BUF_INIT;
+    const char *expected;
+    char command[2048], own[64];
+    struct daemon *d;
+    int fd, high;
+
+    (void)state;
+    assert_int_equal(endpoint_parse("127.0.0.1:0", &endpoint, &expected), 0);
+    fd = endpoint_listen(&endpoint);
+    high = fcntl(fd, F_DUPFD, 9);
+    assert_int_equal(high, 9); /* sh knows one digit only */
+    assert_int_equal(endpoint_of_socket(fd, &endpoint), 0);
+    endpoint_print(&endpoint, &address);
+    buf_append(&address, "", 1);
+    snprintf(
+        command, sizeof command,
+        "LISTEN_PID=$$ LISTEN_FDS=2 exec %s %s --listen=%s --admin=off 3<&9 4<&9 9<&-",
+        server, store, (char *)address.data);
+    d = START("/bin/sh", "-c", command);
+    close(high);
+    close(fd);
+    daemon_expect(d, "is named by no option and not used"); /* it was given twice */
+    assert_int_equal(sscanf(daemon_expect(d, "listening on"),
+                            "offloop-server: listening on http://%63s", own),
+                     1);
+    assert_string_equal(own, (char *)address.data);
+    assert_int_equal(ask(own, "GET /v1 HTTP/1.1\r\nHost: x\r\n\r\n"), '2');
+    buf_free(&address);
+    drain(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +304,7 @@ int main(void)
         cmocka_unit_test(store_check_counts),
         cmocka_unit_test(workers_are_named_and_drain),
         cmocka_unit_test(reload_keeps_serving),
+        cmocka_unit_test(inherited_socket_is_used),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,10 +1,16 @@
-/* HUP: a new generation beside the old one, and the way back. */
+/* HUP: a new generation beside the old one, and the way back; what systemd is told. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -82,6 +88,77 @@ static void kept_children_follow_the_new_plan(void **state)
     daemon_end(d);
 }
 
+/* Receives what the service manager is told next and compares its start. */
+static void expect_notice(int fd, const char *text)
+{
+    char notice[128] = "";
+
+    assert_true(recv(fd, notice, sizeof notice - 1, 0) > 0);
+    notice[strlen(text)] = '\0';
+    assert_string_equal(notice, text);
+}
+
+static void service_manager_is_told(void **state)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    socklen_t len = sizeof un;
+    int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct daemon *d;
+
+    (void)state;
+    assert_int_equal(bind(manager, (struct sockaddr *)&un, sizeof un.sun_family), 0);
+    assert_int_equal(getsockname(manager, (struct sockaddr *)&un, &len), 0);
+    un.sun_path[0] = '@'; /* an abstract name */
+    setenv("NOTIFY_SOCKET", un.sun_path, 1);
+    d = master_actors_start("serve", "serve");
+    unsetenv("NOTIFY_SOCKET");
+    expect_notice(manager, "READY=1");
+    daemon_signal(d, SIGHUP);
+    expect_notice(manager, "RELOADING=1\nMONOTONIC_USEC=");
+    expect_notice(manager, "READY=1");
+    daemon_signal(d, SIGHUP); /* this one is refused */
+    expect_notice(manager, "RELOADING=1\nMONOTONIC_USEC=");
+    expect_notice(manager, "READY=1");
+    daemon_signal(d, SIGTERM);
+    expect_notice(manager, "STOPPING=1");
+    assert_int_equal(daemon_wait(d), 0);
+    daemon_end(d);
+    close(manager);
+}
+
+static void watchdog_is_fed(void **state)
+{
+    char path[] = "/tmp/offloop-notify-XXXXXX", socket_path[64];
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct daemon *d;
+
+    (void)state;
+    assert_non_null(mkdtemp(path));
+    snprintf(socket_path, sizeof socket_path, "%s/notify", path);
+    strcpy(un.sun_path, socket_path);
+    assert_int_equal(bind(manager, (struct sockaddr *)&un, sizeof un), 0);
+    setenv("NOTIFY_SOCKET", socket_path, 1);
+    setenv("WATCHDOG_USEC", "10000", 1);
+    d = master_actors_start("serve", NULL);
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+    expect_notice(manager, "WATCHDOG=1");
+    daemon_expect(d, "all ready");
+    for (int fed = 0; fed < 5;) {
+        char notice[128] = "";
+
+        assert_true(recv(manager, notice, sizeof notice - 1, 0) > 0);
+        fed += strcmp(notice, "WATCHDOG=1") == 0;
+    }
+    daemon_signal(d, SIGTERM);
+    assert_int_equal(daemon_wait(d), 0);
+    daemon_end(d);
+    close(manager);
+    unlink(socket_path);
+    rmdir(path);
+}
+
 static int reloads(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +166,8 @@ static int reloads(void)
         cmocka_unit_test(bad_generation_is_undone),
         cmocka_unit_test(refused_reload_changes_nothing),
         cmocka_unit_test(kept_children_follow_the_new_plan),
+        cmocka_unit_test(service_manager_is_told),
+        cmocka_unit_test(watchdog_is_fed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
