@@ -33,7 +33,10 @@ static void note_peak(struct engine_job *job, size_t held)
    job can ever fill, nor its budget. */
 static size_t output_capacity(const struct engine_job *job, size_t need, size_t budget)
 {
-    size_t want = max_size(max_size(output_bytes(job) * 2, job->in.len), MIN_BYTES);
+    /* The slack, because an engine's last step may ask for that much more than the job
+       becomes: a result of the input's size must not make the output double. */
+    size_t whole = max_size(job->in.len, MIN_BYTES) + ENGINE_SLACK_BYTES;
+    size_t want = max_size(output_bytes(job) * 2, whole);
     size_t most = min_size(job->bound_output, job->max_output) + ENGINE_SLACK_BYTES;
 
     return min_size(max_size(min_size(want, most), need), budget);

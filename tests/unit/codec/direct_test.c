@@ -509,6 +509,26 @@ static void test_hostile_input(void **state)
     free(text);
 }
 
+static void test_output_of_the_size_of_the_input_is_not_doubled(void **state)
+{
+    enum { LEN = 100000 };
+    struct codec *codec = codec_create("direct");
+    char *text = malloc(LEN);
+    struct codec_call call = call_of(CODEC_OP_DECODE, text, LEN);
+    struct buf out = BUF_INIT;
+    struct codec_fault fault;
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, 's', LEN);
+    text[0] = text[LEN - 1] = '"';
+    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_OK);
+    assert_in_range(codec_peak_bytes(codec), out.len, LEN + 1000);
+    buf_free(&out);
+    free(text);
+    codec_destroy(&codec);
+}
+
 static void test_scratch_is_given_back(void **state)
 {
     struct codec *codec = codec_create("direct");
@@ -558,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_output_limit_is_exact),
         cmocka_unit_test(test_memory_that_runs_out),
         cmocka_unit_test(test_hostile_input),
+        cmocka_unit_test(test_output_of_the_size_of_the_input_is_not_doubled),
         cmocka_unit_test(test_scratch_is_given_back),
     };
 
