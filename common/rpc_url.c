@@ -18,6 +18,14 @@ static bool is_loopback(const struct endpoint *endpoint)
     return in6->sin6_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
 
+static bool has_port_0(const struct endpoint *endpoint)
+{
+    const void *storage = &endpoint->socket.storage;
+    const struct sockaddr_in *in = storage; /* the port stands at one place in both */
+
+    return !endpoint_is_unix(endpoint) && in->sin_port == 0;
+}
+
 int rpc_url_check(const char *url, const char **expected_r)
 {
     struct endpoint endpoint;
@@ -33,6 +41,10 @@ int rpc_url_check(const char *url, const char **expected_r)
     if (strncmp(url, "tcp://", 6) != 0 ||
         endpoint_parse(url + 6, &endpoint, expected_r) < 0)
         return -1;
+    if (has_port_0(&endpoint)) {
+        *expected_r = "a port that workers can know, not 0";
+        return -1;
+    }
     if (is_loopback(&endpoint))
         return 0;
     *expected_r = "a loopback address: plain tcp:// leaves this host unprotected";

@@ -216,6 +216,7 @@ static void rpc_urls(void **state)
         "tcp://10.0.0.1:9000",
         "tcp://[::2]:1",
         "tcp://127.0.0.1",
+        "tcp://127.0.0.1:0",
         "tcp://unix:/x",
         "inproc://x",
         "tls+tcp://127.0.0.1:1",

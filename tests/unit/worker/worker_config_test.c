@@ -1,0 +1,172 @@
+/* offloop-worker's table: defaults, refusals, and the way to children. */
+#include "worker/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define ARGV_MAX 8
+
+static enum options_outcome read_flags(struct worker_config *config, struct buf *text_r,
+                                       const char *const *flags)
+{
+    char *env[] = {NULL};
+    char *argv[ARGV_MAX] = {strdup("offloop-worker")};
+    enum options_outcome outcome;
+    int argc = 1;
+
+    memset(config, 0, sizeof *config);
+    for (; flags[argc - 1] != NULL; argc++)
+        argv[argc] = strdup(flags[argc - 1]);
+    *text_r = (struct buf)BUF_INIT;
+    outcome = options_read(worker_config_program(), argc, argv, env, config, text_r);
+    buf_append(text_r, "", 1);
+    while (argc > 0)
+        free(argv[--argc]);
+    return outcome;
+}
+
+#define READ(config, text, ...) \
+    read_flags(config, text, (const char *const[]){__VA_ARGS__, NULL})
+
+static void end(struct worker_config *config, struct buf *text)
+{
+    options_free(worker_config_program(), config);
+    buf_free(text);
+}
+
+static int set_runtime_dir(void **state)
+{
+    (void)state;
+    return setenv("RUNTIME_DIRECTORY", "/tmp/offloop-config-test", 1);
+}
+
+static void defaults(void **state)
+{
+    struct worker_config config;
+    struct buf text;
+    cpu_set_t cpus;
+
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+    assert_int_equal(READ(&config, &text, NULL), OPTIONS_RUN);
+    assert_int_equal(config.connect.count, 1);
+    assert_string_equal(config.connect.items[0],
+                        "ipc:///tmp/offloop-config-test/rpc.sock");
+    assert_int_equal(config.processes, CPU_COUNT(&cpus));
+    assert_string_equal(config.codec, "yajl");
+    assert_int_equal(config.max_jobs, 0);
+    assert_int_equal(config.memory_bytes, 1 << 30);
+    assert_true(config.drain_timeout_ns == UINT64_C(30000000000));
+    end(&config, &text);
+}
+
+static void several_servers(void **state)
+{
+    struct worker_config config;
+    struct buf text;
+
+    (void)state;
+    assert_int_equal(
+        READ(&config, &text, "--connect=ipc:///a", "--connect", "tcp://127.0.0.1:5"),
+        OPTIONS_RUN);
+    assert_int_equal(config.connect.count, 2);
+    assert_string_equal(config.connect.items[1], "tcp://127.0.0.1:5");
+    end(&config, &text);
+}
+
+static void refusals(void **state)
+{
+    static const struct {
+        const char *flags[3];
+        const char *line;
+    } cases[] = {
+        {{"--connect=ipc:///a", "--connect=ipc:///a"},
+         "--connect: ipc:///a is given twice"},
+        {{"--connect=tcp://10.0.0.1:5"},
+         "--connect: \"tcp://10.0.0.1:5\" is not valid: expected a loopback address: "
+         "plain tcp:// leaves this host unprotected"},
+        {{"--connect=tcp://127.0.0.1:0"},
+         "--connect: \"tcp://127.0.0.1:0\" is not valid: expected a port that workers "
+         "can know, not 0"},
+        {{"--processes=0"}, "--processes: \"0\" is out of range: expected 1 to 1024"},
+        {{"--memory=1KiB"}, "--memory: \"1KiB\" is out of range: expected 1MiB to 64TiB"},
+        {{"--max-jobs=-1"},
+         "--max-jobs: \"-1\" is not a number: expected a whole number"},
+        {{"--listen=x"}, "unknown flag --listen (see --help)"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct worker_config config;
+        struct buf text;
+        char line[256];
+
+        snprintf(line, sizeof line, "offloop-worker: %s\n", cases[i].line);
+        assert_int_equal(read_flags(&config, &text, cases[i].flags), OPTIONS_BAD);
+        assert_string_equal((char *)text.data, line);
+        end(&config, &text);
+    }
+}
+
+/* What the environment decided is in the dump, so that children need none. */
+static void children_read_the_same(void **state)
+{
+    char program[] = "offloop-worker", flag[] = "--max-jobs=7";
+    char *argv[] = {program, flag, NULL};
+    struct worker_config *config, *child;
+    int fd;
+
+    (void)state;
+    assert_int_equal(worker_config_read(2, argv, &config), 0);
+    fd = worker_config_create_fd(config);
+    assert_true(fd >= 0);
+    setenv("RUNTIME_DIRECTORY", "/elsewhere", 1);
+    assert_int_equal(worker_config_read_fd(fd, &child), 0);
+    assert_string_equal(child->connect.items[0], config->connect.items[0]);
+    assert_int_equal(child->processes, config->processes);
+    assert_int_equal(child->max_jobs, 7);
+    set_runtime_dir(NULL);
+    worker_config_destroy(&child);
+    worker_config_destroy(&config);
+    close(fd);
+}
+
+static void long_runtime_dir_is_named(void **state)
+{
+    struct worker_config config;
+    struct buf text;
+    char dir[128];
+
+    (void)state;
+    memset(dir, 'x', sizeof dir);
+    dir[0] = '/';
+    dir[sizeof dir - 1] = '\0';
+    setenv("RUNTIME_DIRECTORY", dir, 1);
+    assert_int_equal(READ(&config, &text, NULL), OPTIONS_BAD);
+    assert_non_null(
+        strstr((char *)text.data, "--connect: the runtime directory gives ipc:"));
+    set_runtime_dir(NULL);
+    end(&config, &text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(several_servers),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(children_read_the_same),
+        cmocka_unit_test(long_runtime_dir_is_named),
+    };
+
+    return cmocka_run_group_tests(tests, set_runtime_dir, NULL);
+}
