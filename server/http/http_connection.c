@@ -1,8 +1,6 @@
 #include "server/http/http_connection.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

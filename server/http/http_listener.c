@@ -34,13 +34,20 @@ struct http_listener {
 
 static void peer_of(struct http_peer *peer_r, const struct sockaddr_storage *address)
 {
+    const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
+
     peer_r->family = address->ss_family;
-    if (address->ss_family == AF_INET)
+    if (address->ss_family == AF_INET) {
         memcpy(peer_r->address, &((const struct sockaddr_in *)address)->sin_addr, 4);
-    else if (address->ss_family == AF_INET6)
-        memcpy(peer_r->address, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
-    else
+    } else if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(six)) {
+        /* An IPv4 client of a socket that takes both: logs should name it as such. */
+        peer_r->family = AF_INET;
+        memcpy(peer_r->address, six->s6_addr + 12, 4);
+    } else if (address->ss_family == AF_INET6) {
+        memcpy(peer_r->address, six, 16);
+    } else {
         peer_r->family = AF_UNIX;
+    }
 }
 
 static void open_spare(struct http_listener *listener)
@@ -52,9 +59,13 @@ static void open_spare(struct http_listener *listener)
 /* Tells one waiting client that there is no room, rather than leave it hanging. */
 static void send_away(struct http_listener *listener)
 {
-    static const char reply[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
-                                "Content-Length: 0\r\nConnection: close\r\n\r\n";
-    ssize_t sent;
+    struct http_head head = {.status = 503,
+                             .content_type = "application/problem+json",
+                             .headers = {(const uint8_t *)"Retry-After: 1\r\n", 16},
+                             .date = http_server_date(listener->server),
+                             .delimiter = HTTP_DELIMITER_LENGTH,
+                             .persistence = HTTP_PERSIST_CLOSE};
+    struct buf problem = BUF_INIT, text = BUF_INIT;
     int fd;
 
     if (listener->spare < 0)
@@ -63,11 +74,16 @@ static void send_away(struct http_listener *listener)
     listener->spare = -1;
     fd = accept4(listener->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        sent = send(fd, reply, sizeof reply - 1, MSG_NOSIGNAL);
-        if (sent < 0)
-            log_warn("no descriptors left, and a client could not be told");
+        http_head_problem(&problem, head.status, "too many connections", -1);
+        head.length = problem.len;
+        http_head_write(&text, &head);
+        buf_append(&text, problem.data, problem.len);
+        if (send(fd, text.data, text.len, MSG_NOSIGNAL) < 0)
+            log_warn("a client could not be told that descriptors ran out");
         close(fd);
     }
+    buf_free(&problem);
+    buf_free(&text);
     open_spare(listener);
 }
 
@@ -143,6 +159,7 @@ void http_listener_open(struct http_server *server, int fd)
     struct http_listener *listener = mem_zalloc(sizeof *listener);
     int on = 1;
 
+    assert(fd >= 0);
     listener->server = server;
     listener->spare = -1;
     open_spare(listener);
@@ -170,6 +187,7 @@ static void listener_close(struct http_listener *listener)
 
 void http_listener_close_all(struct http_server *server, bool accept_waiting)
 {
+    assert(server->draining || !accept_waiting);
     while (!list_is_empty(&server->listeners)) {
         struct http_listener *listener =
             container_of(server->listeners.next, struct http_listener, link);

@@ -25,9 +25,7 @@ static void test_answers_in_order(void **state)
                 strstr(rig_text(&got), "PUT /3 body"));
     assert_true(strstr(rig_text(&got), "PUT /3 ") < strstr(rig_text(&got), "GET /4 "));
     assert_int_equal(4, rig.closes);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* Many requests in one segment neither recurse nor keep another connection waiting. */
@@ -100,10 +98,7 @@ static void test_half_close_still_gets_answers(void **state)
     int fd;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig);
-    fd = rig_connect(&rig);
-    rig_send(&rig, fd, GET("/1") GET("/2"));
+    fd = rig_open(&rig, GET("/1") GET("/2"));
     shutdown(fd, SHUT_WR);
     rig_turns(&rig);
     assert_int_equal(1, rig.requests);
@@ -115,9 +110,7 @@ static void test_half_close_still_gets_answers(void **state)
     assert_false(rig_await_end(&rig, fd, &got));
     assert_non_null(strstr(rig_text(&got), "second"));
     assert_int_equal(0, http_server_connections(rig.server));
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* After the FIN, with a reply outstanding, the loop sleeps. */
@@ -127,10 +120,7 @@ static void test_half_close_does_not_spin(void **state)
     int fd;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig);
-    fd = rig_connect(&rig);
-    rig_send(&rig, fd, GET("/1"));
+    fd = rig_open(&rig, GET("/1"));
     shutdown(fd, SHUT_WR);
     rig_turns(&rig);
     for (int i = 0; i < 10; i++)
@@ -149,10 +139,7 @@ static void test_lost_connection_ends_the_exchange(void **state)
     int fd;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig);
-    fd = rig_connect(&rig);
-    rig_send(&rig, fd, GET("/1"));
+    fd = rig_open(&rig, GET("/1"));
     assert_int_equal(1, rig.requests);
     /* A reply in between makes the peer's close a reset: unread data. */
     rig_reply(rig.exchange, 200, "nobody reads this");
@@ -182,9 +169,7 @@ static void test_head_sends_the_length_alone(void **state)
     assert_non_null(strstr(rig_text(&got), "Content-Length: 10\r\n"));
     assert_null(strstr(rig_text(&got), "HEAD /abc"));
     assert_int_equal(0, rig_text(&got)[got.len]);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_bodiless_statuses(void **state)
@@ -194,10 +179,7 @@ static void test_bodiless_statuses(void **state)
     int fd;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig);
-    fd = rig_connect(&rig);
-    rig_send(&rig, fd, GET("/1"));
+    fd = rig_open(&rig, GET("/1"));
     rig_reply(rig.exchange, 204, "not sent");
     rig_await(&rig, fd, &got, "\r\n\r\n");
     assert_null(strstr(rig_text(&got), "Content-Length"));
@@ -208,9 +190,7 @@ static void test_bodiless_statuses(void **state)
     rig_turns(&rig);
     rig_receive(fd, &got, NULL);
     assert_null(strstr(rig_text(&got), "not sent"));
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_old_clients_keep_alive(void **state)
@@ -230,9 +210,7 @@ static void test_old_clients_keep_alive(void **state)
     rig_send(&rig, fd, "GET /2 HTTP/1.0\r\n\r\n");
     assert_false(rig_await_end(&rig, fd, &got));
     assert_non_null(strstr(rig_text(&got), "Connection: close\r\n"));
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_close_is_honoured_before_what_follows(void **state)
@@ -251,9 +229,7 @@ static void test_close_is_honoured_before_what_follows(void **state)
     assert_false(rig_await_end(&rig, fd, &got));
     assert_int_equal(1, rig.requests);
     assert_non_null(strstr(rig_text(&got), "Connection: close\r\n"));
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_expect_continue(void **state)
@@ -279,9 +255,7 @@ static void test_expect_continue(void **state)
              "Content-Length: 2\r\n\r\nok");
     rig_await(&rig, fd, &got, "PUT /2 ok");
     assert_null(strstr(rig_text(&got), "100 Continue"));
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* A final answer instead of 100: nobody can tell whether the body will come. */
@@ -310,9 +284,7 @@ static void test_expect_answered_at_once_closes(void **state)
     assert_false(rig_await_end(&rig, fd, &got));
     assert_int_equal(1, rig.requests);
     assert_int_equal(401, rig.closed_status);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_early_reply_drops_a_small_body(void **state)
@@ -322,10 +294,7 @@ static void test_early_reply_drops_a_small_body(void **state)
     int fd;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig);
-    fd = rig_connect(&rig);
-    rig_send(&rig, fd, "PUT /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n12345");
+    fd = rig_open(&rig, "PUT /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n12345");
     rig_reply(rig.exchange, 404, "none");
     rig_await(&rig, fd, &got, "none");
     assert_int_equal(0, rig.closes);
@@ -336,9 +305,7 @@ static void test_early_reply_drops_a_small_body(void **state)
     rig_reply(rig.exchange, 200, "two");
     rig_await(&rig, fd, &got, "two");
     assert_int_equal(0, rig.body_ends);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* A client that sends all of a body before it reads can read the refusal. */
@@ -535,9 +502,7 @@ static void test_bad_body_is_refused(void **state)
     assert_int_equal(400, rig.closed_status);
     assert_int_equal(0, rig.body_ends);
     assert_int_equal(1, rig.requests);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_truncated_requests(void **state)

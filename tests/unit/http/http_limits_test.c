@@ -29,9 +29,7 @@ static void test_idle_is_closed_silently(void **state)
     rig_send(&rig, fd, GET("/1"));
     assert_false(rig_await_end(&rig, fd, &got));
     assert_int_equal(1, rig_count(&got, "HTTP/1.1"));
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* The deadline is absolute: a byte now and then does not move it. */
@@ -55,9 +53,7 @@ static void test_slow_head_is_refused(void **state)
     assert_non_null(strstr(rig_text(&got), "application/problem+json"));
     assert_int_equal(408, rig.refused);
     assert_int_equal(0, rig.requests);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* A stray empty line is no request: silence, not 408. */
@@ -77,9 +73,7 @@ static void test_stray_line_is_idle(void **state)
     assert_false(rig_await_end(&rig, fd, &got));
     assert_int_equal(0, got.len);
     assert_int_equal(0, rig.refused);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_slow_body_is_refused(void **state)
@@ -103,9 +97,7 @@ static void test_slow_body_is_refused(void **state)
     assert_non_null(strstr(rig_text(&got), "HTTP/1.1 408 Request Timeout\r\n"));
     assert_int_equal(408, rig.closed_status);
     assert_int_equal(0, rig.body_ends);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* A body that comes fast enough may take many windows. */
@@ -203,9 +195,7 @@ static void test_linger_ends(void **state)
     assert_int_equal(1, http_server_connections(rig.server));
     while (http_server_connections(rig.server) > 0)
         rig_wait(&rig);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* A body that is dropped behind an early reply has to end, too. */

@@ -53,9 +53,7 @@ static void test_accepts_over_unix_sockets(void **state)
     send(fd, GET("/1"), strlen(GET("/1")), MSG_NOSIGNAL);
     rig_await(&rig, fd, &got, "GET /1 ");
     assert_string_equal("unix", rig.peer);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void note_drained(void *context)
@@ -312,6 +310,30 @@ static void test_resets_leak_nothing(void **state)
     assert_int_equal(fds, rig_count_fds());
 }
 
+/* A client that resets while the handler works: told at once, so that work can stop. */
+static void test_reset_ends_a_waiting_exchange(void **state)
+{
+    const struct linger hard = {1, 0};
+    struct rig rig;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig_start(&rig);
+    fd = rig_connect_tcp(&rig);
+    send(fd, GET("/1"), strlen(GET("/1")), MSG_NOSIGNAL);
+    while (rig.exchange == NULL)
+        rig_wait(&rig);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    close(fd);
+    while (rig.exchange != NULL)
+        rig_wait(&rig);
+    assert_int_equal(1, rig.closes);
+    assert_int_equal(0, rig.closed_status);
+    assert_int_equal(0, http_server_connections(rig.server));
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_out_of_descriptors),
         cmocka_unit_test(test_out_of_descriptors_for_long),
         cmocka_unit_test(test_idle_connections_make_room),
+        cmocka_unit_test(test_reset_ends_a_waiting_exchange),
         cmocka_unit_test(test_resets_leak_nothing),
     };
 

@@ -19,24 +19,11 @@ static bool chunk(struct http_exchange *x, const char *text)
     return room;
 }
 
-/* A rig with a request handed up and waiting. */
-static int start(struct rig *rig, const char *request)
-{
-    int fd;
-
-    rig_init(rig);
-    rig_start(rig);
-    fd = rig_connect(rig);
-    rig_send(rig, fd, request);
-    assert_non_null(rig->exchange);
-    return fd;
-}
-
 static void test_streams_in_chunks(void **state)
 {
     struct rig rig;
     struct buf got = BUF_INIT;
-    int fd = start(&rig, GET("/1"));
+    int fd = rig_open(&rig, GET("/1"));
 
     (void)state;
     assert_false(http_replied(rig.exchange));
@@ -60,32 +47,28 @@ static void test_streams_in_chunks(void **state)
     /* The connection goes on. */
     rig_send(&rig, fd, GET("/2"));
     assert_int_equal(2, rig.requests);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_streams_nothing(void **state)
 {
     struct rig rig;
     struct buf got = BUF_INIT;
-    int fd = start(&rig, GET("/1"));
+    int fd = rig_open(&rig, GET("/1"));
 
     (void)state;
     begin(rig.exchange, 200);
     http_reply_end(rig.exchange);
     rig_await(&rig, fd, &got, "\r\n\r\n0\r\n\r\n");
     assert_int_equal(0, rig.closed_bytes);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_streams_until_the_close_to_old_clients(void **state)
 {
     struct rig rig;
     struct buf got = BUF_INIT;
-    int fd = start(&rig, "GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    int fd = rig_open(&rig, "GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
 
     (void)state;
     begin(rig.exchange, 200);
@@ -96,16 +79,14 @@ static void test_streams_until_the_close_to_old_clients(void **state)
     assert_non_null(strstr(rig_text(&got), "Connection: close\r\n"));
     assert_null(strstr(rig_text(&got), "Transfer-Encoding"));
     assert_non_null(strstr(rig_text(&got), "\r\n\r\n[1,2]"));
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_head_of_a_stream(void **state)
 {
     struct rig rig;
     struct buf got = BUF_INIT;
-    int fd = start(&rig, "HEAD /1 HTTP/1.1\r\nHost: a\r\n\r\n" GET("/2"));
+    int fd = rig_open(&rig, "HEAD /1 HTTP/1.1\r\nHost: a\r\n\r\n" GET("/2"));
 
     (void)state;
     begin(rig.exchange, 200);
@@ -117,9 +98,7 @@ static void test_head_of_a_stream(void **state)
     assert_null(strstr(rig_text(&got), "not sent"));
     assert_non_null(strstr(rig_text(&got), "Transfer-Encoding: chunked\r\n"));
     assert_non_null(strstr(rig_text(&got), "\r\n\r\nHTTP/1.1 200 OK"));
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* Nobody may take what came before an abort for the whole. */
@@ -127,7 +106,7 @@ static void test_abort_ends_without_a_last_chunk(void **state)
 {
     struct rig rig;
     struct buf got = BUF_INIT;
-    int fd = start(&rig, GET("/1"));
+    int fd = rig_open(&rig, GET("/1"));
 
     (void)state;
     begin(rig.exchange, 200);
@@ -140,9 +119,7 @@ static void test_abort_ends_without_a_last_chunk(void **state)
     assert_int_equal(200, rig.closed_status);
     assert_int_equal(3, rig.closed_bytes);
     assert_int_equal(0, http_server_connections(rig.server));
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* A reader that stops makes the stream wait, and costs no more than the queue holds. */
@@ -152,7 +129,7 @@ static void test_slow_reader_is_waited_for(void **state)
     struct buf got = BUF_INIT, piece = BUF_INIT;
     struct blob *blob;
     uint64_t queued = 0;
-    int fd = start(&rig, GET("/1"));
+    int fd = rig_open(&rig, GET("/1"));
 
     (void)state;
     memset(buf_reserve(&piece, 65536), 'x', 65536);
@@ -179,9 +156,7 @@ static void test_slow_reader_is_waited_for(void **state)
     assert_int_equal(queued, rig.closed_bytes);
     assert_int_equal(1, blob->refs);
     blob_unref(&blob);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* A reply of megabytes does not keep the others waiting for its end. */
@@ -191,7 +166,7 @@ static void test_large_replies_share_the_loop(void **state)
     struct buf got = BUF_INIT, other = BUF_INIT, large = BUF_INIT;
     const size_t len = 3 * 1024 * 1024;
     struct http_reply reply = {.status = 200};
-    int fd = start(&rig, GET("/1")), second;
+    int fd = rig_open(&rig, GET("/1")), second;
 
     (void)state;
     memset(buf_reserve(&large, len), 'x', len);
@@ -227,7 +202,7 @@ static void test_replies_with_a_part_of_a_blob(void **state)
                                .headers = {(const uint8_t *)"ETag: \"1-j\"\r\n", 13},
                                .body = blob,
                                .body_part = {blob->bytes.data + 2, 3}};
-    int fd = start(&rig, GET("/1"));
+    int fd = rig_open(&rig, GET("/1"));
 
     (void)state;
     http_reply(rig.exchange, &reply);
@@ -240,9 +215,7 @@ static void test_replies_with_a_part_of_a_blob(void **state)
     assert_int_equal(3, rig.closed_bytes);
     assert_int_equal(1, blob->refs);
     blob_unref(&blob);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_reply_without_body(void **state)
@@ -250,22 +223,20 @@ static void test_reply_without_body(void **state)
     struct rig rig;
     struct buf got = BUF_INIT;
     struct http_reply reply = {.status = 200};
-    int fd = start(&rig, GET("/1"));
+    int fd = rig_open(&rig, GET("/1"));
 
     (void)state;
     http_reply(rig.exchange, &reply);
     rig_await(&rig, fd, &got, "\r\n\r\n");
     assert_non_null(strstr(rig_text(&got), "Content-Length: 0\r\n"));
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 static void test_problem(void **state)
 {
     struct rig rig;
     struct buf got = BUF_INIT;
-    int fd = start(&rig, GET("/1"));
+    int fd = rig_open(&rig, GET("/1"));
 
     (void)state;
     http_reply_problem(rig.exchange, 400, "bad \\ \"value\"\n\x01\xff", 17,
@@ -276,9 +247,7 @@ static void test_problem(void **state)
                            "\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Bad Request\","
                            "\"status\":400,\"detail\":\"bad \\\\ \\\"value\\\"???\","
                            "\"offset\":17}\n"));
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* Replies while the body still comes, and the body goes on to the handler. */
@@ -315,9 +284,7 @@ static void test_streams_both_ways(void **state)
     rig_send(&rig, fd, "def" GET("/2"));
     rig_await(&rig, fd, &got, "3\r\ndef\r\n0\r\n\r\n");
     assert_int_equal(2, rig.requests);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* A body that turns out bad behind the start of a streamed reply: cut off. */
@@ -341,9 +308,7 @@ static void test_bad_body_cuts_a_stream_off(void **state)
     assert_null(strstr(rig_text(&got), "400"));
     assert_int_equal(1, rig.closes);
     assert_int_equal(200, rig.closed_status);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 /* Replying to one exchange from inside another's callback is fine. */
@@ -388,7 +353,7 @@ static void test_destroy_with_open_exchanges(void **state)
 {
     struct rig rig;
     struct buf got = BUF_INIT;
-    int fd = start(&rig, GET("/1"));
+    int fd = rig_open(&rig, GET("/1"));
 
     (void)state;
     begin(rig.exchange, 200);
@@ -420,9 +385,7 @@ static void test_abort_resets_old_clients(void **state)
     http_reply_abort(rig.exchange);
     assert_true(rig_await_end(&rig, fd, &got));
     assert_string_equal("127.0.0.1", rig.peer);
-    close(fd);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig, fd, &got);
 }
 
 int main(void)

@@ -339,6 +339,27 @@ static RIG_UNUSED void rig_stop_waiting(struct ev_loop *loop, struct ev_timer *t
     (void)loop, (void)timer, (void)revents;
 }
 
+/* Ends a test of one connection: the client's end, what it got, and the rig. */
+static RIG_UNUSED void rig_finish(struct rig *rig, int fd, struct buf *got)
+{
+    close(fd);
+    buf_free(got);
+    rig_end(rig);
+}
+
+/* A rig that notes, with one request handed up and waiting; returns the client's end. */
+static RIG_UNUSED int rig_open(struct rig *rig, const char *request)
+{
+    int fd;
+
+    rig_init(rig);
+    rig_start(rig);
+    fd = rig_connect(rig);
+    rig_send(rig, fd, request);
+    assert_non_null(rig->exchange);
+    return fd;
+}
+
 /* Descriptors this process has open. */
 static RIG_UNUSED unsigned rig_count_fds(void)
 {
