@@ -53,7 +53,7 @@ struct rig {
 #define RIG_CHECK(condition)                                                  \
     do {                                                                      \
         if (!(condition))                                                     \
-            log_panic("%s:%d: " #condition " (errno %s)", __FILE__, __LINE__, \
+            log_panic("%s:%d: %s (errno %s)", __FILE__, __LINE__, #condition, \
                       strerror(errno));                                       \
     } while (0)
 
@@ -82,23 +82,51 @@ static inline void rig_tell_ready(void *ctx)
     RIG_CHECK(write(*(int *)ctx, &note, 1) == 1);
 }
 
-/* Runs the writer in this (forked) process and ends it. */
-static inline void rig_be_writer(const struct rig *rig, int control_fd)
+/* Runs the writer, in a process that was exec'd from the test's own program as a master
+   does it (a fork alone would inherit a state that no writer has in earnest). */
+static inline void rig_be_writer(const char *url, const char *numbers)
 {
-    struct store_writer_config config = {.url = rig->url,
-                                         .lmdb_max = rig->max,
-                                         .sync = rig->sync,
-                                         .listen_fd = rig->listen_fd,
-                                         .control_fd = control_fd,
-                                         .on_ready = rig_tell_ready,
-                                         .ctx = &control_fd};
-    int rc = store_writer_main(&config);
+    struct store_writer_config config = {.url = url, .on_ready = rig_tell_ready};
+    unsigned long long max;
+    int sync, rc;
 
+    RIG_CHECK(sscanf(numbers, "%llu %d %d %d", &max, &sync, &config.listen_fd,
+                     &config.control_fd) == 4);
+    config.lmdb_max = max;
+    config.sync = sync;
+    config.ctx = &config.control_fd;
+    rc = store_writer_main(&config);
 #ifdef RIG_ASAN
     if (__lsan_do_recoverable_leak_check())
         rc = 99;
 #endif
     _exit(rc);
+}
+
+/* Before main: is this such a process? */
+__attribute__((constructor)) static inline void rig_before_main(void)
+{
+    const char *url = getenv("RIG_WRITER_URL");
+
+    if (url != NULL)
+        rig_be_writer(url, getenv("RIG_WRITER_NUMBERS"));
+}
+
+static inline void rig_exec_writer(const struct rig *rig, int control_fd)
+{
+    char numbers[64];
+
+    alarm(0);
+    for (int number = 1; number < 32; number++)
+        signal(number, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* dup: without close-on-exec */
+    snprintf(numbers, sizeof numbers, "%llu %d %d %d", (unsigned long long)rig->max,
+             rig->sync, dup(rig->listen_fd), dup(control_fd));
+    setenv("RIG_WRITER_URL", rig->url, 1);
+    setenv("RIG_WRITER_NUMBERS", numbers, 1);
+    execl("/proc/self/exe", "store-writer", (char *)NULL);
+    _exit(98);
 }
 
 /* Forks a writer; returns 0 once it is ready, -1 where it ended instead. */
@@ -109,17 +137,11 @@ static inline int rig_start_writer(struct rig *rig)
 
     RIG_CHECK(rig->writer == 0);
     fflush(NULL);
-    RIG_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+    RIG_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
     rig->writer = fork();
     RIG_CHECK(rig->writer >= 0);
-    if (rig->writer == 0) {
-        alarm(0);
-        for (int number = 1; number < 32; number++)
-            signal(number, SIG_DFL); /* cmocka's handlers are its own process's */
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        close(pair[0]);
-        rig_be_writer(rig, pair[1]);
-    }
+    if (rig->writer == 0)
+        rig_exec_writer(rig, pair[1]);
     close(pair[1]);
     rig->control_fd = pair[0];
     return read(pair[0], &note, 1) == 1 ? 0 : -1;
