@@ -131,8 +131,8 @@ void http_server_adopt(struct http_server *server, int fd);
 
 /* Stops accepting (what already waits to be accepted is still served), answers what is in
    flight with Connection: close, closes idle connections after limits.drain_idle_ms, and
-   calls done once none is left, perhaps before it returns. done may destroy the server.
-   Not to be called from a callback of an exchange. */
+   calls done (NULL for none) from the loop once none is left. done may destroy the
+   server. Once only; not to be called from a callback of an exchange. */
 void http_server_drain(struct http_server *server, void (*done)(void *context),
                        void *context);
 

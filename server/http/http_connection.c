@@ -251,6 +251,8 @@ static bool advance(struct http_connection *c)
         if (exchange_over(c)) {
             c->refused |= !c->exchange->body_done;
             http_connection_finish(c, 0);
+            /* Also where the next one is begun in this very run: its time starts now. */
+            enter(c, HTTP_CONNECTION_IDLE);
             exchanges++;
             got_on = true;
         }

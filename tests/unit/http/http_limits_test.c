@@ -3,6 +3,8 @@
 
 #include <malloc.h>
 
+#include "server/http/http_connection.h"
+
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 
 static void test_idle_is_closed_silently(void **state)
@@ -29,6 +31,42 @@ static void test_idle_is_closed_silently(void **state)
     rig_send(&rig, fd, GET("/1"));
     assert_false(rig_await_end(&rig, fd, &got));
     assert_int_equal(1, rig_count(&got, "HTTP/1.1"));
+    rig_finish(&rig, fd, &got);
+}
+
+static uint64_t last_deadline_ns;
+
+static void note_deadline(struct http_exchange *x, void *context)
+{
+    rig_note_request(x, context);
+    last_deadline_ns = x->connection->deadline_ns;
+    rig_reply(x, 200, "ok");
+}
+
+/* Each request gives the connection its whole idle time again, also where it is answered
+   in the turn that brought it. */
+static void test_requests_renew_the_idle_time(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    uint64_t before;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.callbacks.on_request = note_deadline;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, GET("/1"));
+    before = last_deadline_ns;
+    assert_true(before > 0);
+    rig_send(&rig, fd, GET("/2"));
+    assert_int_equal(2, rig.requests);
+    assert_true(last_deadline_ns > before);
+    before = last_deadline_ns;
+    rig_send(&rig, fd, GET("/3") GET("/4"));
+    assert_int_equal(4, rig.requests);
+    assert_true(last_deadline_ns > before);
     rig_finish(&rig, fd, &got);
 }
 
@@ -298,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_is_closed_silently),
+        cmocka_unit_test(test_requests_renew_the_idle_time),
         cmocka_unit_test(test_slow_head_is_refused),
         cmocka_unit_test(test_stray_line_is_idle),
         cmocka_unit_test(test_slow_body_is_refused),
