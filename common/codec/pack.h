@@ -3,6 +3,19 @@
  * that the caller has made room for. Each returns where the next byte goes.
  * (msgpack_pack_* does the same through a callback for every piece, at about
  * four times the instructions.) No state; cannot fail.
+ *
+ * A value's first byte (integers in it are big-endian, floats IEEE 754):
+ *
+ *   00-7f  the integers 0 to 127          ca, cb     float32, float64
+ *   80-8f  map of 0 to 15 pairs           cc-cf      uint of 1, 2, 4, 8 bytes
+ *   90-9f  array of 0 to 15 items         d0-d3      int of 1, 2, 4, 8 bytes
+ *   a0-bf  string of 0 to 31 bytes        d4-d8      ext of 1, 2, 4, 8, 16 bytes
+ *   c0     nil                            d9, da, db string, length in 1, 2, 4 bytes
+ *   c2 c3  false, true                    dc, dd     array, count in 2, 4 bytes
+ *   c4-c6  bin, not JSON's                de, df     map, count in 2, 4 bytes
+ *   c7-c9  ext, length in 1, 2, 4 bytes   e0-ff      the integers -32 to -1
+ *
+ * c1 is never used. An ext's type byte stands behind its length.
  */
 #ifndef OFFLOOP_COMMON_CODEC_PACK_H
 #define OFFLOOP_COMMON_CODEC_PACK_H
@@ -43,7 +56,7 @@ static inline uint8_t *pack_be64(uint8_t *p, uint64_t v)
 static inline uint8_t *pack_bytes(uint8_t *p, const uint8_t *bytes, size_t len)
 {
     if (len > 16) {
-        memcpy(p, bytes, len);
+        memcpy(p, bytes, len); /* below: two stores that overlap where they must */
     } else if (len >= 8) {
         memcpy(p, bytes, 8);
         memcpy(p + len - 8, bytes + len - 8, 8);
@@ -61,7 +74,7 @@ static inline uint8_t *pack_bytes(uint8_t *p, const uint8_t *bytes, size_t len)
 /* A non-negative integer; up to 9 bytes. */
 static inline uint8_t *pack_uint(uint8_t *p, uint64_t v)
 {
-    if (v < 0x80) {
+    if (v < 0x80) { /* its own first byte */
         *p = (uint8_t)v;
         return p + 1;
     }
@@ -85,7 +98,7 @@ static inline uint8_t *pack_uint(uint8_t *p, uint64_t v)
 /* A negative integer; up to 9 bytes. */
 static inline uint8_t *pack_negative(uint8_t *p, int64_t v)
 {
-    if (v >= -32) {
+    if (v >= -32) { /* its own first byte */
         *p = (uint8_t)v;
         return p + 1;
     }
@@ -139,7 +152,7 @@ static inline uint8_t *pack_str(uint8_t *p, uint32_t len)
 /* The header of an ext value of `len` bytes, its type included; up to 6 bytes. */
 static inline uint8_t *pack_ext(uint8_t *p, uint8_t type, uint32_t len)
 {
-    switch (len) {
+    switch (len) { /* five lengths have a form without a length field */
     case 1: *p++ = 0xd4; break;
     case 2: *p++ = 0xd5; break;
     case 4: *p++ = 0xd6; break;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Bytes that are looked at together while they are ASCII. */
-#define BLOCK 32
+#define BLOCK 64
 
 /* The sequences of RFC 3629 by first byte: how long, and which second bytes are allowed
    (that excludes overlong forms, surrogates and what is above U+10FFFF). */
@@ -67,21 +67,28 @@ static inline size_t multibyte(const uint8_t *p, size_t left)
     return c >= 0x10000 && c <= 0x10ffff ? 4 : 0;
 }
 
-/* The first byte from `at` on that is not ASCII, or a few bytes before it, or len. */
+static inline uint64_t word_at(const uint8_t *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+/* All bits that occur in the BLOCK bytes at p, folded into one word. */
+static inline uint64_t block_bits(const uint8_t *p)
+{
+    return word_at(p) | word_at(p + 8) | word_at(p + 16) | word_at(p + 24) |
+           word_at(p + 32) | word_at(p + 40) | word_at(p + 48) | word_at(p + 56);
+}
+
+/* The first byte from `at` on that is not ASCII, or len. */
 static inline size_t skip_ascii(const uint8_t *text, size_t at, size_t len)
 {
-    uint64_t words[BLOCK / 8];
-
-    for (; len - at >= BLOCK; at += BLOCK) {
-        memcpy(words, text + at, BLOCK);
-        if (((words[0] | words[1] | words[2] | words[3]) & UTF8_HIGH_BITS) != 0)
-            break;
-    }
-    for (; len - at >= 8; at += 8) {
-        memcpy(words, text + at, 8);
-        if ((words[0] & UTF8_HIGH_BITS) != 0)
-            break;
-    }
+    while (len - at >= BLOCK && (block_bits(text + at) & UTF8_HIGH_BITS) == 0)
+        at += BLOCK;
+    while (len - at >= 8 && (word_at(text + at) & UTF8_HIGH_BITS) == 0)
+        at += 8;
     while (at < len && text[at] < 0x80)
         at++;
     return at;
