@@ -176,7 +176,8 @@ struct wire_job {
 struct wire_result {
     uint64_t id;
     enum wire_verdict verdict;
-    unsigned status;       /* enum codec_status where verdict is DONE, else 0 */
+    unsigned status;       /* enum codec_status where verdict is DONE, else 0; one that
+                              this side does not know reads as CODEC_UNSUPPORTED */
     uint64_t fault_offset; /* codec_fault.offset */
     uint32_t queue_us;     /* from arrival at the worker to start */
     uint32_t codec_us;     /* inside the codec */

@@ -150,7 +150,7 @@ static void wire_get_result(struct envelope_reader *in, struct wire_result *resu
     wire_get_array(in, RESULT_ITEMS);
     result_r->id = envelope_get_uint(in, UINT64_MAX);
     result_r->verdict = (enum wire_verdict)envelope_get_uint(in, WIRE_VERDICTS - 1);
-    result_r->status = (unsigned)envelope_get_uint(in, CODEC_STATUSES - 1);
+    result_r->status = (unsigned)envelope_get_uint(in, UINT8_MAX);
     result_r->fault_offset = envelope_get_uint(in, UINT64_MAX);
     result_r->queue_us = (uint32_t)envelope_get_uint(in, UINT32_MAX);
     result_r->codec_us = (uint32_t)envelope_get_uint(in, UINT32_MAX);
@@ -160,6 +160,8 @@ static void wire_get_result(struct envelope_reader *in, struct wire_result *resu
     if ((result_r->verdict != WIRE_DONE || result_r->status != CODEC_OK) &&
         result_r->payload.bytes.len != 0)
         envelope_fail(in, "payload of a failed job");
+    if (result_r->status >= CODEC_STATUSES) /* of a newer worker */
+        result_r->status = CODEC_UNSUPPORTED;
 }
 
 static void wire_get_results(struct envelope_reader *in, struct wire_results *results_r)

@@ -1,6 +1,8 @@
 /*
- * How many items each MessagePack array of a message has. Both directions use
- * it and nothing else does: private to proto/.
+ * How many items each MessagePack array of a message has: the first thing that
+ * a reader checks and a writer says. Both directions use it and nothing else
+ * does: private to proto/. PROTOCOL.md names the items; a number that changes
+ * here is another protocol version.
  */
 #ifndef OFFLOOP_PROTO_WIRE_ITEMS_H
 #define OFFLOOP_PROTO_WIRE_ITEMS_H
