@@ -385,6 +385,39 @@ static void test_collects_chunks_and_hands_the_body_over(void **state)
     rig_end(&rig);
 }
 
+/* What a growing body has too much of is given back when it is taken. */
+static void test_collects_many_chunks(void **state)
+{
+    struct rig rig;
+    struct buf body = BUF_INIT;
+    struct blob *blob;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.callbacks.on_request = rig_echo_request;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    for (int i = 0; i < 22000; i++)
+        buf_printf(&body, "6\r\n%06d\r\n", i);
+    buf_append_str(&body, "0\r\n\r\n");
+    rig_send(&rig, fd,
+             "PUT /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    rig_send_bytes(&rig, fd, body.data, body.len);
+    while (rig.body_ends == 0)
+        rig_wait(&rig);
+    blob = http_take_body(rig.exchange);
+    assert_int_equal(6 * 22000, blob->bytes.len);
+    for (int i = 0; i < 22000; i++) {
+        char text[12];
+
+        snprintf(text, sizeof text, "%06d", i);
+        assert_memory_equal(text, blob->bytes.data + 6 * i, 6);
+    }
+    blob_unref(&blob);
+    rig_finish(&rig, fd, &body);
+}
+
 /* Megabytes, received in place: what comes is what was sent. */
 static void test_collects_a_large_body(void **state)
 {
@@ -600,6 +633,7 @@ int main(void)
         cmocka_unit_test(test_refusal_of_a_large_body_can_be_read),
         cmocka_unit_test(test_linger_is_bounded),
         cmocka_unit_test(test_collects_chunks_and_hands_the_body_over),
+        cmocka_unit_test(test_collects_many_chunks),
         cmocka_unit_test(test_collects_a_large_body),
         cmocka_unit_test(test_streams_a_body_with_backpressure),
         cmocka_unit_test(test_body_without_bytes_ends_too),

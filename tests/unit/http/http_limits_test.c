@@ -70,6 +70,30 @@ static void test_requests_renew_the_idle_time(void **state)
     rig_finish(&rig, fd, &got);
 }
 
+/* The timer that was armed for the first deadline finds a later one, and waits on. */
+static void test_early_timers_wait_on(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    struct ev_timer pause;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.idle_timeout_ms = 40;
+    rig.callbacks.on_request = note_deadline;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    ev_timer_init(&pause, rig_stop_waiting, 0.02, 0.);
+    ev_timer_start(rig.loop, &pause);
+    while (ev_is_active(&pause))
+        rig_wait(&rig);
+    rig_send(&rig, fd, GET("/1"));
+    assert_false(rig_await_end(&rig, fd, &got));
+    assert_int_equal(1, rig_count(&got, "HTTP/1.1 200 OK"));
+    rig_finish(&rig, fd, &got);
+}
+
 /* The deadline is absolute: a byte now and then does not move it. */
 static void test_slow_head_is_refused(void **state)
 {
@@ -337,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_is_closed_silently),
         cmocka_unit_test(test_requests_renew_the_idle_time),
+        cmocka_unit_test(test_early_timers_wait_on),
         cmocka_unit_test(test_slow_head_is_refused),
         cmocka_unit_test(test_stray_line_is_idle),
         cmocka_unit_test(test_slow_body_is_refused),

@@ -56,6 +56,46 @@ static void test_accepts_over_unix_sockets(void **state)
     rig_finish(&rig, fd, &got);
 }
 
+/* Asks over an IPv6 listener at that (loopback) address; returns false where the host has
+   none. The peer's name is noted in the rig. */
+static bool ask_over_six(struct rig *rig, const char *text)
+{
+    struct buf got = BUF_INIT;
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), fd;
+
+    assert_int_equal(1, inet_pton(AF_INET6, text, &address.sin6_addr));
+    if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) < 0) {
+        close(listener);
+        return false;
+    }
+    assert_int_equal(0, listen(listener, 10));
+    assert_int_equal(0, getsockname(listener, (struct sockaddr *)&address, &size));
+    http_server_listen(rig->server, listener);
+    fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(0, connect(fd, (struct sockaddr *)&address, size));
+    send(fd, GET("/six"), strlen(GET("/six")), MSG_NOSIGNAL);
+    rig_await(rig, fd, &got, "GET /six ");
+    close(fd);
+    buf_free(&got);
+    return true;
+}
+
+/* An IPv4 client of an IPv6 socket is named as IPv4. */
+static void test_names_peers_of_both_families(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start_echo(&rig);
+    if (ask_over_six(&rig, "::1"))
+        assert_string_equal("::1", rig.peer);
+    if (ask_over_six(&rig, "::ffff:127.0.0.1"))
+        assert_string_equal("127.0.0.1", rig.peer);
+    rig_end(&rig);
+}
+
 static void note_drained(void *context)
 {
     *(bool *)context = true;
@@ -339,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepts_over_tcp),
         cmocka_unit_test(test_accepts_over_unix_sockets),
+        cmocka_unit_test(test_names_peers_of_both_families),
         cmocka_unit_test(test_drain_of_nothing),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_may_destroy),

@@ -82,6 +82,44 @@ static void test_streams_until_the_close_to_old_clients(void **state)
     rig_finish(&rig, fd, &got);
 }
 
+static void test_stream_that_can_have_no_body(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    int fd = rig_open(&rig, GET("/1"));
+
+    (void)state;
+    begin(rig.exchange, 304);
+    assert_true(chunk(rig.exchange, "not sent"));
+    http_reply_end(rig.exchange);
+    rig_send(&rig, fd, GET("/2"));
+    rig_reply(rig.exchange, 200, "second");
+    rig_await(&rig, fd, &got, "second");
+    assert_null(strstr(rig_text(&got), "not sent"));
+    assert_null(strstr(rig_text(&got), "Transfer-Encoding"));
+    rig_finish(&rig, fd, &got);
+}
+
+/* A stream begun instead of 100 Continue: whether the body comes is unknown. */
+static void test_stream_instead_of_continue_closes(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    int fd = rig_open(&rig, "PUT /1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                            "Content-Length: 5\r\n\r\n");
+
+    (void)state;
+    begin(rig.exchange, 200);
+    chunk(rig.exchange, "all");
+    http_reply_end(rig.exchange);
+    rig_await(&rig, fd, &got, "all\r\n0\r\n\r\n");
+    assert_non_null(strstr(rig_text(&got), "Connection: close\r\n"));
+    assert_null(strstr(rig_text(&got), "100 Continue"));
+    shutdown(fd, SHUT_WR);
+    assert_false(rig_await_end(&rig, fd, &got));
+    rig_finish(&rig, fd, &got);
+}
+
 static void test_head_of_a_stream(void **state)
 {
     struct rig rig;
@@ -394,6 +432,8 @@ int main(void)
         cmocka_unit_test(test_streams_in_chunks),
         cmocka_unit_test(test_streams_nothing),
         cmocka_unit_test(test_streams_until_the_close_to_old_clients),
+        cmocka_unit_test(test_stream_that_can_have_no_body),
+        cmocka_unit_test(test_stream_instead_of_continue_closes),
         cmocka_unit_test(test_head_of_a_stream),
         cmocka_unit_test(test_abort_ends_without_a_last_chunk),
         cmocka_unit_test(test_slow_reader_is_waited_for),
