@@ -17,7 +17,11 @@
 #include "server/rpc/address.h"
 
 #define PROBE_EVERY_S 1.0
-#define ANSWER_S      0.5
+#define ANSWER_S      1.0
+
+/* One late answer may be a busy machine's; listening again cuts every worker off for a
+   moment. */
+#define MISSES_MEAN_DEAF 2
 
 #define HANDSHAKE_BYTES 8
 
@@ -32,6 +36,7 @@ struct gate_probe {
     struct sockaddr_storage address;
     socklen_t address_len; /* 0 where nothing can be probed */
     size_t got;            /* bytes of the answer */
+    unsigned misses;       /* in a row */
     void (*on_deaf)(void *ctx);
     void *ctx;
 };
@@ -89,8 +94,11 @@ static void end_probe(struct gate_probe *probe, bool answered)
     close(probe->io.fd);
     probe->io.fd = -1;
     rest(probe, PROBE_EVERY_S);
-    if (!answered)
-        probe->on_deaf(probe->ctx);
+    probe->misses = answered ? 0 : probe->misses + 1;
+    if (probe->misses < MISSES_MEAN_DEAF)
+        return;
+    probe->misses = 0;
+    probe->on_deaf(probe->ctx);
 }
 
 static void on_io(struct ev_loop *loop, ev_io *io, int events)

@@ -14,8 +14,8 @@ struct ev_loop;
 struct gate_probe;
 
 /* Probes the URL every second from now on, and calls on_deaf when the handshake was not
-   answered within half a second. Probes nothing where the URL is none that it can
-   connect to itself (a name instead of a number). The caller ends it with
+   answered within a second, twice in a row. Probes nothing where the URL is none that it
+   can connect to itself (a name instead of a number). The caller ends it with
    gate_probe_destroy(). */
 struct gate_probe *gate_probe_create(struct ev_loop *loop, const char *url,
                                      void (*on_deaf)(void *ctx), void *ctx);

@@ -1,0 +1,160 @@
+/* The table of what a worker has: ids, credits, answers that come late or twice; and the
+   rule of how much goes into a batch. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "server/jobs/jobs_flight.h"
+#include "server/jobs/jobs_worker.h"
+
+#define JOBS FLIGHT_MAX_BATCH
+
+static struct jobs_flight flight;
+static struct job jobs[2 * JOBS];
+
+static int setup(void **state)
+{
+    (void)state;
+    jobs_flight_init(&flight, 64);
+    for (unsigned i = 0; i < 2 * JOBS; i++)
+        jobs[i] = (struct job){.deadline_ns = 1000 + i, .call = {.in = {NULL, 10}}};
+    return 0;
+}
+
+static struct flight_batch *send(unsigned first, unsigned count)
+{
+    struct flight_batch *batch = jobs_flight_open(&flight);
+
+    for (unsigned i = 0; i < count; i++)
+        jobs_flight_add(&flight, batch, &jobs[first + i]);
+    return batch;
+}
+
+static enum flight_answer find(uint64_t id)
+{
+    struct job *job;
+    enum flight_answer answer = jobs_flight_find(&flight, id, &job);
+
+    assert_int_equal(answer == FLIGHT_LIVE, job != NULL);
+    return answer;
+}
+
+static void credits_bound_the_window(void **state)
+{
+    struct jobs_flight one;
+
+    (void)state;
+    jobs_flight_init(&one, 1);
+    assert_int_equal(jobs_flight_free(&one), 1);
+    assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW);
+    send(0, 1);
+    send(1, 1);
+    assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW - 2);
+}
+
+static void a_batch_gives_its_credit_back_with_its_last_answer(void **state)
+{
+    (void)state;
+    send(0, JOBS);
+    assert_int_equal(flight.live, JOBS);
+    assert_int_equal(flight.live_bytes, JOBS * 10);
+    for (unsigned i = JOBS; i-- > 0;) { /* any order will do */
+        assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW - 1);
+        assert_ptr_equal(jobs[i].owner, &flight);
+        jobs_flight_answer(&flight, jobs[i].id);
+        assert_null(jobs[i].owner);
+    }
+    assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW);
+    assert_int_equal(flight.live + flight.live_bytes, 0);
+}
+
+static void ids_that_were_never_sent_are_unknown(void **state)
+{
+    uint64_t id;
+
+    (void)state;
+    assert_int_equal(find(0), FLIGHT_UNKNOWN);
+    assert_int_equal(find(UINT64_MAX), FLIGHT_UNKNOWN);
+    send(0, 3);
+    id = jobs[0].id;
+    assert_int_equal(find(id + 2), FLIGHT_LIVE);
+    assert_int_equal(find(id + 3), FLIGHT_UNKNOWN);
+    assert_int_equal(find(id - 1), FLIGHT_UNKNOWN);
+    assert_int_equal(find(id + JOBS), FLIGHT_UNKNOWN);
+    assert_int_equal(find(id % JOBS), FLIGHT_UNKNOWN); /* batch 0 is no batch */
+}
+
+static void a_second_answer_is_unknown(void **state)
+{
+    uint64_t first, second;
+
+    (void)state;
+    send(0, 2);
+    first = jobs[0].id;
+    second = jobs[1].id;
+    jobs_flight_answer(&flight, first);
+    assert_int_equal(find(first), FLIGHT_UNKNOWN);
+    jobs_flight_answer(&flight, second); /* the batch is over */
+    assert_int_equal(find(second), FLIGHT_UNKNOWN);
+    send(0, 2); /* its place is used again, its ids are not */
+    assert_int_equal(find(first), FLIGHT_UNKNOWN);
+    assert_true(jobs[0].id > second);
+}
+
+static void a_job_given_up_is_still_owed_an_answer(void **state)
+{
+    uint64_t id;
+
+    (void)state;
+    send(0, 1);
+    id = jobs[0].id;
+    jobs_flight_give_up(&flight, &jobs[0]);
+    assert_null(jobs[0].owner);
+    assert_int_equal(flight.live, 0);
+    assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW - 1);
+    assert_int_equal(find(id), FLIGHT_GIVEN_UP);
+    jobs_flight_answer(&flight, id);
+    assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW);
+    assert_int_equal(find(id), FLIGHT_UNKNOWN);
+}
+
+static void due_jobs_are_found_in_the_order_sent(void **state)
+{
+    (void)state;
+    assert_null(jobs_flight_first_due(&flight, UINT64_MAX));
+    send(JOBS, 2); /* deadlines 1064, 1065 */
+    send(0, 2);    /* deadlines 1000, 1001 */
+    assert_null(jobs_flight_first_due(&flight, 999));
+    assert_ptr_equal(jobs_flight_first_due(&flight, 1000), &jobs[0]);
+    assert_ptr_equal(jobs_flight_first_due(&flight, UINT64_MAX), &jobs[JOBS]);
+    jobs_flight_give_up(&flight, &jobs[JOBS]);
+    assert_ptr_equal(jobs_flight_first_due(&flight, UINT64_MAX), &jobs[JOBS + 1]);
+}
+
+static void batches_share_what_waits(void **state)
+{
+    (void)state;
+    assert_int_equal(jobs_worker_share(1, 4), 1);
+    assert_int_equal(jobs_worker_share(4, 4), 1);
+    assert_int_equal(jobs_worker_share(5, 4), 2);
+    assert_int_equal(jobs_worker_share(100, 4), 25);
+    assert_int_equal(jobs_worker_share(100, 1), FLIGHT_MAX_BATCH);
+    assert_int_equal(jobs_worker_share(100000, 4), FLIGHT_MAX_BATCH);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(credits_bound_the_window, setup),
+        cmocka_unit_test_setup(a_batch_gives_its_credit_back_with_its_last_answer, setup),
+        cmocka_unit_test_setup(ids_that_were_never_sent_are_unknown, setup),
+        cmocka_unit_test_setup(a_second_answer_is_unknown, setup),
+        cmocka_unit_test_setup(a_job_given_up_is_still_owed_an_answer, setup),
+        cmocka_unit_test_setup(due_jobs_are_found_in_the_order_sent, setup),
+        cmocka_unit_test(batches_share_what_waits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
