@@ -1,6 +1,7 @@
 /*
  * Little-endian integers in bytes, for what the store writes to disk and to
- * its writer. Any thread; none can fail.
+ * its writer: the same on every host, whatever its own order, and without
+ * alignment. Any process and thread may call; none can fail.
  */
 #ifndef OFFLOOP_SERVER_STORE_LE_H
 #define OFFLOOP_SERVER_STORE_LE_H

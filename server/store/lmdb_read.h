@@ -1,6 +1,11 @@
 /*
- * Reading steps: each runs within one read transaction that the caller holds,
- * copies what it gives, and takes bounded time. Loop thread and store thread.
+ * Reading steps: each runs within one read transaction that the caller holds
+ * (and ends soon: a long reader keeps the writer from using freed pages again,
+ * and the file grows), takes bounded time, and copies what it gives, so that
+ * no pointer into the map outlives the transaction.
+ *
+ * What is damaged is logged here and given as STORE_ERROR. The loop's thread
+ * and the store's thread may call, each with transactions of its own.
  */
 #ifndef OFFLOOP_SERVER_STORE_LMDB_READ_H
 #define OFFLOOP_SERVER_STORE_LMDB_READ_H

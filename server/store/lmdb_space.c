@@ -8,10 +8,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "common/alloc.h"
 #include "common/log.h"
-
-/* Allocated ahead in one go. */
-#define PROMISE_STEP_BYTES (UINT64_C(4) << 20)
 
 uint64_t lmdb_space_estimate(const struct lmdb_db *db, uint64_t value_bytes)
 {
@@ -22,44 +20,51 @@ uint64_t lmdb_space_estimate(const struct lmdb_db *db, uint64_t value_bytes)
     return (value_bytes / page + (value_bytes > page / 4 ? 3 : 2)) * page;
 }
 
-static int allocate(int fd, uint64_t from, uint64_t to)
+/* ---- the reserve on the disk ---- */
+
+static void take_reserve(struct lmdb_space *space)
 {
     int rc;
 
-    assert(from <= to);
-    if (from == to)
-        return 0;
+    assert(!space->held);
+    if (space->fd < 0)
+        return;
     do
-        rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from));
-    while (rc < 0 && errno == EINTR);
-    return rc < 0 ? errno : 0;
+        rc = posix_fallocate(space->fd, 0, (off_t)LMDB_DB_RESERVE);
+    while (rc == EINTR);
+    space->held = rc == 0;
 }
 
-/* Makes the disk promise the file's bytes up to `end`; returns how far it does. */
-static uint64_t promise(struct lmdb_space *space, const struct lmdb_db *db, uint64_t end,
-                        uint64_t map_end)
+void lmdb_space_open(struct lmdb_space *space, const struct lmdb_db *db)
 {
-    uint64_t used = lmdb_db_used_bytes(db);
-    uint64_t ahead =
-        end + PROMISE_STEP_BYTES < map_end ? end + PROMISE_STEP_BYTES : map_end;
-    uint64_t from = space->promised_end > used ? space->promised_end : used;
-    int fd, rc;
+    const char *dir = NULL;
+    char *path;
 
-    if (space->no_promises || from >= end)
-        return space->no_promises ? end : from;
-    if (mdb_env_get_fd(db->env, &fd) != 0)
-        return end;
-    rc = allocate(fd, from, ahead);
-    if (rc == 0) {
-        space->promised_end = ahead;
-    } else if (rc == EOPNOTSUPP || rc == ENOSYS) {
-        space->no_promises = true;
-        return end;
-    } else if (allocate(fd, from, end) == 0) { /* the disk's last bytes */
-        space->promised_end = end;
-    }
-    return space->promised_end > used ? space->promised_end : used;
+    *space = (struct lmdb_space){.fd = -1};
+    if (mdb_env_get_path(db->env, &dir) != 0)
+        return;
+    path = str_printf("%s/%s", dir, LMDB_SPACE_RESERVE_FILE);
+    space->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    mem_free(path);
+    take_reserve(space);
 }
+
+void lmdb_space_close(struct lmdb_space *space)
+{
+    if (space->fd >= 0)
+        close(space->fd);
+    space->fd = -1;
+}
+
+bool lmdb_space_release(struct lmdb_space *space)
+{
+    if (!space->held)
+        return false;
+    space->held = false;
+    return ftruncate(space->fd, 0) == 0;
+}
+
+/* ---- the room ---- */
 
 /* Bytes of free pages that no reader can still see; stops counting at `enough`. */
 static uint64_t count_free(const struct lmdb_db *db, uint64_t enough)
@@ -95,29 +100,40 @@ static uint64_t count_free(const struct lmdb_db *db, uint64_t enough)
     return free_bytes;
 }
 
-bool lmdb_space_has(struct lmdb_space *space, const struct lmdb_db *db, uint64_t bytes)
-{
-    uint64_t used = lmdb_db_used_bytes(db);
-    uint64_t path = LMDB_SPACE_PATH_PAGES * lmdb_db_page_bytes(db);
-    uint64_t need = bytes + path + LMDB_DB_RESERVE;
-    uint64_t end = used + need, map_end = lmdb_db_map_bytes(db), room;
-
-    if (end > map_end)
-        end = map_end;
-    if (end > used)
-        end = promise(space, db, end, map_end);
-    room = end > used ? end - used : 0;
-    return room >= need || room + count_free(db, need - room) >= need;
-}
-
-bool lmdb_space_disk_is_full(const struct lmdb_db *db)
+/* What the file system has to give, in bytes. */
+static uint64_t disk_bytes(const struct lmdb_db *db)
 {
     struct statvfs fs;
     int fd;
 
     if (mdb_env_get_fd(db->env, &fd) != 0 || fstatvfs(fd, &fs) < 0)
-        return false;
-    return (uint64_t)fs.f_bavail * fs.f_frsize < LMDB_DB_RESERVE;
+        return UINT64_MAX; /* unknown: the commit will tell */
+    return (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+bool lmdb_space_has(struct lmdb_space *space, const struct lmdb_db *db, uint64_t bytes)
+{
+    uint64_t need = bytes + LMDB_SPACE_PATH_PAGES * lmdb_db_page_bytes(db);
+    uint64_t used = lmdb_db_used_bytes(db), map_end = lmdb_db_map_bytes(db);
+    uint64_t map_room = map_end > used ? map_end - used : 0;
+    uint64_t disk = disk_bytes(db);
+    uint64_t disk_need, disk_room, map_need = need + LMDB_DB_RESERVE, free_bytes;
+
+    if (!space->held && disk >= 2 * LMDB_DB_RESERVE) {
+        take_reserve(space);
+        disk = disk_bytes(db);
+    }
+    disk_need = need + (space->held || space->fd < 0 ? 0 : LMDB_DB_RESERVE);
+    disk_room = map_room < disk ? map_room : disk;
+    if (map_room >= map_need && disk_room >= disk_need)
+        return true;
+    free_bytes = count_free(db, map_need);
+    return map_room + free_bytes >= map_need && disk_room + free_bytes >= disk_need;
+}
+
+bool lmdb_space_disk_is_full(const struct lmdb_db *db)
+{
+    return disk_bytes(db) < LMDB_DB_RESERVE;
 }
 
 /* The file's length under the write lock, so that another writer cannot grow it between

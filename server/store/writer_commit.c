@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "server/store/le.h"
 #include "server/store/lmdb_layout.h"
@@ -16,7 +17,8 @@ struct writer_commit {
     uint64_t last_version;     /* within a transaction */
     bool changed;              /* the transaction has something to commit */
     enum store_status trouble; /* the last one logged: one line for each change */
-    bool dead;
+    uint64_t noted_ns;         /* when that was */
+    bool dead;                 /* LMDB will have no more of us */
 };
 
 struct writer_commit *writer_commit_create(struct lmdb_db *db)
@@ -25,13 +27,19 @@ struct writer_commit *writer_commit_create(struct lmdb_db *db)
 
     assert(db->env != NULL);
     commit->db = db;
+    lmdb_space_open(&commit->space, db);
     return commit;
 }
 
 void writer_commit_destroy(struct writer_commit **commit)
 {
-    mem_free(*commit);
+    struct writer_commit *c = *commit;
+
     *commit = NULL;
+    if (c == NULL)
+        return;
+    lmdb_space_close(&c->space);
+    mem_free(c);
 }
 
 struct writer_totals writer_commit_totals(const struct writer_commit *commit)
@@ -202,17 +210,21 @@ static int run_txn(struct writer_commit *commit, struct list *first, struct list
 
 /* ---- a group ---- */
 
-/* One line when trouble begins, and one when it ends. */
+/* One line when trouble begins and one when it ends, but no more than one a second:
+   around the bound every other write may fit. */
 static void note(struct writer_commit *commit, enum store_status status, int rc)
 {
     if (status == commit->trouble)
         return;
     commit->trouble = status;
+    if (commit->noted_ns != 0 && clock_now_ns() < commit->noted_ns + NS_PER_S)
+        return;
+    commit->noted_ns = clock_now_ns();
     if (status == STORE_OK)
         log_info("store: writing goes on");
     else if (status == STORE_FULL)
-        log_warn("store: full: documents are refused until some are deleted%s%s",
-                 rc ? ": " : "", rc ? mdb_strerror(rc) : "");
+        log_warn("store: full: documents are refused until some are deleted: %s",
+                 mdb_strerror(rc));
     else
         log_warn("store: writing failed: %s", mdb_strerror(rc));
 }
@@ -225,20 +237,33 @@ static uint64_t op_estimate(const struct writer_commit *commit,
     return lmdb_space_estimate(commit->db, op->head.payload_len + LAYOUT_HEAD_BYTES);
 }
 
+/* One write as a transaction of its own; 0 or an error. */
+static int try_alone(struct writer_commit *commit, struct writer_op *op)
+{
+    int rc;
+
+    if (!op->head.remove &&
+        !lmdb_space_has(&commit->space, commit->db, op_estimate(commit, op)))
+        return lmdb_space_disk_is_full(commit->db) ? ENOSPC : MDB_MAP_FULL;
+    rc = run_txn(commit, &op->link, op->link.next);
+    if (rc == EIO && lmdb_space_disk_is_full(commit->db))
+        rc = ENOSPC; /* EIO is LMDB's word for a write that was cut short */
+    return rc;
+}
+
 static void run_alone(struct writer_commit *commit, struct writer_op *op)
 {
-    uint64_t estimate = op_estimate(commit, op);
-    bool fits = op->head.remove || lmdb_space_has(&commit->space, commit->db, estimate);
-    int rc = fits ? run_txn(commit, &op->link, op->link.next) : MDB_MAP_FULL;
+    int rc = try_alone(commit, op);
 
+    if (op->head.remove && lmdb_db_status(rc) == STORE_FULL &&
+        lmdb_space_release(&commit->space))
+        rc = try_alone(commit, op);
     if (rc == MDB_PANIC)
         commit->dead = true;
-    if (rc == EIO && lmdb_space_disk_is_full(commit->db))
-        rc = ENOSPC; /* LMDB's word for a write that was cut short */
     if (rc != 0) {
         op->status = lmdb_db_status(rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc);
         op->version = 0;
-        note(commit, op->status, fits ? rc : 0);
+        note(commit, op->status, rc);
     } else if (!op->head.remove &&
                (op->status == STORE_OK || op->status == STORE_CREATED)) {
         note(commit, STORE_OK, 0);

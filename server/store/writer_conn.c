@@ -31,7 +31,6 @@ struct writer_conn {
     struct list link;
     struct writer_hub *hub;
     enum conn_state state;
-    bool bye; /* said, or (in CONN_HELLO) to be said */
     int fd;
     struct ev_io io;
     unsigned undone; /* its writes in the group */
@@ -60,7 +59,7 @@ static void finish_op(struct writer_conn *conn)
     conn->op_have = 0;
 }
 
-static int start_op(struct writer_conn *conn, const struct wire_head *head)
+static void start_op(struct writer_conn *conn, const struct wire_head *head)
 {
     size_t body = head->collection_len + head->id_len + head->payload_len;
 
@@ -71,7 +70,6 @@ static int start_op(struct writer_conn *conn, const struct wire_head *head)
     conn->op->version = 0;
     conn->op_have = 0;
     list_init(&conn->op->link);
-    return 0;
 }
 
 static int take_head(struct writer_conn *conn)
@@ -87,9 +85,11 @@ static int take_head(struct writer_conn *conn)
     }
     if (head.type != WIRE_WRITE || conn->state != CONN_UP)
         return -1;
-    return start_op(conn, &head);
+    start_op(conn, &head);
+    return 0;
 }
 
+/* Copies what is still needed, of what is there; how much that was. */
 static size_t take_part(uint8_t *to, size_t have, size_t need, const uint8_t *bytes,
                         size_t len)
 {
@@ -232,14 +232,14 @@ static void say(struct writer_conn *conn, const struct wire_head *head)
     conn->out.len += WIRE_HEAD_BYTES;
 }
 
-void writer_conn_create(struct writer_hub *hub, int fd)
+struct writer_conn *writer_conn_create(struct writer_hub *hub, int fd)
 {
     struct writer_conn *conn;
 
     if (!wire_peer_is_ours(fd)) {
         log_warn("store: a stranger connected to the writer");
         close(fd);
-        return;
+        return NULL;
     }
     conn = mem_zalloc(sizeof *conn);
     conn->hub = hub;
@@ -253,6 +253,7 @@ void writer_conn_create(struct writer_hub *hub, int fd)
                   .type = WIRE_HELLO, .number = WIRE_MAGIC, .version = WIRE_VERSION});
     send_out(conn);
     watch(conn);
+    return conn;
 }
 
 void writer_conn_answer(struct writer_op *op, struct writer_totals totals)
@@ -270,18 +271,11 @@ void writer_conn_answer(struct writer_op *op, struct writer_totals totals)
     mem_free(op);
 }
 
-void writer_conn_say_bye(struct writer_conn *conn)
-{
-    if (conn->bye)
-        return;
-    conn->bye = true;
-    say(conn, &(struct wire_head){.type = WIRE_BYE});
-}
-
 void writer_conn_say_bye_all(struct writer_hub *hub)
 {
     for (struct list *at = hub->conns.next; at != &hub->conns; at = at->next)
-        writer_conn_say_bye(container_of(at, struct writer_conn, link));
+        say(container_of(at, struct writer_conn, link),
+            &(struct wire_head){.type = WIRE_BYE});
 }
 
 static void destroy(struct writer_conn *conn)

@@ -19,15 +19,12 @@ struct writer_hub {
     uint64_t group_writes;
 };
 
-/* Takes over an accepted descriptor (closes it where the peer is a stranger) and says
-   HELLO. */
-void writer_conn_create(struct writer_hub *hub, int fd);
+/* Takes over an accepted descriptor and says HELLO. Returns NULL, and has closed it,
+   where the peer is a stranger. The hub owns the connection. */
+struct writer_conn *writer_conn_create(struct writer_hub *hub, int fd);
 
 /* Queues the answer to a write that is done, and frees it. */
 void writer_conn_answer(struct writer_op *op, struct writer_totals totals);
-
-/* Asks the front to send nothing more. */
-void writer_conn_say_bye(struct writer_conn *conn);
 
 /* Sends what is queued on all connections and ends those that are over. Returns how many
    ended. No write of the group may be undone: a connection must outlive its writes. */

@@ -282,6 +282,29 @@ static void space_is_estimated_upwards(void **state)
     assert_true(lmdb_space_estimate(&b->db, 1000000) >= 1000000 + page);
 }
 
+static void reserve_is_taken_given_and_taken_again(void **state)
+{
+    struct bench *b = *state;
+    struct lmdb_space space;
+    struct stat st;
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/" LMDB_SPACE_RESERVE_FILE, b->rig.dir);
+    lmdb_space_open(&space, &b->db);
+    assert_true(space.held);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, LMDB_DB_RESERVE);
+    assert_true((uint64_t)st.st_blocks * 512 >= LMDB_DB_RESERVE);
+    assert_true(lmdb_space_release(&space));
+    assert_false(lmdb_space_release(&space)); /* only once */
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 0);
+    assert_true(lmdb_space_has(&space, &b->db, 1000)); /* the disk has space */
+    assert_true(space.held);
+    assert_false(lmdb_space_has(&space, &b->db, MAP_BYTES));
+    lmdb_space_close(&space);
+}
+
 #define WITH_ENV(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -296,6 +319,7 @@ int main(void)
         WITH_ENV(group_of_deletes_on_a_full_map),
         WITH_ENV(file_is_never_shorter_than_its_records),
         WITH_ENV(space_is_estimated_upwards),
+        WITH_ENV(reserve_is_taken_given_and_taken_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
