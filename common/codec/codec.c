@@ -7,7 +7,10 @@
 #include "common/alloc.h"
 #include "common/codec/direct.h"
 #include "common/codec/engine.h"
+#include "common/codec/fields.h"
+#include "common/codec/merge.h"
 #include "common/codec/pretty.h"
+#include "common/codec/transform.h"
 #include "common/codec/validate.h"
 #include "common/codec/yajl_engine.h"
 
@@ -22,7 +25,9 @@
 struct codec {
     const struct codec_engine *engine;
     void *state;
-    size_t scratch_bytes; /* what the state's scratch blocks hold */
+    struct merge merge;           /* scratch of PATCH */
+    struct projection projection; /* scratch of PROJECT */
+    size_t scratch_bytes;         /* what all scratch blocks hold */
     size_t peak_bytes;
 };
 
@@ -64,6 +69,8 @@ void codec_destroy(struct codec **codec)
     if (*codec == NULL)
         return;
     (*codec)->engine->destroy((*codec)->state);
+    merge_free(&(*codec)->merge);
+    projection_free(&(*codec)->projection);
     mem_free(*codec);
     *codec = NULL;
 }
@@ -143,6 +150,28 @@ static enum codec_status run_validate(struct engine_job *job)
     return CODEC_OK;
 }
 
+static enum codec_status run_project(struct codec *codec, struct engine_job *job,
+                                     const struct codec_call *call)
+{
+    struct fields *fields = fields_parse(call->fields);
+    enum codec_status status;
+
+    if (fields == NULL)
+        return engine_fail(job, CODEC_FIELDS, CODEC_NO_OFFSET);
+    status = fields_project(&codec->projection, job, fields, job->in);
+    fields_destroy(&fields);
+    return status;
+}
+
+static enum codec_status run_patch(struct codec *codec, struct engine_job *job,
+                                   const struct codec_call *call)
+{
+    assert(call->split <= job->in.len);
+    return merge_patch(
+        &codec->merge, job, (struct slice){job->in.data, call->split},
+        (struct slice){job->in.data + call->split, job->in.len - call->split});
+}
+
 static enum codec_status run_op(struct codec *codec, const struct codec_call *call,
                                 struct engine_job *job)
 {
@@ -154,6 +183,9 @@ static enum codec_status run_op(struct codec *codec, const struct codec_call *ca
     case CODEC_OP_ENCODE: return run_encode(codec, job, call->pretty);
     case CODEC_OP_SEQUENCE: return run_sequence(codec, job, call);
     case CODEC_OP_VALIDATE: return run_validate(job);
+    case CODEC_OP_PROJECT: return run_project(codec, job, call);
+    case CODEC_OP_PATCH: return run_patch(codec, job, call);
+    case CODEC_OP_COMPACT:
     case CODEC_OPS: break;
     }
     return engine_fail(job, CODEC_UNSUPPORTED, 0);
@@ -186,8 +218,9 @@ static void make_room_for(struct codec *codec, const struct codec_call *call)
         codec_trim(codec, 0);
 }
 
-enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
-                            struct buf *out, struct codec_fault *fault_r)
+/* A call that is one step; see transform.h. */
+static enum codec_status run_step(struct codec *codec, const struct codec_call *call,
+                                  struct buf *out, struct codec_fault *fault_r)
 {
     size_t cap = out->cap;
     struct engine_job job = {.in = call->in,
@@ -214,8 +247,20 @@ enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
     return status;
 }
 
+enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
+                            struct buf *out, struct codec_fault *fault_r)
+{
+    if (transform_is_step(call))
+        return run_step(codec, call, out, fault_r);
+    return transform_run(codec, run_step, call, out, fault_r);
+}
+
 void codec_trim(struct codec *codec, size_t keep_bytes)
 {
+    if (codec->scratch_bytes <= keep_bytes)
+        return;
+    merge_free(&codec->merge);
+    projection_free(&codec->projection);
     codec->scratch_bytes = codec->engine->trim(codec->state, keep_bytes);
 }
 

@@ -36,7 +36,11 @@
     X(SEQUENCE, "sequence") /* MessagePack values back to back to JSON texts, with       \
                                call.separator between them */                            \
     X(VALIDATE, "validate") /* one MessagePack value from outside: same bytes out, or an \
-                               error where JSON could not hold it */
+                               error where JSON could not hold it */                     \
+    X(COMPACT, "compact")   /* JSON text to the compact JSON text of the same value */   \
+    X(PROJECT, "project")   /* stored documents to MessagePack, call.fields of each */   \
+    X(PATCH, "patch")       /* a stored document and a JSON merge patch behind it        \
+                               (call.split) to the patched document, stored alike */
 
 enum codec_op {
 #define X(name, text) CODEC_OP_##name,
@@ -62,7 +66,10 @@ enum codec_op {
     X(KEY, 400, "map key is not a string")                     \
     X(TOO_LARGE, 413, "result is larger than allowed")         \
     X(MEMORY, 413, "needs more memory than one job may use")   \
-    X(UNSUPPORTED, 500, "operation is not supported")
+    X(UNSUPPORTED, 500, "operation is not supported")          \
+    X(DUPLICATE, 400, "a merge patch names a member twice")    \
+    X(FIELDS, 400, "fields are not names divided by , and .")  \
+    X(GZIP, 400, "not valid gzip data")
 
 enum codec_status {
 #define X(name, http, text) CODEC_##name,
@@ -71,15 +78,29 @@ enum codec_status {
         CODEC_STATUSES
 };
 
-/* One job. */
+/* How a stored document is held. JSON texts of a sequence are divided by '\n', which
+   compact text never holds. */
+enum codec_format { CODEC_FORMAT_MSGPACK, CODEC_FORMAT_JSON };
+
+/* One job. Members that an operation does not name are ignored by it. */
 struct codec_call {
     enum codec_op op;
-    bool pretty;       /* ENCODE, SEQUENCE: indent by two spaces */
+    bool pretty; /* ENCODE, SEQUENCE: indent by two spaces */
+    bool gzip;   /* compress the result (RFC 1952) */
+    bool gunzip; /* DECODE, VALIDATE, COMPACT: the input is gzip; PATCH: the patch is */
     uint8_t separator; /* SEQUENCE: ',' or '\n' */
+    enum codec_format
+        format;          /* ENCODE, SEQUENCE, PROJECT, PATCH: of the stored document */
+    size_t split;        /* PATCH: bytes of the stored document at the start of in */
+    struct slice fields; /* ENCODE, SEQUENCE, PROJECT: see fields.h; empty for all */
     struct slice in;
-    size_t max_output; /* bytes; more fails with CODEC_TOO_LARGE */
-    size_t max_memory; /* bytes of output and scratch; more fails with CODEC_MEMORY */
+    size_t max_output;   /* bytes; more fails with CODEC_TOO_LARGE */
+    size_t max_memory;   /* bytes of output and scratch; more fails with CODEC_MEMORY */
+    size_t max_expanded; /* bytes that gunzip may give; more fails with CODEC_TOO_LARGE */
 };
+
+/* The offset of a fault that has no place in the input. */
+#define CODEC_NO_OFFSET UINT64_MAX
 
 /* Where a failed job's input is wrong: the offset of the first byte that cannot be part
    of a valid input (its length where it ends too early), or of the offending value. */

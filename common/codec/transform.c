@@ -1,0 +1,244 @@
+#include "common/codec/transform.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/codec/gzip.h"
+
+/* The job while it runs: what the steps so far made. */
+struct transform {
+    struct codec *codec;
+    transform_step_fn *run_step;
+    const struct codec_call *call;
+    struct buf made;   /* by the last step; `in` points here once there was one */
+    struct slice in;   /* of the next step */
+    size_t split;      /* where `in` is two documents */
+    size_t held_bytes; /* of buffers other than the output of the step that runs */
+    struct codec_fault fault;
+};
+
+bool transform_is_step(const struct codec_call *call)
+{
+    if (call->gzip || call->gunzip || call->format != CODEC_FORMAT_MSGPACK)
+        return false;
+    switch (call->op) {
+    case CODEC_OP_COMPACT:
+    case CODEC_OP_PATCH: return false;
+    case CODEC_OP_PROJECT: return true;
+    default: return call->fields.len == 0;
+    }
+}
+
+static enum codec_status fail(struct transform *t, enum codec_status status,
+                              uint64_t offset)
+{
+    if (status != CODEC_OK)
+        t->fault = (struct codec_fault){status, offset};
+    return status;
+}
+
+/* What a step may still use of the job's memory. */
+static size_t memory_left(const struct transform *t)
+{
+    size_t held = t->held_bytes + t->made.cap;
+
+    return held < t->call->max_memory ? t->call->max_memory - held : 0;
+}
+
+/* Runs one operation on `in` and appends to out. */
+static enum codec_status run_on(struct transform *t, enum codec_op op, struct slice in,
+                                struct buf *out)
+{
+    struct codec_call call = *t->call;
+
+    call.op = op;
+    call.gzip = call.gunzip = false;
+    call.format = CODEC_FORMAT_MSGPACK;
+    if (op != CODEC_OP_PROJECT)
+        call.fields = (struct slice){NULL, 0};
+    call.split = t->split;
+    call.in = in;
+    call.max_memory = memory_left(t);
+    return t->run_step(t->codec, &call, out, &t->fault);
+}
+
+/* Takes a step's result as the input of the next. */
+static void take(struct transform *t, struct buf *made)
+{
+    buf_free(&t->made);
+    t->made = *made;
+    t->in = buf_slice(&t->made);
+}
+
+/* Runs one operation on the current input and makes its result the next one's. */
+static enum codec_status run(struct transform *t, enum codec_op op)
+{
+    struct buf made = BUF_INIT;
+    enum codec_status status = run_on(t, op, t->in, &made);
+
+    if (status == CODEC_OK)
+        take(t, &made);
+    else
+        buf_free(&made);
+    return status;
+}
+
+/* Runs an operation on each of the '\n'-divided texts of a stored JSON sequence, or on
+   the one document. */
+static enum codec_status run_texts(struct transform *t)
+{
+    struct buf made = BUF_INIT;
+    struct slice rest = t->in;
+    enum codec_status status = CODEC_OK;
+    bool many = t->call->op != CODEC_OP_ENCODE;
+
+    do {
+        const uint8_t *end = many ? memchr(rest.data, '\n', rest.len) : NULL;
+        size_t len = end ? (size_t)(end - rest.data) : rest.len;
+
+        status = run_on(t, CODEC_OP_DECODE, (struct slice){rest.data, len}, &made);
+        len = end ? len + 1 : len;
+        rest.data += len;
+        rest.len -= len;
+    } while (status == CODEC_OK && rest.len > 0);
+    if (status == CODEC_OK)
+        take(t, &made);
+    else
+        buf_free(&made);
+    return status;
+}
+
+static enum codec_status expand(struct transform *t, struct slice in, struct buf *out)
+{
+    size_t most = t->call->max_expanded;
+    enum codec_status status;
+
+    if (most > memory_left(t))
+        most = memory_left(t);
+    status = gzip_expand(in, most, out);
+    return fail(t, status, status == CODEC_GZIP ? CODEC_NO_OFFSET : 0);
+}
+
+/* Expands the whole input. */
+static enum codec_status expand_input(struct transform *t)
+{
+    struct buf made = BUF_INIT;
+    enum codec_status status = expand(t, t->in, &made);
+
+    if (status == CODEC_OK)
+        take(t, &made);
+    else
+        buf_free(&made);
+    return status;
+}
+
+/* PATCH: makes `in` the target and the patch, both MessagePack, and split between them.
+ */
+static enum codec_status prepare_patch(struct transform *t)
+{
+    const struct codec_call *call = t->call;
+    struct slice target = {call->in.data, call->split};
+    struct slice patch = {call->in.data + call->split, call->in.len - call->split};
+    struct buf expanded = BUF_INIT, made = BUF_INIT;
+    enum codec_status status = CODEC_OK;
+
+    if (call->gunzip)
+        status = expand(t, patch, &expanded);
+    t->held_bytes += expanded.cap;
+    if (call->gunzip)
+        patch = buf_slice(&expanded);
+    if (status == CODEC_OK && call->format == CODEC_FORMAT_JSON)
+        status = run_on(t, CODEC_OP_DECODE, target, &made);
+    else if (status == CODEC_OK && target.len > memory_left(t))
+        status = fail(t, CODEC_MEMORY, 0);
+    else if (status == CODEC_OK)
+        buf_append(&made, target.data, target.len);
+    t->split = made.len;
+    if (status == CODEC_OK)
+        status = run_on(t, CODEC_OP_DECODE, patch, &made);
+    t->held_bytes -= expanded.cap;
+    buf_free(&expanded);
+    if (status == CODEC_OK)
+        take(t, &made);
+    else
+        buf_free(&made);
+    return status;
+}
+
+/* The steps up to the MessagePack that the last one works on. */
+static enum codec_status prepare(struct transform *t)
+{
+    const struct codec_call *call = t->call;
+    enum codec_status status = CODEC_OK;
+
+    if (call->op == CODEC_OP_PATCH)
+        return prepare_patch(t);
+    if (call->gunzip)
+        status = expand_input(t);
+    if (status == CODEC_OK && call->op == CODEC_OP_COMPACT)
+        return run(t, CODEC_OP_DECODE);
+    if (status == CODEC_OK && call->format == CODEC_FORMAT_JSON && t->in.len > 0 &&
+        (call->op == CODEC_OP_ENCODE || call->op == CODEC_OP_SEQUENCE ||
+         call->op == CODEC_OP_PROJECT))
+        return run_texts(t);
+    return status;
+}
+
+/* The last operation, appended to out. */
+static enum codec_status finish(struct transform *t, struct buf *out)
+{
+    const struct codec_call *call = t->call;
+    enum codec_op last = call->op;
+    enum codec_status status = CODEC_OK;
+
+    if ((last == CODEC_OP_ENCODE || last == CODEC_OP_SEQUENCE) && call->fields.len > 0)
+        status = run(t, CODEC_OP_PROJECT);
+    if (last == CODEC_OP_PATCH && call->format == CODEC_FORMAT_JSON) {
+        status = run(t, CODEC_OP_PATCH);
+        last = CODEC_OP_ENCODE;
+    }
+    if (last == CODEC_OP_COMPACT)
+        last = CODEC_OP_ENCODE;
+    if (status == CODEC_OK)
+        status = run_on(t, last, t->in, out);
+    return status;
+}
+
+static enum codec_status compress(struct transform *t, struct buf *out)
+{
+    struct buf plain = BUF_INIT;
+    enum codec_status status = finish(t, &plain);
+    size_t most = t->call->max_output;
+
+    t->held_bytes += plain.cap;
+    if (most > memory_left(t))
+        most = memory_left(t);
+    if (status == CODEC_OK)
+        status = fail(t, gzip_compress(buf_slice(&plain), most, out), 0);
+    buf_free(&plain);
+    return status;
+}
+
+enum codec_status transform_run(struct codec *codec, transform_step_fn *run_step,
+                                const struct codec_call *call, struct buf *out,
+                                struct codec_fault *fault_r)
+{
+    struct transform t = {.codec = codec, .run_step = run_step, .call = call};
+    size_t start = out->len;
+    enum codec_status status;
+
+    t.in = call->in;
+    if (call->op == CODEC_OP_PATCH && call->split > call->in.len)
+        status = fail(&t, CODEC_UNSUPPORTED, CODEC_NO_OFFSET);
+    else
+        status = prepare(&t);
+    if (status == CODEC_OK)
+        status = call->gzip ? compress(&t, out) : finish(&t, out);
+    if (status != CODEC_OK)
+        out->len = start;
+    else
+        t.fault = (struct codec_fault){CODEC_OK, 0};
+    buf_free(&t.made);
+    *fault_r = t.fault;
+    return status;
+}
