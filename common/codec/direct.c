@@ -1,5 +1,7 @@
 #include "common/codec/direct.h"
 
+#include <assert.h>
+
 #include "common/alloc.h"
 
 static void *direct_create(void)
@@ -11,6 +13,7 @@ static void direct_destroy(void *state)
 {
     struct direct *direct = state;
 
+    assert(direct != NULL);
     engine_free_scratch(&direct->wide.list);
     mem_free(direct);
 }

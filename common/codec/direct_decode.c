@@ -154,6 +154,7 @@ static const uint8_t *close_container(struct direct_decoder *d, const uint8_t *a
 {
     struct direct_frame *frame = d->top--;
 
+    assert(frame > d->state->frames);
     if (frame->items > CONTAINERS_SMALL_MAX)
         d->job->out->len = (size_t)(d->out - d->job->out->data);
     d->status =
@@ -235,6 +236,7 @@ enum codec_status direct_decode(void *state, struct engine_job *job)
         direct_fail(&d, CODEC_TRAILING, at);
         return d.status;
     }
+    assert(d.top == direct->frames && d.out <= d.limit + DIRECT_ROOM_BYTES);
     job->out->len = (size_t)(d.out - job->out->data);
     return containers_fix(job, &direct->wide);
 }

@@ -399,6 +399,7 @@ enum codec_status direct_encode(void *state, struct engine_job *job, size_t *at)
     } while (p != NULL && e.top > direct->frames);
     if (p == NULL)
         return e.status;
+    assert(e.out <= e.limit + ROOM_BYTES);
     *at = (size_t)(p - job->in.data);
     job->out->len = (size_t)(e.out - job->out->data);
     return CODEC_OK;

@@ -1,5 +1,6 @@
 #include "common/codec/direct_decoder.h"
 
+#include <assert.h>
 #include <float.h>
 #include <string.h>
 
@@ -41,6 +42,7 @@ static const uint8_t *find_break(const struct direct_decoder *d, const uint8_t *
 /* Writes a number that keeps its text. */
 static int put_text(struct direct_decoder *d, const uint8_t *text, size_t len)
 {
+    assert(len > 0 && len <= UINT32_MAX);
     if (direct_grow(d, len + DIRECT_ROOM_BYTES) < 0)
         return -1;
     d->out = pack_ext(d->out, CODEC_EXT_NUMBER, (uint32_t)len);

@@ -176,6 +176,7 @@ static size_t print_plain(const struct digits *digits, int point, uint8_t *out)
 {
     unsigned before = point > 0 ? (unsigned)point : 0;
 
+    assert(point >= POINT_MIN && point <= POINT_MAX);
     if (point <= 0) {
         memcpy(out, "0.00000", 7);
         memcpy(out + 2 - point, digits->first, SHORTEST_DIGITS);
