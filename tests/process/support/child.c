@@ -26,6 +26,8 @@ pid_t child_start(char *const argv[], int pass_fd)
     posix_spawn_file_actions_init(&actions);
     if (pass_fd >= 0)
         posix_spawn_file_actions_adddup2(&actions, pass_fd, CHILD_FD);
+    else /* ctest leaves a descriptor of its own there */
+        posix_spawn_file_actions_addclose(&actions, CHILD_FD);
     posix_spawnattr_init(&attr);
     sigemptyset(&none);
     posix_spawnattr_setsigmask(&attr, &none);
