@@ -166,10 +166,10 @@ static enum codec_status run_project(struct codec *codec, struct engine_job *job
 static enum codec_status run_patch(struct codec *codec, struct engine_job *job,
                                    const struct codec_call *call)
 {
-    assert(call->split <= job->in.len);
-    return merge_patch(
-        &codec->merge, job, (struct slice){job->in.data, call->split},
-        (struct slice){job->in.data + call->split, job->in.len - call->split});
+    if (call->argument.len > LARGEST_INPUT || job->in.len > LARGEST_INPUT)
+        return engine_fail(job, CODEC_TOO_LARGE, 0);
+    job->bound_output = ENCODE_BOUND(job->in.len + call->argument.len);
+    return merge_patch(&codec->merge, job, job->in, call->argument);
 }
 
 static enum codec_status run_op(struct codec *codec, const struct codec_call *call,

@@ -39,8 +39,8 @@
                                error where JSON could not hold it */                     \
     X(COMPACT, "compact")   /* JSON text to the compact JSON text of the same value */   \
     X(PROJECT, "project")   /* stored documents to MessagePack, call.fields of each */   \
-    X(PATCH, "patch")       /* a stored document and a JSON merge patch behind it        \
-                               (call.split) to the patched document, stored alike */
+    X(PATCH, "patch")       /* a stored document and a JSON merge patch                  \
+                               (call.argument) to the patched document, stored alike */
 
 enum codec_op {
 #define X(name, text) CODEC_OP_##name,
@@ -90,9 +90,9 @@ struct codec_call {
     bool gunzip; /* DECODE, VALIDATE, COMPACT: the input is gzip; PATCH: the patch is */
     uint8_t separator; /* SEQUENCE: ',' or '\n' */
     enum codec_format
-        format;          /* ENCODE, SEQUENCE, PROJECT, PATCH: of the stored document */
-    size_t split;        /* PATCH: bytes of the stored document at the start of in */
-    struct slice fields; /* ENCODE, SEQUENCE, PROJECT: see fields.h; empty for all */
+        format;            /* ENCODE, SEQUENCE, PROJECT, PATCH: of the stored document */
+    struct slice argument; /* PATCH: the patch */
+    struct slice fields;   /* ENCODE, SEQUENCE, PROJECT: see fields.h; empty for all */
     struct slice in;
     size_t max_output;   /* bytes; more fails with CODEC_TOO_LARGE */
     size_t max_memory;   /* bytes of output and scratch; more fails with CODEC_MEMORY */

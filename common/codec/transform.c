@@ -12,7 +12,7 @@ struct transform {
     const struct codec_call *call;
     struct buf made;   /* by the last step; `in` points here once there was one */
     struct slice in;   /* of the next step */
-    size_t split;      /* where `in` is two documents */
+    struct buf patch;  /* PATCH: the patch as MessagePack */
     size_t held_bytes; /* of buffers other than the output of the step that runs */
     struct codec_fault fault;
 };
@@ -56,7 +56,7 @@ static enum codec_status run_on(struct transform *t, enum codec_op op, struct sl
     call.format = CODEC_FORMAT_MSGPACK;
     if (op != CODEC_OP_PROJECT)
         call.fields = (struct slice){NULL, 0};
-    call.split = t->split;
+    call.argument = buf_slice(&t->patch);
     call.in = in;
     call.max_memory = memory_left(t);
     return t->run_step(t->codec, &call, out, &t->fault);
@@ -132,36 +132,26 @@ static enum codec_status expand_input(struct transform *t)
     return status;
 }
 
-/* PATCH: makes `in` the target and the patch, both MessagePack, and split between them.
- */
+/* PATCH: makes `in` and `patch` MessagePack. */
 static enum codec_status prepare_patch(struct transform *t)
 {
     const struct codec_call *call = t->call;
-    struct slice target = {call->in.data, call->split};
-    struct slice patch = {call->in.data + call->split, call->in.len - call->split};
-    struct buf expanded = BUF_INIT, made = BUF_INIT;
+    struct buf expanded = BUF_INIT;
+    struct slice text = call->argument;
     enum codec_status status = CODEC_OK;
 
-    if (call->gunzip)
-        status = expand(t, patch, &expanded);
-    t->held_bytes += expanded.cap;
-    if (call->gunzip)
-        patch = buf_slice(&expanded);
-    if (status == CODEC_OK && call->format == CODEC_FORMAT_JSON)
-        status = run_on(t, CODEC_OP_DECODE, target, &made);
-    else if (status == CODEC_OK && target.len > memory_left(t))
-        status = fail(t, CODEC_MEMORY, 0);
-    else if (status == CODEC_OK)
-        buf_append(&made, target.data, target.len);
-    t->split = made.len;
+    if (call->gunzip) {
+        status = expand(t, text, &expanded);
+        text = buf_slice(&expanded);
+        t->held_bytes += expanded.cap;
+    }
     if (status == CODEC_OK)
-        status = run_on(t, CODEC_OP_DECODE, patch, &made);
+        status = run_on(t, CODEC_OP_DECODE, text, &t->patch);
     t->held_bytes -= expanded.cap;
     buf_free(&expanded);
-    if (status == CODEC_OK)
-        take(t, &made);
-    else
-        buf_free(&made);
+    t->held_bytes += t->patch.cap;
+    if (status == CODEC_OK && call->format == CODEC_FORMAT_JSON)
+        status = run(t, CODEC_OP_DECODE);
     return status;
 }
 
@@ -228,10 +218,7 @@ enum codec_status transform_run(struct codec *codec, transform_step_fn *run_step
     enum codec_status status;
 
     t.in = call->in;
-    if (call->op == CODEC_OP_PATCH && call->split > call->in.len)
-        status = fail(&t, CODEC_UNSUPPORTED, CODEC_NO_OFFSET);
-    else
-        status = prepare(&t);
+    status = prepare(&t);
     if (status == CODEC_OK)
         status = call->gzip ? compress(&t, out) : finish(&t, out);
     if (status != CODEC_OK)
@@ -239,6 +226,7 @@ enum codec_status transform_run(struct codec *codec, transform_step_fn *run_step
     else
         t.fault = (struct codec_fault){CODEC_OK, 0};
     buf_free(&t.made);
+    buf_free(&t.patch);
     *fault_r = t.fault;
     return status;
 }

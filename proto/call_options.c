@@ -1,0 +1,60 @@
+#include "proto/call_options.h"
+
+#include <assert.h>
+
+#include "proto/envelope.h"
+#include "proto/wire.h"
+
+/* [flags, bytes of the argument, max_expanded, fields] */
+#define OPTIONS_ITEMS 4
+
+enum options_flag {
+    OPTIONS_GZIP = 1,
+    OPTIONS_GUNZIP = 2,
+    OPTIONS_JSON = 4, /* the stored document is JSON */
+    OPTIONS_FLAGS = 7 /* all that exist */
+};
+
+static unsigned flags_of(const struct codec_call *call)
+{
+    return (call->gzip ? OPTIONS_GZIP : 0u) | (call->gunzip ? OPTIONS_GUNZIP : 0u) |
+           (call->format == CODEC_FORMAT_JSON ? OPTIONS_JSON : 0u);
+}
+
+void call_options_put(struct buf *out, const struct codec_call *call)
+{
+    unsigned flags = flags_of(call);
+    size_t start = out->len;
+
+    assert(call->fields.len <= CALL_OPTIONS_MAX_FIELDS);
+    if (flags == 0 && call->argument.len == 0 && call->max_expanded == 0 &&
+        call->fields.len == 0)
+        return;
+    envelope_put_array(out, OPTIONS_ITEMS);
+    envelope_put_uint(out, flags);
+    envelope_put_uint(out, call->argument.len);
+    envelope_put_uint(out, call->max_expanded);
+    envelope_put_bin(out, call->fields.data, call->fields.len);
+    assert(out->len - start <= WIRE_MAX_OPTIONS_BYTES);
+}
+
+int call_options_read(struct slice options, struct codec_call *call)
+{
+    struct envelope_reader in = {options.data, options.data + options.len, NULL};
+    size_t argument_len;
+    unsigned flags;
+
+    if (options.len == 0)
+        return 0;
+    envelope_get_array(&in, OPTIONS_ITEMS, OPTIONS_ITEMS);
+    flags = (unsigned)envelope_get_uint(&in, OPTIONS_FLAGS);
+    argument_len = (size_t)envelope_get_uint(&in, call->in.len);
+    call->max_expanded = envelope_get_uint(&in, SIZE_MAX / 2);
+    call->fields = envelope_get_bin(&in, CALL_OPTIONS_MAX_FIELDS);
+    call->gzip = flags & OPTIONS_GZIP;
+    call->gunzip = flags & OPTIONS_GUNZIP;
+    call->format = flags & OPTIONS_JSON ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
+    call->in.len -= argument_len;
+    call->argument = (struct slice){call->in.data + call->in.len, argument_len};
+    return in.why == NULL && in.at == in.end ? 0 : -1;
+}

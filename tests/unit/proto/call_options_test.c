@@ -1,0 +1,108 @@
+/* What travels of a codec call, and what of it is refused. */
+#include "proto/call_options.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const uint8_t input[100];
+
+static struct codec_call plain(void)
+{
+    return (struct codec_call){.op = CODEC_OP_PATCH, .in = {input, sizeof input}};
+}
+
+static void test_defaults_need_no_bytes(void **state)
+{
+    struct codec_call call = plain();
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    call_options_put(&out, &call);
+    assert_int_equal(out.len, 0);
+    assert_int_equal(call_options_read(buf_slice(&out), &call), 0);
+    assert_false(call.gzip || call.gunzip || call.argument.len || call.fields.len);
+    buf_free(&out);
+}
+
+static void test_round_trip(void **state)
+{
+    struct codec_call call = plain(), back = plain();
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    call.gzip = call.gunzip = true;
+    call.format = CODEC_FORMAT_JSON;
+    call.argument = (struct slice){input, 40};
+    call.max_expanded = (size_t)1 << 40;
+    call.fields = (struct slice){(const uint8_t *)"a,b.c", 5};
+    call_options_put(&out, &call);
+    assert_int_equal(call_options_read(buf_slice(&out), &back), 0);
+    assert_true(back.gzip && back.gunzip && back.format == CODEC_FORMAT_JSON);
+    assert_int_equal(back.in.len, sizeof input - 40);
+    assert_ptr_equal(back.argument.data, input + sizeof input - 40);
+    assert_int_equal(back.argument.len, 40);
+    assert_true(back.max_expanded == (size_t)1 << 40);
+    assert_int_equal(back.fields.len, 5);
+    assert_memory_equal(back.fields.data, "a,b.c", 5);
+    buf_free(&out);
+}
+
+static void test_each_flag_alone(void **state)
+{
+    (void)state;
+    for (int flag = 0; flag < 3; flag++) {
+        struct codec_call call = plain(), back = plain();
+        struct buf out = BUF_INIT;
+
+        call.gzip = flag == 0;
+        call.gunzip = flag == 1;
+        call.format = flag == 2 ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
+        call_options_put(&out, &call);
+        assert_int_equal(call_options_read(buf_slice(&out), &back), 0);
+        assert_true(back.gzip == call.gzip && back.gunzip == call.gunzip &&
+                    back.format == call.format);
+        buf_free(&out);
+    }
+}
+
+static void test_bad_options(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } rows[] = {
+        {"\x94\x08\x00\x00\xc4\x00", 6},     /* unknown flag */
+        {"\x94\x00\x65\x00\xc4\x00", 6},     /* argument larger than the payload */
+        {"\x93\x00\x00\x00", 4},             /* an item is missing */
+        {"\x94\x00\x00\x00\xc4\x01", 6},     /* cut */
+        {"\x94\x00\x00\x00\xc4\x00\x00", 7}, /* a byte is left over */
+        {"\x94\x00\x00\x00\xa0", 5},         /* str for bin */
+        {"\xc0", 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct codec_call call = plain();
+
+        assert_int_equal(
+            call_options_read((struct slice){(const uint8_t *)rows[i].bytes, rows[i].len},
+                              &call),
+            -1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults_need_no_bytes),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_each_flag_alone),
+        cmocka_unit_test(test_bad_options),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
