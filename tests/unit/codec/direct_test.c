@@ -1,6 +1,6 @@
 /*
  * Engine direct where it is special: chunks of strings, fast paths for numbers that must
- * not read beyond the input, its stack and its budgets. Mostly engine yajl is the oracle:
+ * not read beyond the input, and its stack. Mostly engine yajl is the oracle:
  * both must agree on verdict, offset and bytes. (What the codec accepts at all is tested
  * for every engine elsewhere.)
  */
@@ -407,147 +407,6 @@ static void test_wide_containers(void **state)
     }
 }
 
-/* A result of exactly max_output bytes passes, whatever the output held before. */
-static void check_limit(struct codec_call call, size_t len)
-{
-    struct codec_fault fault;
-
-    for (size_t base = 0; base < 3; base++) {
-        struct buf out = BUF_INIT;
-
-        buf_append(&out, "abc", base);
-        call.max_output = len;
-        assert_int_equal(codec_run(codecs[DIRECT], &call, &out, &fault), CODEC_OK);
-        assert_int_equal(out.len, base + len);
-        out.len = base;
-        call.max_output = len - 1;
-        assert_int_equal(codec_run(codecs[DIRECT], &call, &out, &fault), CODEC_TOO_LARGE);
-        assert_int_equal(out.len, base);
-        buf_free(&out);
-    }
-}
-
-static void test_output_limit_is_exact(void **state)
-{
-    struct codec_call decode = call_of(CODEC_OP_DECODE, rich, sizeof rich - 1), encode;
-    struct result packed, text;
-
-    (void)state;
-    run(DIRECT, &decode, &packed);
-    assert_int_equal(packed.status, CODEC_OK);
-    check_limit(decode, packed.out.len);
-    encode = call_of(CODEC_OP_ENCODE, packed.out.data, packed.out.len);
-    run(DIRECT, &encode, &text);
-    check_limit(encode, text.out.len);
-    buf_free(&packed.out);
-    buf_free(&text.out);
-}
-
-/* Runs out of memory at every size up to what the job needs, and works afterwards. */
-static void check_memory(struct codec_call call)
-{
-    size_t passes = 0;
-
-    for (size_t memory = 0; memory < 4096; memory += 16) {
-        struct result result;
-
-        call.max_memory = memory;
-        run(DIRECT, &call, &result);
-        assert_true(result.status == CODEC_OK || result.status == CODEC_MEMORY);
-        passes += result.status == CODEC_OK;
-        if (result.status != CODEC_OK)
-            assert_int_equal(result.out.len, 0);
-        buf_free(&result.out);
-    }
-    assert_in_range(passes, 1, 255);
-}
-
-static void test_memory_that_runs_out(void **state)
-{
-    struct codec_call decode = call_of(CODEC_OP_DECODE, rich, sizeof rich - 1), encode;
-    struct result packed;
-
-    (void)state;
-    run(DIRECT, &decode, &packed);
-    encode = call_of(CODEC_OP_ENCODE, packed.out.data, packed.out.len);
-    check_memory(decode);
-    check_memory(encode);
-    buf_free(&packed.out);
-}
-
-/* Input that promises or unfolds much: refused or done within the stated budget. */
-static void test_hostile_input(void **state)
-{
-    enum { LEN = 3000000 };
-    static const uint8_t promise[] = {0xdd, 0xff, 0xff, 0xff, 0xff, 0xc0};
-    char *text = malloc(LEN + 1);
-    struct codec_call call = call_of(CODEC_OP_DECODE, text, LEN);
-    struct result result;
-
-    (void)state;
-    assert_non_null(text);
-    check_bytes(promise, sizeof promise);
-    /* The most bytes of MessagePack for a byte of text. */
-    text[0] = '[';
-    for (size_t i = 1; i < LEN; i++)
-        text[i] = "-0,"[(i - 1) % 3];
-    text[LEN - 1] = ']';
-    text[LEN - 2] = '1';
-    call.max_memory = 4 * LEN;
-    run(DIRECT, &call, &result);
-    assert_int_equal(result.status, CODEC_OK);
-    assert_in_range(result.out.len, 2.9 * LEN, 3 * LEN);
-    buf_free(&result.out);
-    /* And the most text for a byte of MessagePack. */
-    memset(text, 0x01, LEN);
-    memcpy(text, "\xdb\x00\x2d\xc6\xbb", 5);
-    call = call_of(CODEC_OP_ENCODE, text, LEN);
-    call.max_memory = 7 * LEN;
-    run(DIRECT, &call, &result);
-    assert_int_equal(result.status, CODEC_OK);
-    assert_int_equal(result.out.len, 6 * (LEN - 5) + 2);
-    buf_free(&result.out);
-    free(text);
-}
-
-static void test_output_of_the_size_of_the_input_is_not_doubled(void **state)
-{
-    enum { LEN = 100000 };
-    struct codec *codec = codec_create("direct");
-    char *text = malloc(LEN);
-    struct codec_call call = call_of(CODEC_OP_DECODE, text, LEN);
-    struct buf out = BUF_INIT;
-    struct codec_fault fault;
-
-    (void)state;
-    assert_non_null(text);
-    memset(text, 's', LEN);
-    text[0] = text[LEN - 1] = '"';
-    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_OK);
-    assert_in_range(codec_peak_bytes(codec), out.len, LEN + 1000);
-    buf_free(&out);
-    free(text);
-    codec_destroy(&codec);
-}
-
-static void test_scratch_is_given_back(void **state)
-{
-    struct codec *codec = codec_create("direct");
-    struct buf out = BUF_INIT;
-    struct codec_fault fault;
-    struct codec_call call = call_of(CODEC_OP_DECODE, rich, sizeof rich - 1);
-
-    (void)state;
-    assert_string_equal(codec_engine_name(codec), "direct");
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_OK);
-        codec_trim(codec, i == 1 ? 1000000 : 0);
-    }
-    buf_free(&out);
-    codec_destroy(&codec);
-    assert_null(codec);
-}
-
 static int create_codecs(void **state)
 {
     (void)state;
@@ -576,11 +435,6 @@ int main(void)
         cmocka_unit_test(test_random_documents),
         cmocka_unit_test(test_nesting_up_to_the_limit),
         cmocka_unit_test(test_wide_containers),
-        cmocka_unit_test(test_output_limit_is_exact),
-        cmocka_unit_test(test_memory_that_runs_out),
-        cmocka_unit_test(test_hostile_input),
-        cmocka_unit_test(test_output_of_the_size_of_the_input_is_not_doubled),
-        cmocka_unit_test(test_scratch_is_given_back),
     };
 
     return cmocka_run_group_tests(tests, create_codecs, destroy_codecs);
