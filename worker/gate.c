@@ -39,6 +39,7 @@ struct gate {
     enum gate_state state;
     nng_msg *answer; /* the latest, not taken yet; NULL for none */
     uint32_t pipe;   /* id of the connection; 0 for none */
+    uint32_t gone;   /* id of the last one that went: perhaps told before that it came */
     bool is_new;     /* connected since the last tick */
 };
 
@@ -107,8 +108,8 @@ static void gate_on_pipe_up(nng_pipe pipe, nng_pipe_ev event, void *arg)
 
     (void)event;
     pthread_mutex_lock(&gate->lock);
-    gate->pipe = pipe.id;
-    gate->is_new = true;
+    gate->is_new = pipe.id != gate->gone;
+    gate->pipe = gate->is_new ? pipe.id : 0;
     pthread_mutex_unlock(&gate->lock);
     gate->wake(gate->wake_arg);
 }
@@ -121,6 +122,7 @@ static void gate_on_pipe_down(nng_pipe pipe, nng_pipe_ev event, void *arg)
     pthread_mutex_lock(&gate->lock);
     if (gate->pipe == pipe.id)
         gate->pipe = 0;
+    gate->gone = pipe.id;
     pthread_mutex_unlock(&gate->lock);
 }
 

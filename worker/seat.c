@@ -34,6 +34,7 @@ struct seat {
     char url[WIRE_MAX_TEXT_BYTES + 1]; /* what was dialled last */
     uint64_t incarnation;              /* of the front there */
     nng_pipe pipe;                     /* of the connected front; id 0 for none */
+    uint32_t gone; /* id of the last pipe that went: perhaps told before that it came */
     bool is_sending;
     struct list unsent;
     unsigned unsent_count;
@@ -300,7 +301,8 @@ static void seat_on_pipe_up(nng_pipe pipe, nng_pipe_ev event, void *arg)
 
     (void)event;
     pthread_mutex_lock(&seat->lock);
-    seat->pipe = pipe;
+    if (pipe.id != seat->gone)
+        seat->pipe = pipe;
     hello.incarnation = seat->incarnation;
     bye = seat->bye;
     pthread_mutex_unlock(&seat->lock);
@@ -312,7 +314,8 @@ static void seat_on_pipe_up(nng_pipe pipe, nng_pipe_ev event, void *arg)
     }
 }
 
-/* nng: disconnected; perhaps told only after the next connection is there. */
+/* nng: disconnected; perhaps told only after the next connection is there, or even
+   before seat_on_pipe_up() of this one, on another thread. */
 static void seat_on_pipe_down(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
     struct seat *seat = arg;
@@ -321,6 +324,7 @@ static void seat_on_pipe_down(nng_pipe pipe, nng_pipe_ev event, void *arg)
     (void)event;
     pthread_mutex_lock(&seat->lock);
     is_ours = seat->pipe.id == pipe.id;
+    seat->gone = pipe.id;
     pthread_mutex_unlock(&seat->lock);
     if (!is_ours)
         return;

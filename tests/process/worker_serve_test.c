@@ -270,13 +270,18 @@ static void test_draining_ends_where_fronts_do_not_hang_up(void **state)
 static void test_worker_retires_after_max_jobs(void **state)
 {
     struct worker_fixture *fixture = *state;
+    struct wire_job last = fake_front_job(2, CODEC_OP_DECODE, "2");
+    unsigned seen = 0;
 
     worker_fixture_seat(fixture, "2");
     worker_fixture_check_job(fixture, 0);
-    worker_fixture_check_job(fixture, 0);
-    assert_int_equal(fake_front_expect(fixture->server, 0, WIRE_BYE)->bye,
-                     WIRE_BYE_RETIRE);
-    worker_fixture_check_job(fixture, 0);
+    fake_front_send_jobs(fixture->server, 0, &last, 1);
+    /* the goodbye may overtake the result */
+    while (seen != (1U << WIRE_BYE_RETIRE | 1)) {
+        const struct wire_message *message = fake_front_recv(fixture->server, 0);
+
+        seen |= message->type == WIRE_BYE ? 1U << message->bye : 1;
+    }
     fake_front_hang_up(fixture->server, 0);
     assert_int_equal(worker_fixture_wait(fixture), 0);
 }
