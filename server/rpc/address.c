@@ -72,6 +72,24 @@ int address_make_directory(const char *url)
     return mkdir(directory, 0750) != 0 && errno != EEXIST ? -1 : 0;
 }
 
+bool address_is_taken(const char *url)
+{
+    const char *path = address_path(url);
+    FILE *file = path == NULL ? NULL : fopen("/proc/net/unix", "re");
+    char line[256], there[sizeof line];
+    unsigned flags;
+    bool taken = false;
+
+    if (file == NULL)
+        return false;
+    /* Num RefCount Protocol Flags Type St Inode Path; 0x10000 is for listening ones. */
+    while (!taken && fgets(line, sizeof line, file) != NULL)
+        taken = sscanf(line, "%*s %*s %*s %x %*s %*s %*s %255s", &flags, there) == 2 &&
+                (flags & 0x10000) != 0 && strcmp(there, path) == 0;
+    fclose(file);
+    return taken;
+}
+
 void address_of_seat(const char *gate_url, uint64_t generation, pid_t front,
                      uint64_t seat, struct address *address_r)
 {

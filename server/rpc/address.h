@@ -13,6 +13,7 @@
 #ifndef OFFLOOP_SERVER_RPC_ADDRESS_H
 #define OFFLOOP_SERVER_RPC_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -39,6 +40,11 @@ int address_check(const char *url, const char **why_r)
 /* Makes the directory of an ipc URL, mode 0750, where it is missing (its last component
    only). Returns -1 with errno where that failed; 0 for other URLs. */
 int address_make_directory(const char *url) __attribute__((warn_unused_result));
+
+/* True where some process listens at the ipc URL's path, as far as the kernel's list of
+   sockets tells (false for other URLs): found without connecting, which could cost a
+   listener its life (nng 1518). */
+bool address_is_taken(const char *url);
 
 /* Where a front's seat number `seat` shall listen. */
 void address_of_seat(const char *gate_url, uint64_t generation, pid_t front,

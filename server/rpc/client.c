@@ -18,7 +18,7 @@
 #include "server/rpc/worker.h"
 #include "server/stats/stats.h"
 
-#define TICK_S 1.0
+#define TICK_S 0.5
 
 /* More than any host has; a gate that were told by a flood of hellos stops here. */
 #define MAX_WORKERS 1024
@@ -150,6 +150,21 @@ static void on_more(struct ev_loop *loop, ev_timer *more, int events)
     on_inbox(container_of(more, struct rpc_client, more));
 }
 
+static void tick_worker(struct rpc_client *client, struct rpc_worker *worker)
+{
+    uint64_t seat_before = worker->seat == NULL ? 0 : worker->seat_id;
+    bool stays = worker_tick(worker);
+
+    if (stays && worker->seat != NULL && worker->seat_id != seat_before)
+        offer(client, worker);
+    else if (seat_before != 0 && (!stays || worker->seat == NULL))
+        gate_link_gone(client->gate, &worker->id);
+    if (!stays) {
+        worker_destroy(&worker);
+        client->worker_count--;
+    }
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
 {
     struct rpc_client *client = container_of(tick, struct rpc_client, tick);
@@ -158,16 +173,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
     (void)events;
     for (struct list *at = client->workers.next, *next; at != &client->workers;
          at = next) {
-        struct rpc_worker *worker = container_of(at, struct rpc_worker, link);
-        bool had_seat = worker->seat != NULL, stays = worker_tick(worker);
-
         next = at->next;
-        if (had_seat && (!stays || worker->seat == NULL))
-            gate_link_gone(client->gate, &worker->id);
-        if (!stays) {
-            worker_destroy(&worker);
-            client->worker_count--;
-        }
+        tick_worker(client, container_of(at, struct rpc_worker, link));
     }
 }
 

@@ -193,10 +193,10 @@ static void on_deaf(void *ctx)
 static void on_listen_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct gate *gate = container_of(timer, struct gate, listen_timer);
-    const char *url = gate->config->rpc_url, *why = NULL;
+    const char *url = gate->config->rpc_url, *why = "another process listens there";
 
     (void)events;
-    if (gate_rep_listen(gate->rep, url, &why) == 0) {
+    if (!address_is_taken(url) && gate_rep_listen(gate->rep, url, &why) == 0) {
         ev_timer_stop(loop, timer);
         gate->probe = gate_probe_create(loop, url, on_deaf, gate);
         if (gate->config->on_ready != NULL)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdint.h>
 #include <string.h>
@@ -23,11 +24,20 @@
    moment. */
 #define MISSES_MEAN_DEAF 2
 
-#define HANDSHAKE_BYTES 8
+/* The first bytes of every SP connection, both ways: "\0SP\0", the protocol (0x30 is
+   REQ0), zeros. */
+#define HANDSHAKE 0, 'S', 'P', 0, 0, 0x30, 0, 0
 
-/* The first bytes of every SP connection: "\0SP\0", the protocol (0x30 is REQ0), zeros.
- */
-static const uint8_t handshake[HANDSHAKE_BYTES] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+/* A REQ0 message: its length (after the byte 1 over ipc), a request id with the highest
+   bit set, and one byte that is no hello: the gate will say so. */
+#define QUESTION 0, 0, 0, 0, 0, 0, 0, 5, 0x80, 0, 0, 1, '?'
+
+static const uint8_t ipc_bytes[] = {HANDSHAKE, 1, QUESTION};
+static const uint8_t tcp_bytes[] = {HANDSHAKE, QUESTION};
+
+/* The handshake of the other side and one byte more: nng has handed the question on, and
+   an answer comes. */
+#define ANSWER_BYTES 9
 
 struct gate_probe {
     struct ev_loop *loop;
@@ -101,14 +111,23 @@ static void end_probe(struct gate_probe *probe, bool answered)
     probe->on_deaf(probe->ctx);
 }
 
+static int send_question(const struct gate_probe *probe, int fd)
+{
+    bool ipc = probe->address.ss_family == AF_UNIX;
+    const uint8_t *bytes = ipc ? ipc_bytes : tcp_bytes;
+    size_t len = ipc ? sizeof ipc_bytes : sizeof tcp_bytes;
+
+    return send(fd, bytes, len, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -1;
+}
+
 static void on_io(struct ev_loop *loop, ev_io *io, int events)
 {
     struct gate_probe *probe = container_of(io, struct gate_probe, io);
-    uint8_t answer[HANDSHAKE_BYTES];
+    uint8_t answer[ANSWER_BYTES];
     ssize_t n;
 
     if (events & EV_WRITE) { /* connected */
-        if (send(io->fd, handshake, sizeof handshake, MSG_NOSIGNAL) != sizeof handshake) {
+        if (send_question(probe, io->fd) != 0) {
             end_probe(probe, false);
             return;
         }
@@ -122,7 +141,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
         return;
     if (n > 0)
         probe->got += (size_t)n;
-    if (n <= 0 || probe->got == HANDSHAKE_BYTES)
+    if (n <= 0 || probe->got == ANSWER_BYTES)
         end_probe(probe, n > 0);
 }
 

@@ -1,9 +1,10 @@
 /*
- * The gate's look at itself: a plain connection to the --rpc address that does
- * the opening handshake of a REQ0 peer, as a worker would. nng 1.5.2 can lose a
- * listener for good to a peer that leaves in the middle of its handshake
- * (nng 1518), and says nothing of it; without a probe the next worker would
- * wait for ever.
+ * The gate's look at itself: a plain connection to the --rpc address that asks
+ * as a worker would, and must be answered. nng 1.5.2 can lose a listener for
+ * good to a peer that leaves in the middle of its handshake (nng 1518): it goes
+ * on accepting and shaking hands, hands nothing on, and says nothing of it. (A
+ * second server that finds the address in use does just that.) Without a probe
+ * the next worker would wait for ever.
  *
  * Loop thread only; no call waits.
  */
@@ -13,8 +14,8 @@
 struct ev_loop;
 struct gate_probe;
 
-/* Probes the URL every second from now on, and calls on_deaf when the handshake was not
-   answered within a second, twice in a row. Probes nothing where the URL is none that it
+/* Probes the URL every second from now on, and calls on_deaf when there was no answer
+   within a second, twice in a row. Probes nothing where the URL is none that it
    can connect to itself (a name instead of a number). The caller ends it with
    gate_probe_destroy(). */
 struct gate_probe *gate_probe_create(struct ev_loop *loop, const char *url,

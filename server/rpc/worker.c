@@ -13,9 +13,12 @@
 #include "server/rpc/worker_message.h"
 #include "server/stats/stats.h"
 
-/* A worker that says hello again this long after it was offered a seat should have come:
-   its first connection may have killed the listener (nng 1518). It gets another seat. */
-#define OFFER_STALE_NS (900 * NS_PER_MS)
+/* A worker that was offered a seat, has said hello again since and still has not come:
+   its connection may have killed the listener (nng 1518). After so long it gets another
+   seat, of which its next hello tells it; each time twice as long, should it just be
+   slow. */
+#define OFFER_STALE_NS          (1500 * NS_PER_MS)
+#define OFFER_STALE_MAX_DOUBLES 5
 
 /* From connecting to saying who it is. */
 #define JOIN_WAIT_NS (2 * NS_PER_S)
@@ -105,11 +108,25 @@ bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello
     worker->credits = hello->credits;
     if (worker->state == WORKER_BANNED && now_ns - worker->since_ns > BAN_NS)
         set_state(worker, WORKER_AWAY);
-    if (worker->state == WORKER_OFFERED && now_ns - worker->since_ns > OFFER_STALE_NS)
-        leave_seat(worker, WORKER_AWAY);
     if (worker->state == WORKER_AWAY)
         open_seat(worker);
     return worker->seat != NULL;
+}
+
+static bool is_offer_stale(const struct rpc_worker *worker, uint64_t now_ns)
+{
+    uint64_t patience_ns = (uint64_t)OFFER_STALE_NS << worker->stale_offers;
+
+    return now_ns - worker->since_ns > patience_ns &&
+           worker->hello_ns > worker->since_ns + patience_ns / 4;
+}
+
+static void replace_seat(struct rpc_worker *worker)
+{
+    leave_seat(worker, WORKER_AWAY);
+    open_seat(worker);
+    if (worker->stale_offers < OFFER_STALE_MAX_DOUBLES)
+        worker->stale_offers++;
 }
 
 static void join(struct rpc_worker *worker, int pipe)
@@ -141,6 +158,7 @@ static void take_message(struct rpc_worker *worker, struct inbox_event *event)
     seat_took(worker->seat, bytes);
     if (was_joined) {
         set_state(worker, WORKER_UP);
+        worker->stale_offers = 0;
         worker->room->events->up(worker->room->ctx, worker);
     }
 }
@@ -180,8 +198,11 @@ bool worker_tick(struct rpc_worker *worker)
         }
         return true;
     case WORKER_BANNED: return now_ns - worker->since_ns <= BAN_NS + FORGET_NS;
-    case WORKER_AWAY:
-    case WORKER_OFFERED: break;
+    case WORKER_OFFERED:
+        if (is_offer_stale(worker, now_ns))
+            replace_seat(worker);
+        break;
+    case WORKER_AWAY: break;
     }
     return now_ns - worker->hello_ns <= FORGET_NS;
 }

@@ -18,11 +18,11 @@ struct seat;
 
 enum worker_state {
     WORKER_AWAY,    /* no seat; awaits a hello */
-    WORKER_OFFERED, /* its seat listens; awaits the connection, until a later hello shows
-                       that it cannot come */
-    WORKER_JOINED,  /* connected; awaits the SEAT_HELLO, for WORKER_HELLO_WAIT_NS */
-    WORKER_UP,      /* awaits results and signs of life, for WORKER_SILENCE_NS */
-    WORKER_BANNED   /* no seat; awaits the end of the ban */
+    WORKER_OFFERED, /* its seat listens; awaits the connection, and gets another seat when
+                       later hellos show that it cannot come */
+    WORKER_JOINED,  /* connected; awaits the SEAT_HELLO, two seconds */
+    WORKER_UP,      /* awaits results and signs of life, half a minute */
+    WORKER_BANNED   /* no seat; awaits the end of the ban, half a minute */
 };
 
 /* What all workers of a client share. */
@@ -51,6 +51,7 @@ struct rpc_worker {
     uint64_t seat_id;
     struct address address; /* of the seat */
     int pipe;               /* nng's id of the connection; 0 for none */
+    unsigned stale_offers;  /* seats in a row that it did not come to */
     void *owner;
 };
 
@@ -60,15 +61,15 @@ struct rpc_worker *worker_create(struct worker_room *room, const struct wire_id 
 /* Closes its seat, without events. */
 void worker_destroy(struct rpc_worker **worker);
 
-/* The worker has said hello: makes or replaces the seat where that is due. Returns true
-   where it has a seat now, which the gate is to be told. */
+/* The worker has said hello: makes a seat where it has none and may have one. Returns
+   true where it has a seat now, which the gate is to be told. */
 bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello);
 
 /* Something happened at the worker's seat. */
 void worker_take_event(struct rpc_worker *worker, struct inbox_event *event);
 
-/* To be called about every second. Returns false where nothing is left to wait for: the
-   client shall destroy it. */
+/* To be called about every second; the seat may be gone or another afterwards. Returns
+   false where nothing is left to wait for: the client shall destroy it. */
 bool worker_tick(struct rpc_worker *worker);
 
 #endif

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,6 +91,27 @@ static void the_directory_is_made_for_our_group(void **state)
     rmdir(base);
 }
 
+static void a_listener_is_seen_without_connecting(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char url[128];
+
+    (void)state;
+    snprintf(address.sun_path, sizeof address.sun_path, "/tmp/offloop-taken-%d",
+             (int)getpid());
+    snprintf(url, sizeof url, "ipc://%s", address.sun_path);
+    assert_false(address_is_taken(url));
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_false(address_is_taken(url));
+    assert_int_equal(listen(fd, 1), 0);
+    assert_true(address_is_taken(url));
+    close(fd);
+    assert_false(address_is_taken(url)); /* only its file is left */
+    assert_false(address_is_taken("tcp://127.0.0.1:1"));
+    assert_int_equal(unlink(address.sun_path), 0);
+}
+
 static pid_t dead_pid(void)
 {
     pid_t pid = fork();
@@ -160,6 +183,7 @@ int main(void)
         cmocka_unit_test(urls_are_checked),
         cmocka_unit_test(seats_derive_from_the_gate),
         cmocka_unit_test(the_directory_is_made_for_our_group),
+        cmocka_unit_test(a_listener_is_seen_without_connecting),
         cmocka_unit_test(only_what_dead_fronts_left_is_swept),
         cmocka_unit_test(a_zombie_is_swept),
     };

@@ -1,0 +1,376 @@
+/* The gate as workers and strangers see it, and nng's listeners under peers that leave in
+   the middle of their handshake (nng issue 1518). */
+#include <dirent.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nng/nng.h>
+#include <nng/protocol/pair0/pair.h>
+#include <nng/protocol/reqrep0/req.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "proto/wire.h"
+#include "server/rpc/address.h"
+#include "tests/process/support/child.h"
+#include "tests/process/support/rpc_fixture.h"
+
+#define DROPS 200
+
+static const struct jobs_config usual = {.job_timeout_ns = 20 * NS_PER_S};
+
+static const struct wire_hello hello = {
+    .worker = {{7}}, .pid = 1, .credits = 2, .engine = {(const uint8_t *)"yajl", 4}};
+
+/* ---- asking the gate ---- */
+
+/* A question under way, so that the front's loop can run meanwhile. */
+struct question {
+    nng_socket socket;
+    nng_aio *aio;
+    _Atomic bool answered;
+    struct wire_message answer; /* points into bytes */
+    nng_msg *bytes;
+};
+
+static void on_answer(void *arg)
+{
+    ((struct question *)arg)->answered = true;
+}
+
+static bool is_answered(void *ctx)
+{
+    return ((struct question *)ctx)->answered;
+}
+
+static void ask(struct rpc_fixture *fixture, struct question *question,
+                struct slice bytes)
+{
+    memset(question, 0, sizeof *question);
+    assert_int_equal(nng_req0_open(&question->socket), 0);
+    assert_int_equal(nng_aio_alloc(&question->aio, on_answer, question), 0);
+    assert_int_equal(nng_dial(question->socket, fixture->url, NULL, 0), 0);
+    assert_int_equal(
+        nng_send(question->socket, (void *)(uintptr_t)bytes.data, bytes.len, 0), 0);
+    nng_recv_aio(question->socket, question->aio);
+    rpc_fixture_run_until(fixture, is_answered, question);
+    assert_int_equal(nng_aio_result(question->aio), 0);
+    question->bytes = nng_aio_get_msg(question->aio);
+    assert_int_equal(wire_decode((struct slice){nng_msg_body(question->bytes),
+                                                nng_msg_len(question->bytes)},
+                                 &question->answer, NULL),
+                     WIRE_OK);
+}
+
+static void end_question(struct question *question)
+{
+    nng_msg_free(question->bytes);
+    nng_close(question->socket);
+    nng_aio_free(question->aio);
+}
+
+/* Says hello as a worker; returns how many seats it was given, and the first one's URL.
+ */
+static unsigned say_hello(struct rpc_fixture *fixture, char url_r[ADDRESS_MAX_BYTES],
+                          uint64_t *incarnation_r)
+{
+    struct buf bytes = BUF_INIT;
+    struct question question;
+    unsigned count;
+
+    wire_put_hello(&bytes, &hello);
+    ask(fixture, &question, buf_slice(&bytes));
+    buf_free(&bytes);
+    assert_int_equal(question.answer.type, WIRE_WELCOME);
+    count = question.answer.welcome.seat_count;
+    if (count > 0) {
+        const struct wire_seat *seat = &question.answer.welcome.seats[0];
+
+        snprintf(url_r, ADDRESS_MAX_BYTES, "%.*s", (int)seat->url.len,
+                 (const char *)seat->url.data);
+        *incarnation_r = seat->incarnation;
+    }
+    end_question(&question);
+    return count;
+}
+
+static void expect_refusal(struct rpc_fixture *fixture, struct slice bytes,
+                           enum wire_refusal reason)
+{
+    struct question question;
+
+    ask(fixture, &question, bytes);
+    assert_int_equal(question.answer.type, WIRE_REFUSED);
+    assert_int_equal(question.answer.refused.reason, reason);
+    end_question(&question);
+}
+
+static void what_is_no_hello_is_refused(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create(&usual);
+    struct buf bytes = BUF_INIT;
+
+    (void)state;
+    rpc_fixture_start_gate(fixture);
+    wire_put_hello(&bytes, &hello);
+    bytes.data[1] = WIRE_VERSION + 1;
+    expect_refusal(fixture, buf_slice(&bytes), WIRE_REFUSED_VERSION);
+    bytes.data[1] = WIRE_VERSION;
+    bytes.len--;
+    expect_refusal(fixture, buf_slice(&bytes), WIRE_REFUSED_OTHER);
+    bytes.len = 0;
+    wire_put_ping(&bytes, 1);
+    expect_refusal(fixture, buf_slice(&bytes), WIRE_REFUSED_OTHER);
+    expect_refusal(fixture, (struct slice){(const uint8_t *)"", 0}, WIRE_REFUSED_OTHER);
+    buf_free(&bytes);
+    rpc_fixture_destroy(&fixture);
+}
+
+static void every_front_offers_a_seat_at_first_contact(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create(&usual);
+    char url[ADDRESS_MAX_BYTES];
+    uint64_t incarnation;
+
+    (void)state;
+    rpc_fixture_start_gate(fixture);
+    assert_int_equal(say_hello(fixture, url, &incarnation), 0); /* no front is there */
+    rpc_fixture_start_front(fixture);
+    rpc_fixture_run_for(fixture, 0.1); /* so that it has met the gate */
+    assert_int_equal(say_hello(fixture, url, &incarnation), 1);
+    rpc_fixture_stop_front(fixture);
+    rpc_fixture_destroy(&fixture);
+}
+
+/* ---- the address ---- */
+
+static void a_killed_gate_leaves_its_file_and_a_new_one_takes_it(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 0, NULL);
+
+    (void)state;
+    rpc_fixture_stop_gate(fixture, SIGKILL);
+    assert_int_equal(access(address_path(fixture->url), F_OK), 0);
+    rpc_fixture_start_gate(fixture);
+    rpc_fixture_start_worker(fixture, NULL, 0);
+    rpc_fixture_run_until_workers(fixture, 1);
+    rpc_fixture_destroy(&fixture);
+}
+
+static void an_address_in_use_is_left_alone(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 0, NULL);
+    char self[] = "/proc/self/exe";
+    char *argv[] = {self, fixture->url, NULL};
+    pid_t second = child_start(argv, fixture->gate_fd);
+
+    (void)state;
+    assert_int_equal(child_wait(second, RPC_FIXTURE_PATIENCE_S * 1000), 1);
+    rpc_fixture_start_worker(fixture, NULL, 0);
+    rpc_fixture_run_until_workers(fixture, 1);
+    rpc_fixture_destroy(&fixture);
+}
+
+static void the_gate_ends_with_its_address_free(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create(&usual);
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        rpc_fixture_start_gate(fixture);
+        rpc_fixture_stop_gate(fixture, SIGTERM);
+        assert_int_not_equal(access(address_path(fixture->url), F_OK), 0);
+    }
+    rpc_fixture_destroy(&fixture);
+}
+
+/* A file as a killed front would leave it. */
+static void leave_file(struct rpc_fixture *fixture, char *path, size_t size)
+{
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    snprintf(path, size, "%s-1-%d-1", address_path(fixture->url), (int)pid);
+    close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+static bool is_no_file(void *path)
+{
+    return access(path, F_OK) != 0;
+}
+
+static void what_dead_fronts_left_goes(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create(&usual);
+    char path[256];
+
+    (void)state;
+    leave_file(fixture, path, sizeof path);
+    rpc_fixture_start_gate(fixture);
+    assert_true(is_no_file(path));
+    rpc_fixture_start_front(fixture);
+    rpc_fixture_run_for(fixture, 0.1);
+    leave_file(fixture, path, sizeof path);
+    rpc_fixture_stop_front(fixture); /* the gate notices, and looks around */
+    rpc_fixture_run_until(fixture, is_no_file, path);
+    rpc_fixture_destroy(&fixture);
+}
+
+/* ---- peers that leave in the middle of their handshake ---- */
+
+static int connect_to(const char *url)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", address_path(url));
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* Connects again and again, and leaves after 0 to 8 bytes of a handshake. */
+static void leave_early(const char *url, uint8_t protocol)
+{
+    const uint8_t opening[8] = {0, 'S', 'P', 0, 0, protocol, 0, 0};
+
+    for (unsigned i = 0; i < DROPS; i++) {
+        int fd = connect_to(url);
+
+        if (fd < 0)
+            return; /* it is deaf already */
+        (void)!send(fd, opening, i % 9, MSG_NOSIGNAL);
+        close(fd);
+    }
+}
+
+static void the_gate_survives_peers_that_leave_early(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 0, NULL);
+
+    (void)state;
+    leave_early(fixture->url, 0x30);
+    rpc_fixture_start_worker(fixture, NULL, 0);
+    rpc_fixture_run_until_workers(fixture, 1);
+    rpc_fixture_destroy(&fixture);
+}
+
+static _Atomic bool is_up; /* the seat's one connection */
+
+static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+    (void)pipe;
+    (void)event;
+    (void)arg;
+    is_up = true;
+}
+
+static bool seat_is_up(void *ctx)
+{
+    (void)ctx;
+    return is_up;
+}
+
+/* Takes a seat as a worker would, and comes up. */
+static void take_seat(struct rpc_fixture *fixture, const char *url, uint64_t incarnation)
+{
+    const struct wire_seat_hello seat_hello = {hello.worker, incarnation};
+    struct buf bytes = BUF_INIT;
+    nng_socket socket;
+
+    is_up = false;
+    assert_int_equal(nng_pair0_open(&socket), 0);
+    nng_pipe_notify(socket, NNG_PIPE_EV_ADD_POST, on_pipe, NULL);
+    assert_int_equal(nng_dial(socket, url, NULL, NNG_FLAG_NONBLOCK), 0);
+    rpc_fixture_run_until(fixture, seat_is_up, NULL);
+    wire_put_seat_hello(&bytes, &seat_hello);
+    assert_int_equal(nng_send(socket, bytes.data, bytes.len, 0), 0);
+    buf_free(&bytes);
+    rpc_fixture_run_until_workers(fixture, 1);
+    nng_close(socket);
+    rpc_fixture_run_until_workers(fixture, 0);
+}
+
+/* A seat whose listener may be dead is replaced when its worker says hello again. */
+static void a_seat_survives_peers_that_leave_early(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create(&usual);
+    char first[ADDRESS_MAX_BYTES], second[ADDRESS_MAX_BYTES];
+    uint64_t incarnation;
+
+    (void)state;
+    rpc_fixture_start_gate(fixture);
+    rpc_fixture_start_front(fixture);
+    rpc_fixture_run_for(fixture, 0.1);
+    assert_int_equal(say_hello(fixture, first, &incarnation), 1);
+    leave_early(first, 0x10);
+    do {
+        rpc_fixture_run_for(fixture, 1.0); /* a worker's pause between hellos */
+        assert_int_equal(say_hello(fixture, second, &incarnation), 1);
+    } while (strcmp(first, second) == 0);
+    take_seat(fixture, second, incarnation);
+    rpc_fixture_destroy(&fixture);
+}
+
+/* A seat is for one worker: a second connection to it changes nothing. */
+static void a_taken_seat_takes_nobody_else(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 1, NULL);
+    struct dirent *entry;
+    DIR *dir = opendir(fixture->directory);
+    char url[ADDRESS_MAX_BYTES + 256];
+
+    (void)state;
+    while ((entry = readdir(dir)) != NULL)
+        if (strncmp(entry->d_name, "rpc-", 4) == 0)
+            snprintf(url, sizeof url, "ipc://%s/%s", fixture->directory, entry->d_name);
+    closedir(dir);
+    leave_early(url, 0x10);
+    rpc_fixture_run_for(fixture, 0.2);
+    assert_int_equal(jobs_workers(fixture->jobs), 1);
+    assert_int_equal(stats_read(&fixture->stats.workers_lost), 0);
+    rpc_fixture_destroy(&fixture);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, rpc_fixture_teardown)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_no_hello_is_refused),
+        TEST(every_front_offers_a_seat_at_first_contact),
+        TEST(a_killed_gate_leaves_its_file_and_a_new_one_takes_it),
+        TEST(an_address_in_use_is_left_alone),
+        TEST(the_gate_ends_with_its_address_free),
+        TEST(what_dead_fronts_left_goes),
+        TEST(the_gate_survives_peers_that_leave_early),
+        TEST(a_seat_survives_peers_that_leave_early),
+        TEST(a_taken_seat_takes_nobody_else),
+    };
+
+    if (argc > 1)
+        return rpc_fixture_gate(argv, rpc_gate_main);
+    cmocka_set_test_filter(getenv("TEST_FILTER"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
