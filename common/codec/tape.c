@@ -31,6 +31,8 @@ enum codec_status tape_build(struct tape *tape, struct engine_job *job, struct s
     assert(in.len < UINT32_MAX);
     tape->in = in;
     tape->count = 0;
+    if (used_r != NULL)
+        *used_r = 0;
     cursor_init(&cursor, in, 0);
     do {
         enum cursor_event event = cursor_next(&cursor);

@@ -34,7 +34,8 @@ enum tape_kind { TAPE_NIL, TAPE_STR, TAPE_ARRAY, TAPE_MAP, TAPE_OTHER };
 
 /* Checks the value at the start of `in` as cursor.h says, and lists its containers. `in`
    must be shorter than 4 GiB and stay in place. Bytes behind the value are
-   CODEC_TRAILING, or, where used_r is not NULL, left alone: it takes the value's length.
+   CODEC_TRAILING, or, where used_r is not NULL, left alone: it takes the value's length,
+   0 on a fault.
    Returns CODEC_OK, or a status with the fault's offset in the job. */
 enum codec_status tape_build(struct tape *tape, struct engine_job *job, struct slice in,
                              size_t *used_r) __attribute__((warn_unused_result));
