@@ -27,7 +27,7 @@ enum codec_status merge_patch(struct merge *merge, struct engine_job *job,
                               struct slice target, struct slice patch)
     __attribute__((warn_unused_result));
 
-/* Frees what is kept; returns the bytes that were held. */
+/* Frees what is kept. */
 void merge_free(struct merge *merge);
 
 #endif
