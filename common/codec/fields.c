@@ -284,7 +284,7 @@ static enum codec_status project(struct engine_job *job, const struct fields *fi
 static enum codec_status project_root(struct tape *tape, struct engine_job *job,
                                       const struct fields *fields)
 {
-    if (!is_container(tape, tape_root()))
+    if (fields == NULL || !is_container(tape, tape_root()))
         return put_bytes(job, tape_bytes(tape, tape_root()));
     return project(job, fields, tape, &fields->nodes[0], tape_root());
 }
@@ -295,13 +295,15 @@ enum codec_status fields_project(struct projection *projection, struct engine_jo
     enum codec_status status = CODEC_OK;
     size_t at = 0, used;
 
+    if (documents.len >= TAPE_MAX_BYTES)
+        return engine_fail(job, CODEC_TOO_LARGE, 0);
     while (status == CODEC_OK && at < documents.len) {
         const struct slice rest = {documents.data + at, documents.len - at};
 
         status = tape_build(&projection->tape, job, rest, &used);
         if (status == CODEC_OK)
             status = project_root(&projection->tape, job, fields);
-        else
+        else if (status != CODEC_MEMORY)
             job->fault_offset += at;
         at += used;
     }

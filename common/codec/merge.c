@@ -220,9 +220,12 @@ enum codec_status merge_patch(struct merge *merge, struct engine_job *job,
                               struct slice target, struct slice patch)
 {
     const struct tape_value root = tape_root();
-    enum codec_status status = tape_build(&merge->target, job, target, NULL);
+    enum codec_status status;
 
+    if (target.len >= TAPE_MAX_BYTES || patch.len >= TAPE_MAX_BYTES)
+        return engine_fail(job, CODEC_TOO_LARGE, 0);
     merge->member_count = 0;
+    status = tape_build(&merge->target, job, target, NULL);
     if (status == CODEC_OK)
         status = tape_build(&merge->patch, job, patch, NULL);
     if (status == CODEC_OK)

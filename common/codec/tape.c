@@ -28,7 +28,7 @@ enum codec_status tape_build(struct tape *tape, struct engine_job *job, struct s
     struct cursor cursor;
     enum codec_status status = CODEC_OK;
 
-    assert(in.len < UINT32_MAX);
+    assert(in.len < TAPE_MAX_BYTES);
     tape->in = in;
     tape->count = 0;
     if (used_r != NULL)

@@ -11,6 +11,9 @@
 
 #include "common/codec/engine.h"
 
+/* Offsets have 32 bits: values are shorter than this. */
+#define TAPE_MAX_BYTES UINT32_MAX
+
 struct tape_entry {
     uint32_t end;  /* offset of the first byte behind the container */
     uint32_t next; /* number of the first container that begins behind it */
@@ -33,10 +36,9 @@ struct tape_value {
 enum tape_kind { TAPE_NIL, TAPE_STR, TAPE_ARRAY, TAPE_MAP, TAPE_OTHER };
 
 /* Checks the value at the start of `in` as cursor.h says, and lists its containers. `in`
-   must be shorter than 4 GiB and stay in place. Bytes behind the value are
+   must be shorter than TAPE_MAX_BYTES and stay in place. Bytes behind the value are
    CODEC_TRAILING, or, where used_r is not NULL, left alone: it takes the value's length,
-   0 on a fault.
-   Returns CODEC_OK, or a status with the fault's offset in the job. */
+   0 on a fault. Returns CODEC_OK, or a status with the fault's offset in the job. */
 enum codec_status tape_build(struct tape *tape, struct engine_job *job, struct slice in,
                              size_t *used_r) __attribute__((warn_unused_result));
 
