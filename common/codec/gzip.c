@@ -20,7 +20,7 @@ static int grow(struct buf *out, size_t start, size_t max_bytes)
         return 0;
     if (want < used * 2)
         want = used * 2;
-    if (want > max_bytes + 1)
+    if (want > max_bytes)
         want = max_bytes + 1; /* one more, to see that it is too much */
     cap = start + want;
     if (cap <= out->cap)
@@ -31,6 +31,30 @@ static int grow(struct buf *out, size_t start, size_t max_bytes)
     out->data = data;
     out->cap = cap;
     return 0;
+}
+
+/* What a caller may ask for at most, so that one more byte is still a size. */
+static size_t bounded(size_t max_bytes)
+{
+    return max_bytes < SIZE_MAX / 4 ? max_bytes : SIZE_MAX / 4;
+}
+
+/* Takes back what a failed run wrote, and the memory it made the buffer grow by. */
+static void restore(struct buf *out, size_t start, size_t cap)
+{
+    uint8_t *data;
+
+    assert(start <= cap && cap <= out->cap);
+    out->len = start;
+    if (cap == 0) {
+        buf_free(out);
+    } else if (out->cap > cap) {
+        data = realloc(out->data, cap);
+        if (data != NULL) {
+            out->data = data;
+            out->cap = cap;
+        }
+    }
 }
 
 static uInt clamp(size_t n)
@@ -59,10 +83,11 @@ static int step(z_stream *z, int (*run)(z_stream *, int), int flush, struct slic
 enum codec_status gzip_compress(struct slice in, size_t max_bytes, struct buf *out)
 {
     z_stream z = {.zalloc = Z_NULL};
-    size_t start = out->len;
+    size_t start = out->len, cap = out->cap;
     enum codec_status status = CODEC_OK;
     int result = Z_OK;
 
+    max_bytes = bounded(max_bytes);
     if (deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW_BITS, GZIP_MEMORY,
                      Z_DEFAULT_STRATEGY) != Z_OK)
         return CODEC_MEMORY;
@@ -77,24 +102,25 @@ enum codec_status gzip_compress(struct slice in, size_t max_bytes, struct buf *o
     }
     deflateEnd(&z);
     if (status != CODEC_OK)
-        out->len = start;
+        restore(out, start, cap);
     return status;
 }
 
 enum codec_status gzip_expand(struct slice in, size_t max_bytes, struct buf *out)
 {
     z_stream z = {.zalloc = Z_NULL};
-    size_t start = out->len;
+    size_t start = out->len, cap = out->cap;
     enum codec_status status = CODEC_OK;
     int result = Z_OK;
 
+    max_bytes = bounded(max_bytes);
     if (inflateInit2(&z, GZIP_WINDOW_BITS) != Z_OK)
         return CODEC_MEMORY;
     while (status == CODEC_OK) {
         if (result == Z_STREAM_END && in.len == 0)
             break;
-        if (result == Z_STREAM_END && inflateReset(&z) != Z_OK)
-            status = CODEC_GZIP;
+        if (result == Z_STREAM_END)
+            (void)inflateReset(&z); /* of a stream that was good */
         if (grow(out, start, max_bytes) != 0)
             status = CODEC_MEMORY;
         else
@@ -108,6 +134,6 @@ enum codec_status gzip_expand(struct slice in, size_t max_bytes, struct buf *out
     }
     inflateEnd(&z);
     if (status != CODEC_OK)
-        out->len = start;
+        restore(out, start, cap);
     return status;
 }
