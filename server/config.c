@@ -36,6 +36,14 @@ static const char *const *config_mode_names(void)
     return names;
 }
 
+/* The texts of --representation, msgpack first. */
+static const char *const *config_representation_names(void)
+{
+    static const char *const names[] = {"msgpack", "json", NULL};
+
+    return names;
+}
+
 static const struct option_row rows[] = {
 #define GROUP       OPTION_ROW_GROUP
 #define OPTION(...) OPTION_ROW(struct server_config, __VA_ARGS__)

@@ -110,10 +110,12 @@ static void serve_clients(struct front *front)
                                    .jobs = front->jobs,
                                    .stats = front->slot,
                                    .mode = (enum jobs_mode)config->mode,
+                                   .store_json = config->representation != 0,
                                    .mode_header = config->mode_header,
                                    .server_timing = config->server_timing,
                                    .max_reply_bytes = config->max_reply_bytes,
                                    .max_memory_bytes = INLINE_MEMORY_BYTES,
+                                   .max_body_bytes = config->max_body_bytes,
                                    .on_event = on_event,
                                    .context = front};
     struct http_limits limits = http_limits_default();

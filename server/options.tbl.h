@@ -26,6 +26,9 @@ OPTION(STRING, rpc, "rpc", "URL", NULL,
 GROUP("Documents")
 OPTION(STRING, store, "store", "URL", "lmdb:data",
        "where documents are kept: lmdb:DIR", .check = config_check_store)
+OPTION(ENUM, representation, "representation", "R", "msgpack",
+       "what a write stores: msgpack, or json (compact text, sent as is)",
+       .names = config_representation_names)
 OPTION(SWITCH, lmdb_sync, "lmdb-sync", "on|off", "on",
        "make writes durable (fsync) before they are answered")
 OPTION(SIZE, lmdb_max_bytes, "lmdb-max", "SIZE", "64GiB",

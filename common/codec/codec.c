@@ -136,13 +136,10 @@ static enum codec_status run_sequence(struct codec *codec, struct engine_job *jo
     return CODEC_OK;
 }
 
-static enum codec_status run_validate(struct engine_job *job)
+static enum codec_status copy_input(struct engine_job *job)
 {
-    enum codec_status status = validate_value(job->in, &job->fault_offset);
+    enum codec_status status = engine_reserve(job, job->in.len);
 
-    if (status != CODEC_OK)
-        return status;
-    status = engine_reserve(job, job->in.len);
     if (status != CODEC_OK)
         return status;
     memcpy(job->out->data + job->out->len, job->in.data, job->in.len);
@@ -150,12 +147,22 @@ static enum codec_status run_validate(struct engine_job *job)
     return CODEC_OK;
 }
 
+static enum codec_status run_validate(struct engine_job *job)
+{
+    enum codec_status status = validate_value(job->in, &job->fault_offset);
+
+    return status == CODEC_OK ? copy_input(job) : status;
+}
+
 static enum codec_status run_project(struct codec *codec, struct engine_job *job,
                                      const struct codec_call *call)
 {
-    struct fields *fields = fields_parse(call->fields);
+    struct fields *fields;
     enum codec_status status;
 
+    if (call->fields.len == 0)
+        return copy_input(job);
+    fields = fields_parse(call->fields);
     if (fields == NULL)
         return engine_fail(job, CODEC_FIELDS, CODEC_NO_OFFSET);
     status = fields_project(&codec->projection, job, fields, job->in);

@@ -78,6 +78,9 @@ enum codec_status {
         CODEC_STATUSES
 };
 
+/* A smaller result is not worth compressing: it fits one packet as it is. */
+#define CODEC_GZIP_MIN_BYTES 1024
+
 /* How a stored document is held. JSON texts of a sequence are divided by '\n', which
    compact text never holds. */
 enum codec_format { CODEC_FORMAT_MSGPACK, CODEC_FORMAT_JSON };
@@ -86,7 +89,7 @@ enum codec_format { CODEC_FORMAT_MSGPACK, CODEC_FORMAT_JSON };
 struct codec_call {
     enum codec_op op;
     bool pretty; /* ENCODE, SEQUENCE: indent by two spaces */
-    bool gzip;   /* compress the result (RFC 1952) */
+    bool gzip;   /* compress a result over CODEC_GZIP_MIN_BYTES (RFC 1952) */
     bool gunzip; /* DECODE, VALIDATE, COMPACT: the input is gzip; PATCH: the patch is */
     uint8_t separator; /* SEQUENCE: ',' or '\n' */
     enum codec_format

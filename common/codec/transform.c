@@ -203,7 +203,9 @@ static enum codec_status compress(struct transform *t, struct buf *out)
     t->held_bytes += plain.cap;
     if (most > memory_left(t))
         most = memory_left(t);
-    if (status == CODEC_OK)
+    if (status == CODEC_OK && plain.len <= CODEC_GZIP_MIN_BYTES)
+        buf_append(out, plain.data, plain.len);
+    else if (status == CODEC_OK)
         status = fail(t, gzip_compress(buf_slice(&plain), most, out), 0);
     buf_free(&plain);
     return status;

@@ -13,11 +13,13 @@ struct api *api_create(const struct api_config *config)
 
     assert(config->store != NULL && config->jobs != NULL && config->stats != NULL);
     api->config = *config;
+    list_init(&api->patches);
     return api;
 }
 
 void api_destroy(struct api **api)
 {
+    assert(*api == NULL || list_is_empty(&(*api)->patches));
     mem_free(*api);
     *api = NULL;
 }
@@ -37,6 +39,8 @@ static const struct exchange_kind *find_kind(enum stats_route route,
             return document_put_kind();
         if (method == HTTP_DELETE)
             return document_delete_kind();
+        if (method == HTTP_PATCH)
+            return document_patch_kind();
         return reads ? document_read_kind() : NULL;
     case STATS_ROUTE_COLLECTION:
         if (method == HTTP_POST)
@@ -82,7 +86,7 @@ static void reply_options(struct exchange *e)
 static bool answer_early(struct exchange *e)
 {
     enum http_method method = http_request(e->x)->method;
-    bool writes = method == HTTP_PUT || method == HTTP_POST;
+    bool writes = method == HTTP_PUT || method == HTTP_POST || method == HTTP_PATCH;
 
     if (e->route.kind == STATS_ROUTE_OTHER)
         exchange_fail(e, 404, "no such resource; documents are at /v1/{collection}/{id}");
@@ -104,13 +108,14 @@ static bool understand(struct exchange *e)
     struct slice mode = http_header(e->x, "offloop-mode");
     const char *fault = query_parse(request->query, &e->query);
 
+    e->gzip = negotiate_gzip(http_header_joined(e->x, "accept-encoding"));
     if (fault != NULL)
         exchange_fail(e, 400, fault);
     else if (e->api->config.mode_header && mode.data != NULL &&
              jobs_mode_parse(mode, &e->mode) != 0)
         exchange_fail(e, 400, "Offloop-Mode is inline, threads, rpc or auto");
-    else if (!reads)
-        return false; /* replies to writes have no body to negotiate */
+    else if (!reads && request->method != HTTP_PATCH)
+        return false; /* the reply has no body to negotiate */
     else if (negotiate_accept(http_header_joined(e->x, "accept"), &e->type) != 0)
         exchange_fail(e, 406, "offered are application/json and application/msgpack");
     return http_replied(e->x);

@@ -34,10 +34,12 @@ struct api_config {
     struct jobs *jobs;
     struct stats_front *stats;
     enum jobs_mode mode;       /* of requests that do not choose */
+    bool store_json;           /* what writes store: compact JSON, else MessagePack */
     bool mode_header;          /* honour Offloop-Mode */
     bool server_timing;        /* add Server-Timing */
     uint64_t max_reply_bytes;  /* a job's result */
     uint64_t max_memory_bytes; /* a job's memory */
+    uint64_t max_body_bytes;   /* what a compressed body may expand to */
     void (*on_event)(void *context, const struct api_event *event); /* may be NULL */
     void *context;
 };

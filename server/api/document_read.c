@@ -16,28 +16,39 @@ static void reply_document(struct document_read *read, struct blob *body)
     struct exchange *e = &read->base;
     struct buf headers = BUF_INIT;
     struct http_reply reply = {.status = 200, .body = body};
+    bool gzip = exchange_is_gzip(body->bytes);
 
     reply.content_type = negotiate_media_type(e->type);
-    exchange_put_etag(&headers, read->version, e->type);
+    exchange_put_etag(&headers, read->version, e->type, gzip);
+    if (gzip)
+        buf_append_str(&headers, "Content-Encoding: gzip\r\n");
     exchange_put_timing(e, &headers);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);
     buf_free(&headers);
 }
 
-/* Answers 304 where the client has this version already (RFC 9110 section 13.1.2). */
+static bool none_match(struct document_read *read, struct slice field, bool gzip)
+{
+    char etag[NEGOTIATE_ETAG_MAX];
+
+    negotiate_etag_print(read->version, read->base.type, gzip, etag);
+    return negotiate_none_match(field, etag);
+}
+
+/* Answers 304 where the client has this version already (RFC 9110 section 13.1.2). Which
+   coding the reply would have is not known yet: the tag of either says the same. */
 static bool reply_not_modified(struct document_read *read)
 {
     struct exchange *e = &read->base;
     struct slice field = http_header_joined(e->x, "if-none-match");
+    bool gzip = e->gzip && e->type == NEGOTIATE_JSON && none_match(read, field, true);
     struct http_reply reply = {.status = 304};
     struct buf headers = BUF_INIT;
-    char etag[NEGOTIATE_ETAG_MAX];
 
-    negotiate_etag_print(read->version, e->type, etag);
-    if (field.data == NULL || !negotiate_none_match(field, etag))
+    if (field.data == NULL || (!gzip && !none_match(read, field, false)))
         return false;
-    exchange_put_etag(&headers, read->version, e->type);
+    exchange_put_etag(&headers, read->version, e->type, gzip);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);
     buf_free(&headers);
@@ -74,13 +85,35 @@ static void on_job_done(struct job *job)
     if (job->status == JOB_OK)
         reply_document(read, job->result);
     else
-        exchange_fail_job(&read->base, job);
+        exchange_fail_stored(&read->base, job);
+}
+
+/* What turns the stored bytes into the reply's; op CODEC_OPS where they are it. */
+static struct codec_call plan(const struct exchange *e, enum store_format format)
+{
+    struct codec_call call = {.op = CODEC_OPS,
+                              .format = exchange_codec_format(format),
+                              .pretty = e->query.pretty,
+                              .fields = e->query.fields};
+
+    if (e->type == NEGOTIATE_JSON) {
+        call.gzip = e->gzip;
+        if (format == STORE_MSGPACK || call.gzip || call.pretty || call.fields.len > 0)
+            call.op = CODEC_OP_ENCODE;
+    } else if (call.fields.len > 0) {
+        call.op = CODEC_OP_PROJECT;
+    } else if (format == STORE_JSON) {
+        call.op = CODEC_OP_DECODE;
+        call.format = CODEC_FORMAT_MSGPACK;
+    }
+    return call;
 }
 
 static void on_store_done(struct store_get *get)
 {
     struct document_read *read = container_of(get, struct document_read, get);
     struct exchange *e = &read->base;
+    struct codec_call call;
 
     exchange_store_answered(e);
     read->version = get->version;
@@ -90,12 +123,14 @@ static void on_store_done(struct store_get *get)
     }
     if (!check_match(read) || reply_not_modified(read))
         return;
-    if (e->type == NEGOTIATE_MSGPACK) {
+    call = plan(e, get->format);
+    if (call.op == CODEC_OPS) {
         reply_document(read, get->blob);
         return;
     }
     read->stored = blob_ref(get->blob);
-    exchange_submit(e, &read->job, CODEC_OP_ENCODE, 0, read->stored->bytes, on_job_done);
+    call.in = read->stored->bytes;
+    exchange_submit(e, &read->job, &call, on_job_done);
 }
 
 static void start(struct exchange *e)

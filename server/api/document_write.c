@@ -14,6 +14,7 @@ struct document_write {
     struct store_put put;
     struct job job;
     struct blob *body;
+    bool gunzip;       /* the body is compressed */
     bool created_only; /* If-None-Match: *, and POST */
     struct slice id;
     uint8_t new_id[NEW_ID_LEN]; /* POST: where id is */
@@ -48,7 +49,7 @@ static void reply_written(struct document_write *write, int status)
     struct http_reply reply = {.status = status};
 
     if (status != 204)
-        exchange_put_etag(&headers, write->put.version, e->type);
+        exchange_put_etag(&headers, write->put.version, e->type, false);
     if (status == 201) {
         struct slice path = http_request(e->x)->path;
 
@@ -104,7 +105,7 @@ static void ask_store(struct document_write *write)
     }
     put->key = (struct store_key){route_collection(&e->route), write->id};
     put->blob = write->body;
-    put->format = STORE_MSGPACK;
+    put->format = exchange_store_format(e);
     put->done = on_store_done;
     exchange_store_asked(e);
     store_put(e->api->config.store, put);
@@ -133,24 +134,38 @@ static void on_job_done(struct job *job)
     write_document(write);
 }
 
+/* What turns the body into what is stored. */
+static enum codec_op storing_op(const struct exchange *e)
+{
+    bool msgpack = e->type == NEGOTIATE_MSGPACK;
+
+    if (exchange_store_format(e) == STORE_JSON)
+        return msgpack ? CODEC_OP_ENCODE : CODEC_OP_COMPACT;
+    return msgpack ? CODEC_OP_VALIDATE : CODEC_OP_DECODE;
+}
+
 static void put_body_end(struct exchange *e)
 {
     struct document_write *write = container_of(e, struct document_write, base);
-    enum codec_op op = e->type == NEGOTIATE_MSGPACK ? CODEC_OP_VALIDATE : CODEC_OP_DECODE;
+    struct codec_call call = {.op = storing_op(e), .gunzip = write->gunzip};
 
     write->body = http_take_body(e->x);
-    exchange_submit(e, &write->job, op, 0, write->body->bytes, on_job_done);
+    call.in = write->body->bytes;
+    exchange_submit(e, &write->job, &call, on_job_done);
 }
 
 /* Refuses a request whose body is not a document; true where it has been answered. */
-static bool refuse_body(struct exchange *e)
+static bool refuse_body(struct document_write *write)
 {
+    struct exchange *e = &write->base;
+    struct slice coding = http_header_joined(e->x, "content-encoding");
+
     if (http_header(e->x, "content-length").data == NULL && !http_request(e->x)->has_body)
         exchange_fail(e, 411, "a document needs Content-Length or chunked coding");
     else if (negotiate_content_type(http_header(e->x, "content-type"), &e->type) != 0)
         exchange_fail(e, 415, "taken are application/json and application/msgpack");
-    else if (!negotiate_is_identity(http_header_joined(e->x, "content-encoding")))
-        exchange_fail(e, 415, "no Content-Encoding is taken");
+    else if (negotiate_content_coding(coding, &write->gunzip) != 0)
+        exchange_fail(e, 415, "the only Content-Encoding taken is gzip");
     else if (http_header(e->x, "content-range").data != NULL)
         exchange_fail(e, 400, "a part of a document cannot be written");
     return http_replied(e->x);
@@ -161,7 +176,7 @@ static void put_start(struct exchange *e)
     struct document_write *write = container_of(e, struct document_write, base);
 
     write->id = route_id(&e->route);
-    if (!refuse_body(e) && read_conditions(write))
+    if (!refuse_body(write) && read_conditions(write))
         http_collect_body(e->x);
 }
 
@@ -170,7 +185,7 @@ static void post_start(struct exchange *e)
     struct document_write *write = container_of(e, struct document_write, base);
     struct timespec now;
 
-    if (refuse_body(e))
+    if (refuse_body(write))
         return;
     clock_gettime(CLOCK_REALTIME, &now);
     new_id_make(&e->api->new_id,

@@ -5,24 +5,34 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "server/stats/stats.h"
 
-void exchange_submit(struct exchange *e, struct job *job, enum codec_op op,
-                     uint8_t separator, struct slice in, void (*done)(struct job *job))
+void exchange_submit(struct exchange *e, struct job *job, const struct codec_call *call,
+                     void (*done)(struct job *job))
 {
+    const struct api_config *config = &e->api->config;
     enum stats_phase was = stats_phase_enter(STATS_RPC);
 
     assert(job->owner == NULL);
-    *job = (struct job){.mode = e->mode, .done = done};
-    job->call = (struct codec_call){.op = op,
-                                    .pretty = e->query.pretty,
-                                    .separator = separator,
-                                    .in = in,
-                                    .max_output = e->api->config.max_reply_bytes,
-                                    .max_memory = e->api->config.max_memory_bytes};
+    *job = (struct job){.call = *call, .mode = e->mode, .done = done};
+    job->call.max_output = config->max_reply_bytes;
+    job->call.max_memory = config->max_memory_bytes;
+    if (call->gunzip)
+        job->call.max_expanded = config->max_body_bytes;
     job->submitted_ns = clock_now_ns();
-    jobs_submit(e->api->config.jobs, job);
+    jobs_submit(config->jobs, job);
     stats_phase_enter(was);
+}
+
+enum codec_format exchange_codec_format(enum store_format format)
+{
+    return format == STORE_JSON ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
+}
+
+enum store_format exchange_store_format(const struct exchange *e)
+{
+    return e->api->config.store_json ? STORE_JSON : STORE_MSGPACK;
 }
 
 void exchange_job_ended(struct exchange *e, const struct job *job)
@@ -47,7 +57,7 @@ void exchange_store_answered(struct exchange *e)
 const char *exchange_allow(const struct exchange *e)
 {
     switch (e->route.kind) {
-    case STATS_ROUTE_DOCUMENT: return "GET, HEAD, PUT, DELETE, OPTIONS";
+    case STATS_ROUTE_DOCUMENT: return "GET, HEAD, PUT, PATCH, DELETE, OPTIONS";
     case STATS_ROUTE_COLLECTION: return "GET, HEAD, POST, OPTIONS";
     default: return "GET, HEAD, OPTIONS";
     }
@@ -83,9 +93,25 @@ void exchange_fail_job(struct exchange *e, const struct job *job)
         return;
     }
     status = codec_status_http(job->fault.status);
+    if (job->fault.offset == CODEC_NO_OFFSET || status != 400) {
+        exchange_fail(e, status, codec_status_text(job->fault.status));
+        return;
+    }
     snprintf(detail, sizeof detail, "%s at byte %" PRIu64,
              codec_status_text(job->fault.status), job->fault.offset);
     reply_problem(e, status, detail, (int64_t)job->fault.offset);
+}
+
+void exchange_fail_stored(struct exchange *e, const struct job *job)
+{
+    if (job->status != JOB_REFUSED || job->fault.status == CODEC_FIELDS ||
+        codec_status_http(job->fault.status) == 413) {
+        exchange_fail_job(e, job);
+        return;
+    }
+    log_warn("a stored document is damaged: %s at byte %" PRIu64,
+             codec_status_text(job->fault.status), job->fault.offset);
+    exchange_fail(e, 500, "the stored document is damaged");
 }
 
 void exchange_fail_store(struct exchange *e, enum store_status status)
@@ -114,10 +140,16 @@ void exchange_put_timing(const struct exchange *e, struct buf *headers)
                (double)e->codec_us / 1e3, (double)rpc_us / 1e3);
 }
 
-void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type)
+bool exchange_is_gzip(struct slice result)
+{
+    return result.len > 2 && result.data[0] == 0x1f && result.data[1] == 0x8b;
+}
+
+void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type,
+                       bool gzip)
 {
     char etag[NEGOTIATE_ETAG_MAX];
 
-    negotiate_etag_print(version, type, etag);
-    buf_printf(headers, "ETag: %s\r\nVary: Accept\r\n", etag);
+    negotiate_etag_print(version, type, gzip, etag);
+    buf_printf(headers, "ETag: %s\r\nVary: Accept, Accept-Encoding\r\n", etag);
 }

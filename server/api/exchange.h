@@ -31,6 +31,7 @@ struct exchange {
     struct route route;
     struct query query;
     enum negotiate_type type; /* of the reply */
+    bool gzip;                /* the client takes gzip */
     enum jobs_mode mode;      /* asked for */
     enum jobs_mode ran;       /* of the last job */
     bool ran_job;
@@ -42,6 +43,7 @@ struct exchange {
 struct api {
     struct api_config config;
     struct new_id new_id; /* of the ids this front makes */
+    struct list patches;  /* at work: struct document_patch.link */
 };
 
 /* The kinds, each in a file of its own. */
@@ -49,13 +51,18 @@ const struct exchange_kind *document_read_kind(void);
 const struct exchange_kind *document_put_kind(void);
 const struct exchange_kind *document_post_kind(void);
 const struct exchange_kind *document_delete_kind(void);
+const struct exchange_kind *document_patch_kind(void);
 const struct exchange_kind *listing_kind(void);
 const struct exchange_kind *collections_kind(void);
 
-/* Fills in a job for this exchange and submits it; done is called as jobs.h says. The
-   separator is for CODEC_OP_SEQUENCE. */
-void exchange_submit(struct exchange *e, struct job *job, enum codec_op op,
-                     uint8_t separator, struct slice in, void (*done)(struct job *job));
+/* Submits a job for this exchange; its limits are filled in here. done is called as
+   jobs.h says. */
+void exchange_submit(struct exchange *e, struct job *job, const struct codec_call *call,
+                     void (*done)(struct job *job));
+
+/* The store's format as the codec's, and the other way round. */
+enum codec_format exchange_codec_format(enum store_format format);
+enum store_format exchange_store_format(const struct exchange *e);
 
 /* Books a finished job's times; call first in a job's done. */
 void exchange_job_ended(struct exchange *e, const struct job *job);
@@ -67,8 +74,11 @@ void exchange_store_answered(struct exchange *e);
 /* Replies with a problem; 503 gets Retry-After, 405 an Allow from exchange_allow(). */
 void exchange_fail(struct exchange *e, int status, const char *detail);
 
-/* Replies with what a job that did not end OK means. */
+/* Replies with what a job that did not end OK means for the client's own bytes. */
 void exchange_fail_job(struct exchange *e, const struct job *job);
+
+/* The same for a job on stored bytes: what is malformed there is our fault. */
+void exchange_fail_stored(struct exchange *e, const struct job *job);
 
 /* Replies with what a store status other than OK and CREATED means. */
 void exchange_fail_store(struct exchange *e, enum store_status status);
@@ -79,7 +89,11 @@ const char *exchange_allow(const struct exchange *e);
 /* Appends "Server-Timing: ..." where it is switched on. */
 void exchange_put_timing(const struct exchange *e, struct buf *headers);
 
-/* Appends "ETag: ..." and "Vary: Accept" lines. */
-void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type);
+/* Appends "ETag: ..." and "Vary: ..." lines. */
+void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type,
+                       bool gzip);
+
+/* True where a job's result is gzip: JSON and MessagePack of ours never begin so. */
+bool exchange_is_gzip(struct slice result);
 
 #endif

@@ -21,10 +21,11 @@ struct listing {
     struct store_count count;
     struct store_list list;
     struct job job;
-    struct buf run;  /* MessagePack values back to back */
-    uint64_t left;   /* documents still to be sent; UINT64_MAX without a limit */
-    uint64_t in_run; /* documents in the run */
-    bool begun;      /* the reply's head and the array's opening are out */
+    struct buf run;           /* stored documents of one format */
+    enum store_format format; /* theirs */
+    uint64_t left;            /* documents still to be sent; UINT64_MAX without a limit */
+    uint64_t in_run;          /* documents in the run */
+    bool begun;               /* the reply's head and the array's opening are out */
     bool last_run;
     uint8_t after_len;
     uint8_t after[ROUTE_NAME_MAX];
@@ -54,6 +55,10 @@ static void put_next_link(struct listing *listing, struct buf *headers)
     buf_printf(headers, "?limit=%llu&after=%.*s", (unsigned long long)e->query.limit,
                listing->count.last_id_len, (const char *)listing->count.last_id);
     buf_append_str(headers, e->query.pretty ? "&pretty" : "");
+    if (e->query.fields.len > 0) {
+        buf_append_str(headers, "&fields=");
+        buf_append(headers, e->query.fields.data, e->query.fields.len);
+    }
     buf_append_str(headers, ">; rel=\"next\"\r\n");
 }
 
@@ -65,7 +70,7 @@ static void begin_reply(struct listing *listing)
 
     reply.content_type = negotiate_media_type(e->type);
     put_next_link(listing, &headers);
-    buf_append_str(&headers, "Vary: Accept\r\n");
+    buf_append_str(&headers, "Vary: Accept, Accept-Encoding\r\n");
     exchange_put_timing(e, &headers);
     reply.headers = buf_slice(&headers);
     listing->begun = true;
@@ -152,25 +157,59 @@ static void on_job_done(struct job *job)
         send_run(listing, result);
         blob_unref(&result);
     } else if (!fail_begun(listing)) {
-        exchange_fail_job(&listing->base, job);
+        exchange_fail_stored(&listing->base, job);
     }
 }
 
+/* True where stored documents of that format are the reply's bytes. */
+static bool needs_codec(const struct listing *listing)
+{
+    const struct exchange *e = &listing->base;
+    bool json = e->type == NEGOTIATE_JSON;
+
+    return json != (listing->format == STORE_JSON) || e->query.fields.len > 0 ||
+           (json && e->query.pretty);
+}
+
+/* Puts the documents that have the first one's format into the run, divided as the reply
+   or the codec wants them. */
 static void take_run(struct listing *listing, const struct store_list *list)
 {
-    listing->run.len = 0;
-    listing->in_run = list->count;
-    listing->last_run = !list->more;
-    for (size_t i = 0; i < list->count; i++)
-        buf_append(&listing->run, list->documents[i].bytes.data,
-                   list->documents[i].bytes.len);
-    if (list->count > 0) {
-        struct slice id = list->documents[list->count - 1].id;
+    const char *divider = "";
 
-        assert(id.len <= sizeof listing->after);
-        memcpy(listing->after, id.data, id.len);
-        listing->after_len = (uint8_t)id.len;
+    listing->run.len = 0;
+    listing->in_run = 0;
+    listing->format = list->count > 0 ? list->documents[0].format : STORE_MSGPACK;
+    if (listing->format == STORE_JSON)
+        divider = needs_codec(listing) ? "\n" : ",";
+    for (size_t i = 0; i < list->count; i++) {
+        const struct store_document *document = &list->documents[i];
+
+        if (document->format != listing->format)
+            break;
+        if (listing->in_run++ > 0)
+            buf_append_str(&listing->run, divider);
+        buf_append(&listing->run, document->bytes.data, document->bytes.len);
+        assert(document->id.len <= sizeof listing->after);
+        memcpy(listing->after, document->id.data, document->id.len);
+        listing->after_len = (uint8_t)document->id.len;
     }
+    listing->last_run = !list->more && listing->in_run == list->count;
+}
+
+static void encode_run(struct listing *listing)
+{
+    const struct exchange *e = &listing->base;
+    struct codec_call call = {.op = CODEC_OP_SEQUENCE,
+                              .separator = ',',
+                              .format = exchange_codec_format(listing->format),
+                              .pretty = e->query.pretty,
+                              .fields = e->query.fields,
+                              .in = buf_slice(&listing->run)};
+
+    if (e->type == NEGOTIATE_MSGPACK)
+        call.op = CODEC_OP_PROJECT;
+    exchange_submit(&listing->base, &listing->job, &call, on_job_done);
 }
 
 static void on_list_done(struct store_list *list)
@@ -185,11 +224,10 @@ static void on_list_done(struct store_list *list)
         return;
     }
     take_run(listing, list);
-    if (e->type == NEGOTIATE_MSGPACK || listing->in_run == 0)
-        send_bytes(listing);
+    if (listing->in_run > 0 && needs_codec(listing))
+        encode_run(listing);
     else
-        exchange_submit(e, &listing->job, CODEC_OP_SEQUENCE, ',',
-                        buf_slice(&listing->run), on_job_done);
+        send_bytes(listing);
 }
 
 static void next_run(struct listing *listing)

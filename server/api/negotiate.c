@@ -179,18 +179,44 @@ int negotiate_content_type(struct slice content_type, enum negotiate_type *type_
     return 0;
 }
 
-bool negotiate_is_identity(struct slice content_encoding)
+bool negotiate_gzip(struct slice accept_encoding)
 {
-    struct slice trimmed = trim(content_encoding);
+    struct slice element, part, value;
+    int named = -1, any = -1; /* qualities, -1 where absent */
 
-    return trimmed.len == 0 || equals(trimmed, "identity");
+    while (next_part(&accept_encoding, ',', &element)) {
+        struct slice parameters = element;
+        unsigned q = 1000;
+
+        if (!next_part(&parameters, ';', &part))
+            continue;
+        while (next_part(&parameters, ';', &value)) {
+            struct slice quality;
+
+            if (parameter_is(value, "q", &quality))
+                q = quality_parse(quality);
+        }
+        if (equals(part, "gzip") || equals(part, "x-gzip"))
+            named = (int)q;
+        else if (equals(part, "*"))
+            any = (int)q;
+    }
+    return named >= 0 ? named > 0 : any > 0;
 }
 
-void negotiate_etag_print(uint64_t version, enum negotiate_type type,
+int negotiate_content_coding(struct slice content_encoding, bool *gzip_r)
+{
+    struct slice coding = trim(content_encoding);
+
+    *gzip_r = equals(coding, "gzip") || equals(coding, "x-gzip");
+    return *gzip_r || coding.len == 0 || equals(coding, "identity") ? 0 : -1;
+}
+
+void negotiate_etag_print(uint64_t version, enum negotiate_type type, bool gzip,
                           char etag_r[NEGOTIATE_ETAG_MAX])
 {
-    int len = snprintf(etag_r, NEGOTIATE_ETAG_MAX, "\"%" PRIu64 "-%s\"", version,
-                       types[type].mark);
+    int len = snprintf(etag_r, NEGOTIATE_ETAG_MAX, "\"%" PRIu64 "-%s%s\"", version,
+                       types[type].mark, gzip ? "-gzip" : "");
 
     assert(len > 0 && len < NEGOTIATE_ETAG_MAX);
 }
@@ -230,6 +256,8 @@ static int tag_version(struct slice tag, uint64_t *version_r)
     if (i == 1 || tag.data[i] != '-')
         return -1;
     tag = (struct slice){tag.data + i + 1, tag.len - i - 2};
+    if (tag.len > 5 && memcmp(tag.data + tag.len - 5, "-gzip", 5) == 0)
+        tag.len -= 5;
     for (int type = 0; type < NEGOTIATE_TYPES; type++)
         if (tag.len == strlen(types[type].mark) &&
             memcmp(tag.data, types[type].mark, tag.len) == 0) {

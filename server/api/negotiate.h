@@ -33,11 +33,16 @@ int negotiate_accept(struct slice accept, enum negotiate_type *type_r);
    another type or a charset other than UTF-8. */
 int negotiate_content_type(struct slice content_type, enum negotiate_type *type_r);
 
-/* True where a Content-Encoding names no coding (absent or "identity"). */
-bool negotiate_is_identity(struct slice content_encoding);
+/* True where an Accept-Encoding field allows gzip (RFC 9110 section 12.5.3). */
+bool negotiate_gzip(struct slice accept_encoding);
 
-/* Prints the entity tag of a document's version in one representation, with quotes. */
-void negotiate_etag_print(uint64_t version, enum negotiate_type type,
+/* Reads the Content-Encoding of a request: 0 and whether it is gzip, or -1 for another
+   coding or several. */
+int negotiate_content_coding(struct slice content_encoding, bool *gzip_r);
+
+/* Prints the entity tag of a document's version in one representation, with quotes:
+   "17-json", "17-json-gzip", "17-msgpack". */
+void negotiate_etag_print(uint64_t version, enum negotiate_type type, bool gzip,
                           char etag_r[NEGOTIATE_ETAG_MAX]);
 
 /* True where an If-None-Match field holds "*" or, compared weakly, that tag. */

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+/* Longer ones do not fit a job's envelope (proto/call_options.h). */
+#define FIELDS_MAX 8128
+
 static int limit_parse(struct slice text, uint64_t *limit_r)
 {
     uint64_t limit = 0;
@@ -28,6 +31,10 @@ static const char *take_parameter(struct slice name, struct slice value,
 {
     if (named(name, "pretty")) {
         query->pretty = !named(value, "0") && !named(value, "false");
+    } else if (named(name, "fields") && query->fields.len == 0) {
+        query->fields = value;
+        if (value.len == 0 || value.len > FIELDS_MAX)
+            return "fields are names divided by , and . of 8128 bytes at most";
     } else if (named(name, "limit") && !query->has_limit) {
         query->has_limit = true;
         if (limit_parse(value, &query->limit) != 0)

@@ -13,8 +13,9 @@
 struct query {
     bool pretty;
     bool has_limit;
-    uint64_t limit;    /* at least 1; UINT64_MAX where there is none */
-    uint8_t after_len; /* 0 where there is none */
+    struct slice fields; /* still encoded, a part of the text; empty for all */
+    uint64_t limit;      /* at least 1; UINT64_MAX where there is none */
+    uint8_t after_len;   /* 0 where there is none */
     uint8_t after[ROUTE_NAME_MAX];
 };
 

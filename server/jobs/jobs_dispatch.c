@@ -290,13 +290,22 @@ static void on_lost(void *ctx, struct rpc_worker *rpc)
     end_jobs(dispatch);
 }
 
+/* The last offset in what the job reads at which a fault can be. */
+static uint64_t last_offset(const struct codec_call *call)
+{
+    uint64_t last = call->in.len > call->argument.len ? call->in.len : call->argument.len;
+
+    return call->gunzip && call->max_expanded > last ? call->max_expanded : last;
+}
+
 /* True for a result that this job can have. */
 static bool is_plausible(const struct job *job, const struct wire_result *result)
 {
     if (result->verdict == WIRE_CANCELLED)
         return false;
     return result->payload.bytes.len <= job->call.max_output &&
-           result->fault_offset <= job->call.in.len;
+           (result->fault_offset <= last_offset(&job->call) ||
+            result->fault_offset == CODEC_NO_OFFSET);
 }
 
 static void finish(struct jobs_dispatch *dispatch, struct job *job,
@@ -401,7 +410,7 @@ void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job)
     struct codec_fault too_large = {CODEC_TOO_LARGE, 0};
 
     job->ran = JOBS_RPC;
-    if (job->call.in.len > WIRE_MAX_PAYLOAD_BYTES) {
+    if (job->call.in.len > WIRE_MAX_PAYLOAD_BYTES - job->call.argument.len) {
         jobs_finish_run(dispatch->stats, job, &too_large, NULL);
         return;
     }

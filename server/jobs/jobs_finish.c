@@ -14,7 +14,8 @@ static void book(struct stats_front *stats, const struct job *job)
     stats_add(&stats->jobs[op][job->ran][job->status], 1);
     stats_add(&stats->job_queue_us[op][job->ran], job->queue_us);
     stats_add(&stats->job_codec_us[op][job->ran], job->codec_us);
-    stats_add(&stats->job_in_bytes[op][job->ran], job->call.in.len);
+    stats_add(&stats->job_in_bytes[op][job->ran],
+              job->call.in.len + job->call.argument.len);
     if (job->result != NULL)
         stats_add(&stats->job_out_bytes[op][job->ran], job->result->bytes.len);
 }

@@ -40,7 +40,7 @@ void jobs_flight_add(struct jobs_flight *flight, struct flight_batch *batch,
     batch->unanswered |= UINT64_C(1) << batch->count;
     batch->count++;
     flight->live++;
-    flight->live_bytes += job->call.in.len;
+    flight->live_bytes += job->call.in.len + job->call.argument.len;
 }
 
 /* The batch of an id that is still to be answered, NULL for other ids. */
@@ -74,7 +74,7 @@ static void release(struct jobs_flight *flight, struct job **place)
     *place = NULL;
     job->owner = NULL;
     flight->live--;
-    flight->live_bytes -= job->call.in.len;
+    flight->live_bytes -= job->call.in.len + job->call.argument.len;
 }
 
 void jobs_flight_answer(struct jobs_flight *flight, uint64_t id)

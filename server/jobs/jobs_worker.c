@@ -5,6 +5,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "proto/call_options.h"
 #include "server/rpc/client.h"
 
 static_assert(FLIGHT_MAX_BATCH <= WIRE_MAX_BATCH, "a batch fits into a message");
@@ -24,6 +25,7 @@ void jobs_worker_destroy(struct jobs_worker **worker)
 {
     assert((*worker)->flight.live == 0);
     list_remove(&(*worker)->link);
+    buf_free(&(*worker)->options);
     mem_free(*worker);
     *worker = NULL;
 }
@@ -58,11 +60,15 @@ unsigned jobs_worker_share(unsigned waiting, unsigned free_batches)
     return share < FLIGHT_MAX_BATCH ? share : FLIGHT_MAX_BATCH;
 }
 
-static struct wire_job job_on_wire(const struct job *job, uint64_t now_ns)
+/* The job's envelope but for where its options are; those it appends to `options`. */
+static struct wire_job job_on_wire(const struct job *job, uint64_t now_ns,
+                                   struct buf *options)
 {
+    size_t options_start = options->len;
     uint64_t left_ms = (job->deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
 
     assert(job->deadline_ns > now_ns);
+    call_options_put(options, &job->call);
     return (struct wire_job){
         .id = job->id,
         .op = job->call.op,
@@ -70,7 +76,9 @@ static struct wire_job job_on_wire(const struct job *job, uint64_t now_ns)
         .separator = job->call.separator,
         .deadline_ms = left_ms < UINT32_MAX ? (uint32_t)left_ms : UINT32_MAX,
         .max_output = job->call.max_output,
-        .payload = {.bytes = job->call.in},
+        .options = {NULL, options->len - options_start},
+        .payload = {.bytes = {job->call.in.data,
+                              job->call.in.len + job->call.argument.len}},
     };
 }
 
@@ -84,7 +92,7 @@ static struct flight_batch *fill_batch(struct jobs_worker *worker,
     struct job *job;
 
     while (batch->count < count && (job = jobs_queue_first(queue)) != NULL) {
-        bytes += job->call.in.len;
+        bytes += job->call.in.len + job->call.argument.len;
         if (batch->count > 0 && bytes > JOBS_BATCH_BYTES)
             break;
         jobs_queue_remove(queue, job);
@@ -111,17 +119,35 @@ static void put_back(struct jobs_worker *worker, struct jobs_queue *queue,
     worker->quiet_ns = clock_now_ns();
 }
 
+static int send_batch(struct jobs_worker *worker, const struct flight_batch *batch,
+                      uint64_t now_ns)
+{
+    struct wire_job jobs[FLIGHT_MAX_BATCH];
+    struct slice arguments[FLIGHT_MAX_BATCH];
+    const uint8_t *options;
+
+    worker->options.len = 0;
+    for (unsigned i = 0; i < batch->count; i++) {
+        jobs[i] = job_on_wire(batch->jobs[i], now_ns, &worker->options);
+        arguments[i] = batch->jobs[i]->call.argument;
+    }
+    options = worker->options.data; /* it stays in place from here on */
+    for (unsigned i = 0; i < batch->count; i++) {
+        jobs[i].options.data = options;
+        if (jobs[i].options.len > 0)
+            options += jobs[i].options.len;
+    }
+    return rpc_worker_send_jobs(worker->rpc, jobs, arguments, batch->count);
+}
+
 unsigned jobs_worker_send(struct jobs_worker *worker, struct jobs_queue *queue,
                           unsigned count, uint64_t now_ns)
 {
     struct flight_batch *batch = fill_batch(worker, queue, count, now_ns);
-    struct wire_job jobs[FLIGHT_MAX_BATCH];
     unsigned sent = batch->count;
 
     assert(sent > 0 && sent <= count);
-    for (unsigned i = 0; i < sent; i++)
-        jobs[i] = job_on_wire(batch->jobs[i], now_ns);
-    if (rpc_worker_send_jobs(worker->rpc, jobs, sent) == 0)
+    if (send_batch(worker, batch, now_ns) == 0)
         return sent;
     put_back(worker, queue, batch);
     return 0;

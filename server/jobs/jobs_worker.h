@@ -22,6 +22,7 @@ struct jobs_worker {
     uint64_t quiet_ns;   /* since when it has been without a sign of life (or not taken a
                             message), so that it gets no jobs; 0 where it is well */
     uint64_t pinged_ns;  /* the last ping */
+    struct buf options;  /* of the jobs of the message being made */
     unsigned cancelling; /* ids below that are yet to be sent */
     uint64_t cancels[FLIGHT_MAX_BATCH];
 };

@@ -57,10 +57,13 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
    inside is allowed. */
 void rpc_client_destroy(struct rpc_client **client);
 
-/* Sends 1 to WIRE_MAX_BATCH jobs as one message; everything is copied. Returns -1 where
-   the worker has not read earlier ones yet: nothing was sent. */
+/* Sends 1 to WIRE_MAX_BATCH jobs as one message; everything is copied. The end of each
+   job's payload is its argument: payload.bytes.len counts both, but the bytes of the
+   argument are elsewhere. Returns -1 where the worker has not read earlier ones yet:
+   nothing was sent. */
 int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
-                         unsigned count) __attribute__((warn_unused_result));
+                         const struct slice *arguments, unsigned count)
+    __attribute__((warn_unused_result));
 
 /* Asks the worker not to start jobs it has; perhaps too late, it answers them anyhow. */
 void rpc_worker_send_cancel(struct rpc_worker *worker, const uint64_t *ids,

@@ -117,15 +117,19 @@ const char *worker_message_handle(struct rpc_worker *worker, nng_msg **message)
 }
 
 int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
-                         unsigned count)
+                         const struct slice *arguments, unsigned count)
 {
-    struct slice payloads[WIRE_MAX_BATCH];
+    struct slice payloads[WIRE_MAX_BATCH * 2];
 
     assert(worker->state == WORKER_UP && count >= 1 && count <= WIRE_MAX_BATCH);
-    for (unsigned i = 0; i < count; i++)
-        payloads[i] = jobs[i].payload.bytes;
+    for (unsigned i = 0; i < count; i++) {
+        payloads[2 * i] = jobs[i].payload.bytes;
+        payloads[2 * i].len -= arguments[i].len;
+        payloads[2 * i + 1] = arguments[i];
+    }
     wire_put_jobs(empty_scratch(worker), jobs, count);
-    return seat_send(worker->seat, buf_slice(&worker->room->scratch), payloads, count);
+    return seat_send(worker->seat, buf_slice(&worker->room->scratch), payloads,
+                     2 * count);
 }
 
 /* Where the worker does not read, it will not mind that it is not asked. */

@@ -83,10 +83,26 @@ static void test_content_type(void **state)
 static void test_content_encoding(void **state)
 {
     (void)state;
-    assert_true(negotiate_is_identity(text(NULL)));
-    assert_true(negotiate_is_identity(text(" identity ")));
-    assert_false(negotiate_is_identity(text("gzip")));
-    assert_false(negotiate_is_identity(text("identity, gzip")));
+    bool gzip;
+
+    assert_true(negotiate_content_coding(text(NULL), &gzip) == 0 && !gzip);
+    assert_true(negotiate_content_coding(text(" identity "), &gzip) == 0 && !gzip);
+    assert_true(negotiate_content_coding(text("GZIP"), &gzip) == 0 && gzip);
+    assert_int_equal(negotiate_content_coding(text("identity, gzip"), &gzip), -1);
+    assert_int_equal(negotiate_content_coding(text("br"), &gzip), -1);
+}
+
+static void test_accept_encoding(void **state)
+{
+    (void)state;
+    assert_false(negotiate_gzip(text(NULL)));
+    assert_false(negotiate_gzip(text("br, deflate")));
+    assert_false(negotiate_gzip(text("gzip;q=0")));
+    assert_false(negotiate_gzip(text("*;q=1, gzip;q=0.0")));
+    assert_false(negotiate_gzip(text("identity")));
+    assert_true(negotiate_gzip(text("gzip, deflate, br")));
+    assert_true(negotiate_gzip(text("*")));
+    assert_true(negotiate_gzip(text("br;q=1.0, GZIP ; q=0.2")));
 }
 
 static void test_none_match(void **state)
@@ -94,7 +110,7 @@ static void test_none_match(void **state)
     char etag[NEGOTIATE_ETAG_MAX];
 
     (void)state;
-    negotiate_etag_print(17, NEGOTIATE_JSON, etag);
+    negotiate_etag_print(17, NEGOTIATE_JSON, false, etag);
     assert_string_equal(etag, "\"17-json\"");
     assert_true(negotiate_none_match(text("\"17-json\""), etag));
     assert_true(negotiate_none_match(text("*"), etag));
@@ -104,7 +120,9 @@ static void test_none_match(void **state)
     assert_false(negotiate_none_match(text("17-json"), etag));
     assert_false(negotiate_none_match(text("\"a,\\\"17-json\\\"\""), etag));
     assert_false(negotiate_none_match(text(""), etag));
-    negotiate_etag_print(UINT64_MAX, NEGOTIATE_MSGPACK, etag);
+    negotiate_etag_print(17, NEGOTIATE_JSON, true, etag);
+    assert_string_equal(etag, "\"17-json-gzip\"");
+    negotiate_etag_print(UINT64_MAX, NEGOTIATE_MSGPACK, false, etag);
     assert_string_equal(etag, "\"18446744073709551615-msgpack\"");
 }
 
@@ -123,6 +141,8 @@ static const struct match_row matches[] = {
     {"\"x\", \"7-json\"", NEGOTIATE_MATCH_VERSIONS, 1, 7},
     {"\"7-json\", \"8-json\"", NEGOTIATE_MATCH_VERSIONS, 2, 7},
     {"W/\"5-json\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
+    {"\"5-json-gzip\"", NEGOTIATE_MATCH_VERSIONS, 1, 5},
+    {"\"5-gzip\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
     {"\"5-xml\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
     {"\"-json\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
     {"\"18446744073709551615-json\"", NEGOTIATE_MATCH_VERSIONS, 1, UINT64_MAX},
@@ -170,7 +190,7 @@ int main(void)
         cmocka_unit_test(test_accept),
         cmocka_unit_test(test_content_type),
         cmocka_unit_test(test_content_encoding),
-        cmocka_unit_test(test_none_match),
+        cmocka_unit_test(test_none_match), cmocka_unit_test(test_accept_encoding),
         cmocka_unit_test(test_match),
         cmocka_unit_test(test_match_limit),
     };
