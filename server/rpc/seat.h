@@ -30,8 +30,8 @@ struct seat *seat_open(struct inbox *inbox, uint64_t id, struct address *address
 int seat_send(struct seat *seat, struct slice head, const struct slice *pieces,
               unsigned count) __attribute__((warn_unused_result));
 
-/* To be called after a message of that many bytes from the seat has been dealt with: a
-   peer that sends faster than that is not read from for a while. */
+/* To be called when a message of that many bytes from the seat is taken out of the inbox:
+   a peer that sends faster than that is not read from for a while. */
 void seat_took(struct seat *seat, size_t bytes);
 
 /* Closes the seat on the reaper's thread; nothing new of it arrives in the inbox once

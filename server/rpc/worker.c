@@ -21,7 +21,7 @@
 #define OFFER_STALE_MAX_DOUBLES 5
 
 /* From connecting to saying who it is. */
-#define JOIN_WAIT_NS (2 * NS_PER_S)
+#define JOIN_WAIT_NS (5 * NS_PER_S)
 
 /* Without a word for so long it is dead or cut off, though the connection stands. */
 #define SILENCE_NS (30 * NS_PER_S)
@@ -89,6 +89,7 @@ static void open_seat(struct rpc_worker *worker)
     const char *why;
 
     worker->seat_id = room->next_seat_id++;
+    worker->left_pipe = 0;
     address_of_seat(room->config->rpc_url, room->config->generation, getpid(),
                     worker->seat_id, &worker->address);
     worker->seat = seat_open(room->inbox, worker->seat_id, &worker->address,
@@ -136,16 +137,34 @@ static void join(struct rpc_worker *worker, int pipe)
     set_state(worker, WORKER_JOINED);
 }
 
-/* The message may be handled before the event that its sender has joined: nng tells them
-   from different threads. */
+/* nng tells of joining, messages and leaving from different threads: a message may be
+   handled before the event that its sender has joined, and the event that somebody has
+   joined after the one that he has left. */
+static void take_joined(struct rpc_worker *worker, int pipe)
+{
+    if (worker->state != WORKER_OFFERED)
+        return;
+    if (pipe == worker->left_pipe)
+        leave_seat(worker, WORKER_AWAY);
+    else
+        join(worker, pipe);
+}
+
+static void take_left(struct rpc_worker *worker, int pipe)
+{
+    if (worker->pipe == pipe)
+        leave_seat(worker, WORKER_AWAY);
+    else if (worker->pipe == 0)
+        worker->left_pipe = pipe;
+}
+
 static void take_message(struct rpc_worker *worker, struct inbox_event *event)
 {
     const char *why;
-    size_t bytes = nng_msg_len(event->message);
     bool was_joined;
 
-    if (worker->state == WORKER_OFFERED)
-        join(worker, event->pipe);
+    seat_took(worker->seat, nng_msg_len(event->message));
+    take_joined(worker, event->pipe);
     if (worker->pipe != event->pipe)
         return;
     was_joined = worker->state == WORKER_JOINED;
@@ -155,7 +174,6 @@ static void take_message(struct rpc_worker *worker, struct inbox_event *event)
         drop(worker, why);
         return;
     }
-    seat_took(worker->seat, bytes);
     if (was_joined) {
         set_state(worker, WORKER_UP);
         worker->stale_offers = 0;
@@ -169,15 +187,9 @@ void worker_take_event(struct rpc_worker *worker, struct inbox_event *event)
     if (worker->seat == NULL)
         return; /* it was closed while this was under way */
     switch (event->kind) {
-    case INBOX_JOINED:
-        if (worker->state == WORKER_OFFERED)
-            join(worker, event->pipe);
-        break;
+    case INBOX_JOINED: take_joined(worker, event->pipe); break;
     case INBOX_MESSAGE: take_message(worker, event); break;
-    case INBOX_LEFT:
-        if (worker->pipe == event->pipe)
-            leave_seat(worker, WORKER_AWAY);
-        break;
+    case INBOX_LEFT: take_left(worker, event->pipe); break;
     }
 }
 

@@ -20,7 +20,7 @@ enum worker_state {
     WORKER_AWAY,    /* no seat; awaits a hello */
     WORKER_OFFERED, /* its seat listens; awaits the connection, and gets another seat when
                        later hellos show that it cannot come */
-    WORKER_JOINED,  /* connected; awaits the SEAT_HELLO, two seconds */
+    WORKER_JOINED,  /* connected; awaits the SEAT_HELLO, five seconds */
     WORKER_UP,      /* awaits results and signs of life, half a minute */
     WORKER_BANNED   /* no seat; awaits the end of the ban, half a minute */
 };
@@ -51,6 +51,7 @@ struct rpc_worker {
     uint64_t seat_id;
     struct address address; /* of the seat */
     int pipe;               /* nng's id of the connection; 0 for none */
+    int left_pipe;          /* a connection that left the seat before it was joined */
     unsigned stale_offers;  /* seats in a row that it did not come to */
     void *owner;
 };

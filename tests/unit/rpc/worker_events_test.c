@@ -1,0 +1,261 @@
+/* A worker's states under events in every order that nng may tell them in. */
+#include <ev.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <nng/nng.h>
+#include <nng/protocol/pair0/pair.h>
+#include <nng/supplemental/util/platform.h>
+
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "server/rpc/inbox.h"
+#include "server/rpc/reaper.h"
+#include "server/rpc/worker.h"
+#include "server/stats/stats.h"
+
+#define PIPE       41
+#define OTHER_PIPE 42
+
+static struct stats_front stats;
+static struct rpc_client_config config;
+static struct worker_room room;
+static struct rpc_worker *worker;
+static char directory[32];
+static unsigned ups, losts;
+
+static const struct wire_hello hello = {.worker = {{5}}, .pid = 77, .credits = 2};
+
+static void on_up(void *ctx, struct rpc_worker *which)
+{
+    (void)ctx;
+    assert_ptr_equal(which, worker);
+    ups++;
+}
+
+static void on_lost(void *ctx, struct rpc_worker *which)
+{
+    (void)ctx;
+    assert_ptr_equal(which, worker);
+    losts++;
+}
+
+static void on_leaving(void *ctx, struct rpc_worker *which)
+{
+    (void)ctx;
+    (void)which;
+}
+
+static int on_result(void *ctx, struct rpc_worker *which,
+                     const struct wire_result *result, struct rpc_message *message)
+{
+    (void)ctx;
+    (void)which;
+    (void)result;
+    (void)message;
+    return -1;
+}
+
+static const struct rpc_client_events events = {on_up, on_leaving, on_result, on_lost};
+
+static void ignore(void *ctx)
+{
+    (void)ctx;
+}
+
+/* A worker with an offered seat. */
+static int setup(void **state)
+{
+    char url[64];
+
+    (void)state;
+    strcpy(directory, "/tmp/offloop-worker-XXXXXX");
+    assert_non_null(mkdtemp(directory));
+    snprintf(url, sizeof url, "ipc://%s/rpc", directory);
+    memset(&stats, 0, sizeof stats);
+    config = (struct rpc_client_config){.rpc_url = strdup(url), .stats = &stats};
+    room = (struct worker_room){.config = &config,
+                                .events = &events,
+                                .inbox = inbox_create(ev_default_loop(0), ignore, NULL),
+                                .reaper = reaper_create(),
+                                .incarnation = 9,
+                                .next_seat_id = 1};
+    ups = losts = 0;
+    worker = worker_create(&room, &hello.worker);
+    assert_int_equal(worker->state, WORKER_AWAY);
+    assert_true(worker_take_hello(worker, &hello));
+    assert_int_equal(worker->state, WORKER_OFFERED);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    worker_destroy(&worker);
+    assert_true(reaper_destroy(&room.reaper, 20000));
+    inbox_destroy(&room.inbox, false);
+    buf_free(&room.scratch);
+    free((char *)(uintptr_t)config.rpc_url);
+    assert_int_equal(rmdir(directory), 0); /* no socket file is left */
+    return 0;
+}
+
+static void happen(enum inbox_kind kind, int pipe)
+{
+    struct inbox_event event = {.kind = kind, .seat = worker->seat_id, .pipe = pipe};
+
+    worker_take_event(worker, &event);
+}
+
+/* The next event of that kind that nng brings; others are thrown away. */
+static struct inbox_event *next_event(enum inbox_kind kind)
+{
+    struct inbox_event *event;
+
+    for (;;) {
+        while ((event = inbox_shift(room.inbox)) == NULL)
+            nng_msleep(1);
+        if (event->kind == kind)
+            return event;
+        inbox_event_destroy(&event);
+    }
+}
+
+/* Connects to the seat, sends a SEAT_HELLO, and has the worker told of nothing but that;
+   returns the connection. */
+static int say_seat_hello(uint8_t id, uint64_t incarnation)
+{
+    const struct wire_seat_hello bytes = {{{id}}, incarnation};
+    struct inbox_event *event;
+    struct buf out = BUF_INIT;
+    nng_socket socket;
+    int pipe;
+
+    wire_put_seat_hello(&out, &bytes);
+    assert_int_equal(nng_pair0_open(&socket), 0);
+    assert_int_equal(nng_dial(socket, worker->address.url, NULL, 0), 0);
+    assert_int_equal(nng_send(socket, out.data, out.len, 0), 0);
+    event = next_event(INBOX_MESSAGE);
+    pipe = event->pipe;
+    worker_take_event(worker, event);
+    inbox_event_destroy(&event);
+    nng_close(socket);
+    buf_free(&out);
+    return pipe;
+}
+
+static void joining_awaits_the_seat_hello(void **state)
+{
+    (void)state;
+    happen(INBOX_JOINED, PIPE);
+    assert_int_equal(worker->state, WORKER_JOINED);
+    assert_int_equal(ups, 0);
+    happen(INBOX_LEFT, PIPE);
+    assert_int_equal(worker->state, WORKER_AWAY);
+    assert_null(worker->seat);
+    assert_int_equal(losts, 0); /* it never was up */
+}
+
+static void a_second_connection_is_not_listened_to(void **state)
+{
+    (void)state;
+    happen(INBOX_JOINED, PIPE);
+    happen(INBOX_JOINED, OTHER_PIPE);
+    happen(INBOX_LEFT, OTHER_PIPE);
+    assert_int_not_equal(say_seat_hello(66, 66), PIPE); /* nor does it count as wrong */
+    assert_int_equal(worker->state, WORKER_JOINED);
+    assert_int_equal(worker->pipe, PIPE);
+}
+
+static void an_end_told_before_its_start_is_believed(void **state)
+{
+    (void)state;
+    happen(INBOX_LEFT, PIPE);
+    assert_int_equal(worker->state, WORKER_OFFERED);
+    happen(INBOX_JOINED, PIPE);
+    assert_int_equal(worker->state, WORKER_AWAY);
+    assert_true(worker_take_hello(worker, &hello)); /* and it gets another seat */
+    assert_int_equal(worker->state, WORKER_OFFERED);
+    assert_int_equal(stats_read(&stats.peers_dropped), 0);
+}
+
+static void a_refused_peers_end_does_not_keep_the_worker_away(void **state)
+{
+    (void)state;
+    happen(INBOX_LEFT, OTHER_PIPE);
+    happen(INBOX_JOINED, PIPE);
+    assert_int_equal(worker->state, WORKER_JOINED);
+}
+
+static void events_of_an_earlier_seat_find_nothing(void **state)
+{
+    (void)state;
+    happen(INBOX_JOINED, PIPE);
+    happen(INBOX_LEFT, PIPE);
+    happen(INBOX_LEFT, PIPE);
+    happen(INBOX_JOINED, PIPE);
+    assert_int_equal(worker->state, WORKER_AWAY);
+}
+
+static void expect_ban(uint8_t id, uint64_t incarnation)
+{
+    say_seat_hello(id, incarnation);
+    assert_int_equal(worker->state, WORKER_BANNED);
+    assert_int_equal(stats_read(&stats.peers_dropped), 1);
+    assert_false(worker_take_hello(worker, &hello)); /* no seat for a while */
+    assert_true(worker_tick(worker));
+}
+
+static void another_workers_hello_is_a_fault(void **state)
+{
+    (void)state;
+    expect_ban(6, 9);
+}
+
+static void another_fronts_hello_is_a_fault(void **state)
+{
+    (void)state;
+    expect_ban(5, 10);
+}
+
+/* The message may overtake the event that its sender has joined. */
+static void a_message_is_a_sign_of_having_joined(void **state)
+{
+    int pipe = say_seat_hello(5, 9);
+
+    (void)state;
+    assert_int_equal(worker->state, WORKER_UP);
+    assert_int_equal(ups, 1);
+    happen(INBOX_JOINED, pipe);
+    assert_int_equal(worker->state, WORKER_UP);
+    assert_int_equal(rpc_worker_credits(worker), 2);
+    assert_int_equal(rpc_worker_pid(worker), 77);
+    happen(INBOX_LEFT, pipe);
+    assert_int_equal(losts, 1);
+    assert_int_equal(stats_read(&stats.workers_lost), 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(joining_awaits_the_seat_hello),
+        TEST(a_second_connection_is_not_listened_to),
+        TEST(an_end_told_before_its_start_is_believed),
+        TEST(a_refused_peers_end_does_not_keep_the_worker_away),
+        TEST(events_of_an_earlier_seat_find_nothing),
+        TEST(another_workers_hello_is_a_fault),
+        TEST(another_fronts_hello_is_a_fault),
+        TEST(a_message_is_a_sign_of_having_joined),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
