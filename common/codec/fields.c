@@ -284,7 +284,7 @@ static enum codec_status project(struct engine_job *job, const struct fields *fi
 static enum codec_status project_root(struct tape *tape, struct engine_job *job,
                                       const struct fields *fields)
 {
-    if (fields == NULL || !is_container(tape, tape_root()))
+    if (!is_container(tape, tape_root()))
         return put_bytes(job, tape_bytes(tape, tape_root()));
     return project(job, fields, tape, &fields->nodes[0], tape_root());
 }

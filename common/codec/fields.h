@@ -33,7 +33,7 @@ struct fields *fields_parse(struct slice text);
 /* Frees; NULL inside is allowed. */
 void fields_destroy(struct fields **fields);
 
-/* Appends what the fields (NULL: everything) keep of each of the MessagePack values in
+/* Appends what the fields keep of each of the MessagePack values in
    `documents` (back to back) to job->out, as MessagePack. Returns CODEC_OK, or a status
    with the offset in `documents`; CODEC_TOO_LARGE for 4 GiB of them. */
 enum codec_status fields_project(struct projection *projection, struct engine_job *job,

@@ -45,21 +45,36 @@ static size_t memory_left(const struct transform *t)
     return held < t->call->max_memory ? t->call->max_memory - held : 0;
 }
 
-/* Runs one operation on `in` and appends to out. */
-static enum codec_status run_on(struct transform *t, enum codec_op op, struct slice in,
-                                struct buf *out)
+/* Runs one operation on `in` and appends to out, within those limits. */
+static enum codec_status run_within(struct transform *t, enum codec_op op,
+                                    struct slice in, size_t max_output, size_t max_memory,
+                                    struct buf *out)
 {
     struct codec_call call = *t->call;
 
     call.op = op;
     call.gzip = call.gunzip = false;
     call.format = CODEC_FORMAT_MSGPACK;
+    if (t->call->op != CODEC_OP_ENCODE && t->call->op != CODEC_OP_SEQUENCE)
+        call.pretty = false;
     if (op != CODEC_OP_PROJECT)
         call.fields = (struct slice){NULL, 0};
     call.argument = buf_slice(&t->patch);
     call.in = in;
-    call.max_memory = memory_left(t);
+    call.max_output = max_output;
+    call.max_memory = max_memory;
     return t->run_step(t->codec, &call, out, &t->fault);
+}
+
+/* A step on the way: what the job may become does not limit what it is meanwhile, and
+   what earlier steps left in `made` counts. */
+static enum codec_status run_on(struct transform *t, enum codec_op op, struct slice in,
+                                struct buf *made)
+{
+    size_t left = memory_left(t);
+
+    left = made->len < left ? left - made->len : 0;
+    return run_within(t, op, in, SIZE_MAX, left, made);
 }
 
 /* Takes a step's result as the input of the next. */
@@ -89,7 +104,7 @@ static enum codec_status run_texts(struct transform *t)
 {
     struct buf made = BUF_INIT;
     struct slice rest = t->in;
-    enum codec_status status = CODEC_OK;
+    enum codec_status status;
     bool many = t->call->op != CODEC_OP_ENCODE;
 
     do {
@@ -97,6 +112,8 @@ static enum codec_status run_texts(struct transform *t)
         size_t len = end ? (size_t)(end - rest.data) : rest.len;
 
         status = run_on(t, CODEC_OP_DECODE, (struct slice){rest.data, len}, &made);
+        if (status != CODEC_OK && status != CODEC_MEMORY)
+            t->fault.offset += (uint64_t)(rest.data - t->in.data);
         len = end ? len + 1 : len;
         rest.data += len;
         rest.len -= len;
@@ -108,15 +125,21 @@ static enum codec_status run_texts(struct transform *t)
     return status;
 }
 
+/* What zlib said, where the memory that was left, not the call, may have been the limit.
+ */
+static enum codec_status zipped(struct transform *t, enum codec_status status,
+                                bool memory_limits)
+{
+    if (status == CODEC_TOO_LARGE && memory_limits)
+        status = CODEC_MEMORY;
+    return fail(t, status, status == CODEC_GZIP ? CODEC_NO_OFFSET : 0);
+}
+
 static enum codec_status expand(struct transform *t, struct slice in, struct buf *out)
 {
-    size_t most = t->call->max_expanded;
-    enum codec_status status;
+    size_t most = t->call->max_expanded, left = memory_left(t);
 
-    if (most > memory_left(t))
-        most = memory_left(t);
-    status = gzip_expand(in, most, out);
-    return fail(t, status, status == CODEC_GZIP ? CODEC_NO_OFFSET : 0);
+    return zipped(t, gzip_expand(in, most < left ? most : left, out), left < most);
 }
 
 /* Expands the whole input. */
@@ -163,7 +186,8 @@ static enum codec_status prepare(struct transform *t)
 
     if (call->op == CODEC_OP_PATCH)
         return prepare_patch(t);
-    if (call->gunzip)
+    if (call->gunzip && (call->op == CODEC_OP_DECODE || call->op == CODEC_OP_VALIDATE ||
+                         call->op == CODEC_OP_COMPACT))
         status = expand_input(t);
     if (status == CODEC_OK && call->op == CODEC_OP_COMPACT)
         return run(t, CODEC_OP_DECODE);
@@ -190,7 +214,7 @@ static enum codec_status finish(struct transform *t, struct buf *out)
     if (last == CODEC_OP_COMPACT)
         last = CODEC_OP_ENCODE;
     if (status == CODEC_OK)
-        status = run_on(t, last, t->in, out);
+        status = run_within(t, last, t->in, call->max_output, memory_left(t), out);
     return status;
 }
 
@@ -198,15 +222,15 @@ static enum codec_status compress(struct transform *t, struct buf *out)
 {
     struct buf plain = BUF_INIT;
     enum codec_status status = finish(t, &plain);
-    size_t most = t->call->max_output;
+    size_t most = t->call->max_output, left;
 
+    buf_free(&t->made);
     t->held_bytes += plain.cap;
-    if (most > memory_left(t))
-        most = memory_left(t);
-    if (status == CODEC_OK && plain.len <= CODEC_GZIP_MIN_BYTES)
-        buf_append(out, plain.data, plain.len);
-    else if (status == CODEC_OK)
-        status = fail(t, gzip_compress(buf_slice(&plain), most, out), 0);
+    left = memory_left(t);
+    if (status == CODEC_OK)
+        status =
+            zipped(t, gzip_compress(buf_slice(&plain), most < left ? most : left, out),
+                   left < most);
     buf_free(&plain);
     return status;
 }
@@ -223,9 +247,9 @@ enum codec_status transform_run(struct codec *codec, transform_step_fn *run_step
     status = prepare(&t);
     if (status == CODEC_OK)
         status = call->gzip ? compress(&t, out) : finish(&t, out);
-    if (status != CODEC_OK)
-        out->len = start;
-    else
+    assert(status == CODEC_OK || out->len == start);
+    assert(status == CODEC_OK || status == t.fault.status);
+    if (status == CODEC_OK)
         t.fault = (struct codec_fault){CODEC_OK, 0};
     buf_free(&t.made);
     buf_free(&t.patch);

@@ -1,0 +1,519 @@
+/*
+ * Jobs of several steps through codec_run(), with both engines: every operation on either
+ * stored format, compressed and not, under any budget.
+ */
+#include "common/codec/transform.h"
+
+#include "common/codec/gzip.h"
+#include "tests/unit/codec/codec_job.h"
+
+static struct codec *codec; /* the engine of the round */
+
+/* A call without limits; its texts are C strings. */
+static struct codec_call call_of(enum codec_op op, enum codec_format format)
+{
+    return (struct codec_call){.op = op,
+                               .format = format,
+                               .separator = ',',
+                               .max_output = SIZE_MAX,
+                               .max_memory = SIZE_MAX,
+                               .max_expanded = SIZE_MAX};
+}
+
+static struct slice slice_of(const char *text)
+{
+    return (struct slice){(const uint8_t *)text, strlen(text)};
+}
+
+static struct buf zip(struct slice in)
+{
+    struct buf out = BUF_INIT;
+
+    assert_int_equal(gzip_compress(in, SIZE_MAX, &out), CODEC_OK);
+    return out;
+}
+
+static struct buf unzip(const struct buf *in)
+{
+    struct buf out = BUF_INIT;
+
+    assert_int_equal(gzip_expand(buf_slice(in), SIZE_MAX, &out), CODEC_OK);
+    return out;
+}
+
+/* Runs a call that succeeds, plain and with a compressed result; returns the result. */
+static struct buf run_ok(struct codec_call call)
+{
+    struct buf out = BUF_INIT, zipped = BUF_INIT, again;
+    struct codec_fault fault;
+
+    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_OK);
+    assert_int_equal(fault.offset, 0);
+    call.gzip = true;
+    assert_int_equal(codec_run(codec, &call, &zipped, &fault), CODEC_OK);
+    again = unzip(&zipped);
+    assert_true(same_bytes(&out, &again));
+    buf_free(&zipped);
+    buf_free(&again);
+    return out;
+}
+
+static void check_text(const struct codec_call *call, const char *expected)
+{
+    struct buf out = run_ok(*call);
+
+    buf_append(&out, "", 1);
+    assert_string_equal((const char *)out.data, expected);
+    buf_free(&out);
+}
+
+/* Stored documents back to back in one format; what the caller ends with buf_free(). */
+static struct buf stored(enum codec_format format, const char *const *texts)
+{
+    struct buf all = BUF_INIT;
+
+    for (bool first = true; *texts != NULL; texts++, first = false) {
+        struct buf one = packed(*texts);
+
+        if (format == CODEC_FORMAT_MSGPACK) {
+            buf_append(&all, one.data, one.len);
+        } else {
+            buf_append_str(&all, first ? "" : "\n");
+            buf_append_str(&all, *texts);
+        }
+        buf_free(&one);
+    }
+    return all;
+}
+
+static const char *const documents[] = {
+    "{\"a\":{\"x\":1,\"y\":[2,{\"z\":null}]},\"b\":\"text\"}", "[1.5,{\"a\":3}]", "7",
+    NULL};
+static const char *const document[] = {
+    "{\"a\":{\"x\":1,\"y\":[2,{\"z\":null}]},\"b\":\"text\"}", NULL};
+
+static void each_format(void (*check)(enum codec_format format))
+{
+    for (const char *const *name = codec_engine_names(); *name != NULL; name++) {
+        codec = codec_create(*name);
+        check(CODEC_FORMAT_MSGPACK);
+        check(CODEC_FORMAT_JSON);
+        codec_destroy(&codec);
+    }
+}
+
+static void check_encode(enum codec_format format)
+{
+    struct buf one = stored(format, document);
+    struct codec_call call = call_of(CODEC_OP_ENCODE, format);
+
+    call.in = buf_slice(&one);
+    check_text(&call, document[0]);
+    call.fields = slice_of("a.y.1,b");
+    check_text(&call, "{\"a\":{\"y\":[{\"z\":null}]},\"b\":\"text\"}");
+    call.pretty = true;
+    call.fields = slice_of("a.x");
+    check_text(&call, "{\n  \"a\": {\n    \"x\": 1\n  }\n}");
+    call.gunzip = true; /* not of this operation: ignored */
+    check_text(&call, "{\n  \"a\": {\n    \"x\": 1\n  }\n}");
+    buf_free(&one);
+}
+
+static void test_encode(void **state)
+{
+    (void)state;
+    each_format(check_encode);
+}
+
+static void check_sequence(enum codec_format format)
+{
+    struct buf all = stored(format, documents);
+    struct codec_call call = call_of(CODEC_OP_SEQUENCE, format);
+
+    check_text(&call, "");
+    call.in = buf_slice(&all);
+    call.separator = '\n';
+    check_text(&call, "{\"a\":{\"x\":1,\"y\":[2,{\"z\":null}]},\"b\":\"text\"}\n[1.5,{"
+                      "\"a\":3}]\n7");
+    call.separator = ',';
+    call.fields = slice_of("a.x,1.a");
+    check_text(&call, "{\"a\":{\"x\":1}},[{\"a\":3}],7");
+    buf_free(&all);
+}
+
+static void test_sequence(void **state)
+{
+    (void)state;
+    each_format(check_sequence);
+}
+
+static void check_project(enum codec_format format)
+{
+    struct buf all = stored(format, documents), out;
+    struct buf everything = stored(CODEC_FORMAT_MSGPACK, documents);
+    static const uint8_t kept[] = {0x81, 0xa1, 'a', 0x81, 0xa1, 'x', 1, 0x90, 7};
+    struct codec_call call = call_of(CODEC_OP_PROJECT, format);
+
+    call.in = buf_slice(&all);
+    out = run_ok(call);
+    assert_true(same_bytes(&out, &everything));
+    buf_free(&out);
+    call.fields = slice_of("a.x");
+    out = run_ok(call);
+    assert_int_equal(out.len, sizeof kept);
+    assert_memory_equal(out.data, kept, sizeof kept);
+    buf_free(&out);
+    buf_free(&all);
+    buf_free(&everything);
+}
+
+static void test_project(void **state)
+{
+    (void)state;
+    each_format(check_project);
+}
+
+static void check_patch(enum codec_format format)
+{
+    static const char patch[] = " {\"a\": {\"x\": null}, \"c\": [1.0]}\n";
+    static const char *const patched[] = {
+        "{\"a\":{\"y\":[2,{\"z\":null}]},\"b\":\"text\",\"c\":[1.0]}", NULL};
+    struct buf one = stored(format, document), expected = stored(format, patched);
+    struct buf zipped = zip(slice_of(patch)), out;
+    struct codec_call call = call_of(CODEC_OP_PATCH, format);
+
+    call.in = buf_slice(&one);
+    call.argument = slice_of(patch);
+    call.pretty = true; /* stored text is compact whatever the reply is */
+    out = run_ok(call);
+    assert_true(same_bytes(&out, &expected));
+    buf_free(&out);
+    call.argument = buf_slice(&zipped);
+    call.gunzip = true;
+    out = run_ok(call);
+    assert_true(same_bytes(&out, &expected));
+    buf_free(&out);
+    buf_free(&one);
+    buf_free(&zipped);
+    buf_free(&expected);
+}
+
+static void test_patch(void **state)
+{
+    (void)state;
+    each_format(check_patch);
+}
+
+/* Operations on what comes from outside: the stored format does not matter. */
+static void check_outside(enum codec_format format)
+{
+    struct buf value = packed(document[0]), out, zipped;
+    struct codec_call call = call_of(CODEC_OP_DECODE, format);
+
+    call.in = slice_of(document[0]);
+    call.fields = slice_of("zz"); /* not of this operation: ignored */
+    out = run_ok(call);
+    assert_true(same_bytes(&out, &value));
+    buf_free(&out);
+    zipped = zip(slice_of(document[0]));
+    call.in = buf_slice(&zipped);
+    call.gunzip = true;
+    out = run_ok(call);
+    assert_true(same_bytes(&out, &value));
+    buf_free(&out);
+    buf_free(&zipped);
+    zipped = zip(buf_slice(&value));
+    call.op = CODEC_OP_VALIDATE;
+    call.in = buf_slice(&zipped);
+    out = run_ok(call);
+    assert_true(same_bytes(&out, &value));
+    buf_free(&out);
+    buf_free(&zipped);
+    buf_free(&value);
+}
+
+static void test_decode_and_validate(void **state)
+{
+    (void)state;
+    each_format(check_outside);
+}
+
+static void check_compact(enum codec_format format)
+{
+    static const char text[] = " { \"a\" : [ 1 , -0 ],\n\"b\":\"\\u0041\" } ";
+    struct buf zipped = zip(slice_of(text));
+    struct codec_call call = call_of(CODEC_OP_COMPACT, format);
+
+    call.in = slice_of(text);
+    call.pretty = true;
+    check_text(&call, "{\"a\":[1,-0.0],\"b\":\"A\"}");
+    call.in = buf_slice(&zipped);
+    call.gunzip = true;
+    check_text(&call, "{\"a\":[1,-0.0],\"b\":\"A\"}");
+    buf_free(&zipped);
+    /* MessagePack on the way may be larger than the result may be */
+    call = call_of(CODEC_OP_COMPACT, format);
+    call.in = slice_of("[1.5,1.5,1.5,1.5]");
+    call.max_output = call.in.len;
+    check_text(&(struct codec_call){.op = CODEC_OP_COMPACT,
+                                    .in = call.in,
+                                    .max_output = 64,
+                                    .max_memory = SIZE_MAX},
+               "[1.5,1.5,1.5,1.5]");
+    zipped = (struct buf)BUF_INIT;
+    assert_int_equal(codec_run(codec, &call, &zipped, &(struct codec_fault){0}),
+                     CODEC_OK);
+    buf_free(&zipped);
+}
+
+static void test_compact(void **state)
+{
+    (void)state;
+    each_format(check_compact);
+}
+
+static void check_fails(const struct codec_call *call, enum codec_status status,
+                        uint64_t offset)
+{
+    struct buf out = BUF_INIT;
+    struct codec_fault fault;
+
+    assert_int_equal(codec_run(codec, call, &out, &fault), status);
+    assert_int_equal(fault.status, status);
+    assert_true(fault.offset == offset);
+    assert_null(out.data);
+    buf_append_str(&out, "kept");
+    assert_int_equal(codec_run(codec, call, &out, &fault), status);
+    assert_int_equal(out.len, 4);
+    assert_memory_equal(out.data, "kept", 4);
+    buf_free(&out);
+}
+
+static void check_faults(enum codec_format format)
+{
+    struct buf one = stored(format, document), zipped;
+    struct codec_call call = call_of(CODEC_OP_ENCODE, format);
+
+    call.in = buf_slice(&one);
+    call.fields = slice_of("a..b");
+    check_fails(&call, CODEC_FIELDS, CODEC_NO_OFFSET);
+    call = call_of(CODEC_OP_PATCH, format);
+    call.in = buf_slice(&one);
+    call.argument = slice_of("{\"a\":1,}");
+    check_fails(&call, CODEC_SYNTAX, 7);
+    call.argument = slice_of("{\"a\":1,\"a\":2}");
+    check_fails(&call, CODEC_DUPLICATE, CODEC_NO_OFFSET);
+    call.argument = slice_of("");
+    check_fails(&call, CODEC_TRUNCATED, 0);
+    call.argument = slice_of("{}");
+    call.gunzip = true;
+    check_fails(&call, CODEC_GZIP, CODEC_NO_OFFSET);
+    zipped = zip(slice_of("[1,x]"));
+    call.argument = buf_slice(&zipped);
+    check_fails(&call, CODEC_SYNTAX, 3); /* of the expanded text */
+    call.max_expanded = 4;
+    check_fails(&call, CODEC_TOO_LARGE, 0);
+    call = call_of(CODEC_OP_DECODE, format);
+    call.gunzip = true;
+    call.in = buf_slice(&zipped);
+    check_fails(&call, CODEC_SYNTAX, 3);
+    call.in.len--;
+    check_fails(&call, CODEC_GZIP, CODEC_NO_OFFSET);
+    buf_free(&zipped);
+    buf_free(&one);
+}
+
+static void test_faults(void **state)
+{
+    (void)state;
+    each_format(check_faults);
+}
+
+/* Offsets of a stored sequence count from its start, whatever its format. */
+static void check_stored_faults(enum codec_format format)
+{
+    bool json = format == CODEC_FORMAT_JSON;
+    struct codec_call call = call_of(CODEC_OP_SEQUENCE, format);
+
+    call.in = slice_of(json ? "[1]\n{\"a\":2}\n[3,]" : "\x91\x01\x81\xa1x\x02\x91\xc1");
+    call.fields = slice_of("a");
+    check_fails(&call, json ? CODEC_SYNTAX : CODEC_MSGPACK, json ? 15 : 7);
+    call = call_of(CODEC_OP_ENCODE, format);
+    call.gzip = true;
+    call.in = slice_of(json ? "1\n2" : "\x01\x02");
+    check_fails(&call, CODEC_TRAILING, json ? 2 : 1);
+}
+
+static void test_stored_faults(void **state)
+{
+    (void)state;
+    each_format(check_stored_faults);
+}
+
+static void test_unknown_operation(void **state)
+{
+    struct codec_call call = call_of((enum codec_op)99, CODEC_FORMAT_JSON);
+
+    (void)state;
+    codec = codec_create("yajl");
+    check_fails(&call, CODEC_UNSUPPORTED, 0);
+    codec_destroy(&codec);
+}
+
+/* Tries a call under every small budget: it fails as one that is too large, or succeeds
+   and stays so. Returns the budget that was enough. */
+static size_t find_budget(struct codec_call call, bool memory)
+{
+    size_t *budget = memory ? &call.max_memory : &call.max_output;
+    enum codec_status expected = memory ? CODEC_MEMORY : CODEC_TOO_LARGE;
+    struct codec_fault fault;
+    struct buf out = BUF_INIT;
+
+    for (*budget = 0;; *budget += 1 + *budget / 16) {
+        enum codec_status status;
+
+        codec_trim(codec, 0);
+        status = codec_run(codec, &call, &out, &fault);
+        assert_true(status == CODEC_OK || status == expected);
+        if (status == CODEC_OK)
+            break;
+        assert_int_equal(fault.offset, 0);
+        assert_null(out.data);
+    }
+    buf_free(&out);
+    return *budget;
+}
+
+static void check_budgets(enum codec_format format)
+{
+    struct buf many = BUF_INIT, all, zipped;
+    struct codec_call call;
+
+    buf_append_str(&many, "{\"a\":[0");
+    append_times(&many, ",{\"k\":\"value\"}", 200);
+    buf_append(&many, "]}", 3);
+    all = stored(format, (const char *const[]){(const char *)many.data, NULL});
+    zipped = zip(slice_of((const char *)many.data));
+    for (unsigned gzip = 0; gzip < 2; gzip++) {
+        call = call_of(CODEC_OP_ENCODE, format);
+        call.gzip = gzip;
+        call.in = buf_slice(&all);
+        call.fields = slice_of("a");
+        assert_true(find_budget(call, true) > many.len);
+        assert_true(find_budget(call, false) > many.len / 40);
+        call = call_of(CODEC_OP_PATCH, format);
+        call.gzip = gzip;
+        call.gunzip = true;
+        call.in = buf_slice(&all);
+        call.argument = buf_slice(&zipped);
+        assert_true(find_budget(call, true) > many.len);
+        call = call_of(CODEC_OP_COMPACT, format);
+        call.gzip = gzip;
+        call.gunzip = true;
+        call.in = buf_slice(&zipped);
+        assert_true(find_budget(call, true) > many.len);
+        (void)find_budget(call, false);
+    }
+    buf_free(&many);
+    buf_free(&all);
+    buf_free(&zipped);
+}
+
+static void test_budgets(void **state)
+{
+    (void)state;
+    each_format(check_budgets);
+}
+
+/* Stored texts are decoded one after another into one buffer: all of it counts. */
+static void test_budget_of_many_texts(void **state)
+{
+    struct buf texts = BUF_INIT, out = BUF_INIT;
+    struct codec_call call = call_of(CODEC_OP_PROJECT, CODEC_FORMAT_JSON);
+    struct codec_fault fault;
+
+    (void)state;
+    codec = codec_create("direct");
+    append_times(&texts, "\"0123456789012345678901234567890123456789\"\n", 1000);
+    call.in = buf_slice(&texts);
+    call.max_memory = texts.len / 2;
+    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_MEMORY);
+    assert_null(out.data);
+    call.max_memory = texts.len * 4;
+    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_OK);
+    assert_int_equal(out.len, 1000 * 42);
+    buf_free(&texts);
+    buf_free(&out);
+    codec_destroy(&codec);
+}
+
+/* A bomb inside a job costs what the job may use. */
+static void test_bomb(void **state)
+{
+    struct buf blanks = BUF_INIT, zipped, out = BUF_INIT;
+    struct codec_call call = call_of(CODEC_OP_DECODE, CODEC_FORMAT_MSGPACK);
+    struct codec_fault fault;
+
+    (void)state;
+    codec = codec_create("direct");
+    memset(buf_reserve(&blanks, (size_t)16 << 20), ' ', (size_t)16 << 20);
+    blanks.len = (size_t)16 << 20;
+    zipped = zip(buf_slice(&blanks));
+    call.in = buf_slice(&zipped);
+    call.gunzip = true;
+    call.max_expanded = (size_t)1 << 20;
+    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_TOO_LARGE);
+    call.max_expanded = SIZE_MAX;
+    call.max_memory = (size_t)1 << 20;
+    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_MEMORY);
+    call.max_memory = SIZE_MAX;
+    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_TRUNCATED);
+    assert_int_equal(fault.offset, blanks.len);
+    assert_null(out.data);
+    buf_free(&blanks);
+    buf_free(&zipped);
+    codec_destroy(&codec);
+}
+
+/* Which calls are one step: those go past this module. */
+static void test_steps(void **state)
+{
+    struct codec_call call = call_of(CODEC_OP_ENCODE, CODEC_FORMAT_MSGPACK);
+
+    (void)state;
+    assert_true(transform_is_step(&call));
+    call.pretty = true;
+    assert_true(transform_is_step(&call));
+    call.gzip = true;
+    assert_false(transform_is_step(&call));
+    call.gzip = false;
+    call.fields = slice_of("a");
+    assert_false(transform_is_step(&call));
+    call.op = CODEC_OP_PROJECT;
+    assert_true(transform_is_step(&call));
+    call.format = CODEC_FORMAT_JSON;
+    assert_false(transform_is_step(&call));
+    call = call_of(CODEC_OP_COMPACT, CODEC_FORMAT_MSGPACK);
+    assert_false(transform_is_step(&call));
+    call.op = CODEC_OP_PATCH;
+    assert_false(transform_is_step(&call));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_encode),
+                                       cmocka_unit_test(test_sequence),
+                                       cmocka_unit_test(test_project),
+                                       cmocka_unit_test(test_patch),
+                                       cmocka_unit_test(test_decode_and_validate),
+                                       cmocka_unit_test(test_compact),
+                                       cmocka_unit_test(test_faults),
+                                       cmocka_unit_test(test_stored_faults),
+                                       cmocka_unit_test(test_unknown_operation),
+                                       cmocka_unit_test(test_budgets),
+                                       cmocka_unit_test(test_budget_of_many_texts),
+                                       cmocka_unit_test(test_bomb),
+                                       cmocka_unit_test(test_steps)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
