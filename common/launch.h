@@ -13,7 +13,7 @@
 /* What to start. Descriptors stay the caller's; -1 gives the child /dev/null. */
 struct launch {
     const char *program; /* for the process list */
-    const char *path;    /* of the binary, "/proc/self/exe" */
+    const char *path;    /* of the binary: "/proc/self/exe", or that of an upgrade */
     struct spawn_self self;
     int config_fd;
     int shared_fd;

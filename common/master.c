@@ -12,29 +12,11 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/master_set.h"
+#include "common/master_run.h"
 #include "common/notify.h"
 
 /* Longest sleep, in ms, that poll() can be asked for. */
 #define SLEEP_MAX_MS 1000000
-
-struct master {
-    const struct master_hooks *hooks;
-    const struct master_plan *plan;   /* in use */
-    const struct master_plan *coming; /* its children are starting; NULL for none */
-    uint64_t generation;              /* the latest that was started */
-    struct master_set children;
-    struct pollfd *polled; /* the signals first, then one for each child, in order */
-    int signal_fd;
-    uint64_t watchdog_ns;      /* between two signs of life; 0 for none */
-    uint64_t watchdog_next_ns; /* when the next is due; MASTER_NEVER for none */
-    bool announced;            /* all have been ready at some time */
-    bool reload_wanted;
-    bool draining;
-    bool interrupted; /* INT has come */
-    bool killed;      /* and come again */
-    int exit_status;
-};
 
 /* Makes the signals that a master acts on arrive as events, and nothing else of them. */
 static int open_signals(void)
@@ -59,89 +41,11 @@ static void begin_drain(struct master *master)
         master->hooks->on_drain(master->hooks->context, master->plan);
 }
 
-/* HUP: starts the children of the daemon's next plan beside those that are there. */
-static void begin_reload(struct master *master)
+static void announce(struct master *master)
 {
-    struct master_set *children = &master->children;
-    unsigned first = children->count;
-
-    assert(master->coming == NULL);
-    master->reload_wanted = false;
-    notify_send(NOTIFY_RELOADING);
-    master->coming = master->hooks->on_reload(master->hooks->context);
-    if (master->coming == NULL) {
-        notify_send(NOTIFY_READY);
-        return;
-    }
-    master->generation++;
-    log_info("reloading: starting generation %llu",
-             (unsigned long long)master->generation);
-    master_set_add(children, master->hooks->program, master->coming, true,
-                   master->generation);
-    for (unsigned i = first; i < children->count; i++)
-        master_child_start(children->items[i]);
-}
-
-static const struct master_role *find_role(const struct master_plan *plan,
-                                           enum spawn_role role)
-{
-    for (size_t i = 0; i < plan->role_count; i++)
-        if (plan->roles[i].role == role)
-            return &plan->roles[i];
-    log_panic("the new plan has no %s", spawn_role_name(role));
-}
-
-/* The coming generation is ready: the children it renews drain, the others move over. */
-static void finish_reload(struct master *master)
-{
-    const struct master_plan *old = master->plan;
-
-    master->plan = master->coming;
-    master->coming = NULL;
-    for (unsigned i = 0; i < master->children.count; i++) {
-        struct master_child *child = master->children.items[i];
-        const struct master_role *role = find_role(master->plan, child->self.role);
-
-        if (!master_child_is_wanted(child) || child->plan == master->plan)
-            continue;
-        if (role->renewed)
-            master_child_stop(child, old->drain_timeout_ns + old->grace_ns);
-        else
-            master_child_move(child, master->plan, role);
-    }
-    log_info("generation %llu serves", (unsigned long long)master->generation);
+    master->announced = true;
     master->hooks->on_ready(master->hooks->context, master->plan);
     notify_send(NOTIFY_READY);
-    master->hooks->on_retire(master->hooks->context, old);
-}
-
-/* A child of the coming generation failed: back to what was. */
-static void undo_reload(struct master *master)
-{
-    const struct master_plan *coming = master->coming;
-
-    log_warn("generation %llu did not become ready: going on as before",
-             (unsigned long long)master->generation);
-    master->coming = NULL;
-    for (unsigned i = 0; i < master->children.count; i++)
-        if (master_child_is_wanted(master->children.items[i]) &&
-            master->children.items[i]->plan == coming)
-            master_child_stop(master->children.items[i], master->plan->grace_ns);
-    notify_send(NOTIFY_READY);
-    master->hooks->on_retire(master->hooks->context, coming);
-}
-
-/* True where every child of the coming generation is ready. */
-static bool coming_is_ready(const struct master *master)
-{
-    for (unsigned i = 0; i < master->children.count; i++) {
-        const struct master_child *child = master->children.items[i];
-
-        if (master_child_is_wanted(child) && child->plan == master->coming &&
-            child->state != MASTER_CHILD_READY)
-            return false;
-    }
-    return true;
 }
 
 /* Starts the children whose turn has come, and says so when all are ready at last. */
@@ -149,19 +53,16 @@ static void advance_start(struct master *master)
 {
     struct master_set *children = &master->children;
 
-    for (unsigned i = 0; i < children->count; i++)
-        if (children->items[i]->state == MASTER_CHILD_WAITING &&
-            master_set_is_ready(children, children->items[i]->stage))
-            master_child_start(children->items[i]);
-    if (!master->announced && master_set_is_ready(children, UINT32_MAX)) {
-        master->announced = true;
-        master->hooks->on_ready(master->hooks->context, master->plan);
-        notify_send(NOTIFY_READY);
+    for (unsigned i = 0; i < children->count; i++) {
+        struct master_child *child = children->items[i];
+
+        if (child->state == MASTER_CHILD_WAITING &&
+            master_set_may_start(children, child) &&
+            master_change_makes_room(master, child))
+            master_child_start(child);
     }
-    if (master->coming != NULL && coming_is_ready(master))
-        finish_reload(master);
-    if (master->reload_wanted && master->announced && master->coming == NULL)
-        begin_reload(master);
+    if (!master->announced && master_set_is_ready(children, master->plan))
+        announce(master);
 }
 
 /* Stops the highest stage that still lives; the next where that had no process at all. */
@@ -195,11 +96,13 @@ static int next_timeout(const struct master *master)
     return wait_ms < SLEEP_MAX_MS ? (int)wait_ms : SLEEP_MAX_MS;
 }
 
+/* Lies still while a child hangs: then the service manager starts the daemon anew. */
 static void feed_watchdog(struct master *master, uint64_t now_ns)
 {
     if (master->watchdog_next_ns > now_ns)
         return;
-    notify_send(NOTIFY_WATCHDOG);
+    if (!master_set_is_silent(&master->children))
+        notify_send(NOTIFY_WATCHDOG);
     master->watchdog_next_ns = now_ns + master->watchdog_ns;
 }
 
@@ -215,6 +118,7 @@ static void advance(struct master *master)
     if (master->draining) {
         advance_drain(master);
     } else {
+        master_change_advance(master);
         advance_start(master);
         master_set_sweep(&master->children);
     }
@@ -239,8 +143,7 @@ static void child_ended(struct master *master, pid_t pid, int status)
         return;
     master_child_read_notes(child);
     fatal = is_start_failure(master, child, status);
-    undone = master->coming != NULL && child->plan == master->coming &&
-             child->state == MASTER_CHILD_STARTING;
+    undone = master_change_is_undone(master, child, status);
     if (fatal)
         master->exit_status = EXIT_FATAL;
     master_child_ended(child, status,
@@ -248,7 +151,7 @@ static void child_ended(struct master *master, pid_t pid, int status)
     if (fatal)
         begin_drain(master);
     if (undone)
-        undo_reload(master);
+        master_change_undo(master);
 }
 
 static void reap(struct master *master)
@@ -282,6 +185,11 @@ static void take_signal(struct master *master, int number)
         master->interrupted |= number == SIGINT;
         break;
     case SIGHUP: master->reload_wanted = true; break;
+    case SIGUSR2:
+        master->upgrade_wanted = master->hooks->on_upgrade != NULL;
+        if (!master->upgrade_wanted)
+            log_info("there is no upgrade by SIGUSR2 here: it is ignored");
+        break;
     case SIGCHLD: reap(master); break;
     default: log_info("signal %d is ignored", number); break;
     }
@@ -322,7 +230,32 @@ static void wait_for_events(struct master *master)
         read_signals(master);
 }
 
-int master_run(const struct master_hooks *hooks, const struct master_plan *plan)
+/* The first children of all, or those that the master before left. */
+static void open_children(struct master *master, const struct handover *left)
+{
+    if (left == NULL) {
+        master_set_add(&master->children, master->hooks->program, master->plan, false,
+                       master->generation);
+        assert(master->children.count > 0);
+        return;
+    }
+    master_adopt_take(master, left);
+    log_info("upgraded: generation %llu serves", (unsigned long long)master->generation);
+    announce(master);
+    reap(master); /* who ended in between */
+}
+
+static void close_children(struct master *master)
+{
+    if (master->coming != NULL)
+        master->hooks->on_retire(master->hooks->context, master->coming);
+    master_set_free(&master->children);
+    mem_free(master->polled);
+    close(master->signal_fd);
+}
+
+int master_run(const struct master_hooks *hooks, const struct master_plan *plan,
+               const struct handover *left)
 {
     struct master master = {.hooks = hooks, .plan = plan, .generation = 1};
 
@@ -331,18 +264,13 @@ int master_run(const struct master_hooks *hooks, const struct master_plan *plan)
     master.signal_fd = open_signals();
     if (master.signal_fd < 0)
         log_fatal("signalfd: %m");
-    master_set_add(&master.children, hooks->program, plan, false, master.generation);
-    assert(master.children.count > 0);
+    open_children(&master, left);
     for (;;) {
         advance(&master);
         if (master.draining && !master_set_lives(&master.children, 0))
             break;
         wait_for_events(&master);
     }
-    if (master.coming != NULL)
-        hooks->on_retire(hooks->context, master.coming);
-    master_set_free(&master.children);
-    mem_free(master.polled);
-    close(master.signal_fd);
+    close_children(&master);
     return master.exit_status;
 }

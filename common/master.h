@@ -16,8 +16,16 @@
  * - HUP: asks the daemon for its next plan. A new generation of the children
  *   that are `renewed` starts beside the old one; when all of it is ready, the
  *   old one drains, and the others go on under the new plan. Where one of the
- *   new does not get ready, all of the new are stopped and the old stay.
- * - The service manager is told of all this (common/notify.h).
+ *   new dies before all are ready, all of the new are stopped and the old stay.
+ * - USR2: the same with another binary and children of every role. When all of
+ *   the new are ready, the master executes that binary in its own place (same
+ *   pid, same sockets; common/handover.h), and that drains the old ones, fronts
+ *   before services. Of a role that is `alone` the old child ends before the new
+ *   one starts, last of all; on the way back it is started again.
+ * - Silence: a child that has told SPAWN_ALIVE once and does not for
+ *   MASTER_SILENT_MS is hung. It is killed where its role says so.
+ * - The service manager is told of all this (common/notify.h); of its watchdog,
+ *   at half the interval, only while no child that serves is hung.
  *
  * The master has one thread and blocks in poll() only. It never touches nng,
  * LMDB or a client.
@@ -29,6 +37,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/handover.h"
 #include "common/spawn.h"
 
 /* Pauses before a child that dies early is started again. */
@@ -42,13 +51,18 @@
    them gives itself. */
 #define MASTER_GRACE_MS 12000
 
+/* A child that tells SPAWN_ALIVE may be silent that long. */
+#define MASTER_SILENT_MS 5000
+
 /* Children of one role. */
 struct master_role {
     enum spawn_role role;
     unsigned count;
-    unsigned stage; /* 0 starts first and stops last */
-    bool renewed;   /* a reload starts new ones; else the old ones stay */
-    const int *fds; /* from SPAWN_FD_FIRST on; -1 is /dev/null to the child */
+    unsigned stage;   /* 0 starts first and stops last */
+    bool renewed;     /* a reload starts new ones; else the old ones stay */
+    bool alone;       /* never runs beside another of its role; count is 1 */
+    bool kill_silent; /* a hung one is killed, and so started again */
+    const int *fds;   /* from SPAWN_FD_FIRST on; -1 is /dev/null to the child */
     size_t fd_count;
 };
 
@@ -56,6 +70,7 @@ struct master_role {
 struct master_plan {
     const struct master_role *roles;
     size_t role_count;
+    const char *path; /* of the children's binary; NULL for the master's own */
     int config_fd;
     int shared_fd; /* -1 for none */
     uint64_t drain_timeout_ns;
@@ -71,15 +86,25 @@ struct master_hooks {
     void (*on_drain)(void *context, const struct master_plan *plan);
     /* HUP: the next plan, or NULL (with a line in the log) to go on as before. */
     const struct master_plan *(*on_reload)(void *context);
-    /* A plan of on_reload's, or the one before it, is not used any more. */
+    /* USR2: a plan whose `path` is that of the next binary, or NULL as above. The hook
+       itself may be NULL: then USR2 is ignored. */
+    const struct master_plan *(*on_upgrade)(void *context);
+    /* All of on_upgrade's plan is ready: records what the next binary needs for going on
+       with it. */
+    void (*on_leave)(void *context, const struct master_plan *plan,
+                     struct handover *handover);
+    /* A plan of on_reload's or on_upgrade's, or the one before it, is not used any more.
+     */
     void (*on_retire)(void *context, const struct master_plan *plan);
+    char *const *argv; /* for the next binary; NULL where on_upgrade is */
     void *context;
 };
 
-/* Runs until everything has stopped. Returns the exit status: 0 after a drain, EXIT_FATAL
-   where the daemon could not start. The plan in use at the end is not retired. SIGTERM,
-   SIGINT, SIGHUP, SIGUSR2 and SIGCHLD stay blocked afterwards. */
-int master_run(const struct master_hooks *hooks, const struct master_plan *plan)
-    __attribute__((warn_unused_result));
+/* Runs until everything has stopped: starts the plan's children or, where `left` is not
+   NULL, goes on with those that the master before left. Returns the exit status: 0 after
+   a drain, EXIT_FATAL where the daemon could not start. The plan in use at the end is not
+   retired. SIGTERM, SIGINT, SIGHUP, SIGUSR2 and SIGCHLD stay blocked afterwards. */
+int master_run(const struct master_hooks *hooks, const struct master_plan *plan,
+               const struct handover *left) __attribute__((warn_unused_result));
 
 #endif

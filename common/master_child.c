@@ -53,6 +53,18 @@ void master_child_move(struct master_child *child, const struct master_plan *pla
     child->plan_role = role;
 }
 
+void master_child_retire(struct master_child *child, uint64_t kill_after_ns)
+{
+    if (!master_child_is_wanted(child))
+        return;
+    child->plan = NULL;
+    child->plan_role = NULL;
+    child->old = true;
+    child->kill_after_ns = kill_after_ns;
+    if (child->pid == 0)
+        enter_state(child, MASTER_CHILD_GONE, MASTER_NEVER);
+}
+
 bool master_child_is_wanted(const struct master_child *child)
 {
     return child->state != MASTER_CHILD_STOPPING && child->state != MASTER_CHILD_GONE;
@@ -105,7 +117,7 @@ void master_child_start(struct master_child *child)
     const struct master_role *role = child->plan_role;
     struct launch launch = {
         .program = child->program,
-        .path = "/proc/self/exe",
+        .path = plan->path != NULL ? plan->path : "/proc/self/exe",
         .self = child->self,
         .config_fd = plan->config_fd,
         .shared_fd = plan->shared_fd,
@@ -115,7 +127,7 @@ void master_child_start(struct master_child *child)
     pid_t pid;
 
     assert(child->pid == 0 && child->control_fd < 0);
-    child->did = false;
+    child->did = child->silent = false;
     child->started_ns = clock_now_ns();
     pid = launch_child(&launch, &child->control_fd);
     if (pid < 0) {
@@ -126,6 +138,29 @@ void master_child_start(struct master_child *child)
     child->pid = pid;
     enter_state(child, MASTER_CHILD_STARTING,
                 child->started_ns + MASTER_START_MS * NS_PER_MS);
+}
+
+/* A sign of life; the next is due before wake_ns. */
+static void note_alive(struct master_child *child)
+{
+    if (child->silent)
+        log_info("%s %u (pid %d) answers again", NAME(child), (int)child->pid);
+    child->silent = false;
+    if (child->state == MASTER_CHILD_READY)
+        child->wake_ns = clock_now_ns() + MASTER_SILENT_MS * NS_PER_MS;
+}
+
+static void take_note(struct master_child *child, unsigned char note)
+{
+    switch (note) {
+    case SPAWN_READY:
+        if (child->state == MASTER_CHILD_STARTING)
+            enter_state(child, MASTER_CHILD_READY, MASTER_NEVER);
+        break;
+    case SPAWN_DID: child->did = true; break;
+    case SPAWN_ALIVE: note_alive(child); break;
+    default: break; /* of a binary that tells more */
+    }
 }
 
 void master_child_read_notes(struct master_child *child)
@@ -141,10 +176,8 @@ void master_child_read_notes(struct master_child *child)
             return;
         if (n <= 0)
             close_control(child); /* the process is ending; waitpid() will tell */
-        else if (note == SPAWN_READY && child->state == MASTER_CHILD_STARTING)
-            enter_state(child, MASTER_CHILD_READY, MASTER_NEVER);
-        else if (note == SPAWN_DID)
-            child->did = true;
+        else
+            take_note(child, note);
     }
 }
 
@@ -196,7 +229,7 @@ void master_child_ended(struct master_child *child, int status, bool again)
     if (!is_expected_end(child, status))
         log_end(child, status);
     child->pid = 0;
-    if (child->state == MASTER_CHILD_STOPPING || !again) {
+    if (child->state == MASTER_CHILD_STOPPING || child->old || !again) {
         enter_state(child, MASTER_CHILD_GONE, MASTER_NEVER);
     } else if (child->did) {
         child->failures = 0;
@@ -206,10 +239,24 @@ void master_child_ended(struct master_child *child, int status, bool again)
     }
 }
 
+static void suspect(struct master_child *child)
+{
+    bool is_killed = child->plan_role != NULL && child->plan_role->kill_silent;
+
+    child->silent = true;
+    child->wake_ns = MASTER_NEVER;
+    log_warn("%s %u (pid %d) gives no sign of life%s", NAME(child), (int)child->pid,
+             is_killed ? " and is killed" : "");
+    if (is_killed)
+        master_child_kill(child);
+}
+
 void master_child_wake(struct master_child *child)
 {
     if (child->state == MASTER_CHILD_PAUSED) {
         master_child_start(child);
+    } else if (child->state == MASTER_CHILD_READY) {
+        suspect(child);
     } else {
         log_warn("%s %u (pid %d) has not %s in time and is killed", NAME(child),
                  (int)child->pid,

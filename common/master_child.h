@@ -18,14 +18,14 @@ enum master_child_state {
     MASTER_CHILD_WAITING,  /* no process yet: earlier stages must be ready */
     MASTER_CHILD_PAUSED,   /* no process: started again at wake_ns */
     MASTER_CHILD_STARTING, /* SPAWN_READY awaited, killed at wake_ns */
-    MASTER_CHILD_READY,    /* does its work */
+    MASTER_CHILD_READY,    /* does its work; told of as silent at wake_ns */
     MASTER_CHILD_STOPPING, /* TERM was sent: its end awaited, killed at wake_ns */
     MASTER_CHILD_GONE      /* no process, and none wanted */
 };
 
 struct master_child {
-    /* where the next process comes from; not for one that is stopping or gone, whose plan
-       may have been retired */
+    /* where the next process comes from; not for one that is old, stopping or gone, whose
+       plan may have been retired */
     const struct master_plan *plan;
     const struct master_role *plan_role;
 
@@ -38,6 +38,9 @@ struct master_child {
     pid_t pid;        /* 0 for no process */
     int control_fd;   /* -1 for none */
     bool did;         /* SPAWN_DID has come from this process */
+    bool silent;      /* SPAWN_ALIVE came once, but not for MASTER_SILENT_MS */
+    bool old;         /* to be stopped when its turn comes, and never started again... */
+    uint64_t kill_after_ns; /* ...with so much time */
     uint64_t started_ns;
     unsigned failures; /* processes in a row that died early */
 };
@@ -55,6 +58,10 @@ void master_child_destroy(struct master_child **child);
 /* From now on its processes are of that plan's. */
 void master_child_move(struct master_child *child, const struct master_plan *plan,
                        const struct master_role *role);
+
+/* Its plan is over: it is to be stopped when the old ones of later stages are gone. One
+   without a process is gone at once; no-op for one that is stopping or gone. */
+void master_child_retire(struct master_child *child, uint64_t kill_after_ns);
 
 /* True where it has, or is to have, a process that is not stopping. */
 bool master_child_is_wanted(const struct master_child *child);

@@ -24,13 +24,40 @@ void master_set_add(struct master_set *set, const char *program,
     for (size_t r = 0; r < plan->role_count; r++) {
         const struct master_role *role = &plan->roles[r];
 
-        for (unsigned n = 0; n < role->count && (role->renewed || !only_renewed); n++) {
-            set->items = mem_realloc(set->items, (set->count + 1) * sizeof *set->items);
-            set->items[set->count] = master_child_create(
-                program, plan, role, free_index(set, role->role), generation);
-            set->count++;
-        }
+        for (unsigned n = 0; n < role->count && (role->renewed || !only_renewed); n++)
+            master_set_append(set, master_child_create(program, plan, role,
+                                                       free_index(set, role->role),
+                                                       generation));
     }
+}
+
+static bool wants(const struct master_set *set, const struct master_plan *plan,
+                  enum spawn_role role)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->plan == plan && set->items[i]->self.role == role &&
+            master_child_is_wanted(set->items[i]))
+            return true;
+    return false;
+}
+
+void master_set_fill_alone(struct master_set *set, const char *program,
+                           const struct master_plan *plan, uint64_t generation)
+{
+    for (size_t r = 0; r < plan->role_count; r++) {
+        const struct master_role *role = &plan->roles[r];
+
+        if (role->alone && !wants(set, plan, role->role))
+            master_set_append(set, master_child_create(program, plan, role,
+                                                       free_index(set, role->role),
+                                                       generation));
+    }
+}
+
+void master_set_append(struct master_set *set, struct master_child *child)
+{
+    set->items = mem_realloc(set->items, (set->count + 1) * sizeof *set->items);
+    set->items[set->count++] = child;
 }
 
 struct master_child *master_set_find(const struct master_set *set, pid_t pid)
@@ -41,16 +68,39 @@ struct master_child *master_set_find(const struct master_set *set, pid_t pid)
     return NULL;
 }
 
-bool master_set_is_ready(const struct master_set *set, unsigned stage)
+bool master_set_is_ready(const struct master_set *set, const struct master_plan *plan)
 {
     for (unsigned i = 0; i < set->count; i++) {
         const struct master_child *child = set->items[i];
 
-        if (child->stage < stage && master_child_is_wanted(child) &&
+        if (child->plan == plan && master_child_is_wanted(child) &&
             child->state != MASTER_CHILD_READY)
             return false;
     }
     return true;
+}
+
+bool master_set_may_start(const struct master_set *set, const struct master_child *child)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct master_child *other = set->items[i];
+        bool waits = other->state == MASTER_CHILD_WAITING && other->plan == child->plan &&
+                     other->plan_role->alone;
+
+        if (other->plan == child->plan && other->stage < child->stage &&
+            master_child_is_wanted(other) && other->state != MASTER_CHILD_READY && !waits)
+            return false;
+    }
+    return true;
+}
+
+bool master_set_is_silent(const struct master_set *set)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->silent && set->items[i]->state == MASTER_CHILD_READY &&
+            !set->items[i]->old)
+            return true;
+    return false;
 }
 
 bool master_set_lives(const struct master_set *set, unsigned stage)

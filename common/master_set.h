@@ -20,8 +20,22 @@ void master_set_add(struct master_set *set, const char *program,
 /* The child with that process; NULL where there is none. */
 struct master_child *master_set_find(const struct master_set *set, pid_t pid);
 
-/* True where every wanted child below that stage is ready. */
-bool master_set_is_ready(const struct master_set *set, unsigned stage);
+/* Adds, for each role of a plan that is `alone`, a child where none is wanted there. */
+void master_set_fill_alone(struct master_set *set, const char *program,
+                           const struct master_plan *plan, uint64_t generation);
+
+/* True where every wanted child of that plan is ready. */
+bool master_set_is_ready(const struct master_set *set, const struct master_plan *plan);
+
+/* True where every wanted child of its plan in the stages before is ready, but for one
+   that is alone and waits for its room: that comes last. */
+bool master_set_may_start(const struct master_set *set, const struct master_child *child);
+
+/* True where a child that serves (one that is old does not) is hung. */
+bool master_set_is_silent(const struct master_set *set);
+
+/* Appends a child that was made elsewhere. */
+void master_set_append(struct master_set *set, struct master_child *child);
 
 /* True where a child at that stage or above is not gone yet. */
 bool master_set_lives(const struct master_set *set, unsigned stage);

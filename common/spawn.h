@@ -3,8 +3,9 @@
  * between them. Both sides of both daemons include it and nothing else of each
  * other.
  *
- * A master fork+execs its own binary (/proc/self/exe): nng is not fork-safe,
- * and an exec'd child has no state but what stands here.
+ * A master fork+execs its own binary (/proc/self/exe; the new one during an
+ * upgrade): nng is not fork-safe, and an exec'd child has no state but what stands
+ * here.
  *
  * - Environment: OFFLOOP_CHILD="<version> <role> <index> <generation>" and, of
  *   the user's, all but the OFFLOOP_ variables and the service manager's
@@ -29,8 +30,10 @@
 
 #include <stdint.h>
 
-/* To be bumped with any change here; a child of another version refuses to start. */
-#define SPAWN_VERSION 1
+/* To be bumped with any change here, of what children of one master say to each other
+   (writer and gate links) or of handover records: an upgrade goes between binaries of one
+   version only. A child of another version refuses to start, which undoes the upgrade. */
+#define SPAWN_VERSION 2
 
 /* Exit status for a bad flag or value. */
 #define EXIT_USAGE 2
@@ -70,9 +73,14 @@ enum spawn_role {
 /* A note on the control socket, from child to master. */
 enum spawn_note {
     SPAWN_READY = 'R', /* the child can do its work now; once */
-    SPAWN_DID = 'D'    /* it has finished something (first request, first job); once: a
+    SPAWN_DID = 'D',   /* it has finished something (first request, first job); once: a
                           child that dies after this is restarted without a pause */
+    SPAWN_ALIVE = 'A'  /* its loop turns; a child that has told this once tells it every
+                          SPAWN_ALIVE_EVERY_MS, and is taken for hung where it does not */
 };
+
+/* How often SPAWN_ALIVE is told. */
+#define SPAWN_ALIVE_EVERY_MS 1000
 
 /* Who this process is. */
 struct spawn_self {

@@ -65,6 +65,56 @@ struct listeners *listeners_create(void)
     return listeners;
 }
 
+void listeners_leave(struct listeners *listeners, struct handover *handover)
+{
+    for (struct list *link = listeners->all.next; link != &listeners->all;
+         link = link->next) {
+        const struct listener *listener = container_of(link, struct listener, link);
+
+        handover_put(handover, "listener", "%d %zu %d %d %s", listener->fd, listener->nth,
+                     listener->inherited, listener->named, listener->text);
+        handover_keep_fd(handover, listener->fd);
+    }
+    for (size_t i = 0; i < listeners->inherited_count; i++)
+        if (listeners->inherited[i] >= 0) {
+            handover_put(handover, "inherited", "%d", listeners->inherited[i]);
+            handover_keep_fd(handover, listeners->inherited[i]);
+        }
+}
+
+static void take_listener(struct listeners *listeners, const char *record)
+{
+    struct listener *listener = mem_zalloc(sizeof *listener);
+    int fd, inherited, named, text = 0;
+
+    if (sscanf(record, "%d %zu %d %d %n", &fd, &listener->nth, &inherited, &named,
+               &text) != 4 ||
+        text == 0)
+        log_fatal("the master before left a strange listener: %s", record);
+    listener->fd = handover_fd(fd);
+    listener->inherited = inherited != 0;
+    listener->named = named != 0;
+    listener->text = str_dup(record + text);
+    list_append(&listeners->all, &listener->link);
+}
+
+struct listeners *listeners_take(const struct handover *handover)
+{
+    struct listeners *listeners = mem_zalloc(sizeof *listeners);
+    const char *record;
+
+    list_init(&listeners->all);
+    for (size_t n = 0; (record = handover_get(handover, "listener", n)) != NULL; n++)
+        take_listener(listeners, record);
+    for (size_t n = 0; (record = handover_get(handover, "inherited", n)) != NULL; n++) {
+        listeners->inherited =
+            mem_realloc(listeners->inherited, (n + 1) * sizeof *listeners->inherited);
+        listeners->inherited[n] = handover_fd(atoi(record));
+        listeners->inherited_count = n + 1;
+    }
+    return listeners;
+}
+
 /* The text of the address a socket is bound to, freed by the caller; "?" for none. */
 static char *address_of(int fd)
 {
@@ -199,6 +249,19 @@ void listeners_release(struct listeners *listeners, const char *text, size_t nth
     assert(listener != NULL && listener->holders > 0);
     if (--listener->holders == 0)
         free_listener(listener);
+}
+
+void listeners_sweep(struct listeners *listeners)
+{
+    struct list *next;
+
+    for (struct list *link = listeners->all.next; link != &listeners->all; link = next) {
+        struct listener *listener = container_of(link, struct listener, link);
+
+        next = link->next;
+        if (listener->holders == 0)
+            free_listener(listener);
+    }
 }
 
 void listeners_close(struct listeners *listeners)

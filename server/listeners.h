@@ -12,10 +12,22 @@
 
 #include <stddef.h>
 
+#include "common/handover.h"
+
 struct listeners;
 
 /* An empty set, but for inherited sockets; ended with listeners_destroy(). */
 struct listeners *listeners_create(void);
+
+/* Records all for the next binary, which listeners_take() makes the same set of again:
+   held by nobody yet. */
+void listeners_leave(struct listeners *listeners, struct handover *handover);
+
+/* The set that the master before left. */
+struct listeners *listeners_take(const struct handover *handover);
+
+/* Closes those that nobody holds. */
+void listeners_sweep(struct listeners *listeners);
 
 /* Logs each inherited socket that no address has asked for. */
 void listeners_warn_unused(const struct listeners *listeners);

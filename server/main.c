@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/handover.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "common/spawn.h"
@@ -68,16 +69,30 @@ static int run_child(const struct spawn_self *self)
     }
 }
 
+/* After an upgrade: what to go on with was left by the binary before. */
+static int run_next_master(int argc, char **argv, struct handover **left)
+{
+    int status = server_master_main(NULL, argc, argv, *left);
+
+    handover_destroy(left);
+    return status;
+}
+
 static int run_master(int argc, char **argv)
 {
     struct server_config *config;
+    struct handover *left;
     int status;
 
+    if (handover_take(&left) < 0)
+        return EXIT_FATAL;
+    if (left != NULL)
+        return run_next_master(argc, argv, &left);
     status = server_config_read(argc, argv, &config);
     if (status != 0)
         return status < 0 ? EXIT_USAGE : 0;
     if (!config->check_store)
-        return server_master_main(config, argc, argv);
+        return server_master_main(config, argc, argv, NULL);
     status = check_store(config);
     server_config_destroy(&config);
     return status;

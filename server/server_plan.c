@@ -60,8 +60,8 @@ static void release_listeners(struct server_plan *plan)
 
 static void set_roles(struct server_plan *plan)
 {
-    const int *writer_fd = &plan->service_fds[SPAWN_FD_WRITER - SPAWN_FD_FIRST];
-    const int *gate_fd = &plan->service_fds[SPAWN_FD_GATE - SPAWN_FD_FIRST];
+    const int *writer_fd = &plan->shared.service_fds[SPAWN_FD_WRITER - SPAWN_FD_FIRST];
+    const int *gate_fd = &plan->shared.service_fds[SPAWN_FD_GATE - SPAWN_FD_FIRST];
 
     plan->roles[0] = (struct master_role){.role = SPAWN_WRITER,
                                           .count = 1,
@@ -71,6 +71,7 @@ static void set_roles(struct server_plan *plan)
     plan->roles[1] = (struct master_role){.role = SPAWN_GATE,
                                           .count = 1,
                                           .stage = SERVER_STAGE_SERVICES,
+                                          .alone = true, /* the address has one owner */
                                           .fds = gate_fd,
                                           .fd_count = 1};
     plan->roles[2] = (struct master_role){.role = SPAWN_FRONT,
@@ -81,34 +82,35 @@ static void set_roles(struct server_plan *plan)
                                           .fd_count = plan->front_fd_count};
 }
 
-static void allot_fds(struct server_plan *plan, const int service_fds[2])
+static void allot_fds(struct server_plan *plan)
 {
     plan->front_fd_count = SPAWN_FD_CLIENT - SPAWN_FD_FIRST + plan->config->listen.count;
     plan->front_fds = mem_alloc(plan->front_fd_count * sizeof *plan->front_fds);
     for (size_t i = 0; i < plan->front_fd_count; i++)
         plan->front_fds[i] = -1;
     for (int i = 0; i < 2; i++) {
-        assert(service_fds[i] >= 0);
-        plan->service_fds[i] = plan->front_fds[i] = service_fds[i];
+        assert(plan->shared.service_fds[i] >= 0);
+        plan->front_fds[i] = plan->shared.service_fds[i];
     }
 }
 
 struct server_plan *server_plan_create(struct server_config *config,
                                        struct listeners *listeners,
-                                       const int service_fds[2], int stats_fd,
+                                       const struct server_shared *shared,
                                        struct buf *why)
 {
     struct server_plan *plan = mem_zalloc(sizeof *plan);
 
     plan->config = config;
     plan->listeners = listeners;
-    allot_fds(plan, service_fds);
+    plan->shared = *shared;
+    allot_fds(plan);
     set_roles(plan);
     plan->master =
         (struct master_plan){.roles = plan->roles,
                              .role_count = sizeof plan->roles / sizeof *plan->roles,
                              .config_fd = server_config_create_fd(config),
-                             .shared_fd = stats_fd,
+                             .shared_fd = shared->stats_fd,
                              .drain_timeout_ns = config->drain_timeout_ns,
                              .grace_ns = MASTER_GRACE_MS * NS_PER_MS};
     if (plan->master.config_fd < 0)

@@ -100,7 +100,7 @@ int worker_master_main(struct worker_config *config, int argc, char **argv)
 
     if (master.plan == NULL)
         log_fatal("memory file: %m");
-    status = master_run(&hooks, &master.plan->master);
+    status = master_run(&hooks, &master.plan->master, NULL);
     plan_destroy(master.plan);
     return status;
 }

@@ -12,6 +12,11 @@
 /* Bumped with any change of struct stats_front: a front of another build that maps the
    memory (an upgrade under one master) must not misread it. */
 #define STATS_LAYOUT UINT64_C(0x0ff1009000000001)
+/* Instead of a layout, before the first front has given the memory one: a master may be
+   of another build than the fronts that it starts (an upgrade). */
+#define STATS_BLANK UINT64_C(0)
+/* More than any master asks for. */
+#define STATS_FRONTS_MAX 65536
 
 struct stats_shared {
     uint64_t layout;
@@ -31,18 +36,48 @@ static size_t shared_size_bytes(uint64_t fronts)
 
 int stats_create_fd(unsigned fronts)
 {
-    const uint64_t head[2] = {STATS_LAYOUT, fronts};
+    const struct stats_shared blank = {STATS_BLANK, fronts};
     int fd = memfd_create("offloop-stats", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     assert(fronts > 0);
     if (fd < 0)
         return -1;
-    if (ftruncate(fd, (off_t)shared_size_bytes(fronts)) == 0 &&
-        pwrite(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+    if (pwrite(fd, &blank, sizeof blank, 0) == (ssize_t)sizeof blank)
         return fd;
     close(fd);
     return -1;
+}
+
+/* Gives the memory the form that this build has for it, where it has none yet. */
+static int give_form(int fd)
+{
+    const uint64_t layout = STATS_LAYOUT;
+    struct stats_shared head;
+
+    if (pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
+        head.layout != STATS_BLANK)
+        return 0; /* formed already, or foreign: the caller sees */
+    if (head.fronts == 0 || head.fronts > STATS_FRONTS_MAX ||
+        ftruncate(fd, (off_t)shared_size_bytes(head.fronts)) != 0 ||
+        pwrite(fd, &layout, sizeof layout, 0) != (ssize_t)sizeof layout)
+        return -1;
+    return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
+
+/* The first front forms the memory; others may start at the same time. The lock is the
+   process's, though the descriptor is one for all. */
+static int form_once(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int result;
+
+    if (fcntl(fd, F_SETLKW, &lock) != 0)
+        return -1;
+    result = give_form(fd);
+    lock.l_type = F_UNLCK;
+    if (fcntl(fd, F_SETLK, &lock) != 0)
+        return -1;
+    return result;
 }
 
 struct stats *stats_open(int fd)
@@ -51,7 +86,7 @@ struct stats *stats_open(int fd)
     struct stats_shared *shared;
     struct stats *stats;
 
-    if (fstat(fd, &st) != 0)
+    if (form_once(fd) != 0 || fstat(fd, &st) != 0)
         return NULL;
     errno = EINVAL;
     if (st.st_size < (off_t)shared_size_bytes(1))

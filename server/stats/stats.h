@@ -109,7 +109,8 @@ static inline uint64_t stats_read(const stats_counter *counter)
 struct stats;
 
 /* Master: makes the memfd for that many fronts and returns its descriptor, or -1 with
-   errno. */
+   errno. The first front that opens it gives it its form: during an upgrade that front is
+   of another build than the master. */
 int stats_create_fd(unsigned fronts) __attribute__((warn_unused_result));
 
 /* Front: maps the memfd; NULL with errno where it is not of stats_create_fd's. The caller

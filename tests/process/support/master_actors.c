@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/handover.h"
 #include "common/log.h"
 #include "common/master.h"
 #include "common/process.h"
@@ -59,6 +60,25 @@ static int do_crash(const struct spawn_self *self)
     if (self->role == SPAWN_WRITER)
         return serve(self);
     abort();
+}
+
+/* The gate of an upgrade, which starts last. */
+static int do_gate_crash(const struct spawn_self *self)
+{
+    if (self->role != SPAWN_GATE)
+        return serve(self);
+    abort();
+}
+
+/* Tells that it lives, once. */
+static int do_silent(const struct spawn_self *self)
+{
+    if (self->role == SPAWN_FRONT)
+        spawn_tell(SPAWN_ALIVE);
+    spawn_tell(SPAWN_READY);
+    if (self->role == SPAWN_FRONT)
+        spawn_tell(SPAWN_ALIVE);
+    return serve(self);
 }
 
 /* Gets ready and dies, but has done nothing. */
@@ -161,6 +181,8 @@ static const struct {
 } scenarios[] = {
     {"serve", serve},
     {"crash", do_crash},
+    {"gate-crash", do_gate_crash},
+    {"silent", do_silent},
     {"ready-crash", do_ready_crash},
     {"retire", do_retire},
     {"did-crash", do_did_crash},
@@ -192,7 +214,7 @@ static int run_child(const struct spawn_self *self)
 
 struct plan {
     struct master_plan master;
-    struct master_role roles[2];
+    struct master_role roles[3];
 };
 
 static const int role_fds[ROLE_FDS] = {STDERR_FILENO, -1, STDERR_FILENO};
@@ -205,9 +227,11 @@ static struct plan make_plan(const char *scenario)
                    .count = 2,
                    .stage = 1,
                    .renewed = true,
+                   .kill_silent = strcmp(scenario, "silent") == 0,
                    .fds = role_fds,
-                   .fd_count = ROLE_FDS}},
-        .master = {.role_count = 2,
+                   .fd_count = ROLE_FDS},
+                  {.role = SPAWN_GATE, .count = 1, .alone = true}},
+        .master = {.role_count = getenv("MASTER_TEST_BINARY") != NULL ? 3 : 2,
                    .shared_fd = -1,
                    .drain_timeout_ns = 30 * NS_PER_MS,
                    .grace_ns = NS_PER_S},
@@ -253,6 +277,41 @@ static const struct master_plan *on_reload(void *context)
     return &plans[1].master;
 }
 
+static const struct master_plan *on_upgrade(void *context)
+{
+    const struct master_plan *plan = on_reload(context);
+
+    if (plan != NULL)
+        plans[1].master.path = getenv("MASTER_TEST_BINARY");
+    return plan;
+}
+
+static void on_leave(void *context, const struct master_plan *plan,
+                     struct handover *handover)
+{
+    (void)context;
+    handover_put(handover, "config", "%d", plan->config_fd);
+    handover_keep_fd(handover, plan->config_fd);
+}
+
+/* The scenario in force: that of the command line, or of the master before. */
+static struct plan first_plan(const char *scenario, const struct handover *left)
+{
+    struct buf text = BUF_INIT;
+    struct plan plan;
+    int fd;
+
+    if (left == NULL)
+        return make_plan(scenario);
+    fd = handover_fd(atoi(handover_get(left, "config", 0)));
+    assert(file_read_fd(fd, 64, &text) == 0);
+    close(fd);
+    buf_append(&text, "", 1);
+    plan = make_plan((const char *)text.data);
+    buf_free(&text);
+    return plan;
+}
+
 static void on_retire(void *context, const struct master_plan *plan)
 {
     (void)context;
@@ -261,18 +320,24 @@ static void on_retire(void *context, const struct master_plan *plan)
     close(plan->config_fd);
 }
 
-static int run_master(const char *scenario, const char *next)
+static int run_master(const char *scenario, const char *next, char *const *argv)
 {
+    bool upgrades = getenv("MASTER_TEST_BINARY") != NULL;
+    struct handover *left;
     const struct master_hooks hooks = {.program = "master-test",
+                                       .on_upgrade = upgrades ? on_upgrade : NULL,
+                                       .on_leave = on_leave,
+                                       .argv = argv,
                                        .on_ready = on_ready,
                                        .on_drain = on_drain,
                                        .on_reload = on_reload,
                                        .on_retire = on_retire};
 
+    assert(handover_take(&left) == 0);
     next_scenario = next;
-    plans[0] = make_plan(scenario);
+    plans[0] = first_plan(scenario, left);
     plans[0].master.roles = plans[0].roles;
-    return master_run(&hooks, &plans[0].master);
+    return master_run(&hooks, &plans[0].master, left);
 }
 
 /* ---- the way in ---- */
@@ -290,11 +355,21 @@ int master_actors_main(int argc, char **argv, int (*tests)(void))
     if (self.role != SPAWN_MASTER)
         return run_child(&self);
     if (argc >= 3 && strcmp(argv[1], "master") == 0)
-        return run_master(argv[2], argc > 3 ? argv[3] : NULL);
+        return run_master(argv[2], argc > 3 ? argv[3] : NULL, argv);
     if (readlink("/proc/self/exe", self_path, sizeof self_path - 1) < 0)
         log_fatal("/proc/self/exe: %m");
     daemon_adopt_orphans();
     return tests();
+}
+
+struct daemon *master_actors_upgrade(const char *binary, const char *next)
+{
+    struct daemon *d;
+
+    setenv("MASTER_TEST_BINARY", binary != NULL ? binary : self_path, 1);
+    d = master_actors_start("serve", next);
+    unsetenv("MASTER_TEST_BINARY");
+    return d;
 }
 
 struct daemon *master_actors_start(const char *scenario, const char *next)

@@ -19,4 +19,8 @@ int master_actors_main(int argc, char **argv, int (*tests)(void));
    reload is refused). With MASTER_TEST_PATIENT in the environment a drain has an hour. */
 struct daemon *master_actors_start(const char *scenario, const char *next);
 
+/* The same for a master that USR2 makes another binary (NULL: this one) of, whose
+   scenario is `next`. It has a gate too, which is alone. */
+struct daemon *master_actors_upgrade(const char *binary, const char *next);
+
 #endif

@@ -53,16 +53,16 @@ static void malformed_is_refused(void **state)
 {
     static const char *const texts[] = {
         "",
-        "1",
-        "1 front",
-        "1 front 0",
-        "1 front 0 x",
+        "2",
+        "2 front",
+        "2 front 0",
+        "2 front 0 x",
         "x front 0 1",
-        "2 front 0 1",
-        "1 master 0 1",
-        "1 nobody 0 1",
-        "1 front 0 1 more",
-        "1 averyveryverylongrole 0 1",
+        "1 front 0 1",
+        "2 master 0 1",
+        "2 nobody 0 1",
+        "2 front 0 1 more",
+        "2 averyveryverylongrole 0 1",
     };
 
     (void)state;
@@ -147,12 +147,14 @@ static void stages_of_a_set(void **state)
     struct master_set set = {NULL, 0};
 
     (void)state;
-    assert_true(master_set_is_ready(&set, 9));
+    assert_true(master_set_is_ready(&set, &plan));
     assert_false(master_set_lives(&set, 0));
     master_set_add(&set, "test", &plan, false, 1);
     assert_int_equal(master_set_last_stage(&set), 1);
-    assert_true(master_set_is_ready(&set, 0));
-    assert_false(master_set_is_ready(&set, 1));
+    assert_false(master_set_is_ready(&set, &plan));
+    for (unsigned i = 0; i < set.count; i++) /* the writer has no stage before it */
+        assert_int_equal(master_set_may_start(&set, set.items[i]),
+                         set.items[i]->stage == 0);
     assert_true(master_set_lives(&set, 1));
     assert_false(master_set_lives(&set, 2));
     assert_null(master_set_find(&set, 1));
