@@ -240,6 +240,8 @@ static enum codec_status run_step(struct codec *codec, const struct codec_call *
     assert(out->len <= out->cap);
     if (job.max_output > SIZE_MAX / 2)
         job.max_output = SIZE_MAX / 2;
+    if (job.in.data == NULL) /* empty: but engines step through it by address */
+        job.in.data = (const uint8_t *)"";
     make_room_for(codec, call);
     job.scratch_bytes = codec->scratch_bytes;
     status = run_op(codec, call, &job);

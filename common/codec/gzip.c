@@ -74,7 +74,8 @@ static int step(z_stream *z, int (*run)(z_stream *, int), int flush, struct slic
     z->next_out = out->data + out->len;
     z->avail_out = out_before;
     result = run(z, flush);
-    in->data += in_before - z->avail_in;
+    if (in->len > 0) /* there may be no address to move */
+        in->data += in_before - z->avail_in;
     in->len -= in_before - z->avail_in;
     out->len += out_before - z->avail_out;
     return result;
