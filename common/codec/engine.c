@@ -57,7 +57,7 @@ enum codec_status engine_reserve(struct engine_job *job, size_t extra)
     if (need < extra || need > job->max_output + ENGINE_SLACK_BYTES)
         return engine_fail(job, CODEC_TOO_LARGE, 0);
     budget = job->max_memory - min_size(job->scratch_bytes, job->max_memory);
-    if (need > budget || budget == 0) /* nothing at all would be no block */
+    if (need > budget)
         return engine_fail(job, CODEC_MEMORY, 0);
     cap = output_capacity(job, need, budget);
     assert(cap >= need);

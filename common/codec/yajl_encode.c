@@ -80,7 +80,7 @@ static void put_piece(void *ctx, const char *chars, size_t len)
     } else if (len == 1) {
         *pos = piece[0];
         e->pos = pos + 1;
-    } else {
+    } else if (len > 0) { /* an empty piece may come before there is any room */
         e->pos = pack_bytes(pos, piece, len);
     }
 }
