@@ -31,10 +31,12 @@ pair_await() {
     until "$@" >/dev/null 2>&1; do
         if ! kill -0 "$pair_server" 2>/dev/null; then
             echo "offloop-server ended before $what: see its error above" >&2
+            pair_server=""
             return 1
         fi
         if [ -n "$pair_worker" ] && ! kill -0 "$pair_worker" 2>/dev/null; then
             echo "offloop-worker ended before $what: see its error above" >&2
+            pair_worker=""
             return 1
         fi
         if [ "$SECONDS" -ge "$end" ]; then
