@@ -7,6 +7,11 @@ PACKED = (b"\x82\xa1a\x93\x01\xcb\x40\x04\x00\x00\x00\x00\x00\x00\xa1x"
           b"\xa1b\x82\xa1c\xc0\xa1d\xc3")
 
 
+def check_vary(reply):
+    """Caches are told what else the reply depends on."""
+    assert "accept" in reply.header("vary").lower().replace(" ", "").split(","), reply
+
+
 @case
 def put_creates_then_replaces(pair):
     with pair.client() as client:
@@ -34,7 +39,7 @@ def get_gives_compact_json_and_headers(pair):
         equal(reply.header("content-type"), "application/json")
         equal(reply.header("content-length"), str(len(DOCUMENT)))
         equal(reply.header("etag"), put.header("etag"))
-        equal(reply.header("vary"), "Accept")
+        equal(reply.header("vary"), "Accept, Accept-Encoding")
 
 
 @case
@@ -84,7 +89,7 @@ def msgpack_in_and_out(pair):
         as_msgpack = client.ask("GET", "/v1/packed/in", headers=accept)
         equal(as_msgpack.body, PACKED)
         equal(as_msgpack.header("content-type"), "application/msgpack")
-        equal(as_msgpack.header("vary"), "Accept")
+        equal(as_msgpack.header("vary"), "Accept, Accept-Encoding")
         assert as_json.header("etag") != as_msgpack.header("etag"), "representations differ"
         client.ask("PUT", "/v1/packed/out", DOCUMENT, JSON)
         equal(client.ask("GET", "/v1/packed/out", headers=accept).body, PACKED)
@@ -231,7 +236,7 @@ def etag_and_if_none_match(pair):
                                headers=[("If-None-Match", condition)])
             equal((condition, reply.status), (condition, 304))
             equal(reply.header("etag"), tag)
-            equal(reply.header("vary"), "Accept")
+            equal(reply.header("vary"), "Accept, Accept-Encoding")
         for condition in ('"other"', tag.strip('"'), '""'):
             reply = client.ask("GET", "/v1/things/tagged",
                                headers=[("If-None-Match", condition)])
