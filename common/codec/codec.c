@@ -93,9 +93,9 @@ static enum codec_status run_decode(struct codec *codec, struct engine_job *job)
     return codec->engine->decode(codec->state, job);
 }
 
-/* One value of ENCODE or SEQUENCE, indented if asked. */
+/* One value of ENCODE or SEQUENCE, indented if asked: `depth` levels more. */
 static enum codec_status run_value(struct codec *codec, struct engine_job *job,
-                                   bool pretty, size_t *at)
+                                   bool pretty, unsigned depth, size_t *at)
 {
     size_t from = job->out->len;
     enum codec_status status = codec->engine->encode(codec->state, job, at);
@@ -103,14 +103,14 @@ static enum codec_status run_value(struct codec *codec, struct engine_job *job,
     assert(status != CODEC_OK || *at <= job->in.len);
     if (status != CODEC_OK || !pretty)
         return status;
-    return pretty_expand(job, from);
+    return pretty_expand(job, from, depth);
 }
 
 static enum codec_status run_encode(struct codec *codec, struct engine_job *job,
                                     bool pretty)
 {
     size_t at = 0;
-    enum codec_status status = run_value(codec, job, pretty, &at);
+    enum codec_status status = run_value(codec, job, pretty, 0, &at);
 
     if (status == CODEC_OK && at < job->in.len)
         return engine_fail(job, CODEC_TRAILING, at);
@@ -121,9 +121,10 @@ static enum codec_status run_sequence(struct codec *codec, struct engine_job *jo
                                       const struct codec_call *call)
 {
     size_t at = 0;
+    unsigned depth = call->separator == ',' ? 1 : 0; /* an array's elements */
 
     while (at < job->in.len) {
-        enum codec_status status = run_value(codec, job, call->pretty, &at);
+        enum codec_status status = run_value(codec, job, call->pretty, depth, &at);
 
         if (status == CODEC_OK && at < job->in.len) {
             status = engine_reserve(job, 1);

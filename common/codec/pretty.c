@@ -96,16 +96,18 @@ static size_t put_token(struct writer *to, const uint8_t *text)
 
 static void put_text(struct writer *to, const uint8_t *text, size_t len)
 {
+    if (to->depth > 0)
+        put_line_start(to);
     for (size_t at = 0; at < len && to->len <= to->max;)
         at += put_token(to, text + at);
 }
 
-enum codec_status pretty_expand(struct engine_job *job, size_t from)
+enum codec_status pretty_expand(struct engine_job *job, size_t from, unsigned depth)
 {
     struct buf *out = job->out;
     size_t len = out->len - from;
     size_t most = job->base + job->max_output - from;
-    struct writer to = {NULL, 0, most, 0};
+    struct writer to = {NULL, 0, most, depth};
     enum codec_status status;
     size_t wide;
 
@@ -123,9 +125,9 @@ enum codec_status pretty_expand(struct engine_job *job, size_t from)
     /* The compact text moves to the end of its room and is widened forwards: what is
        still to be read always lies behind what is written. */
     memmove(out->data + from + wide - len, out->data + from, len);
-    to = (struct writer){out->data + from, 0, wide, 0};
+    to = (struct writer){out->data + from, 0, wide, depth};
     put_text(&to, out->data + from + wide - len, len);
-    assert(to.len == wide && to.depth == 0);
+    assert(to.len == wide && to.depth == depth);
     out->len = from + wide;
     return CODEC_OK;
 }

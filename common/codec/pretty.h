@@ -9,8 +9,9 @@
 #include "common/codec/engine.h"
 
 /* Indents the one compact JSON text that an engine has written at out->data[from] up to
-   out->len. Returns CODEC_OK, CODEC_TOO_LARGE or CODEC_MEMORY. */
-enum codec_status pretty_expand(struct engine_job *job, size_t from)
+   out->len. Where it is an element (depth over 0: how many containers are around it) it
+   begins on a line of its own. Returns CODEC_OK, CODEC_TOO_LARGE or CODEC_MEMORY. */
+enum codec_status pretty_expand(struct engine_job *job, size_t from, unsigned depth)
     __attribute__((warn_unused_result));
 
 #endif

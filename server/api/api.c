@@ -14,6 +14,7 @@ struct api *api_create(const struct api_config *config)
     assert(config->store != NULL && config->jobs != NULL && config->stats != NULL);
     api->config = *config;
     list_init(&api->patches);
+    list_init(&api->patches_due);
     return api;
 }
 

@@ -6,7 +6,8 @@
  * Patches of one document that meet in one front wait for each other: without that, of
  * n clients n - 1 would do their work in vain each time.
  */
-#include "server/api/exchange.h"
+#include "server/api/conditions.h"
+#include "server/api/document_reply.h"
 
 #include <assert.h>
 #include <string.h>
@@ -19,10 +20,13 @@
 
 struct document_patch {
     struct exchange base;
-    struct list link;    /* in api.patches: at work; or in another's `waiting` */
+    struct list link;    /* in api.patches: at work; in api.patches_due: about to be; or
+                            in another's `waiting` */
     struct list waiting; /* patches of the same document */
-    bool at_work;
     bool gunzip;
+    uint64_t begun_ns; /* when it went to work */
+    struct conditions conditions;
+    struct codec_fault fault; /* the patch's, unless the stored document is damaged */
     struct store_get get;
     struct store_put put;
     struct job job;
@@ -47,52 +51,41 @@ static bool same_document(const struct exchange *a, const struct exchange *b)
 
 static void begin_work(struct document_patch *patch)
 {
-    patch->at_work = true;
+    patch->begun_ns = clock_now_ns();
     list_append(&patch->base.api->patches, &patch->link);
     read_document(patch);
+}
+
+/* Lets patches that are due go to work. One that ends at once makes the next one due: a
+   loop, so that the stack does not grow with the number of clients. */
+static void begin_due(struct api *api)
+{
+    struct list *first;
+
+    if (api->patches_beginning)
+        return;
+    api->patches_beginning = true;
+    while ((first = list_shift(&api->patches_due)) != NULL)
+        begin_work(container_of(first, struct document_patch, link));
+    api->patches_beginning = false;
 }
 
 /* Lets the next patch of the document go to work, and the others wait for that one. */
 static void end_work(struct document_patch *patch)
 {
+    struct api *api = patch->base.api;
     struct list *first;
     struct document_patch *next;
 
     list_remove(&patch->link);
-    if (!patch->at_work)
-        return;
-    patch->at_work = false;
     first = list_shift(&patch->waiting);
     if (first == NULL)
         return;
     next = container_of(first, struct document_patch, link);
     while ((first = list_shift(&patch->waiting)) != NULL)
         list_append(&next->waiting, first);
-    begin_work(next);
-}
-
-static void finish(struct document_patch *patch, int status, const char *detail)
-{
-    exchange_fail(&patch->base, status, detail);
-    end_work(patch);
-}
-
-static void reply_patched(struct document_patch *patch)
-{
-    struct exchange *e = &patch->base;
-    struct buf headers = BUF_INIT;
-    struct http_reply reply = {.status = 200, .body = patch->reply};
-    bool gzip = exchange_is_gzip(patch->reply->bytes);
-
-    reply.content_type = negotiate_media_type(e->type);
-    exchange_put_etag(&headers, patch->put.version, e->type, gzip);
-    if (gzip)
-        buf_append_str(&headers, "Content-Encoding: gzip\r\n");
-    exchange_put_timing(e, &headers);
-    reply.headers = buf_slice(&headers);
-    http_reply(e->x, &reply);
-    buf_free(&headers);
-    end_work(patch);
+    list_append(&api->patches_due, &next->link);
+    begin_due(api);
 }
 
 static void start_again(struct document_patch *patch)
@@ -100,10 +93,13 @@ static void start_again(struct document_patch *patch)
     blob_unref(&patch->stored);
     blob_unref(&patch->result);
     blob_unref(&patch->reply);
-    if (clock_now_ns() - patch->base.started_ns > PATCH_TRY_NS)
-        finish(patch, 503, "the document is being changed too often; try again");
-    else
+    if (clock_now_ns() - patch->begun_ns < PATCH_TRY_NS) {
         read_document(patch);
+        return;
+    }
+    exchange_fail(&patch->base, 503,
+                  "the document is being changed too often; try again");
+    end_work(patch);
 }
 
 static void on_put_done(struct store_put *put)
@@ -112,7 +108,8 @@ static void on_put_done(struct store_put *put)
 
     exchange_store_answered(&patch->base);
     if (put->status == STORE_OK) {
-        reply_patched(patch);
+        document_reply_send(&patch->base, put->version, patch->reply);
+        end_work(patch);
     } else if (put->status == STORE_CONFLICT) {
         start_again(patch);
     } else {
@@ -123,17 +120,14 @@ static void on_put_done(struct store_put *put)
 
 static void write_document(struct document_patch *patch)
 {
-    struct exchange *e = &patch->base;
     struct store_put *put = &patch->put;
 
-    put->key = (struct store_key){route_collection(&e->route), route_id(&e->route)};
+    put->key.id = route_id(&patch->base.route);
     put->blob = patch->result;
     put->format = patch->format;
     put->condition = STORE_IF_VERSION;
     put->if_version = patch->version;
-    put->done = on_put_done;
-    exchange_store_asked(e);
-    store_put(e->api->config.store, put);
+    exchange_put(&patch->base, put, on_put_done);
 }
 
 static void on_printed(struct job *job)
@@ -154,24 +148,40 @@ static void on_printed(struct job *job)
 static void print_result(struct document_patch *patch)
 {
     struct exchange *e = &patch->base;
-    struct codec_call call = {.op = CODEC_OP_ENCODE,
-                              .format = exchange_codec_format(patch->format),
-                              .pretty = e->query.pretty,
-                              .gzip = e->gzip,
-                              .in = patch->result->bytes};
-    bool json = e->type == NEGOTIATE_JSON;
+    struct codec_call call;
 
-    if (!json) {
-        call.op = CODEC_OP_DECODE;
-        call.format = CODEC_FORMAT_MSGPACK;
-        call.gzip = false;
-    }
-    if (json == (patch->format == STORE_JSON) && !call.gzip && !(json && call.pretty)) {
+    if (document_reply_plan(e, patch->format, patch->result->bytes, &call)) {
+        exchange_submit(e, &patch->job, &call, on_printed);
+    } else {
         patch->reply = blob_ref(patch->result);
         write_document(patch);
-        return;
     }
-    exchange_submit(e, &patch->job, &call, on_printed);
+}
+
+static void on_checked(struct job *job)
+{
+    struct document_patch *patch = container_of(job, struct document_patch, job);
+
+    exchange_job_ended(&patch->base, job);
+    if (job->status == JOB_OK) {
+        job->status = JOB_REFUSED;
+        job->fault = patch->fault;
+        exchange_fail_job(&patch->base, job);
+    } else {
+        exchange_fail_stored(&patch->base, job);
+    }
+    end_work(patch);
+}
+
+/* The job was refused for what the patch is or for what the stored document is, and does
+   not say which: whether the document is whole tells. */
+static void check_stored(struct document_patch *patch)
+{
+    const struct codec_call call = {.op = patch->format == STORE_JSON ? CODEC_OP_DECODE
+                                                                      : CODEC_OP_VALIDATE,
+                                    .in = patch->stored->bytes};
+
+    exchange_submit(&patch->base, &patch->job, &call, on_checked);
 }
 
 static void on_patched(struct job *job)
@@ -182,68 +192,47 @@ static void on_patched(struct job *job)
     if (job->status == JOB_OK) {
         patch->result = blob_ref(job->result);
         print_result(patch);
+    } else if (job->status == JOB_REFUSED &&
+               codec_status_http(job->fault.status) == 400) {
+        patch->fault = job->fault;
+        check_stored(patch);
     } else {
         exchange_fail_job(&patch->base, job);
         end_work(patch);
     }
 }
 
-/* 412 where an If-Match field does not hold, 400 where it is malformed; 0 where all is
-   well. */
-static int check_match(struct document_patch *patch)
+static void apply_patch(struct document_patch *patch)
 {
-    uint64_t versions[NEGOTIATE_VERSIONS_MAX];
-    unsigned count;
-    struct slice field = http_header_joined(patch->base.x, "if-match");
-    enum negotiate_match match = negotiate_match_read(field, versions, &count);
+    const struct codec_call call = {.op = CODEC_OP_PATCH,
+                                    .gunzip = patch->gunzip,
+                                    .format = exchange_codec_format(patch->format),
+                                    .in = patch->stored->bytes,
+                                    .argument = patch->patch->bytes};
 
-    if (match == NEGOTIATE_MATCH_BAD)
-        return 400;
-    if (match != NEGOTIATE_MATCH_VERSIONS)
-        return 0;
-    for (unsigned i = 0; i < count; i++)
-        if (versions[i] == patch->version)
-            return 0;
-    return 412;
+    exchange_submit(&patch->base, &patch->job, &call, on_patched);
 }
 
 static void on_get_done(struct store_get *get)
 {
     struct document_patch *patch = container_of(get, struct document_patch, get);
-    struct exchange *e = &patch->base;
-    struct codec_call call = {.op = CODEC_OP_PATCH, .gunzip = patch->gunzip};
-    int refused;
 
-    exchange_store_answered(e);
-    if (get->status != STORE_OK) {
-        exchange_fail_store(e, get->status);
-        end_work(patch);
-        return;
-    }
+    exchange_store_answered(&patch->base);
     patch->version = get->version;
     patch->format = get->format;
-    refused = check_match(patch);
-    if (refused != 0) {
-        finish(patch, refused,
-               refused == 412 ? "the document has another version"
-                              : "If-Match must be * or entity tags");
-        return;
+    if (get->status == STORE_OK && conditions_hold(&patch->conditions, get->version)) {
+        patch->stored = blob_ref(get->blob);
+        apply_patch(patch);
+    } else {
+        exchange_fail_store(&patch->base,
+                            get->status == STORE_OK ? STORE_CONFLICT : get->status);
+        end_work(patch);
     }
-    patch->stored = blob_ref(get->blob);
-    call.format = exchange_codec_format(get->format);
-    call.in = patch->stored->bytes;
-    call.argument = patch->patch->bytes;
-    exchange_submit(e, &patch->job, &call, on_patched);
 }
 
 static void read_document(struct document_patch *patch)
 {
-    struct exchange *e = &patch->base;
-
-    patch->get.key = (struct store_key){route_collection(&e->route), route_id(&e->route)};
-    patch->get.done = on_get_done;
-    exchange_store_asked(e);
-    store_get(e->api->config.store, &patch->get);
+    exchange_get(&patch->base, &patch->get, on_get_done);
 }
 
 static void body_end(struct exchange *e)
@@ -280,17 +269,15 @@ static void start(struct exchange *e)
 {
     struct document_patch *patch = container_of(e, struct document_patch, base);
     struct slice type = http_header(e->x, "content-type");
-    struct slice coding = http_header_joined(e->x, "content-encoding");
+    const char *fault = conditions_read(e->x, &patch->conditions);
 
     list_init(&patch->link);
     list_init(&patch->waiting);
-    if (http_header(e->x, "content-length").data == NULL && !http_request(e->x)->has_body)
-        exchange_fail(e, 411, "a patch needs Content-Length or chunked coding");
-    else if (type.data == NULL || !is_merge_patch(type))
+    if (type.data == NULL || !is_merge_patch(type))
         exchange_fail(e, 415, "taken is application/merge-patch+json");
-    else if (negotiate_content_coding(coding, &patch->gunzip) != 0)
-        exchange_fail(e, 415, "the only Content-Encoding taken is gzip");
-    else
+    else if (fault != NULL)
+        exchange_fail(e, 400, fault);
+    else if (exchange_check_body(e, "a patch", &patch->gunzip))
         http_collect_body(e->x);
 }
 

@@ -2,6 +2,7 @@
  * PUT and DELETE of a document, and POST of one to a collection: (but for DELETE) the
  * body through the codec, then the store.
  */
+#include "server/api/conditions.h"
 #include "server/api/exchange.h"
 
 #include <assert.h>
@@ -9,37 +10,28 @@
 
 #include "common/clock.h"
 
+/* A write under conditions that only reading can check is tried for so long. */
+#define WRITE_TRY_NS (10 * NS_PER_S)
+
 struct document_write {
     struct exchange base;
+    struct store_get get; /* where conditions must be checked here */
     struct store_put put;
     struct job job;
     struct blob *body;
-    bool gunzip;       /* the body is compressed */
-    bool created_only; /* If-None-Match: *, and POST */
-    struct slice id;
-    uint8_t new_id[NEW_ID_LEN]; /* POST: where id is */
-    enum negotiate_match match;
-    unsigned versions_count;
-    unsigned versions_tried;
-    uint64_t versions[NEGOTIATE_VERSIONS_MAX];
+    bool gunzip; /* the body is compressed */
+    struct conditions conditions;
+    uint8_t new_id[NEW_ID_LEN]; /* POST: where put.key.id is */
 };
 
 /* Reads If-Match and If-None-Match; false where they are malformed, after answering. */
 static bool read_conditions(struct document_write *write)
 {
-    struct exchange *e = &write->base;
-    struct slice none_match = http_header_joined(e->x, "if-none-match");
+    const char *fault = conditions_read(write->base.x, &write->conditions);
 
-    write->match = negotiate_match_read(http_header_joined(e->x, "if-match"),
-                                        write->versions, &write->versions_count);
-    if (write->match == NEGOTIATE_MATCH_BAD)
-        exchange_fail(e, 400, "If-Match must be * or entity tags, 16 at most");
-    else if (none_match.data != NULL && (none_match.len != 1 || *none_match.data != '*'))
-        exchange_fail(e, 400, "If-None-Match must be * on writing");
-    else if (none_match.data != NULL && write->match != NEGOTIATE_MATCH_NONE)
-        exchange_fail(e, 400, "If-Match and If-None-Match exclude each other");
-    write->created_only = none_match.data != NULL;
-    return !http_replied(e->x);
+    if (fault != NULL)
+        exchange_fail(&write->base, 400, fault);
+    return fault == NULL;
 }
 
 static void reply_written(struct document_write *write, int status)
@@ -65,59 +57,76 @@ static void reply_written(struct document_write *write, int status)
     buf_free(&headers);
 }
 
-static void ask_store(struct document_write *write);
+static void write_document(struct document_write *write);
 
-static void on_store_done(struct store_put *put)
+/* The version was read and then changed by somebody else: read it again. */
+static bool try_again(struct document_write *write)
+{
+    struct exchange *e = &write->base;
+    struct store_put unused;
+
+    if (conditions_plan(&write->conditions, &unused) != CONDITIONS_READ)
+        return false;
+    if (clock_now_ns() - e->started_ns > WRITE_TRY_NS)
+        exchange_fail(e, 503, "the document is being changed too often; try again");
+    else
+        write_document(write);
+    return true;
+}
+
+static void on_put_done(struct store_put *put)
 {
     struct document_write *write = container_of(put, struct document_write, put);
-    struct exchange *e = &write->base;
 
-    exchange_store_answered(e);
-    if (put->status == STORE_CONFLICT && write->versions_tried < write->versions_count) {
-        ask_store(write);
+    exchange_store_answered(&write->base);
+    if (put->status == STORE_CONFLICT && try_again(write))
         return;
-    }
     blob_unref(&write->body);
     if (put->status == STORE_CREATED)
         reply_written(write, 201);
     else if (put->status == STORE_OK)
         reply_written(write, put->remove ? 204 : 200);
     else
-        exchange_fail_store(e, put->status);
+        exchange_fail_store(&write->base, put->status);
 }
 
-/* Asks the store to write under the next condition: of several versions in an If-Match
-   each is tried by itself, and at most one can hold. */
-static void ask_store(struct document_write *write)
+static void on_get_done(struct store_get *get)
 {
+    struct document_write *write = container_of(get, struct document_write, get);
     struct exchange *e = &write->base;
     struct store_put *put = &write->put;
-    enum stats_phase was = stats_phase_enter(STATS_STORE);
+    bool present = get->status == STORE_OK;
 
-    put->condition = STORE_ALWAYS;
-    if (write->created_only)
-        put->condition = STORE_IF_ABSENT;
-    else if (write->match == NEGOTIATE_MATCH_ANY)
-        put->condition = STORE_IF_PRESENT;
-    else if (write->match == NEGOTIATE_MATCH_VERSIONS) {
-        put->condition = STORE_IF_VERSION;
-        put->if_version = write->versions[write->versions_tried++];
+    exchange_store_answered(e);
+    if (!present && (get->status != STORE_NOT_FOUND || put->remove)) {
+        exchange_fail_store(e, get->status);
+    } else if (present ? !conditions_hold(&write->conditions, get->version)
+                       : !conditions_hold_absent(&write->conditions)) {
+        exchange_fail_store(e, STORE_CONFLICT);
+    } else {
+        put->condition = present ? STORE_IF_VERSION : STORE_IF_ABSENT;
+        put->if_version = get->version;
+        exchange_put(e, put, on_put_done);
     }
-    put->key = (struct store_key){route_collection(&e->route), write->id};
-    put->blob = write->body;
-    put->format = exchange_store_format(e);
-    put->done = on_store_done;
-    exchange_store_asked(e);
-    store_put(e->api->config.store, put);
-    stats_phase_enter(was);
 }
 
 static void write_document(struct document_write *write)
 {
-    if (write->match == NEGOTIATE_MATCH_VERSIONS && write->versions_count == 0)
-        exchange_fail(&write->base, 412, "no entity tag in If-Match is one of ours");
+    struct exchange *e = &write->base;
+    struct store_put *put = &write->put;
+
+    put->blob = write->body;
+    put->format = exchange_store_format(e);
+    if (e->route.kind == STATS_ROUTE_COLLECTION) {
+        put->condition = STORE_IF_ABSENT;
+        exchange_put(e, put, on_put_done);
+        return;
+    }
+    put->key.id = route_id(&e->route);
+    if (conditions_plan(&write->conditions, put) == CONDITIONS_STORE)
+        exchange_put(e, put, on_put_done);
     else
-        ask_store(write);
+        exchange_get(e, &write->get, on_get_done);
 }
 
 static void on_job_done(struct job *job)
@@ -154,29 +163,21 @@ static void put_body_end(struct exchange *e)
     exchange_submit(e, &write->job, &call, on_job_done);
 }
 
-/* Refuses a request whose body is not a document; true where it has been answered. */
-static bool refuse_body(struct document_write *write)
+/* False where a request's body is not a document, after answering. */
+static bool check_body(struct document_write *write)
 {
     struct exchange *e = &write->base;
-    struct slice coding = http_header_joined(e->x, "content-encoding");
 
-    if (http_header(e->x, "content-length").data == NULL && !http_request(e->x)->has_body)
-        exchange_fail(e, 411, "a document needs Content-Length or chunked coding");
-    else if (negotiate_content_type(http_header(e->x, "content-type"), &e->type) != 0)
+    if (negotiate_content_type(http_header(e->x, "content-type"), &e->type) != 0)
         exchange_fail(e, 415, "taken are application/json and application/msgpack");
-    else if (negotiate_content_coding(coding, &write->gunzip) != 0)
-        exchange_fail(e, 415, "the only Content-Encoding taken is gzip");
-    else if (http_header(e->x, "content-range").data != NULL)
-        exchange_fail(e, 400, "a part of a document cannot be written");
-    return http_replied(e->x);
+    return !http_replied(e->x) && exchange_check_body(e, "a document", &write->gunzip);
 }
 
 static void put_start(struct exchange *e)
 {
     struct document_write *write = container_of(e, struct document_write, base);
 
-    write->id = route_id(&e->route);
-    if (!refuse_body(write) && read_conditions(write))
+    if (check_body(write) && read_conditions(write))
         http_collect_body(e->x);
 }
 
@@ -185,14 +186,17 @@ static void post_start(struct exchange *e)
     struct document_write *write = container_of(e, struct document_write, base);
     struct timespec now;
 
-    if (refuse_body(write))
+    if (!check_body(write) || !read_conditions(write))
         return;
+    if (!conditions_hold(&write->conditions, 0)) {
+        exchange_fail(e, 412, "a collection is there and has no entity tag");
+        return;
+    }
     clock_gettime(CLOCK_REALTIME, &now);
     new_id_make(&e->api->new_id,
                 (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS,
                 write->new_id);
-    write->id = (struct slice){write->new_id, NEW_ID_LEN};
-    write->created_only = true;
+    write->put.key.id = (struct slice){write->new_id, NEW_ID_LEN};
     http_collect_body(e->x);
 }
 
@@ -200,7 +204,6 @@ static void delete_start(struct exchange *e)
 {
     struct document_write *write = container_of(e, struct document_write, base);
 
-    write->id = route_id(&e->route);
     write->put.remove = true;
     if (read_conditions(write))
         write_document(write);
@@ -210,6 +213,7 @@ static void cancel(struct exchange *e)
 {
     struct document_write *write = container_of(e, struct document_write, base);
 
+    store_cancel(&write->get.request);
     store_cancel(&write->put.request);
     jobs_cancel(e->api->config.jobs, &write->job);
     blob_unref(&write->body);

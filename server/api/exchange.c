@@ -54,6 +54,45 @@ void exchange_store_answered(struct exchange *e)
     e->store_us += (clock_now_ns() - e->store_since_ns) / NS_PER_US;
 }
 
+void exchange_get(struct exchange *e, struct store_get *get,
+                  void (*done)(struct store_get *get))
+{
+    enum stats_phase was = stats_phase_enter(STATS_STORE);
+
+    get->key = (struct store_key){route_collection(&e->route), route_id(&e->route)};
+    get->done = done;
+    exchange_store_asked(e);
+    store_get(e->api->config.store, get);
+    stats_phase_enter(was);
+}
+
+void exchange_put(struct exchange *e, struct store_put *put,
+                  void (*done)(struct store_put *put))
+{
+    enum stats_phase was = stats_phase_enter(STATS_STORE);
+
+    put->key.collection = route_collection(&e->route);
+    put->done = done;
+    exchange_store_asked(e);
+    store_put(e->api->config.store, put);
+    stats_phase_enter(was);
+}
+
+bool exchange_check_body(struct exchange *e, const char *what, bool *gunzip_r)
+{
+    struct slice coding = http_header_joined(e->x, "content-encoding");
+    char detail[64];
+
+    snprintf(detail, sizeof detail, "%s needs Content-Length or chunked coding", what);
+    if (http_header(e->x, "content-length").data == NULL && !http_request(e->x)->has_body)
+        exchange_fail(e, 411, detail);
+    else if (negotiate_content_coding(coding, gunzip_r) != 0)
+        exchange_fail(e, 415, "the only Content-Encoding taken is gzip");
+    else if (http_header(e->x, "content-range").data != NULL)
+        exchange_fail(e, 400, "a part of a document cannot be written");
+    return !http_replied(e->x);
+}
+
 const char *exchange_allow(const struct exchange *e)
 {
     switch (e->route.kind) {

@@ -42,8 +42,10 @@ struct exchange {
 
 struct api {
     struct api_config config;
-    struct new_id new_id; /* of the ids this front makes */
-    struct list patches;  /* at work: struct document_patch.link */
+    struct new_id new_id;    /* of the ids this front makes */
+    struct list patches;     /* at work: struct document_patch.link */
+    struct list patches_due; /* about to be: the same */
+    bool patches_beginning;
 };
 
 /* The kinds, each in a file of its own. */
@@ -70,6 +72,18 @@ void exchange_job_ended(struct exchange *e, const struct job *job);
 /* Books the store's time; call before asking it and first in its done. */
 void exchange_store_asked(struct exchange *e);
 void exchange_store_answered(struct exchange *e);
+
+/* Reads the document that the exchange's route names. */
+void exchange_get(struct exchange *e, struct store_get *get,
+                  void (*done)(struct store_get *get));
+
+/* Writes to the exchange's collection what *put says, in all but collection and done. */
+void exchange_put(struct exchange *e, struct store_put *put,
+                  void (*done)(struct store_put *put));
+
+/* False where the request has no body at all or one in a coding other than gzip, after
+   answering; `what` is "a document" or the like. */
+bool exchange_check_body(struct exchange *e, const char *what, bool *gunzip_r);
 
 /* Replies with a problem; 503 gets Retry-After, 405 an Allow from exchange_allow(). */
 void exchange_fail(struct exchange *e, int status, const char *detail);

@@ -25,6 +25,7 @@ struct listing {
     enum store_format format; /* theirs */
     uint64_t left;            /* documents still to be sent; UINT64_MAX without a limit */
     uint64_t in_run;          /* documents in the run */
+    uint64_t sent;            /* documents handed to the connection */
     bool begun;               /* the reply's head and the array's opening are out */
     bool last_run;
     uint8_t after_len;
@@ -102,9 +103,11 @@ static void send_opening(struct listing *listing)
 
 static void end_reply(struct listing *listing)
 {
-    if (listing->base.type == NEGOTIATE_JSON)
+    if (listing->base.type == NEGOTIATE_JSON) {
+        if (listing->base.query.pretty && listing->sent > 0)
+            send_text(listing, "\n", 1);
         send_text(listing, "]", 1);
-    else if (listing->left > 0) {
+    } else if (listing->left > 0) {
         http_reply_abort(listing->base.x); /* fewer than the header promised */
         return;
     }
@@ -128,6 +131,7 @@ static void send_run(struct listing *listing, struct blob *bytes)
         if (!first && listing->base.type == NEGOTIATE_JSON)
             send_text(listing, ",", 1);
         room = http_reply_chunk(listing->base.x, bytes, bytes->bytes);
+        listing->sent += listing->in_run;
     }
     if (listing->left != UINT64_MAX)
         listing->left -= listing->in_run;

@@ -221,6 +221,16 @@ void negotiate_etag_print(uint64_t version, enum negotiate_type type, bool gzip,
     assert(len > 0 && len < NEGOTIATE_ETAG_MAX);
 }
 
+/* Takes the "W/" off a weak tag; true where there was one. */
+static bool take_weak(struct slice *tag)
+{
+    if (tag->len < 2 || tag->data[0] != 'W' || tag->data[1] != '/')
+        return false;
+    tag->data += 2;
+    tag->len -= 2;
+    return true;
+}
+
 bool negotiate_none_match(struct slice field, const char *etag)
 {
     struct slice tag;
@@ -228,27 +238,25 @@ bool negotiate_none_match(struct slice field, const char *etag)
     while (next_part(&field, ',', &tag)) {
         if (equals(tag, "*"))
             return true;
-        if (tag.len > 2 && tag.data[0] == 'W' && tag.data[1] == '/') {
-            tag.data += 2;
-            tag.len -= 2;
-        }
+        take_weak(&tag);
         if (tag.len == strlen(etag) && memcmp(tag.data, etag, tag.len) == 0)
             return true;
     }
     return false;
 }
 
-/* The version in a strong tag of ours; -1 where it is none of ours, -2 where it is not
-   an entity tag at all. */
+static bool is_opaque_tag(struct slice tag)
+{
+    return tag.len >= 2 && tag.data[0] == '"' && tag.data[tag.len - 1] == '"';
+}
+
+/* The version in an opaque tag; -1 where it is none of ours. */
 static int tag_version(struct slice tag, uint64_t *version_r)
 {
     uint64_t version = 0;
     size_t i;
 
-    if (tag.len > 2 && tag.data[0] == 'W' && tag.data[1] == '/')
-        return -1;
-    if (tag.len < 2 || tag.data[0] != '"' || tag.data[tag.len - 1] != '"')
-        return -2;
+    assert(is_opaque_tag(tag));
     for (i = 1; tag.data[i] >= '0' && tag.data[i] <= '9'; i++)
         if (i > DIGITS_MAX || __builtin_mul_overflow(version, 10, &version) ||
             __builtin_add_overflow(version, (uint64_t)(tag.data[i] - '0'), &version))
@@ -267,29 +275,47 @@ static int tag_version(struct slice tag, uint64_t *version_r)
     return -1;
 }
 
-enum negotiate_match negotiate_match_read(struct slice field,
-                                          uint64_t versions_r[NEGOTIATE_VERSIONS_MAX],
-                                          unsigned *count_r)
+enum negotiate_tags negotiate_tags_read(struct slice field, uint64_t *version_r)
 {
+    unsigned tags = 0, ours = 0;
     struct slice tag;
 
-    *count_r = 0;
     if (field.data == NULL)
-        return NEGOTIATE_MATCH_NONE;
+        return NEGOTIATE_TAGS_NONE;
     if (equals(trim(field), "*"))
-        return NEGOTIATE_MATCH_ANY;
-    if (trim(field).len == 0)
-        return NEGOTIATE_MATCH_BAD;
+        return NEGOTIATE_TAGS_ANY;
     while (next_part(&field, ',', &tag)) {
-        uint64_t version;
-        int verdict = tag.len == 0 ? -1 : tag_version(tag, &version);
+        bool weak;
 
-        if (verdict == -2 || (verdict == 0 && *count_r == NEGOTIATE_VERSIONS_MAX))
-            return NEGOTIATE_MATCH_BAD;
-        if (verdict == 0)
-            versions_r[(*count_r)++] = version;
+        if (tag.len == 0)
+            continue; /* an empty element counts as none (RFC 9110 section 5.6.1) */
+        weak = take_weak(&tag);
+        if (!is_opaque_tag(tag))
+            return NEGOTIATE_TAGS_BAD;
+        tags++;
+        if (!weak && tag_version(tag, version_r) == 0)
+            ours++;
     }
-    return NEGOTIATE_MATCH_VERSIONS;
+    if (tags == 0)
+        return NEGOTIATE_TAGS_BAD;
+    return tags == 1 && ours == 1 ? NEGOTIATE_TAGS_VERSION : NEGOTIATE_TAGS_LIST;
+}
+
+bool negotiate_tags_name(struct slice field, uint64_t version, bool weakly)
+{
+    struct slice tag;
+    uint64_t named;
+
+    if (equals(trim(field), "*"))
+        return true;
+    while (next_part(&field, ',', &tag)) {
+        bool weak = take_weak(&tag);
+
+        if ((weakly || !weak) && is_opaque_tag(tag) && tag_version(tag, &named) == 0 &&
+            named == version)
+            return true;
+    }
+    return false;
 }
 
 const char *negotiate_media_type(enum negotiate_type type)

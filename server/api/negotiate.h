@@ -48,22 +48,22 @@ void negotiate_etag_print(uint64_t version, enum negotiate_type type, bool gzip,
 /* True where an If-None-Match field holds "*" or, compared weakly, that tag. */
 bool negotiate_none_match(struct slice field, const char *etag);
 
-/* What an If-Match field demands. */
-enum negotiate_match {
-    NEGOTIATE_MATCH_NONE,     /* no such field */
-    NEGOTIATE_MATCH_ANY,      /* "*" */
-    NEGOTIATE_MATCH_VERSIONS, /* one of the versions; none where no tag is one of ours */
-    NEGOTIATE_MATCH_BAD       /* malformed, or more tags than there is room for */
+/* What an If-Match or If-None-Match field holds. */
+enum negotiate_tags {
+    NEGOTIATE_TAGS_NONE,    /* no such field */
+    NEGOTIATE_TAGS_ANY,     /* "*" */
+    NEGOTIATE_TAGS_VERSION, /* one tag: strong, of ours */
+    NEGOTIATE_TAGS_LIST,    /* other tags, one or more */
+    NEGOTIATE_TAGS_BAD      /* malformed */
 };
 
-/* Most versions of one If-Match field. */
-#define NEGOTIATE_VERSIONS_MAX 16
+/* Reads such a field; the version where it is VERSION. Of ours, any representation's tag
+   means its version. */
+enum negotiate_tags negotiate_tags_read(struct slice field, uint64_t *version_r);
 
-/* Reads an If-Match field. Weak tags never match (RFC 9110 section 13.1.1); of ours any
-   representation's tag means its version. */
-enum negotiate_match negotiate_match_read(struct slice field,
-                                          uint64_t versions_r[NEGOTIATE_VERSIONS_MAX],
-                                          unsigned *count_r);
+/* True where a field is "*" or lists a tag of ours with that version; weak tags count
+   only where they are compared weakly (If-None-Match, RFC 9110 section 8.8.3.2). */
+bool negotiate_tags_name(struct slice field, uint64_t version, bool weakly);
 
 /* The media type of a representation. */
 const char *negotiate_media_type(enum negotiate_type type);

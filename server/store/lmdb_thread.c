@@ -42,6 +42,7 @@ struct task {
     struct blob *blob;
     enum store_format format;
     uint64_t number; /* the version, or the count */
+    bool more;       /* TASK_COUNT: documents follow the one that `id` names then */
     struct lmdb_rows rows;
     struct lmdb_names names;
 };
@@ -86,6 +87,21 @@ static bool is_cancelled(const struct task *task)
 }
 
 /* Counts in slices; the transaction is renewed between them. */
+/* Whether the collection goes on behind the last document that was counted. */
+static enum store_status look_behind(struct task *task, const struct lmdb_db *db,
+                                     MDB_txn *txn)
+{
+    struct buf after = BUF_INIT;
+    enum store_status status;
+    uint64_t next;
+
+    buf_append(&after, task->id.data, task->id.len);
+    status = lmdb_read_count(db, txn, buf_slice(&task->collection), &after, 1, &next);
+    task->more = next > 0;
+    buf_free(&after);
+    return status;
+}
+
 static enum store_status run_count(struct task *task, const struct lmdb_db *db,
                                    MDB_txn *txn)
 {
@@ -94,9 +110,9 @@ static enum store_status run_count(struct task *task, const struct lmdb_db *db,
 
     if (task->id.len == 0) { /* all of it: the number is kept */
         status = lmdb_read_total(db, txn, collection, &task->number);
-        if (task->number > task->max)
-            task->number = task->max;
-        return status;
+        if (status != STORE_OK || task->number <= task->max)
+            return status;
+        task->number = 0; /* cut: after which document, counting tells */
     }
     while (task->number < task->max && !is_cancelled(task)) {
         uint64_t left = task->max - task->number;
@@ -111,7 +127,7 @@ static enum store_status run_count(struct task *task, const struct lmdb_db *db,
         if (lmdb_db_renew_read(db, txn) != 0)
             return STORE_ERROR;
     }
-    return STORE_OK;
+    return look_behind(task, db, txn);
 }
 
 static enum store_status run_step(struct task *task, const struct lmdb_db *db,
@@ -209,6 +225,13 @@ static void end_count(struct task *task, struct store_count *count)
     count->request.backend = NULL;
     count->status = task->status;
     count->documents = task->number;
+    count->more = task->more;
+    count->last_id_len = 0;
+    if (task->more) {
+        assert(task->id.len <= sizeof count->last_id);
+        count->last_id_len = (uint8_t)task->id.len;
+        memcpy(count->last_id, task->id.data, task->id.len);
+    }
     count->done(count);
 }
 

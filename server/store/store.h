@@ -111,7 +111,7 @@ struct store_count {
     uint64_t documents;
     bool more; /* documents follow the last one counted */
     uint8_t last_id_len;
-    uint8_t last_id[STORE_NAME_MAX]; /* of the last one counted; empty where none was */
+    uint8_t last_id[STORE_NAME_MAX]; /* of the last one counted, where there is more */
 };
 
 struct store_collection {

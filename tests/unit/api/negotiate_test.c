@@ -126,73 +126,74 @@ static void test_none_match(void **state)
     assert_string_equal(etag, "\"18446744073709551615-msgpack\"");
 }
 
-struct match_row {
+struct tags_row {
     const char *field;
-    enum negotiate_match match;
-    unsigned count;
-    uint64_t first;
+    enum negotiate_tags tags;
+    uint64_t version; /* where it is one */
 };
 
-static const struct match_row matches[] = {
-    {NULL, NEGOTIATE_MATCH_NONE, 0, 0},
-    {"*", NEGOTIATE_MATCH_ANY, 0, 0},
-    {"\"5-json\"", NEGOTIATE_MATCH_VERSIONS, 1, 5},
-    {"\"5-msgpack\"", NEGOTIATE_MATCH_VERSIONS, 1, 5},
-    {"\"x\", \"7-json\"", NEGOTIATE_MATCH_VERSIONS, 1, 7},
-    {"\"7-json\", \"8-json\"", NEGOTIATE_MATCH_VERSIONS, 2, 7},
-    {"W/\"5-json\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
-    {"\"5-json-gzip\"", NEGOTIATE_MATCH_VERSIONS, 1, 5},
-    {"\"5-gzip\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
-    {"\"5-xml\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
-    {"\"-json\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
-    {"\"18446744073709551615-json\"", NEGOTIATE_MATCH_VERSIONS, 1, UINT64_MAX},
-    {"\"18446744073709551616-json\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
-    {"\"000000000000000000000000000005-json\"", NEGOTIATE_MATCH_VERSIONS, 0, 0},
-    {"5-json", NEGOTIATE_MATCH_BAD, 0, 0},
-    {"", NEGOTIATE_MATCH_BAD, 0, 0},
-    {"\"", NEGOTIATE_MATCH_BAD, 0, 0},
+static const struct tags_row fields[] = {
+    {NULL, NEGOTIATE_TAGS_NONE, 0},
+    {"*", NEGOTIATE_TAGS_ANY, 0},
+    {" * ", NEGOTIATE_TAGS_ANY, 0},
+    {"\"5-json\"", NEGOTIATE_TAGS_VERSION, 5},
+    {"\"5-msgpack\"", NEGOTIATE_TAGS_VERSION, 5},
+    {"\"5-json-gzip\"", NEGOTIATE_TAGS_VERSION, 5},
+    {", \"5-json\",", NEGOTIATE_TAGS_VERSION, 5},
+    {"\"18446744073709551615-json\"", NEGOTIATE_TAGS_VERSION, UINT64_MAX},
+    {"\"x\", \"7-json\"", NEGOTIATE_TAGS_LIST, 0},
+    {"\"7-json\", \"8-json\"", NEGOTIATE_TAGS_LIST, 0},
+    {"\"7-json\", \"7-json\"", NEGOTIATE_TAGS_LIST, 0},
+    {"W/\"5-json\"", NEGOTIATE_TAGS_LIST, 0},
+    {"\"\"", NEGOTIATE_TAGS_LIST, 0},
+    {"\"5-gzip\"", NEGOTIATE_TAGS_LIST, 0},
+    {"\"5-xml\"", NEGOTIATE_TAGS_LIST, 0},
+    {"\"-json\"", NEGOTIATE_TAGS_LIST, 0},
+    {"\"18446744073709551616-json\"", NEGOTIATE_TAGS_LIST, 0},
+    {"\"000000000000000000000000000005-json\"", NEGOTIATE_TAGS_LIST, 0},
+    {"5-json", NEGOTIATE_TAGS_BAD, 0},
+    {"", NEGOTIATE_TAGS_BAD, 0},
+    {" , ", NEGOTIATE_TAGS_BAD, 0},
+    {"\"", NEGOTIATE_TAGS_BAD, 0},
+    {"w/\"5-json\"", NEGOTIATE_TAGS_BAD, 0},
+    {"W/5", NEGOTIATE_TAGS_BAD, 0},
+    {"*, \"5-json\"", NEGOTIATE_TAGS_BAD, 0},
 };
 
-static void test_match(void **state)
+static void test_tags_read(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof matches / sizeof *matches; i++) {
-        uint64_t versions[NEGOTIATE_VERSIONS_MAX] = {0};
-        unsigned count;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        uint64_t version = 0;
+        enum negotiate_tags tags = negotiate_tags_read(text(fields[i].field), &version);
 
-        assert_int_equal(negotiate_match_read(text(matches[i].field), versions, &count),
-                         matches[i].match);
-        assert_int_equal(count, matches[i].count);
-        assert_true(versions[0] == matches[i].first);
+        assert_int_equal(tags, fields[i].tags);
+        if (tags == NEGOTIATE_TAGS_VERSION)
+            assert_true(version == fields[i].version);
     }
 }
 
-static void test_match_limit(void **state)
+static void test_tags_name(void **state)
 {
-    uint64_t versions[NEGOTIATE_VERSIONS_MAX];
-    char field[256] = "\"1-json\"";
-    unsigned count;
-
     (void)state;
-    for (int i = 1; i < NEGOTIATE_VERSIONS_MAX; i++)
-        strcat(field, ",\"1-json\"");
-    assert_int_equal(negotiate_match_read(text(field), versions, &count),
-                     NEGOTIATE_MATCH_VERSIONS);
-    assert_int_equal(count, NEGOTIATE_VERSIONS_MAX);
-    strcat(field, ",\"1-json\"");
-    assert_int_equal(negotiate_match_read(text(field), versions, &count),
-                     NEGOTIATE_MATCH_BAD);
+    assert_true(negotiate_tags_name(text("*"), 5, false));
+    assert_true(negotiate_tags_name(text("\"5-json\""), 5, false));
+    assert_true(negotiate_tags_name(text("\"4-json\", \"5-msgpack\""), 5, false));
+    assert_true(negotiate_tags_name(text("W/\"5-json-gzip\""), 5, true));
+    assert_true(negotiate_tags_name(text("\"x\",W/\"5-json\""), 5, true));
+    assert_false(negotiate_tags_name(text("W/\"5-json\""), 5, false));
+    assert_false(negotiate_tags_name(text("\"5-json\""), 6, true));
+    assert_false(negotiate_tags_name(text("\"5\", \"5-\", 5-json"), 5, true));
+    assert_false(negotiate_tags_name(text(""), 5, true));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accept),
-        cmocka_unit_test(test_content_type),
-        cmocka_unit_test(test_content_encoding),
-        cmocka_unit_test(test_none_match), cmocka_unit_test(test_accept_encoding),
-        cmocka_unit_test(test_match),
-        cmocka_unit_test(test_match_limit),
+        cmocka_unit_test(test_accept),           cmocka_unit_test(test_content_type),
+        cmocka_unit_test(test_content_encoding), cmocka_unit_test(test_none_match),
+        cmocka_unit_test(test_accept_encoding),  cmocka_unit_test(test_tags_read),
+        cmocka_unit_test(test_tags_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -240,7 +240,9 @@ ENGINE_TEST(test_sequences)
     check_sequence("\x01", 1, ',', false, "1");
     check_sequence("\x01\x02\x90", 3, ',', false, "1,2,[]");
     check_sequence("\xa1\x61\x91\x01\xc0", 5, '\n', false, "\"a\"\n[1]\nnull");
-    check_sequence("\x91\x01\x02", 3, ',', true, "[\n  1\n],2");
+    check_sequence("\x91\x01\x02", 3, '\n', true, "[\n  1\n]\n2");
+    /* the elements of an array, as its brackets would have them */
+    check_sequence("\x91\x01\x02\x90", 4, ',', true, "\n  [\n    1\n  ],\n  2,\n  []");
     check_sequence("\x81\xa1\x61\x01\x81\xa1\x62\x02", 8, ',', false,
                    "{\"a\":1},{\"b\":2}");
 }

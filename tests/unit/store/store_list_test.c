@@ -166,8 +166,8 @@ static void count_done(struct store_count *count)
     ((struct counting *)(void *)count)->done = true;
 }
 
-static uint64_t count_of(struct rig *rig, const char *collection, const char *after,
-                         uint64_t max)
+static struct store_count count_until(struct rig *rig, const char *collection,
+                                      const char *after, uint64_t max)
 {
     struct counting c = {.count = {.collection = rig_slice(collection),
                                    .after = rig_slice(after),
@@ -178,7 +178,32 @@ static uint64_t count_of(struct rig *rig, const char *collection, const char *af
     while (!c.done)
         ev_run(rig->loop, EVRUN_ONCE);
     assert_int_equal(c.count.status, STORE_OK);
-    return c.count.documents;
+    return c.count;
+}
+
+static uint64_t count_of(struct rig *rig, const char *collection, const char *after,
+                         uint64_t max)
+{
+    return count_until(rig, collection, after, max).documents;
+}
+
+static void count_tells_where_it_stopped(void **state)
+{
+    struct rig *rig = *state;
+    struct store_count count;
+
+    fill(rig);
+    count = count_until(rig, "b", "", 2);
+    assert_true(count.more);
+    assert_int_equal(count.last_id_len, 1);
+    assert_int_equal(count.last_id[0], '2');
+    count = count_until(rig, "b", "1", 1);
+    assert_true(count.more && count.last_id[0] == '2');
+    assert_false(count_until(rig, "b", "", 3).more);
+    assert_false(count_until(rig, "b", "", UINT64_MAX).more);
+    assert_false(count_until(rig, "b", "1", 2).more);
+    assert_false(count_until(rig, "b", "3", 1).more);
+    assert_false(count_until(rig, "none", "", 1).more);
 }
 
 static void counts(void **state)
@@ -403,6 +428,7 @@ int main(void)
         WITH_STORE(list_bounds),
         WITH_STORE(list_larger_than_its_bound),
         WITH_STORE(counts),
+        WITH_STORE(count_tells_where_it_stopped),
         WITH_STORE(count_in_slices),
         WITH_STORE(collections),
         WITH_STORE(cancel_reads_in_the_thread),
