@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "server/jobs/jobs_dispatch.h"
 #include "server/jobs/jobs_inline.h"
+#include "server/jobs/jobs_threads.h"
 #include "server/stats/stats.h"
 
 #define DEFAULT_ENGINE           "yajl"
@@ -18,6 +19,7 @@
 struct jobs {
     struct jobs_config config; /* defaults filled in */
     struct jobs_inline *inline_runner;
+    struct jobs_threads *threads;
     struct jobs_dispatch *dispatch;
     struct stats_front *own_stats; /* where the caller keeps none */
 };
@@ -45,6 +47,7 @@ struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config)
     if (jobs->config.stats == NULL)
         jobs->config.stats = jobs->own_stats = mem_zalloc(sizeof *jobs->own_stats);
     jobs->inline_runner = jobs_inline_create(jobs->config.engine, jobs->config.stats);
+    jobs->threads = jobs_threads_create(loop, &jobs->config);
     jobs->dispatch = jobs_dispatch_create(loop, &jobs->config);
     return jobs;
 }
@@ -54,6 +57,7 @@ void jobs_destroy(struct jobs **jobs)
     if (*jobs == NULL)
         return;
     jobs_dispatch_destroy(&(*jobs)->dispatch);
+    jobs_threads_destroy(&(*jobs)->threads);
     jobs_inline_destroy(&(*jobs)->inline_runner);
     mem_free((*jobs)->own_stats);
     mem_free(*jobs);
@@ -80,19 +84,24 @@ static void prepare(const struct jobs_config *config, struct job *job)
         job->call.max_memory = config->max_memory_bytes;
 }
 
-/* Until there are threads and a learned crossover, what is not inline is a worker's. */
 void jobs_submit(struct jobs *jobs, struct job *job)
 {
     prepare(&jobs->config, job);
     if (job->mode == JOBS_INLINE)
         jobs_inline_run(jobs->inline_runner, job);
+    else if (job->mode == JOBS_THREADS)
+        jobs_threads_submit(jobs->threads, job);
     else
         jobs_dispatch_submit(jobs->dispatch, job);
 }
 
 void jobs_cancel(struct jobs *jobs, struct job *job)
 {
-    if (job->owner != NULL)
+    if (job->owner == NULL)
+        return;
+    if (job->ran == JOBS_THREADS)
+        jobs_threads_cancel(jobs->threads, job);
+    else
         jobs_dispatch_cancel(jobs->dispatch, job);
 }
 

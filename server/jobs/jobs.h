@@ -57,6 +57,8 @@ struct job {
     /* inputs; zero the whole struct first */
     struct codec_call call; /* call.in must stay in place until done; max_output and
                                max_memory of 0 take the configured ones */
+    struct blob *in_blob; /* what call.in's bytes live in, NULL for none: a reference saves
+                             copying them where they must outlive a cancel */
     enum jobs_mode mode;
     uint64_t deadline_ns; /* clock_now_ns() terms; 0 for the configured job timeout */
     void (*done)(struct job *job);

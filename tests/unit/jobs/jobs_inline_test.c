@@ -43,7 +43,8 @@ static void runs_before_submit_returns(void **state)
     struct job job = job_of("abc", JOBS_INLINE);
 
     (void)state;
-    done_calls = codec_double_runs = 0;
+    done_calls = 0;
+    codec_double_runs = 0;
     job.done = keep_result;
     jobs_submit(jobs, &job);
     assert_int_equal(done_calls, 1);
