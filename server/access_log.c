@@ -177,8 +177,9 @@ static void print_line(struct access_log *log, const struct api_event *event)
     put_escaped(line, http_header(event->x, "referer"));
     buf_append_str(line, "\" \"");
     put_escaped(line, http_header(event->x, "user-agent"));
-    buf_printf(line, "\" %s %llu\n", event->ran_job ? jobs_mode_name(event->mode) : "-",
-               (unsigned long long)event->codec_us);
+    buf_printf(line, "\" %s %llu %llu\n",
+               event->ran_job ? jobs_mode_name(event->mode) : "-",
+               (unsigned long long)event->codec_us, (unsigned long long)event->queue_us);
 }
 
 void access_log_put(struct access_log *log, const struct api_event *event)

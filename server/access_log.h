@@ -1,9 +1,10 @@
 /*
  * The access log: one line per request in combined log format, then the mode
- * its codec work ran in ("-" for none) and the microseconds it took there:
+ * its codec work ran in ("-" for none), the microseconds it took there, and the
+ * microseconds it waited for a worker:
  *
  *     127.0.0.1 - - [22/Nov/2026:10:28:50 +0000] "GET /v1/a/b HTTP/1.1" 200 512 "-"
- *     "curl/7.88.1" rpc 41
+ *     "curl/7.88.1" rpc 41 7
  *
  * Writing to a file can block, so a thread of its own does it; the loop only
  * appends to a buffer. When the disk is slower than the requests, lines beyond

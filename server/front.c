@@ -3,17 +3,20 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "server/access_log.h"
 #include "server/api/api.h"
 #include "server/http/http.h"
 #include "server/jobs/jobs.h"
 #include "server/ops/ops.h"
+#include "server/ops/profiler.h"
 #include "server/stats/loop.h"
 #include "server/stats/stats.h"
 #include "server/store/store.h"
@@ -43,6 +46,18 @@ struct front {
     ev_prepare on_prepare;
 };
 
+/* By what went over the wire: a document is light or heavy in whichever direction. */
+static void count_latency(struct stats_front *slot, const struct api_event *event)
+{
+    const struct http_request *request = http_request(event->x);
+    uint64_t bytes = event->sent_bytes;
+
+    if (request->length > 0)
+        bytes += (uint64_t)request->length;
+    stats_histogram_add(&slot->latency[stats_size_of(bytes)],
+                        event->duration_us * NS_PER_US);
+}
+
 /* Something was finished: dying after this is not a crash loop. */
 static void on_event(void *context, const struct api_event *event)
 {
@@ -52,6 +67,8 @@ static void on_event(void *context, const struct api_event *event)
         front->told_did = true;
         spawn_tell(SPAWN_DID);
     }
+    if (event->status > 0)
+        count_latency(front->slot, event);
     if (front->access_log != NULL)
         access_log_put(front->access_log, event);
 }
@@ -64,13 +81,9 @@ static void open_stats(struct front *front)
     if (front->self->index >= stats_fronts(front->stats))
         log_panic("front %u has no slot in the statistics", front->self->index);
     front->slot = stats_slot(front->stats, front->self->index);
-    stats_set(&front->slot->pid, (uint64_t)getpid());
+    stats_front_take(front->slot, (uint64_t)getpid());
     front->accepted_before = stats_read(&front->slot->connections_total);
-    /* A predecessor that died left its gauges. */
-    stats_set(&front->slot->connections, 0);
-    stats_set(&front->slot->queue_depth, 0);
-    stats_set(&front->slot->jobs_in_flight, 0);
-    stats_set(&front->slot->workers, 0);
+    stats_loop_watch(front->loop, front->slot);
 }
 
 static void open_store(struct front *front)
@@ -130,7 +143,8 @@ static void serve_clients(struct front *front)
 
 static void serve_operators(struct front *front)
 {
-    const struct ops_config config = {.stats = front->stats,
+    const struct ops_config config = {.loop = front->loop,
+                                      .stats = front->stats,
                                       .front_index = front->self->index,
                                       .store = front->store,
                                       .jobs = front->jobs,
@@ -223,7 +237,6 @@ static void watch(struct front *front)
     ev_prepare_init(&front->on_prepare, on_prepare);
     front->on_prepare.data = front;
     ev_prepare_start(front->loop, &front->on_prepare);
-    stats_loop_watch(front->loop, front->slot);
 }
 
 static void open_access_log(struct front *front)
@@ -237,8 +250,22 @@ static void open_access_log(struct front *front)
         log_fatal("cannot open the access log %s: %s", path, strerror(errno));
 }
 
+/* One file per process: a front that is started again must not write over the last one's.
+ */
+static void open_profile(const struct front *front)
+{
+    char path[PATH_MAX];
+
+    if (strcmp(front->config->profile, "off") == 0)
+        return;
+    snprintf(path, sizeof path, "%s.%ld", front->config->profile, (long)getpid());
+    if (profiler_open_file(path) < 0)
+        log_fatal("cannot write the profile %s: %s", path, strerror(errno));
+}
+
 static void close_all(struct front *front)
 {
+    profiler_close_file();
     stats_loop_unwatch(front->loop);
     http_server_destroy(&front->clients);
     http_server_destroy(&front->operators);
@@ -247,6 +274,7 @@ static void close_all(struct front *front)
     access_log_destroy(&front->access_log);
     jobs_destroy(&front->jobs);
     store_close(&front->store);
+    stats_front_leave(front->slot);
     stats_close(&front->stats);
 }
 
@@ -264,6 +292,7 @@ int front_main(const struct server_config *config, const struct spawn_self *self
         log_fatal("no event loop: epoll is missing");
     open_stats(&front);
     open_access_log(&front);
+    open_profile(&front);
     open_store(&front);
     create_jobs(&front);
     watch(&front);

@@ -62,6 +62,8 @@ OPTION(SWITCH, server_timing, "server-timing", "on|off", "off",
        "add a Server-Timing reply header")
 OPTION(STRING, access_log, "access-log", "FILE", "off",
        "log requests to FILE; - is stdout, off for none")
+OPTION(STRING, profile, "profile", "FILE", "off",
+       "write a CPU profile of each front to FILE.<pid>, from its start to its end")
 
 GROUP("Instead of serving")
 OPTION(COMMAND, check_store, "check-store", "", NULL,

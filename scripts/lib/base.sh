@@ -10,7 +10,7 @@ OFFLOOP_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # What each purpose needs, on a fresh Debian 12.
 PACKAGES_BUILD=(build-essential cmake ninja-build pkg-config libev-dev libnng-dev
     libmsgpack-dev libyajl-dev zlib1g-dev liblmdb-dev
-    libseccomp-dev libhiredis-dev)
+    libseccomp-dev libhiredis-dev libgoogle-perftools-dev)
 PACKAGES_RUN=("${PACKAGES_BUILD[@]}" curl apache2-utils python3)
 # libclang-rt-14-dev brings libFuzzer; with --no-install-recommends clang comes without.
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-14-dev clang-format)

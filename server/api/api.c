@@ -169,6 +169,7 @@ static void on_close(struct http_exchange *x, int status, uint64_t sent_bytes)
                                         .ran_job = e->ran_job,
                                         .mode = e->ran,
                                         .codec_us = e->codec_us,
+                                        .queue_us = e->queue_us,
                                         .duration_us =
                                             (clock_now_ns() - e->started_ns) / NS_PER_US};
 

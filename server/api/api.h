@@ -26,6 +26,7 @@ struct api_event {
     bool ran_job;         /* whether the next two mean something */
     enum jobs_mode mode;  /* where the last job ran */
     uint64_t codec_us;    /* sum over the exchange's jobs */
+    uint64_t queue_us;    /* the same, waiting for a worker */
     uint64_t duration_us; /* since the request's head was read */
 };
 

@@ -6,6 +6,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "server/stats/stats.h"
 
 /* Work one run does at most before other connections have their turn. */
 #define STEPS_PER_RUN     1024
@@ -190,11 +191,14 @@ void http_connection_wake(struct http_connection *c)
 /* Sends once. Returns true where something was sent. */
 static bool send_some(struct http_connection *c)
 {
+    enum stats_phase was;
     ssize_t sent;
 
     if (c->blocked || http_output_is_empty(&c->out))
         return false;
+    was = stats_phase_enter(STATS_WRITE);
     sent = http_output_send(&c->out, c->io.fd);
+    (void)stats_phase_enter(was);
     if (sent < 0)
         c->lost = true;
     c->blocked = !http_output_is_empty(&c->out);

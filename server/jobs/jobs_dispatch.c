@@ -142,6 +142,14 @@ static unsigned count_in_flight(const struct jobs_dispatch *dispatch)
 
 static void set_gauges(struct jobs_dispatch *dispatch)
 {
+    for
+        EACH_WORKER(dispatch, at)
+        {
+            struct jobs_worker *worker = worker_at(at);
+
+            if (worker->row != NULL)
+                stats_set(&worker->row->jobs_in_flight, worker->flight.live);
+        }
     stats_set(&dispatch->stats->queue_depth,
               dispatch->waiting.depth + dispatch->retried.depth);
     stats_set(&dispatch->stats->jobs_in_flight, count_in_flight(dispatch));
@@ -262,8 +270,10 @@ static void count_workers(struct jobs_dispatch *dispatch)
 static void on_up(void *ctx, struct rpc_worker *rpc)
 {
     struct jobs_dispatch *dispatch = ctx;
+    struct jobs_worker *worker = jobs_worker_create(rpc);
 
-    list_append(&dispatch->workers, &jobs_worker_create(rpc)->link);
+    worker->row = stats_worker_take(dispatch->stats, rpc_worker_pid(rpc));
+    list_append(&dispatch->workers, &worker->link);
     count_workers(dispatch);
 }
 
@@ -285,6 +295,7 @@ static void on_lost(void *ctx, struct rpc_worker *rpc)
         jobs_flight_give_up(&worker->flight, job);
         retry(dispatch, job);
     }
+    stats_worker_leave(worker->row);
     jobs_worker_destroy(&worker);
     count_workers(dispatch);
     end_jobs(dispatch);
@@ -341,6 +352,10 @@ static int on_result(void *ctx, struct rpc_worker *rpc, const struct wire_result
     if (!is_plausible(job, result))
         return -1;
     jobs_flight_answer(&worker->flight, result->id);
+    if (worker->row != NULL) {
+        stats_add(&worker->row->jobs, 1);
+        stats_add(&worker->row->codec_us, result->codec_us);
+    }
     finish(dispatch, job, result, message);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "server/jobs/jobs_queue.h"
 
 struct rpc_worker;
+struct stats_worker;
 
 /* Inputs that one message carries; a larger job goes alone. */
 #define JOBS_BATCH_BYTES 65536
@@ -17,8 +18,9 @@ struct jobs_worker {
     struct jobs_flight flight; /* owner of its jobs */
     struct list link;          /* the dispatcher's */
     struct rpc_worker *rpc;
-    bool leaving;        /* it asked for no new jobs */
-    bool alone;          /* it has a retried job, and shall have nothing else */
+    struct stats_worker *row; /* its counters; NULL for none */
+    bool leaving;             /* it asked for no new jobs */
+    bool alone;               /* it has a retried job, and shall have nothing else */
     uint64_t quiet_ns;   /* since when it has been without a sign of life (or not taken a
                             message), so that it gets no jobs; 0 where it is well */
     uint64_t pinged_ns;  /* the last ping */

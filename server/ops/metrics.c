@@ -3,9 +3,10 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "server/jobs/jobs.h"
-#include "server/stats/loop.h"
 
 _Static_assert((int)JOBS_MODES <= STATS_MODES, "a slot has a row for each mode");
 _Static_assert((int)JOB_STATUSES <= STATS_JOB_STATUSES, "and for each end of a job");
@@ -41,11 +42,11 @@ static const struct scalar scalars[] = {
 #undef X
 };
 
-/* Upper bounds of the loop-away histogram's published buckets. */
-static const uint64_t away_bounds_us[] = {10,     25,     50,     100,    250,   500,
-                                          1000,   2500,   5000,   10000,  25000, 50000,
-                                          100000, 250000, 500000, 1000000};
-#define AWAY_BOUNDS (sizeof away_bounds_us / sizeof *away_bounds_us)
+/* Upper bounds of the published buckets. */
+static const uint64_t bounds_us[] = {10,     25,     50,     100,    250,   500,
+                                     1000,   2500,   5000,   10000,  25000, 50000,
+                                     100000, 250000, 500000, 1000000};
+#define BOUNDS (sizeof bounds_us / sizeof *bounds_us)
 
 static void put_head(struct buf *text, const char *name, const char *kind,
                      const char *help)
@@ -137,44 +138,119 @@ static void print_jobs(struct stats *stats, struct buf *text)
                    offsetof(struct stats_front, job_out_bytes), 0);
 }
 
+static void print_phase_family(struct stats *stats, struct buf *text, const char *name,
+                               const char *help, size_t offset)
+{
+    put_head(text, name, "counter", help);
+    for (int phase = 0; phase < STATS_PHASES; phase++)
+        buf_printf(
+            text, "offloop_%s{phase=\"%s\"} %.6f\n", name, stats_phase_label(phase),
+            (double)sum(stats, offset + sizeof(stats_counter) * (size_t)phase) / 1e9);
+}
+
 static void print_phases(struct stats *stats, struct buf *text)
 {
-    put_head(text, "loop_phase_seconds_total", "counter",
-             "Time of the fronts' loops by phase; poll is waiting.");
-    for (int phase = 0; phase < STATS_PHASES; phase++)
-        buf_printf(text, "offloop_loop_phase_seconds_total{phase=\"%s\"} %.6f\n",
-                   stats_phase_label(phase), (double)SUM(stats, phase_ns[phase]) / 1e9);
+    print_phase_family(stats, text, "loop_phase_seconds_total",
+                       "Time of the fronts' loops by phase; poll is waiting.",
+                       offsetof(struct stats_front, phase_ns));
+    print_phase_family(stats, text, "loop_phase_cpu_seconds_total",
+                       "CPU time of the fronts' loops by phase.",
+                       offsetof(struct stats_front, phase_cpu_ns));
     put_head(text, "loop_cpu_seconds_total", "counter",
              "CPU time of the loops' threads.");
     buf_printf(text, "offloop_loop_cpu_seconds_total %.6f\n",
                (double)SUM(stats, loop_cpu_ns) / 1e9);
 }
 
+/* The sum over all fronts of the histogram at an offset in the slot. */
+static void sum_histogram(struct stats *stats, size_t offset,
+                          struct stats_histogram *total)
+{
+    *total = (struct stats_histogram){0};
+    for (unsigned i = 0; i < stats_fronts(stats); i++) {
+        const char *slot = (const char *)stats_slot(stats, i);
+
+        stats_histogram_sum(
+            total, (const struct stats_histogram *)(const void *)(slot + offset));
+    }
+}
+
+/* One histogram's samples; `labels` is empty or ends in a comma. */
+static void print_histogram(const struct stats_histogram *histogram, const char *name,
+                            const char *labels, struct buf *text)
+{
+    size_t plain = strlen(labels) > 0 ? strlen(labels) - 1 : 0;
+    const char *open = plain > 0 ? "{" : "", *close = plain > 0 ? "}" : "";
+    uint64_t below = 0;
+    unsigned bucket = 0;
+
+    for (unsigned i = 0; i < BOUNDS; i++) {
+        for (; bucket < STATS_BUCKETS &&
+               stats_histogram_bound_ns(bucket) <= bounds_us[i] * 1000;
+             bucket++)
+            below += stats_read(&histogram->count[bucket]);
+        buf_printf(text, "offloop_%s_bucket{%sle=\"%g\"} %" PRIu64 "\n", name, labels,
+                   (double)bounds_us[i] / 1e6, below);
+    }
+    for (; bucket < STATS_BUCKETS; bucket++)
+        below += stats_read(&histogram->count[bucket]);
+    buf_printf(text, "offloop_%s_bucket{%sle=\"+Inf\"} %" PRIu64 "\n", name, labels,
+               below);
+    buf_printf(text, "offloop_%s_sum%s%.*s%s %.6f\n", name, open, (int)plain, labels,
+               close, (double)stats_read(&histogram->sum_ns) / 1e9);
+    buf_printf(text, "offloop_%s_count%s%.*s%s %" PRIu64 "\n", name, open, (int)plain,
+               labels, close, below);
+}
+
 static void print_away(struct stats *stats, struct buf *text)
 {
-    uint64_t below = 0, away_ns = 0;
-    unsigned bucket = 0;
+    struct stats_histogram total;
 
     put_head(text, "loop_away_seconds", "histogram",
              "Time the loop was away from poll, per turn.");
-    for (unsigned i = 0; i < AWAY_BOUNDS; i++) {
-        for (; bucket < STATS_AWAY_BUCKETS &&
-               stats_away_bound_ns(bucket) <= away_bounds_us[i] * 1000;
-             bucket++)
-            below += SUM(stats, away[bucket]);
-        buf_printf(text, "offloop_loop_away_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
-                   (double)away_bounds_us[i] / 1e6, below);
+    sum_histogram(stats, offsetof(struct stats_front, away), &total);
+    print_histogram(&total, "loop_away_seconds", "", text);
+    put_head(text, "loop_away_cpu_seconds", "histogram",
+             "The same in CPU time of the loop's thread.");
+    sum_histogram(stats, offsetof(struct stats_front, away_cpu), &total);
+    print_histogram(&total, "loop_away_cpu_seconds", "", text);
+}
+
+static void print_latency(struct stats *stats, struct buf *text)
+{
+    struct stats_histogram total;
+    char labels[32];
+
+    put_head(text, "request_duration_seconds", "histogram",
+             "From a request's head to its reply's last byte, by bytes of the bodies: "
+             "light below 16 KiB, heavy from 256 KiB.");
+    for (int size = 0; size < STATS_SIZES; size++) {
+        snprintf(labels, sizeof labels, "size=\"%s\",", stats_size_label(size));
+        sum_histogram(stats,
+                      offsetof(struct stats_front, latency) +
+                          sizeof(struct stats_histogram) * (size_t)size,
+                      &total);
+        print_histogram(&total, "request_duration_seconds", labels, text);
     }
-    for (; bucket < STATS_AWAY_BUCKETS; bucket++)
-        below += SUM(stats, away[bucket]);
-    for (int phase = 0; phase < STATS_PHASES; phase++)
-        if (phase != STATS_POLL)
-            away_ns += SUM(stats, phase_ns[phase]);
-    buf_printf(text,
-               "offloop_loop_away_seconds_bucket{le=\"+Inf\"} %" PRIu64
-               "\noffloop_loop_away_seconds_sum %.6f\n"
-               "offloop_loop_away_seconds_count %" PRIu64 "\n",
-               below, (double)away_ns / 1e9, below);
+}
+
+static void print_processes(struct stats *stats, struct buf *text)
+{
+    unsigned alive = 0;
+    uint64_t restarts = 0;
+
+    for (unsigned i = 0; i < stats_fronts(stats); i++) {
+        struct stats_front *slot = stats_slot(stats, i);
+
+        alive += stats_front_is_alive(slot);
+        for (unsigned w = 0; w < STATS_WORKERS; w++)
+            restarts += stats_read(&slot->worker[w].restarts);
+    }
+    put_head(text, "fronts", "gauge", "Front processes running now.");
+    buf_printf(text, "offloop_fronts %u\n", alive);
+    put_head(text, "worker_replacements_total", "counter",
+             "Workers that took the place of one that was gone, as fronts saw it.");
+    buf_printf(text, "offloop_worker_replacements_total %" PRIu64 "\n", restarts);
 }
 
 void metrics_print(struct stats *stats, struct buf *text)
@@ -188,41 +264,8 @@ void metrics_print(struct stats *stats, struct buf *text)
         buf_printf(text, "offloop_%s %" PRIu64 "\n", scalars[i].name,
                    sum(stats, scalars[i].offset));
     }
+    print_processes(stats, text);
     print_phases(stats, text);
     print_away(stats, text);
-}
-
-static void print_front(struct stats_front *slot, unsigned index, struct buf *text)
-{
-    static const struct {
-        const char *name;
-        double quantile;
-    } quantiles[] = {{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}};
-    uint64_t turns = 0;
-
-    buf_printf(
-        text, "{\"front\":%u,\"pid\":%" PRIu64 ",\"cpu_seconds\":%.6f,\"phases\":{",
-        index, stats_read(&slot->pid), (double)stats_read(&slot->loop_cpu_ns) / 1e9);
-    for (int phase = 0; phase < STATS_PHASES; phase++)
-        buf_printf(text, "%s\"%s\":%.6f", phase ? "," : "", stats_phase_label(phase),
-                   (double)stats_read(&slot->phase_ns[phase]) / 1e9);
-    buf_append_str(text, "},\"away_us\":{");
-    for (unsigned i = 0; i < sizeof quantiles / sizeof *quantiles; i++)
-        buf_printf(text, "\"%s\":%.1f,", quantiles[i].name,
-                   (double)stats_away_quantile_ns(slot, quantiles[i].quantile) / 1e3);
-    for (unsigned i = 0; i < STATS_AWAY_BUCKETS; i++)
-        turns += stats_read(&slot->away[i]);
-    buf_printf(text, "\"max\":%.1f,\"count\":%" PRIu64 "}}",
-               (double)stats_read(&slot->away_max_ns) / 1e3, turns);
-}
-
-void metrics_print_loop(struct stats *stats, struct buf *text)
-{
-    buf_append_str(text, "{\"fronts\":[");
-    for (unsigned i = 0; i < stats_fronts(stats); i++) {
-        if (i > 0)
-            buf_append_str(text, ",");
-        print_front(stats_slot(stats, i), i, text);
-    }
-    buf_append_str(text, "]}");
+    print_latency(stats, text);
 }

@@ -4,13 +4,21 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "server/ops/debug.h"
 #include "server/ops/metrics.h"
+#include "server/ops/page.h"
+#include "server/ops/profiler.h"
 #include "server/stats/stats.h"
 #include "server/store/store.h"
+
+/* How long /debug/profile takes where it is not told. */
+#define PROFILE_DEFAULT_SECONDS 10
 
 struct ops {
     struct ops_config config;
     bool draining;
+    struct profiler *profiler;
+    struct http_exchange *profiled; /* waits for a profile; NULL for none */
 };
 
 /* The resources: path, what they are counted under, and how they answer. */
@@ -26,11 +34,16 @@ struct ops *ops_create(const struct ops_config *config)
 
     assert(config->stats != NULL && config->front_index < stats_fronts(config->stats));
     ops->config = *config;
+    ops->profiler = profiler_create(config->loop);
     return ops;
 }
 
 void ops_destroy(struct ops **ops)
 {
+    if (*ops == NULL)
+        return;
+    assert((*ops)->profiled == NULL);
+    profiler_destroy(&(*ops)->profiler);
     mem_free(*ops);
     *ops = NULL;
 }
@@ -38,6 +51,8 @@ void ops_destroy(struct ops **ops)
 void ops_drain(struct ops *ops)
 {
     ops->draining = true;
+    if (ops->profiled != NULL)
+        profiler_finish(ops->profiler);
 }
 
 /* Replies with the text and empties it. */
@@ -97,8 +112,139 @@ static void answer_loop(struct ops *ops, struct http_exchange *x)
 {
     struct buf text = BUF_INIT;
 
-    metrics_print_loop(ops->config.stats, &text);
+    debug_print_loop(ops->config.stats, &text);
     reply_text(x, 200, "application/json", &text);
+}
+
+static void answer_stats(struct ops *ops, struct http_exchange *x)
+{
+    struct buf text = BUF_INIT;
+
+    debug_print_stats(ops->config.stats, &text);
+    reply_text(x, 200, "application/json", &text);
+}
+
+/* The page asks its own server for everything and nobody else for anything. */
+static void answer_page(struct ops *ops, struct http_exchange *x)
+{
+    static const char headers[] =
+        "Cache-Control: no-cache\r\n"
+        "Content-Security-Policy: default-src 'none'; style-src 'self'; "
+        "script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'\r\n"
+        "X-Content-Type-Options: nosniff\r\n";
+    const struct page_file *file = page_find(http_request(x)->path);
+    struct blob *body;
+    struct http_reply reply = {.status = 200};
+
+    (void)ops;
+    assert(file != NULL);
+    body = blob_new_copy(file->bytes.data, file->bytes.len);
+    reply.content_type = file->content_type;
+    reply.body = body;
+    reply.headers = (struct slice){(const uint8_t *)headers, sizeof headers - 1};
+    http_reply(x, &reply);
+    blob_unref(&body);
+}
+
+/* What /debug/profile is asked for. */
+struct profile_query {
+    unsigned seconds;
+    enum profiler_clock clock;
+};
+
+/* Reads one number of 1 to PROFILER_MAX_SECONDS; -1 for what is none. */
+static int read_seconds(struct slice text, unsigned *seconds_r)
+{
+    *seconds_r = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return -1;
+        *seconds_r = *seconds_r * 10 + (text.data[i] - '0');
+        if (*seconds_r > PROFILER_MAX_SECONDS)
+            return -1;
+    }
+    return *seconds_r == 0 ? -1 : 0;
+}
+
+/* The text behind a prefix; data is NULL where it does not begin with it. */
+static struct slice behind(struct slice text, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    if (text.len < len || memcmp(text.data, prefix, len) != 0)
+        return (struct slice){NULL, 0};
+    return (struct slice){text.data + len, text.len - len};
+}
+
+static int read_parameter(struct slice text, struct profile_query *query_r)
+{
+    struct slice seconds = behind(text, "seconds="), clock = behind(text, "clock=");
+
+    if (seconds.data != NULL)
+        return read_seconds(seconds, &query_r->seconds);
+    if (clock.len == 3 && memcmp(clock.data, "cpu", 3) == 0)
+        query_r->clock = PROFILER_CPU;
+    else if (clock.len == 4 && memcmp(clock.data, "wall", 4) == 0)
+        query_r->clock = PROFILER_WALL;
+    else
+        return clock.data != NULL ? -1 : 0;
+    return 0;
+}
+
+static int read_query(struct slice query, struct profile_query *query_r)
+{
+    *query_r = (struct profile_query){PROFILE_DEFAULT_SECONDS, PROFILER_CPU};
+    while (query.len > 0) {
+        const uint8_t *end = memchr(query.data, '&', query.len);
+        size_t len = end ? (size_t)(end - query.data) : query.len;
+
+        if (read_parameter((struct slice){query.data, len}, query_r) < 0)
+            return -1;
+        len += end != NULL;
+        query = (struct slice){query.data + len, query.len - len};
+    }
+    return 0;
+}
+
+static void on_profile(void *ctx, struct blob *profile)
+{
+    struct ops *ops = ctx;
+    struct http_exchange *x = ops->profiled;
+    struct http_reply reply = {.status = 200, .content_type = "application/octet-stream"};
+    struct buf headers = BUF_INIT;
+
+    assert(x != NULL);
+    ops->profiled = NULL;
+    if (profile == NULL) {
+        http_reply_problem(x, 500, "the profile could not be taken: see the log", -1,
+                           (struct slice){NULL, 0});
+        return;
+    }
+    buf_printf(&headers,
+               "Cache-Control: no-store\r\n"
+               "Content-Disposition: attachment; filename=\"offloop-front-%u.prof\"\r\n",
+               ops->config.front_index);
+    reply.headers = buf_slice(&headers);
+    reply.body = profile;
+    http_reply(x, &reply);
+    buf_free(&headers);
+}
+
+static void answer_profile(struct ops *ops, struct http_exchange *x)
+{
+    static const char retry[] = "Retry-After: 5\r\n";
+    struct profile_query query;
+
+    if (read_query(http_request(x)->query, &query) < 0)
+        http_reply_problem(x, 400, "expected ?seconds=N (1 to 60) and clock=cpu or wall",
+                           -1, (struct slice){NULL, 0});
+    else if (ops->draining || profiler_start(ops->profiler, query.seconds, query.clock,
+                                             on_profile, ops) < 0)
+        http_reply_problem(x, 503, "a profile is being taken, or the server drains", -1,
+                           (struct slice){(const uint8_t *)retry, sizeof retry - 1});
+    else
+        ops->profiled = x;
 }
 
 static const struct resource resources[] = {
@@ -106,7 +252,10 @@ static const struct resource resources[] = {
     {"/readyz", STATS_ROUTE_READY, answer_ready},
     {"/metrics", STATS_ROUTE_METRICS, answer_metrics},
     {"/debug/loop", STATS_ROUTE_DEBUG, answer_loop},
+    {"/debug/stats", STATS_ROUTE_DEBUG, answer_stats},
+    {"/debug/profile", STATS_ROUTE_DEBUG, answer_profile},
 };
+static const struct resource page_resource = {"/", STATS_ROUTE_DEBUG, answer_page};
 
 static const struct resource *find_resource(struct slice path)
 {
@@ -114,12 +263,12 @@ static const struct resource *find_resource(struct slice path)
         if (path.len == strlen(resources[i].path) &&
             memcmp(path.data, resources[i].path, path.len) == 0)
             return &resources[i];
-    return NULL;
+    return page_find(path) ? &page_resource : NULL;
 }
 
 /* What on_close needs to count the exchange. */
 struct ops_exchange {
-    struct stats_front *slot;
+    struct ops *ops;
     enum stats_route route;
 };
 
@@ -131,11 +280,13 @@ static void on_request(struct http_exchange *x, void *context)
     const struct resource *resource = find_resource(request->path);
     struct ops_exchange *e = mem_zalloc(sizeof *e);
 
-    e->slot = stats_slot(ops->config.stats, ops->config.front_index);
+    e->ops = ops;
     e->route = resource ? resource->route : STATS_ROUTE_OTHER;
     *http_user(x) = e;
     if (resource == NULL)
-        http_reply_problem(x, 404, "there are /healthz, /readyz, /metrics, /debug/loop",
+        http_reply_problem(x, 404,
+                           "there are /, /healthz, /readyz, /metrics, /debug/loop, "
+                           "/debug/stats and /debug/profile",
                            -1, (struct slice){NULL, 0});
     else if (request->method != HTTP_GET && request->method != HTTP_HEAD)
         http_reply_problem(x, 405, "the operations listener is read only", -1,
@@ -147,12 +298,18 @@ static void on_request(struct http_exchange *x, void *context)
 static void on_close(struct http_exchange *x, int status, uint64_t sent_bytes)
 {
     struct ops_exchange *e = *http_user(x);
+    struct stats_front *slot;
 
     (void)sent_bytes;
     if (e == NULL)
         return;
+    if (e->ops->profiled == x) {
+        e->ops->profiled = NULL;
+        profiler_cancel(e->ops->profiler);
+    }
+    slot = stats_slot(e->ops->config.stats, e->ops->config.front_index);
     if (status > 0 && status < STATS_HTTP_CODES)
-        stats_add(&e->slot->requests[e->route][status], 1);
+        stats_add(&slot->requests[e->route][status], 1);
     *http_user(x) = NULL;
     mem_free(e);
 }

@@ -1,7 +1,7 @@
 /*
- * The operations listener: health, readiness, metrics and loop accounting, for
- * operators and their tools, never for clients. Any front answers for all of
- * them from the shared statistics.
+ * The operations listener: health, readiness, metrics, loop accounting, CPU
+ * profiles and the live page, for operators and their tools, never for clients. Any front
+ * answers for all of them from the shared statistics.
  *
  * Only the front's loop thread may call.
  */
@@ -13,11 +13,13 @@
 #include "server/http/http.h"
 #include "server/jobs/jobs.h"
 
+struct ev_loop;
 struct ops;
 struct stats;
 struct store;
 
 struct ops_config {
+    struct ev_loop *loop;
     struct stats *stats;
     unsigned front_index; /* whose slot counts the requests answered here */
     const struct store *store;
@@ -32,7 +34,8 @@ struct ops *ops_create(const struct ops_config *config);
 /* Frees; NULL inside is allowed. */
 void ops_destroy(struct ops **ops);
 
-/* From now on /readyz answers 503: the front drains. */
+/* From now on /readyz answers 503: the front drains. A profile under way ends and is
+   answered. */
 void ops_drain(struct ops *ops);
 
 /* The callbacks for an http_server whose context is the ops. */

@@ -2,139 +2,154 @@
 
 #include <assert.h>
 #include <ev.h>
+#include <stdbool.h>
 
 #include "common/clock.h"
 
-#define SUB_BUCKETS_LOG2 3
-#define SUB_BUCKETS      (1u << SUB_BUCKETS_LOG2)
-
-/* The CPU clock is a system call: read it once in so many turns. */
-#define CPU_EVERY_TURNS 64
+/* How often the CPU clock is read at most. */
+#define READING_NS (100 * NS_PER_US)
 
 /* A process has one loop thread; what it is doing now. */
 static struct {
     struct stats_front *slot;
     enum stats_phase phase;
-    uint64_t since_ns;
-    uint64_t left_poll_ns;
-    uint64_t cpu_seen_ns;
+    uint64_t since_ns;     /* when the phase began */
+    uint64_t away_ns;      /* of this turn, so far */
+    uint64_t away_cpu_ns;  /* and its CPU */
+    bool turning;          /* a turn has begun: what was before is no time away */
+    uint64_t read_ns;      /* when the CPU clock was last read */
+    uint64_t read_cpu_ns;  /* and what it said */
+    uint64_t given_cpu_ns; /* CPU that phases other than poll were given since */
     ev_prepare prepare;
     ev_check check;
-} loop_now;
+} now_doing;
 
-unsigned stats_away_bucket(uint64_t ns)
+/* Reads the CPU clock: what has been used since the last reading and was given to nobody
+   belongs to the phase that ends here, up to the time it took, and then to poll. Returns
+   the phase's part. */
+static uint64_t read_cpu(uint64_t now_ns, uint64_t took_ns)
 {
-    unsigned log2, bucket;
+    struct stats_front *slot = now_doing.slot;
+    uint64_t cpu_ns = clock_thread_cpu_ns(), used = cpu_ns - now_doing.read_cpu_ns;
+    uint64_t left = used > now_doing.given_cpu_ns ? used - now_doing.given_cpu_ns : 0;
+    uint64_t part = now_doing.phase != STATS_POLL && left > took_ns ? took_ns : left;
 
-    if (ns < SUB_BUCKETS)
-        return (unsigned)ns;
-    log2 = 63u - (unsigned)__builtin_clzll(ns);
-    bucket = (log2 - SUB_BUCKETS_LOG2 + 1) * SUB_BUCKETS +
-             (unsigned)((ns >> (log2 - SUB_BUCKETS_LOG2)) & (SUB_BUCKETS - 1));
-    return bucket < STATS_AWAY_BUCKETS ? bucket : STATS_AWAY_BUCKETS - 1;
+    stats_add(&slot->loop_cpu_ns, used);
+    stats_add(&slot->phase_cpu_ns[STATS_POLL], left - part);
+    /* Given too much: a short step was preempted. It is taken off what comes. */
+    now_doing.given_cpu_ns =
+        now_doing.given_cpu_ns > used ? now_doing.given_cpu_ns - used : 0;
+    now_doing.read_ns = now_ns;
+    now_doing.read_cpu_ns = cpu_ns;
+    return part;
 }
 
-uint64_t stats_away_bound_ns(unsigned bucket)
+/* Books the time since the phase began. */
+static void book(uint64_t now_ns)
 {
-    unsigned group = bucket / SUB_BUCKETS, sub = bucket % SUB_BUCKETS;
+    struct stats_front *slot = now_doing.slot;
+    enum stats_phase phase = now_doing.phase;
+    uint64_t took_ns = now_ns - now_doing.since_ns, cpu_ns;
 
-    assert(bucket < STATS_AWAY_BUCKETS);
-    if (group == 0)
-        return sub;
-    return (((uint64_t)SUB_BUCKETS + sub + 1) << (group - 1)) - 1;
-}
-
-uint64_t stats_away_quantile_ns(const struct stats_front *slot, double quantile)
-{
-    uint64_t total = 0, seen = 0, rank;
-
-    for (unsigned i = 0; i < STATS_AWAY_BUCKETS; i++)
-        total += stats_read(&slot->away[i]);
-    if (total == 0)
-        return 0;
-    rank = (uint64_t)((double)total * quantile);
-    if (rank >= total)
-        rank = total - 1;
-    for (unsigned i = 0; i < STATS_AWAY_BUCKETS; i++) {
-        seen += stats_read(&slot->away[i]);
-        if (seen > rank)
-            return stats_away_bound_ns(i);
+    now_doing.since_ns = now_ns;
+    stats_add(&slot->phase_ns[phase], took_ns);
+    if (now_ns - now_doing.read_ns >= READING_NS) {
+        cpu_ns = read_cpu(now_ns, took_ns);
+    } else {
+        /* Poll's is known at the next reading. */
+        cpu_ns = phase == STATS_POLL ? 0 : took_ns;
+        now_doing.given_cpu_ns += cpu_ns;
     }
-    return stats_away_bound_ns(STATS_AWAY_BUCKETS - 1);
+    stats_add(&slot->phase_cpu_ns[phase], cpu_ns);
+    if (phase != STATS_POLL) {
+        now_doing.away_ns += took_ns;
+        now_doing.away_cpu_ns += cpu_ns;
+    }
 }
 
 enum stats_phase stats_phase_enter(enum stats_phase phase)
 {
-    enum stats_phase was = loop_now.phase;
-    uint64_t now;
+    enum stats_phase was = now_doing.phase;
 
-    if (loop_now.slot == NULL || phase == was)
+    assert(phase < STATS_PHASES);
+    if (now_doing.slot == NULL || phase == was)
         return was;
-    now = clock_now_ns();
-    stats_add(&loop_now.slot->phase_ns[was], now - loop_now.since_ns);
-    loop_now.since_ns = now;
-    loop_now.phase = phase;
+    book(clock_now_ns());
+    now_doing.phase = phase;
     return was;
 }
 
-static void book_cpu(void)
+static void end_turn(void)
 {
-    uint64_t cpu = clock_thread_cpu_ns();
+    struct stats_front *slot = now_doing.slot;
 
-    stats_add(&loop_now.slot->loop_cpu_ns, cpu - loop_now.cpu_seen_ns);
-    loop_now.cpu_seen_ns = cpu;
+    if (now_doing.turning) {
+        stats_histogram_add(&slot->away, now_doing.away_ns);
+        stats_histogram_add(&slot->away_cpu, now_doing.away_cpu_ns);
+        stats_add(&slot->loop_turns, 1);
+    }
+    now_doing.turning = true;
+    now_doing.away_ns = now_doing.away_cpu_ns = 0;
 }
 
 static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
-    struct stats_front *slot = loop_now.slot;
-    uint64_t away;
-
     (void)loop, (void)watcher, (void)events;
     stats_phase_enter(STATS_POLL);
-    away = loop_now.since_ns - loop_now.left_poll_ns;
-    stats_add(&slot->away[stats_away_bucket(away)], 1);
-    if (away > stats_read(&slot->away_max_ns))
-        stats_set(&slot->away_max_ns, away);
-    stats_add(&slot->loop_turns, 1);
-    if (stats_read(&slot->loop_turns) % CPU_EVERY_TURNS == 0)
-        book_cpu();
 }
 
+/* The turn ends here and not in on_prepare: other rooms' prepare watchers, which enter a
+   phase of their own, may have come after ours. */
 static void on_check(struct ev_loop *loop, ev_check *watcher, int events)
 {
     (void)loop, (void)watcher, (void)events;
     stats_phase_enter(STATS_HTTP);
-    loop_now.left_poll_ns = loop_now.since_ns;
+    end_turn();
 }
+
+#ifdef OFFLOOP_NO_ACCOUNTING
+/* A build without it, to measure what it costs (tests/bench/accounting-cost). */
+#define ACCOUNTS false
+#else
+#define ACCOUNTS true
+#endif
 
 void stats_loop_watch(struct ev_loop *loop, struct stats_front *slot)
 {
-    assert(loop_now.slot == NULL && slot != NULL);
-    loop_now.slot = slot;
-    loop_now.phase = STATS_HTTP;
-    loop_now.since_ns = loop_now.left_poll_ns = clock_now_ns();
-    loop_now.cpu_seen_ns = clock_thread_cpu_ns();
+    assert(now_doing.slot == NULL && slot != NULL);
+    if (!ACCOUNTS)
+        return;
+    now_doing.slot = slot;
+    now_doing.phase = STATS_HTTP;
+    now_doing.turning = false;
+    now_doing.given_cpu_ns = 0;
+    now_doing.since_ns = now_doing.read_ns = clock_now_ns();
+    now_doing.read_cpu_ns = clock_thread_cpu_ns();
     /* Prepare watchers run by priority, last ours; check watchers first ours: work done
        in others' belongs to the time away. */
-    ev_prepare_init(&loop_now.prepare, on_prepare);
-    ev_set_priority(&loop_now.prepare, EV_MINPRI);
-    ev_prepare_start(loop, &loop_now.prepare);
-    ev_check_init(&loop_now.check, on_check);
-    ev_set_priority(&loop_now.check, EV_MAXPRI);
-    ev_check_start(loop, &loop_now.check);
+    ev_prepare_init(&now_doing.prepare, on_prepare);
+    ev_set_priority(&now_doing.prepare, EV_MINPRI);
+    ev_prepare_start(loop, &now_doing.prepare);
+    ev_check_init(&now_doing.check, on_check);
+    ev_set_priority(&now_doing.check, EV_MAXPRI);
+    ev_check_start(loop, &now_doing.check);
     ev_unref(loop);
     ev_unref(loop);
 }
 
 void stats_loop_unwatch(struct ev_loop *loop)
 {
-    if (loop_now.slot == NULL)
+    uint64_t now_ns;
+
+    if (now_doing.slot == NULL)
         return;
-    book_cpu();
+    now_ns = clock_now_ns();
+    now_doing.read_ns = now_ns - READING_NS; /* the last reading is due */
+    book(now_ns);
+    end_turn();
     ev_ref(loop);
     ev_ref(loop);
-    ev_prepare_stop(loop, &loop_now.prepare);
-    ev_check_stop(loop, &loop_now.check);
-    loop_now.slot = NULL;
+    ev_prepare_stop(loop, &now_doing.prepare);
+    ev_check_stop(loop, &now_doing.check);
+    now_doing.slot = NULL;
 }

@@ -1,9 +1,17 @@
 /*
  * Loop accounting: where the time of a front's loop goes, by phase, and for how
- * long the loop was away from poll. The clock is CLOCK_MONOTONIC read from user
- * space (tens of nanoseconds): cheap enough for every step. What the kernel did
- * to other processes meanwhile is therefore counted in; CPU seconds of the whole
- * thread are kept beside it.
+ * long the loop was away from poll.
+ *
+ * Two clocks. Wall time (CLOCK_MONOTONIC, read in user space in tens of
+ * nanoseconds) is taken at every change of phase. CPU time of the thread is a
+ * system call, so it is read at most once in 100 us of wall time, at the first
+ * change of phase after those have passed. What a phase took between two
+ * readings counts as CPU in full, since nothing but being preempted or blocked
+ * makes the two differ, and that rarely takes less than 100 us; the phase that a
+ * reading ends gets what the readings say is left for it, and poll gets what no
+ * other phase had. So the phases' CPU adds up to the thread's, a time away is
+ * known in CPU to within 100 us (never too small by more than the preemption of
+ * a step shorter than that), and the cost is below half a percent.
  */
 #ifndef OFFLOOP_SERVER_STATS_LOOP_H
 #define OFFLOOP_SERVER_STATS_LOOP_H
@@ -13,19 +21,11 @@
 struct ev_loop;
 
 /* Watches the loop from now on: time in its poll is STATS_POLL, and each time away is
-   put into the slot's histogram. One loop a process; loop thread only. */
+   put into the slot's histograms. One loop a process; loop thread only, before other
+   prepare watchers of the lowest priority are started (those run after ours then). */
 void stats_loop_watch(struct ev_loop *loop, struct stats_front *slot);
 
 /* Stops watching, before the slot is unmapped. */
 void stats_loop_unwatch(struct ev_loop *loop);
-
-/* The bucket of a time away from poll, and the upper bound of a bucket in nanoseconds.
-   Buckets are log-linear: 8 to each power of two, so within 12.5 %. */
-unsigned stats_away_bucket(uint64_t ns);
-uint64_t stats_away_bound_ns(unsigned bucket);
-
-/* The upper bound in nanoseconds of the given quantile (0 to 1) of a slot's times away;
-   0 where there is none yet. */
-uint64_t stats_away_quantile_ns(const struct stats_front *slot, double quantile);
 
 #endif

@@ -11,7 +11,7 @@
 
 /* Bumped with any change of struct stats_front: a front of another build that maps the
    memory (an upgrade under one master) must not misread it. */
-#define STATS_LAYOUT UINT64_C(0x0ff1009000000001)
+#define STATS_LAYOUT UINT64_C(0x0ff1009000000002)
 /* Instead of a layout, before the first front has given the memory one: a master may be
    of another build than the fronts that it starts (an upgrade). */
 #define STATS_BLANK UINT64_C(0)
@@ -149,4 +149,16 @@ const char *stats_route_label(enum stats_route route)
 
     assert(route < STATS_ROUTES);
     return labels[route];
+}
+
+const char *stats_size_label(enum stats_size size)
+{
+    static const char *const labels[] = {
+#define X(name, label, below) label,
+        STATS_SIZE_MAP(X)
+#undef X
+    };
+
+    assert(size < STATS_SIZES);
+    return labels[size];
 }

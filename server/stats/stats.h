@@ -11,10 +11,10 @@
 #ifndef OFFLOOP_SERVER_STATS_STATS_H
 #define OFFLOOP_SERVER_STATS_STATS_H
 
-#include <stdatomic.h>
-#include <stdint.h>
+#include <stdbool.h>
 
 #include "common/codec/codec.h"
+#include "server/stats/histogram.h"
 
 /* Phases of the loop's time: NAME, label. */
 #define STATS_PHASE_MAP(X) \
@@ -56,13 +56,36 @@ enum stats_route {
 #define STATS_MODES        4
 #define STATS_JOB_STATUSES 12
 
-/* Buckets of the loop-away histogram (see loop.h): up to about 18 minutes. */
-#define STATS_AWAY_BUCKETS 312
+/* Requests by the bytes of their bodies, both ways: NAME, metric label, upper bound. */
+#define STATS_SIZE_MAP(X)                \
+    X(LIGHT, "light", 16384) /* small */ \
+    X(MEDIUM, "medium", 262144)          \
+    X(HEAVY, "heavy", UINT64_MAX)
 
-typedef _Atomic uint64_t stats_counter;
+enum stats_size {
+#define X(name, label, below) STATS_##name,
+    STATS_SIZE_MAP(X)
+#undef X
+        STATS_SIZES
+};
+
+/* Rows for the workers of one front; more than that are not told apart. */
+#define STATS_WORKERS 32
+
+/* One worker as one front sees it. A worker process that takes the place of one that is
+   gone gets its row. */
+struct stats_worker {
+    stats_counter pid;            /* 0 for a row never used */
+    stats_counter up;             /* gauge: 1 while it is connected and usable */
+    stats_counter restarts;       /* processes that had the row before */
+    stats_counter jobs_in_flight; /* gauge */
+    stats_counter jobs;           /* results it has sent */
+    stats_counter codec_us;       /* its time inside the codec, for this front */
+};
 
 struct stats_front {
     stats_counter pid;         /* of the front that has the slot; 0 for none yet */
+    stats_counter running;     /* 1 from its start to its orderly end */
     stats_counter connections; /* gauges: open now */
     stats_counter connections_total;
     stats_counter requests[STATS_ROUTES][STATS_HTTP_CODES];
@@ -78,33 +101,15 @@ struct stats_front {
     stats_counter workers;        /* gauge: connected and usable */
     stats_counter workers_lost;   /* connections that ended with jobs in flight or not */
     stats_counter job_retries;
-    stats_counter peers_dropped; /* workers dropped for a bad message */
-    stats_counter phase_ns[STATS_PHASES];
+    stats_counter peers_dropped;              /* workers dropped for a bad message */
+    stats_counter phase_ns[STATS_PHASES];     /* wall time of the loop's thread */
+    stats_counter phase_cpu_ns[STATS_PHASES]; /* its CPU time; see loop.h */
     stats_counter loop_turns;
-    stats_counter loop_cpu_ns; /* CPU time of the loop's thread */
-    stats_counter away[STATS_AWAY_BUCKETS];
-    stats_counter away_max_ns; /* the longest since this slot was made */
+    stats_counter loop_cpu_ns;                   /* all CPU time of the loop's thread */
+    struct stats_histogram away, away_cpu;       /* from poll, a turn: wall and CPU */
+    struct stats_histogram latency[STATS_SIZES]; /* of answered requests */
+    struct stats_worker worker[STATS_WORKERS];
 };
-
-/* Adds to a counter; the slot's own front only. */
-static inline void stats_add(stats_counter *counter, uint64_t amount)
-{
-    atomic_store_explicit(counter,
-                          atomic_load_explicit(counter, memory_order_relaxed) + amount,
-                          memory_order_relaxed);
-}
-
-/* Sets a gauge; the slot's own front only. */
-static inline void stats_set(stats_counter *gauge, uint64_t value)
-{
-    atomic_store_explicit(gauge, value, memory_order_relaxed);
-}
-
-/* Reads a counter of any slot. */
-static inline uint64_t stats_read(const stats_counter *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
 
 struct stats;
 
@@ -126,6 +131,26 @@ unsigned stats_fronts(const struct stats *stats);
 /* The slot of one front, index below stats_fronts(). */
 struct stats_front *stats_slot(struct stats *stats, unsigned index);
 
+/* True for the slot of a front that is running now; a slot whose pid is 0 was never used,
+   any other was one of a front that has ended, whose counts stay in the totals. */
+bool stats_front_is_alive(const struct stats_front *slot);
+
+/* Front, at its start: takes the slot over from a predecessor, whose gauges end. */
+void stats_front_take(struct stats_front *slot, uint64_t pid);
+
+/* Front, at its end: nobody is served from here any more. */
+void stats_front_leave(struct stats_front *slot);
+
+/* The class of a request that moved that many bytes. */
+enum stats_size stats_size_of(uint64_t bytes);
+
+/* Gives a worker that has come a row: one of a worker that is gone, or a new one. NULL
+   where all are in use. */
+struct stats_worker *stats_worker_take(struct stats_front *slot, uint64_t pid);
+
+/* The worker is gone; NULL is allowed. */
+void stats_worker_leave(struct stats_worker *worker);
+
 /* Books the time since the last call on the phase that was current and makes `phase`
    current; returns the one that was, to be entered again at the end of a step. Does
    nothing before stats_loop_watch() (loop.h). Loop thread only. */
@@ -133,6 +158,9 @@ enum stats_phase stats_phase_enter(enum stats_phase phase);
 
 /* The label of a route, "document". */
 const char *stats_route_label(enum stats_route route);
+
+/* The label of a class of sizes, "light". */
+const char *stats_size_label(enum stats_size size);
 
 /* The label of a phase, "poll". */
 const char *stats_phase_label(enum stats_phase phase);

@@ -193,6 +193,8 @@ def the_access_log_has_a_line_per_request(pair):
     for line, method, status in zip(lines, ("PUT", "GET", "GET"), ("201", "200", "404")):
         found = re.match(r'127\.0\.0\.1 - - \[[^]]+\] "(\w+) /v1/ops/\w+ HTTP/1\.1" (\d+) ', line)
         assert found and found.groups() == (method, status), line
+        # mode, codec time, time in the queue
+        assert re.search(r'" (rpc|-) \d+ \d+$', line), line
 
 
 @case

@@ -1,4 +1,4 @@
-/* The texts of /metrics and /debug/loop. */
+/* The text of /metrics. */
 #include "server/ops/metrics.h"
 
 #include <setjmp.h>
@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "server/jobs/jobs.h"
-#include "server/stats/loop.h"
 
 struct fixture {
     int fd;
@@ -75,18 +74,17 @@ static void test_away_histogram(void **state)
     struct fixture *f = *state;
     struct stats_front *slot = stats_slot(f->stats, 0);
 
-    stats_add(&slot->away[stats_away_bucket(20000)], 3);
-    stats_add(&slot->away[stats_away_bucket(3000000)], 1);
-    stats_add(&slot->away[stats_away_bucket(UINT64_C(5000000000))], 1);
-    stats_add(&slot->phase_ns[STATS_HTTP], 2000000000);
-    stats_add(&slot->phase_ns[STATS_POLL], 9000000000);
+    for (int i = 0; i < 3; i++)
+        stats_histogram_add(&slot->away, 20000);
+    stats_histogram_add(&slot->away, 3000000);
+    stats_histogram_add(&stats_slot(f->stats, 1)->away, UINT64_C(5000000000));
     assert_non_null(strstr(metrics(f), "loop_away_seconds_bucket{le=\"1e-05\"} 0\n"));
     assert_non_null(strstr(metrics(f), "loop_away_seconds_bucket{le=\"2.5e-05\"} 3\n"));
     assert_non_null(strstr(metrics(f), "loop_away_seconds_bucket{le=\"0.005\"} 4\n"));
     assert_non_null(strstr(metrics(f), "loop_away_seconds_bucket{le=\"1\"} 4\n"));
     assert_non_null(strstr(metrics(f), "loop_away_seconds_bucket{le=\"+Inf\"} 5\n"));
     assert_non_null(strstr(metrics(f), "loop_away_seconds_count 5\n"));
-    assert_non_null(strstr(metrics(f), "loop_away_seconds_sum 2.000000\n"));
+    assert_non_null(strstr(metrics(f), "loop_away_seconds_sum 5.003060\n"));
 }
 
 /* Every sample belongs to a family that was announced, and no family comes twice. */
@@ -107,24 +105,43 @@ static void test_families(void **state)
             families++;
         } else if (line[0] != '#') {
             assert_memory_equal(line, family, strlen(family));
+            assert_non_null(strchr(line, ' '));
         }
     }
     assert_true(families > 15);
     free(text);
 }
 
-static void test_loop_json(void **state)
+static void test_cpu_and_latency(void **state)
+{
+    struct fixture *f = *state;
+    struct stats_front *slot = stats_slot(f->stats, 1);
+
+    stats_add(&slot->phase_cpu_ns[STATS_ENCODE], 1500000000);
+    stats_histogram_add(&slot->latency[STATS_LIGHT], 700000);
+    stats_histogram_add(&slot->latency[STATS_HEAVY], 30000000);
+    assert_non_null(
+        strstr(metrics(f),
+               "\noffloop_loop_phase_cpu_seconds_total{phase=\"encode\"} 1.500000\n"));
+    assert_non_null(strstr(metrics(f), "\noffloop_request_duration_seconds_bucket{size="
+                                       "\"light\",le=\"0.0005\"} 0\n"));
+    assert_non_null(strstr(metrics(f), "\noffloop_request_duration_seconds_bucket{size="
+                                       "\"light\",le=\"0.001\"} 1\n"));
+    assert_non_null(strstr(
+        metrics(f), "\noffloop_request_duration_seconds_sum{size=\"heavy\"} 0.030000\n"));
+    assert_non_null(strstr(
+        metrics(f), "\noffloop_request_duration_seconds_count{size=\"medium\"} 0\n"));
+}
+
+static void test_processes(void **state)
 {
     struct fixture *f = *state;
 
-    stats_set(&stats_slot(f->stats, 1)->pid, 77);
-    stats_add(&stats_slot(f->stats, 1)->away[stats_away_bucket(1000)], 4);
-    metrics_print_loop(f->stats, &f->text);
-    buf_append(&f->text, "", 1);
-    assert_memory_equal(f->text.data, "{\"fronts\":[{\"front\":0,\"pid\":0,", 30);
-    assert_non_null(strstr((char *)f->text.data, "{\"front\":1,\"pid\":77,"));
-    assert_non_null(strstr((char *)f->text.data, "\"poll\":0.000000,"));
-    assert_non_null(strstr((char *)f->text.data, "\"count\":4}}]}"));
+    assert_non_null(strstr(metrics(f), "\noffloop_fronts 0\n"));
+    stats_front_take(stats_slot(f->stats, 0), (uint64_t)getpid());
+    stats_add(&stats_slot(f->stats, 0)->worker[2].restarts, 4);
+    assert_non_null(strstr(metrics(f), "\noffloop_fronts 1\n"));
+    assert_non_null(strstr(metrics(f), "\noffloop_worker_replacements_total 4\n"));
 }
 
 int main(void)
@@ -133,7 +150,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_totals_over_fronts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_away_histogram, setup, teardown),
         cmocka_unit_test_setup_teardown(test_families, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_loop_json, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cpu_and_latency, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_processes, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
