@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -45,6 +46,17 @@ static void expect_status(struct rpc_fixture *fixture, enum job_status status)
     assert_int_equal(job.job.status, status);
     assert_null(job.result);
     rpc_fixture_job_free(&job);
+}
+
+/* Stops the first worker and waits until it stands. */
+static void stop_worker(struct rpc_fixture *fixture)
+{
+    pid_t pid = fixture->workers[0];
+    int status;
+
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
 }
 
 /* ---- dying ---- */
@@ -109,7 +121,7 @@ static void a_stopped_worker_is_used_again_when_it_goes_on(void **state)
     struct rpc_fixture *fixture = rpc_fixture_create_running(&hasty, 2, NULL);
 
     (void)state;
-    kill(fixture->workers[0], SIGSTOP);
+    stop_worker(fixture);
     do_jobs(fixture, 100);
     assert_int_equal(jobs_workers(fixture->jobs), 1);
     kill(fixture->workers[0], SIGCONT);
@@ -125,7 +137,7 @@ static void the_front_ends_beside_a_stopped_worker(void **state)
     struct rpc_fixture *fixture = rpc_fixture_create_running(&hasty, 1, NULL);
 
     (void)state;
-    kill(fixture->workers[0], SIGSTOP);
+    stop_worker(fixture);
     expect_status(fixture, JOB_NO_WORKER);
     rpc_fixture_destroy(&fixture);
 }
