@@ -204,7 +204,9 @@ class Pair:
     def start_server(self, listen="127.0.0.1:0", admin="127.0.0.1:0"):
         self.server = Daemon("offloop-server", [
             "--listen", listen, "--admin", admin, "--store", f"lmdb:{self.store}",
-            "--mode-header", *self.server_arguments], self.runtime, self.folder)
+            # rpc: every case knows where its codec runs; those about auto say --mode auto
+            "--mode-header", "--mode", "rpc", *self.server_arguments],
+            self.runtime, self.folder)
         self.daemons.append(self.server)
         named = self.server.wait_line(r"listening on http://127\.0\.0\.1:(\d+)")
         self.port = int(named.group(1))
