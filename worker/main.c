@@ -23,6 +23,11 @@ static void tell_did(void)
     spawn_tell(SPAWN_DID);
 }
 
+static void tell_alive(void)
+{
+    spawn_tell(SPAWN_ALIVE);
+}
+
 static int run_child(const struct spawn_self *self)
 {
     struct worker_config *config;
@@ -42,8 +47,10 @@ static int run_child(const struct spawn_self *self)
         .memory_bytes = config->memory_bytes,
         .drain_timeout_ms = config->drain_timeout_ns / NS_PER_MS,
         .control_fd = SPAWN_FD_CONTROL,
+        .sandbox = config->sandbox,
         .on_ready = tell_ready,
         .on_did = tell_did,
+        .on_alive = tell_alive,
     });
 }
 

@@ -30,5 +30,11 @@ OPTION(UNSIGNED, max_jobs, "max-jobs", "N", "0",
 OPTION(DURATION, drain_timeout_ns, "drain-timeout", "D", "30s",
        "how long TERM waits for jobs in flight", .max = UINT64_C(86400000000000))
 
+GROUP("Rights")
+OPTION(STRING, user, "user", "NAME", "",
+       "serve as this user (the daemon is started as root)")
+OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
+       "workers give up files, programs and all but a few system calls")
+
 #undef GROUP
 #undef OPTION

@@ -423,6 +423,16 @@ void seat_tick(struct seat *seat)
         seat_send_alive(seat, peer, 0);
 }
 
+bool seat_is_delivered(struct seat *seat)
+{
+    bool is_delivered;
+
+    pthread_mutex_lock(&seat->lock);
+    is_delivered = !seat->is_sending;
+    pthread_mutex_unlock(&seat->lock);
+    return is_delivered;
+}
+
 void seat_say_bye(struct seat *seat, enum wire_bye reason)
 {
     struct buf envelope = BUF_INIT;

@@ -48,6 +48,9 @@ bool seat_is_connected(struct seat *seat);
 /* Every second: keeps the dialer going and tells the front that this process lives. */
 void seat_tick(struct seat *seat);
 
+/* True where all that was sent has left for the front (or its connection is gone). */
+bool seat_is_delivered(struct seat *seat);
+
 /* Tells the front not to send new jobs; told again on every new connection. */
 void seat_say_bye(struct seat *seat, enum wire_bye reason);
 

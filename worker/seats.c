@@ -92,6 +92,14 @@ void seats_tick(struct seats *seats)
         seat_tick(seats->entries[i].seat);
 }
 
+bool seats_are_delivered(const struct seats *seats)
+{
+    for (unsigned i = 0; i < seats->count; i++)
+        if (!seat_is_delivered(seats->entries[i].seat))
+            return false;
+    return true;
+}
+
 void seats_say_bye(struct seats *seats, enum wire_bye reason)
 {
     for (unsigned i = 0; i < seats->count; i++)

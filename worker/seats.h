@@ -5,6 +5,8 @@
 #ifndef OFFLOOP_WORKER_SEATS_H
 #define OFFLOOP_WORKER_SEATS_H
 
+#include <stdbool.h>
+
 #include "proto/wire.h"
 #include "worker/seat.h"
 
@@ -19,6 +21,9 @@ void seats_update(struct seats *seats, const struct wire_welcome *welcome);
 
 /* Every second; see seat_tick(). Also leaves fronts that hung up since. */
 void seats_tick(struct seats *seats);
+
+/* True where seat_is_delivered() of every seat. */
+bool seats_are_delivered(const struct seats *seats);
 
 /* Tells every front not to send new jobs. */
 void seats_say_bye(struct seats *seats, enum wire_bye reason);

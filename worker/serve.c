@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/spawn.h"
 #include "proto/wire.h"
+#include "worker/cage.h"
 #include "worker/gate.h"
 #include "worker/hello.h"
 #include "worker/runner.h"
@@ -32,8 +33,13 @@
 
 /* Ticks without a job after which memory is given back. */
 #define SERVE_TRIM_TICKS 5
-/* Draining ends this long after the last job where fronts do not hang up. */
-#define SERVE_QUIET_NS (1 * NS_PER_S)
+/* Draining ends this long after the last job where fronts do not hang up: jobs that were
+   on their way when a front heard our BYE have come by then. (One that comes later still
+   is run by another worker.) */
+#define SERVE_QUIET_NS (100 * NS_PER_MS)
+
+/* Sockets to one server at most: the gate's, and those of fronts, new and draining. */
+#define SERVE_SOCKETS (1 + 2 * WIRE_MAX_SEATS)
 
 enum serve_state {
     SERVE_WORKING, /* until a signal, the master's end or max_jobs */
@@ -123,6 +129,23 @@ static int serve_open_servers(struct serve *serve)
     return 0;
 }
 
+/* nng starts inside the first half of the cage and before the second. */
+static int serve_open_caged(struct serve *serve)
+{
+    const struct worker_serve_config *config = serve->config;
+    struct cage cage;
+
+    if (!config->sandbox || !cage_is_possible()) {
+        log_info("sandbox: %s",
+                 config->sandbox ? "not in a build with sanitizers" : "off");
+        return serve_open_servers(serve);
+    }
+    if (cage_close_files(&cage, SERVE_SOCKETS * config->connect_count) != 0 ||
+        serve_open_servers(serve) != 0)
+        return -1;
+    return cage_close_calls(&cage, config->memory_bytes);
+}
+
 static int serve_open(struct serve *serve)
 {
     const struct worker_serve_config *config = serve->config;
@@ -146,7 +169,7 @@ static int serve_open(struct serve *serve)
     }
     hello_init(&serve->hello, config->engine);
     serve->world = (struct seat_world){serve->runner, &serve->hello, serve_wake, serve};
-    return serve_open_servers(serve);
+    return serve_open_caged(serve);
 }
 
 static void serve_drain(struct serve *serve, enum wire_bye reason, const char *why)
@@ -205,6 +228,14 @@ static void serve_ask(struct serve_server *server)
         seats_update(server->seats, &welcome);
 }
 
+static bool serve_is_delivered(const struct serve *serve)
+{
+    for (unsigned i = 0; i < serve->server_count; i++)
+        if (!seats_are_delivered(serve->servers[i].seats))
+            return false;
+    return true;
+}
+
 /* What nng's threads left for us. A draining worker takes no new seats. */
 static void serve_look(struct serve *serve)
 {
@@ -217,7 +248,8 @@ static void serve_look(struct serve *serve)
     }
     if (runner_is_worn(serve->runner))
         serve_drain(serve, WIRE_BYE_RETIRE, "it has done its share of jobs");
-    if (done != serve->last_done || !runner_is_idle(serve->runner)) {
+    if (done != serve->last_done || !runner_is_idle(serve->runner) ||
+        !serve_is_delivered(serve)) {
         serve->last_done = done;
         serve->quiet_since_ns = clock_now_ns();
         serve->idle_ticks = 0;
@@ -230,6 +262,8 @@ static void serve_look(struct serve *serve)
 
 static void serve_tick(struct serve *serve)
 {
+    if (serve->config->on_alive)
+        serve->config->on_alive();
     for (unsigned i = 0; i < serve->server_count; i++)
         seats_tick(serve->servers[i].seats);
     if (++serve->idle_ticks == SERVE_TRIM_TICKS)

@@ -9,6 +9,7 @@
 #ifndef OFFLOOP_WORKER_SERVE_H
 #define OFFLOOP_WORKER_SERVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,8 +21,10 @@ struct worker_serve_config {
     size_t memory_bytes;             /* what one job may use */
     uint64_t drain_timeout_ms;       /* the longest that draining may take */
     int control_fd;                  /* end of file there means drain; -1 for none */
+    bool sandbox;                    /* enter the cage (cage.h), where that is possible */
     void (*on_ready)(void);          /* once, when it dials; may be NULL; main thread */
-    void (*on_did)(void); /* once, after the first job; may be NULL; main thread */
+    void (*on_did)(void);   /* once, after the first job; may be NULL; main thread */
+    void (*on_alive)(void); /* every SPAWN_ALIVE_EVERY_MS; may be NULL; main thread */
 };
 
 /* Serves until TERM, INT, the end of control_fd or max_jobs, then drains. Returns the

@@ -38,6 +38,7 @@ int main(int argc, char **argv)
         .connect_count = (unsigned)argc - 3,
         .engine = "yajl",
         .memory_bytes = 1 << 30,
+        .sandbox = true,
         .control_fd = -1,
     };
 
