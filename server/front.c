@@ -43,6 +43,7 @@ struct front {
     ev_signal on_term;
     ev_io on_control;
     ev_timer on_drain_timeout;
+    ev_timer on_alive;
     ev_prepare on_prepare;
 };
 
@@ -224,8 +225,19 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
               front->accepted_before + http_server_accepted(front->clients));
 }
 
+/* The loop turns. */
+static void on_alive(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)timer, (void)events;
+    spawn_tell(SPAWN_ALIVE);
+}
+
 static void watch(struct front *front)
 {
+    const double every_s = SPAWN_ALIVE_EVERY_MS / 1e3;
+
+    ev_timer_init(&front->on_alive, on_alive, every_s, every_s);
+    ev_timer_start(front->loop, &front->on_alive);
     ev_signal_init(&front->on_term, on_term, SIGTERM);
     front->on_term.data = front;
     ev_signal_start(front->loop, &front->on_term);

@@ -49,6 +49,7 @@ static int run_gate(const struct server_config *config, const struct spawn_self 
         .listen_fd = SPAWN_FD_FIRST,
         .control_fd = SPAWN_FD_CONTROL,
         .on_ready = tell_ready,
+        .on_did = tell_did,
     });
 }
 

@@ -55,6 +55,10 @@ OPTION(UNSIGNED, processes, "processes", "N", "1",
 OPTION(DURATION, drain_timeout_ns, "drain-timeout", "D", "30s",
        "how long TERM waits for requests in flight", .max = UINT64_C(86400000000000))
 
+GROUP("Rights")
+OPTION(STRING, user, "user", "NAME", "",
+       "serve as this user, once root has opened the listeners")
+
 GROUP("Seeing")
 OPTION(SWITCH, mode_header, "mode-header", "on|off", "off",
        "honour Offloop-Mode on a request (for comparing)")

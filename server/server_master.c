@@ -13,6 +13,7 @@
 #include "common/endpoint.h"
 #include "common/log.h"
 #include "common/master.h"
+#include "common/privileges.h"
 #include "server/server_plan.h"
 #include "server/stats/stats.h"
 
@@ -111,6 +112,8 @@ static const char *find_fixed(const struct server_config *now,
         return "lmdb-sync";
     if (now->lmdb_max_bytes != next->lmdb_max_bytes)
         return "lmdb-max";
+    if (strcmp(now->user, next->user) != 0)
+        return "user";
     if (now->processes < next->processes)
         return "processes";
     return NULL;
@@ -265,6 +268,24 @@ static struct server_config *open_all(struct server_master *master,
     return config;
 }
 
+/* Gives the user the directories that children make files in, and is that user then. */
+static void drop_privileges(const struct server_config *config)
+{
+    static const char ipc[] = "ipc://", lmdb[] = "lmdb:";
+    char *directory;
+
+    if (strncmp(config->rpc, ipc, sizeof ipc - 1) == 0) {
+        directory = str_dup(config->rpc + sizeof ipc - 1);
+        *strrchr(directory, '/') = '\0';
+        if (directory[0] != '\0')
+            privileges_give_directory(config->user, directory);
+        mem_free(directory);
+    }
+    if (strncmp(config->store, lmdb, sizeof lmdb - 1) == 0)
+        privileges_give_directory(config->user, config->store + sizeof lmdb - 1);
+    privileges_drop(config->user);
+}
+
 int server_master_main(struct server_config *config, int argc, char **argv,
                        const struct handover *left)
 {
@@ -289,6 +310,7 @@ int server_master_main(struct server_config *config, int argc, char **argv,
     listeners_sweep(master.listeners);
     if (left == NULL)
         listeners_warn_unused(master.listeners);
+    drop_privileges(master.plan->config);
     status = master_run(&hooks, &master.plan->master, left);
     server_plan_destroy(&master.plan);
     listeners_destroy(&master.listeners);

@@ -1,13 +1,16 @@
 #include "worker/worker_master.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/master.h"
+#include "common/privileges.h"
 
 /* One generation of the workers. */
 struct worker_plan {
@@ -28,8 +31,10 @@ static struct worker_plan *plan_create(struct worker_config *config)
     struct worker_plan *plan = mem_zalloc(sizeof *plan);
 
     plan->config = config;
-    plan->role = (struct master_role){
-        .role = SPAWN_WORKER, .count = config->processes, .renewed = true};
+    plan->role = (struct master_role){.role = SPAWN_WORKER,
+                                      .count = config->processes,
+                                      .renewed = true,
+                                      .kill_silent = true};
     plan->master = (struct master_plan){.roles = &plan->role,
                                         .role_count = 1,
                                         .config_fd = worker_config_create_fd(config),
@@ -73,9 +78,17 @@ static const struct master_plan *on_reload(void *context)
     struct worker_master *master = context;
     struct worker_config *config;
     struct worker_plan *plan = NULL;
+    bool is_same_user;
 
-    if (worker_config_read(master->argc, master->argv, &config) == 0)
-        plan = plan_create(config);
+    if (worker_config_read(master->argc, master->argv, &config) == 0) {
+        is_same_user = strcmp(config->user, master->plan->config->user) == 0;
+        if (is_same_user) {
+            plan = plan_create(config);
+        } else {
+            log_warn("--user cannot change while the workers run");
+            worker_config_destroy(&config);
+        }
+    }
     if (plan == NULL)
         log_warn("the configuration is not reloaded");
     return plan == NULL ? NULL : &plan->master;
@@ -100,6 +113,7 @@ int worker_master_main(struct worker_config *config, int argc, char **argv)
 
     if (master.plan == NULL)
         log_fatal("memory file: %m");
+    privileges_drop(config->user);
     status = master_run(&hooks, &master.plan->master, NULL);
     plan_destroy(master.plan);
     return status;

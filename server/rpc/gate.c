@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,6 +42,7 @@ struct gate {
     ev_timer listen_timer;
     unsigned listen_tries;
     unsigned deaf_logged;
+    bool did; /* a worker was answered */
     ev_signal term, interrupt;
     ev_io control;
     int status; /* of the process */
@@ -60,15 +62,19 @@ int rpc_gate_check_url(const char *url, const char **why_r)
     return address_check(url, why_r);
 }
 
-static void send_welcome(struct gate_request *request, struct wire_welcome *welcome,
-                         uint64_t generation)
+static void send_welcome(struct gate *gate, struct gate_request *request,
+                         struct wire_welcome *welcome)
 {
+    const struct rpc_gate_config *config = gate->config;
     struct buf answer = BUF_INIT;
 
-    welcome->generation = generation;
+    welcome->generation = config->generation;
     wire_put_welcome(&answer, welcome);
     gate_request_answer(request, buf_slice(&answer));
     buf_free(&answer);
+    if (!gate->did && config->on_did != NULL)
+        config->on_did(config->ctx);
+    gate->did = true;
 }
 
 static void refuse(struct gate_request *request, enum wire_refusal reason,
@@ -97,7 +103,7 @@ static void answer_waiting(struct waiting *waiting, bool incomplete_too)
 
     if (!gate_fronts_seats(gate->fronts, &waiting->worker, &welcome) && !incomplete_too)
         return;
-    send_welcome(waiting->request, &welcome, gate->config->generation);
+    send_welcome(waiting->gate, waiting->request, &welcome);
     waiting_destroy(&waiting);
 }
 
@@ -172,7 +178,7 @@ static void on_request(void *ctx, struct gate_request *request)
     }
     gate_fronts_tell(gate->fronts, bytes);
     if (gate_fronts_seats(gate->fronts, &message.hello.worker, &welcome))
-        send_welcome(request, &welcome, gate->config->generation);
+        send_welcome(gate, request, &welcome);
     else
         wait_for_offers(gate, request, &message.hello.worker);
 }

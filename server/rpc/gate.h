@@ -17,6 +17,8 @@ struct rpc_gate_config {
     int listen_fd;       /* AF_UNIX SOCK_SEQPACKET, listening: the fronts connect here */
     int control_fd;      /* to the master; end of file ends the gate; -1 for none */
     void (*on_ready)(void *ctx); /* listening at both; once; NULL for none */
+    void (*on_did)(
+        void *ctx); /* a worker has been given its seats; once; NULL for none */
     void *ctx;
 };
 
