@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/codec/bulk.h"
 #include "common/codec/direct.h"
 #include "common/codec/engine.h"
 #include "common/codec/fields.h"
@@ -194,6 +195,7 @@ static enum codec_status run_op(struct codec *codec, const struct codec_call *ca
     case CODEC_OP_PROJECT: return run_project(codec, job, call);
     case CODEC_OP_PATCH: return run_patch(codec, job, call);
     case CODEC_OP_COMPACT:
+    case CODEC_OP_BULK:
     case CODEC_OPS: break;
     }
     return engine_fail(job, CODEC_UNSUPPORTED, 0);
@@ -260,6 +262,8 @@ static enum codec_status run_step(struct codec *codec, const struct codec_call *
 enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
                             struct buf *out, struct codec_fault *fault_r)
 {
+    if (call->op == CODEC_OP_BULK)
+        return bulk_run(codec, run_step, call, out, fault_r);
     if (transform_is_step(call))
         return run_step(codec, call, out, fault_r);
     return transform_run(codec, run_step, call, out, fault_r);

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/name.h"
 
 /* Containers inside one another; the 513th is refused, both ways. */
 #define CODEC_MAX_DEPTH 512
@@ -40,7 +41,9 @@
     X(COMPACT, "compact")   /* JSON text to the compact JSON text of the same value */   \
     X(PROJECT, "project")   /* stored documents to MessagePack, call.fields of each */   \
     X(PATCH, "patch")       /* a stored document and a JSON merge patch                  \
-                               (call.argument) to the patched document, stored alike */
+                               (call.argument) to the patched document, stored alike */  \
+    X(BULK, "bulk")         /* lines of {"id": ..., "document": ...} to records of what  \
+                               is to be stored: see bulk.h */
 
 enum codec_op {
 #define X(name, text) CODEC_OP_##name,
@@ -69,7 +72,9 @@ enum codec_op {
     X(UNSUPPORTED, 500, "operation is not supported")          \
     X(DUPLICATE, 400, "a merge patch names a member twice")    \
     X(FIELDS, 400, "fields are not names divided by , and .")  \
-    X(GZIP, 400, "not valid gzip data")
+    X(GZIP, 400, "not valid gzip data")                        \
+    X(LINE, 400, "not one {\"id\": ..., \"document\": ...}")   \
+    X(NAME, 400, "the id is not " NAME_RULE)
 
 enum codec_status {
 #define X(name, http, text) CODEC_##name,
@@ -88,12 +93,13 @@ enum codec_format { CODEC_FORMAT_MSGPACK, CODEC_FORMAT_JSON };
 /* One job. Members that an operation does not name are ignored by it. */
 struct codec_call {
     enum codec_op op;
-    bool pretty; /* ENCODE, SEQUENCE: indent by two spaces */
+    bool pretty; /* ENCODE, SEQUENCE: indent by two spaces; a sequence with ',' as the
+                    elements of an array, each beginning on a line of its own */
     bool gzip;   /* compress a result over CODEC_GZIP_MIN_BYTES (RFC 1952) */
     bool gunzip; /* DECODE, VALIDATE, COMPACT: the input is gzip; PATCH: the patch is */
     uint8_t separator; /* SEQUENCE: ',' or '\n' */
     enum codec_format
-        format;            /* ENCODE, SEQUENCE, PROJECT, PATCH: of the stored document */
+        format; /* ENCODE, SEQUENCE, PROJECT, PATCH, BULK: of stored documents */
     struct slice argument; /* PATCH: the patch */
     struct slice fields;   /* ENCODE, SEQUENCE, PROJECT: see fields.h; empty for all */
     struct slice in;

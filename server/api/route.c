@@ -3,11 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-static bool is_name_byte(uint8_t c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != 0 && strchr("._~:@-", c) != NULL);
-}
+#include "common/name.h"
 
 static int hex_value(uint8_t c)
 {
@@ -42,7 +38,7 @@ int route_name_decode(struct slice text, uint8_t name_r[ROUTE_NAME_MAX])
     for (size_t at = 0; at < text.len;) {
         int byte = next_byte(text, &at);
 
-        if (byte < 0 || !is_name_byte((uint8_t)byte) || len == ROUTE_NAME_MAX)
+        if (byte < 0 || !name_has_byte((uint8_t)byte) || len == ROUTE_NAME_MAX)
             return -1;
         name_r[len++] = (uint8_t)byte;
     }

@@ -1,0 +1,19 @@
+#include "common/name.h"
+
+#include <string.h>
+
+bool name_has_byte(uint8_t byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || (byte != 0 && strchr("._~:@-", byte) != NULL);
+}
+
+bool name_is_valid(struct slice text)
+{
+    if (text.len < 1 || text.len > NAME_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (!name_has_byte(text.data[i]))
+            return false;
+    return true;
+}
