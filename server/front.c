@@ -120,7 +120,8 @@ static void create_jobs(struct front *front)
 static void serve_clients(struct front *front)
 {
     const struct server_config *config = front->config;
-    const struct api_config api = {.store = front->store,
+    const struct api_config api = {.loop = front->loop,
+                                   .store = front->store,
                                    .jobs = front->jobs,
                                    .stats = front->slot,
                                    .mode = (enum jobs_mode)config->mode,

@@ -60,6 +60,9 @@ static struct exchange *exchange_create(struct api *api, struct http_exchange *x
 
     if (kind == NULL)
         kind = &simple_kind;
+    else if (kind == document_post_kind() &&
+             negotiate_is_ndjson(http_header(x, "content-type")))
+        kind = bulk_kind();
     assert(kind->size >= sizeof *e);
     e = mem_zalloc(kind->size);
     e->kind = kind;
@@ -108,6 +111,9 @@ static bool understand(struct exchange *e)
     bool reads = request->method == HTTP_GET || request->method == HTTP_HEAD;
     struct slice mode = http_header(e->x, "offloop-mode");
     const char *fault = query_parse(request->query, &e->query);
+    enum negotiate_type types = e->route.kind == STATS_ROUTE_COLLECTION
+                                    ? NEGOTIATE_TYPES
+                                    : NEGOTIATE_DOCUMENT_TYPES;
 
     e->gzip = negotiate_gzip(http_header_joined(e->x, "accept-encoding"));
     if (fault != NULL)
@@ -117,8 +123,10 @@ static bool understand(struct exchange *e)
         exchange_fail(e, 400, "Offloop-Mode is inline, threads, rpc or auto");
     else if (!reads && request->method != HTTP_PATCH)
         return false; /* the reply has no body to negotiate */
-    else if (negotiate_accept(http_header_joined(e->x, "accept"), &e->type) != 0)
-        exchange_fail(e, 406, "offered are application/json and application/msgpack");
+    else if (negotiate_accept(http_header_joined(e->x, "accept"), types, &e->type) != 0)
+        exchange_fail(e, 406,
+                      "offered are application/json and application/msgpack, of "
+                      "collections also application/x-ndjson");
     return http_replied(e->x);
 }
 
@@ -131,6 +139,14 @@ static void on_request(struct http_exchange *x, void *context)
     e = exchange_create(context, x, &route);
     if (!answer_early(e) && !understand(e))
         e->kind->start(e);
+}
+
+static void on_body(struct http_exchange *x, struct slice bytes)
+{
+    struct exchange *e = *http_user(x);
+
+    assert(e->kind->body != NULL);
+    e->kind->body(e, bytes);
 }
 
 static void on_body_end(struct http_exchange *x)
@@ -176,6 +192,7 @@ static void on_close(struct http_exchange *x, int status, uint64_t sent_bytes)
         e->api->config.on_event(e->api->config.context, &event);
     }
     *http_user(x) = NULL;
+    query_free(&e->query);
     mem_free(e);
 }
 
@@ -191,6 +208,7 @@ static void on_refused(int status, void *context)
 struct http_callbacks api_callbacks(void)
 {
     return (struct http_callbacks){.on_request = on_request,
+                                   .on_body = on_body,
                                    .on_body_end = on_body_end,
                                    .on_writable = on_writable,
                                    .on_close = on_close,

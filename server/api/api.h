@@ -15,6 +15,7 @@
 #include "server/jobs/jobs.h"
 
 struct api;
+struct ev_loop;
 struct store;
 struct stats_front;
 
@@ -31,6 +32,7 @@ struct api_event {
 };
 
 struct api_config {
+    struct ev_loop *loop;
     struct store *store;
     struct jobs *jobs;
     struct stats_front *stats;

@@ -19,6 +19,7 @@ struct exchange;
 struct exchange_kind {
     size_t size; /* bytes of the struct that begins with struct exchange */
     void (*start)(struct exchange *e);
+    void (*body)(struct exchange *e, struct slice bytes); /* of a streamed body */
     void (*body_end)(struct exchange *e);
     void (*writable)(struct exchange *e);
     void (*cancel)(struct exchange *e); /* lets go of what is in flight and held */
@@ -46,6 +47,7 @@ struct api {
     struct list patches;     /* at work: struct document_patch.link */
     struct list patches_due; /* about to be: the same */
     bool patches_beginning;
+    unsigned bulk_writes; /* of all bulk requests, under way */
 };
 
 /* The kinds, each in a file of its own. */
@@ -54,6 +56,7 @@ const struct exchange_kind *document_put_kind(void);
 const struct exchange_kind *document_post_kind(void);
 const struct exchange_kind *document_delete_kind(void);
 const struct exchange_kind *document_patch_kind(void);
+const struct exchange_kind *bulk_kind(void);
 const struct exchange_kind *listing_kind(void);
 const struct exchange_kind *collections_kind(void);
 

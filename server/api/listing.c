@@ -1,7 +1,8 @@
 /*
- * GET of a collection: a JSON (or MessagePack) array of its documents in id order,
- * streamed. At any time one run of documents is held: read from the store, encoded,
- * handed to the connection; the next is read when the connection has room.
+ * GET of a collection: a JSON (or MessagePack) array of its documents in id order, or
+ * each of them on a line of its own (NDJSON), streamed. At any time one run of documents
+ * is held: read from the store, encoded, handed to the connection; the next is read when
+ * the connection has room.
  *
  * What cannot be known from the first run (how many documents a MessagePack array's
  * header must promise, after which id a long page is cut) is counted first.
@@ -56,9 +57,9 @@ static void put_next_link(struct listing *listing, struct buf *headers)
     buf_printf(headers, "?limit=%llu&after=%.*s", (unsigned long long)e->query.limit,
                listing->count.last_id_len, (const char *)listing->count.last_id);
     buf_append_str(headers, e->query.pretty ? "&pretty" : "");
-    if (e->query.fields.len > 0) {
+    if (e->query.fields_sent.len > 0) {
         buf_append_str(headers, "&fields=");
-        buf_append(headers, e->query.fields.data, e->query.fields.len);
+        buf_append(headers, e->query.fields_sent.data, e->query.fields_sent.len);
     }
     buf_append_str(headers, ">; rel=\"next\"\r\n");
 }
@@ -97,7 +98,7 @@ static void send_opening(struct listing *listing)
 
     if (listing->base.type == NEGOTIATE_MSGPACK)
         send_text(listing, array32, sizeof array32);
-    else
+    else if (listing->base.type == NEGOTIATE_JSON)
         send_text(listing, "[", 1);
 }
 
@@ -107,7 +108,7 @@ static void end_reply(struct listing *listing)
         if (listing->base.query.pretty && listing->sent > 0)
             send_text(listing, "\n", 1);
         send_text(listing, "]", 1);
-    } else if (listing->left > 0) {
+    } else if (listing->base.type == NEGOTIATE_MSGPACK && listing->left > 0) {
         http_reply_abort(listing->base.x); /* fewer than the header promised */
         return;
     }
@@ -131,6 +132,8 @@ static void send_run(struct listing *listing, struct blob *bytes)
         if (!first && listing->base.type == NEGOTIATE_JSON)
             send_text(listing, ",", 1);
         room = http_reply_chunk(listing->base.x, bytes, bytes->bytes);
+        if (listing->base.type == NEGOTIATE_NDJSON)
+            room = send_text(listing, "\n", 1);
         listing->sent += listing->in_run;
     }
     if (listing->left != UINT64_MAX)
@@ -169,10 +172,10 @@ static void on_job_done(struct job *job)
 static bool needs_codec(const struct listing *listing)
 {
     const struct exchange *e = &listing->base;
-    bool json = e->type == NEGOTIATE_JSON;
+    bool json = e->type != NEGOTIATE_MSGPACK;
 
     return json != (listing->format == STORE_JSON) || e->query.fields.len > 0 ||
-           (json && e->query.pretty);
+           (e->type == NEGOTIATE_JSON && e->query.pretty);
 }
 
 /* Puts the documents that have the first one's format into the run, divided as the reply
@@ -185,7 +188,8 @@ static void take_run(struct listing *listing, const struct store_list *list)
     listing->in_run = 0;
     listing->format = list->count > 0 ? list->documents[0].format : STORE_MSGPACK;
     if (listing->format == STORE_JSON)
-        divider = needs_codec(listing) ? "\n" : ",";
+        divider =
+            listing->base.type == NEGOTIATE_JSON && !needs_codec(listing) ? "," : "\n";
     for (size_t i = 0; i < list->count; i++) {
         const struct store_document *document = &list->documents[i];
 
@@ -211,6 +215,10 @@ static void encode_run(struct listing *listing)
                               .fields = e->query.fields,
                               .in = buf_slice(&listing->run)};
 
+    if (e->type == NEGOTIATE_NDJSON) {
+        call.separator = '\n';
+        call.pretty = false; /* a document is a line */
+    }
     if (e->type == NEGOTIATE_MSGPACK)
         call.op = CODEC_OP_PROJECT;
     exchange_submit(&listing->base, &listing->job, &call, on_job_done);

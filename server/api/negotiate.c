@@ -141,14 +141,15 @@ static unsigned accept_quality(struct slice accept, enum negotiate_type type)
     return quality;
 }
 
-int negotiate_accept(struct slice accept, enum negotiate_type *type_r)
+int negotiate_accept(struct slice accept, enum negotiate_type count,
+                     enum negotiate_type *type_r)
 {
     unsigned best = 0;
 
     *type_r = NEGOTIATE_JSON;
     if (trim(accept).len == 0)
         return 0;
-    for (int type = 0; type < NEGOTIATE_TYPES; type++) {
+    for (int type = 0; type < (int)count; type++) {
         unsigned quality = accept_quality(accept, (enum negotiate_type)type);
 
         if (quality > best) {
@@ -159,24 +160,41 @@ int negotiate_accept(struct slice accept, enum negotiate_type *type_r)
     return best > 0 ? 0 : -1;
 }
 
-int negotiate_content_type(struct slice content_type, enum negotiate_type *type_r)
+/* True where no charset but UTF-8 is named by these parameters. */
+static bool is_utf8(struct slice parameters)
 {
     struct slice part, value;
+
+    while (next_part(&parameters, ';', &part))
+        if (parameter_is(part, "charset", &value) && !equals(value, "utf-8") &&
+            !equals(value, "utf8"))
+            return false;
+    return true;
+}
+
+int negotiate_content_type(struct slice content_type, enum negotiate_type *type_r)
+{
+    struct slice part;
     int type = 0;
 
     *type_r = NEGOTIATE_JSON;
     if (!next_part(&content_type, ';', &part))
         return 0;
-    while (type < NEGOTIATE_TYPES && !media_names(part, (enum negotiate_type)type))
+    while (type < NEGOTIATE_DOCUMENT_TYPES &&
+           !media_names(part, (enum negotiate_type)type))
         type++;
-    if (type == NEGOTIATE_TYPES)
+    if (type == NEGOTIATE_DOCUMENT_TYPES)
         return -1;
     *type_r = (enum negotiate_type)type;
-    while (next_part(&content_type, ';', &part))
-        if (parameter_is(part, "charset", &value) && !equals(value, "utf-8") &&
-            !equals(value, "utf8"))
-            return -1;
-    return 0;
+    return is_utf8(content_type) ? 0 : -1;
+}
+
+bool negotiate_is_ndjson(struct slice content_type)
+{
+    struct slice part;
+
+    return next_part(&content_type, ';', &part) && media_names(part, NEGOTIATE_NDJSON) &&
+           is_utf8(content_type);
 }
 
 bool negotiate_gzip(struct slice accept_encoding)

@@ -10,10 +10,12 @@
 
 #include "common/buf.h"
 
-/* The representations of a document: NAME, media type, mark in entity tags. */
-#define NEGOTIATE_TYPE_MAP(X)           \
-    X(JSON, "application/json", "json") \
-    X(MSGPACK, "application/msgpack", "msgpack")
+/* The representations of a document, and behind them those that only a collection has:
+   NAME, media type, mark in entity tags. */
+#define NEGOTIATE_TYPE_MAP(X)                    \
+    X(JSON, "application/json", "json")          \
+    X(MSGPACK, "application/msgpack", "msgpack") \
+    X(NDJSON, "application/x-ndjson", "ndjson")
 
 enum negotiate_type {
 #define X(name, media, mark) NEGOTIATE_##name,
@@ -22,16 +24,24 @@ enum negotiate_type {
         NEGOTIATE_TYPES
 };
 
+/* Of these, the ones that a document has. */
+#define NEGOTIATE_DOCUMENT_TYPES NEGOTIATE_NDJSON
+
 /* Longest text of negotiate_etag_print(), with its NUL. */
 #define NEGOTIATE_ETAG_MAX 40
 
-/* The representation that an Accept field (all its values joined; data NULL where there
-   is none) prefers, JSON among equals. Returns -1 where it accepts neither. */
-int negotiate_accept(struct slice accept, enum negotiate_type *type_r);
+/* The representation, of the first `types` ones, that an Accept field (all its values
+   joined; data NULL where there is none) prefers, JSON among equals. Returns -1 where it
+   accepts none. */
+int negotiate_accept(struct slice accept, enum negotiate_type types,
+                     enum negotiate_type *type_r);
 
 /* The representation that a Content-Type names; JSON where there is none. Returns -1 for
    another type or a charset other than UTF-8. */
 int negotiate_content_type(struct slice content_type, enum negotiate_type *type_r);
+
+/* True where a Content-Type names NDJSON, in UTF-8. */
+bool negotiate_is_ndjson(struct slice content_type);
 
 /* True where an Accept-Encoding field allows gzip (RFC 9110 section 12.5.3). */
 bool negotiate_gzip(struct slice accept_encoding);

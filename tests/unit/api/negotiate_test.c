@@ -43,7 +43,32 @@ static const struct row accepts[] = {
     {",,application/msgpack", NEGOTIATE_MSGPACK},
     {"*/*;q=0.001", NEGOTIATE_JSON},
     {"*/*;q=0.000", REFUSED},
+    {"application/x-ndjson", REFUSED}, /* of collections only */
 };
+
+static void test_accept_of_a_collection(void **state)
+{
+    enum negotiate_type type;
+
+    (void)state;
+    assert_int_equal(
+        negotiate_accept(text("application/x-ndjson"), NEGOTIATE_TYPES, &type), 0);
+    assert_int_equal(type, NEGOTIATE_NDJSON);
+    assert_int_equal(
+        negotiate_accept(text("*/*, application/x-ndjson;q=0.9"), NEGOTIATE_TYPES, &type),
+        0);
+    assert_int_equal(type, NEGOTIATE_JSON);
+}
+
+static void test_ndjson(void **state)
+{
+    (void)state;
+    assert_true(negotiate_is_ndjson(text("application/x-ndjson")));
+    assert_true(negotiate_is_ndjson(text("Application/X-NDJSON; charset=utf-8")));
+    assert_false(negotiate_is_ndjson(text("application/x-ndjson; charset=latin1")));
+    assert_false(negotiate_is_ndjson(text("application/json")));
+    assert_false(negotiate_is_ndjson(text(NULL)));
+}
 
 static const struct row content_types[] = {
     {NULL, NEGOTIATE_JSON},
@@ -55,6 +80,7 @@ static const struct row content_types[] = {
     {"application/x-www-form-urlencoded", REFUSED},
     {"text/plain", REFUSED},
     {"application/jsonx", REFUSED},
+    {"application/x-ndjson", REFUSED},
     {"application", REFUSED},
 };
 
@@ -63,7 +89,8 @@ static void test_accept(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof accepts / sizeof *accepts; i++) {
         enum negotiate_type type;
-        int result = negotiate_accept(text(accepts[i].field), &type);
+        int result =
+            negotiate_accept(text(accepts[i].field), NEGOTIATE_DOCUMENT_TYPES, &type);
 
         assert_int_equal(result == 0 ? (int)type : REFUSED, accepts[i].type);
     }
@@ -190,9 +217,14 @@ static void test_tags_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accept),           cmocka_unit_test(test_content_type),
-        cmocka_unit_test(test_content_encoding), cmocka_unit_test(test_none_match),
-        cmocka_unit_test(test_accept_encoding),  cmocka_unit_test(test_tags_read),
+        cmocka_unit_test(test_accept_of_a_collection),
+        cmocka_unit_test(test_ndjson),
+        cmocka_unit_test(test_accept),
+        cmocka_unit_test(test_content_type),
+        cmocka_unit_test(test_content_encoding),
+        cmocka_unit_test(test_none_match),
+        cmocka_unit_test(test_accept_encoding),
+        cmocka_unit_test(test_tags_read),
         cmocka_unit_test(test_tags_name),
     };
 

@@ -1,0 +1,212 @@
+#include "server/api/bulk_puts.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+
+enum put_state {
+    PUT_FLIES,   /* with the store */
+    PUT_REFUSED, /* the store was down: to be written again */
+    PUT_SETTLED  /* counted */
+};
+
+struct bulk_put {
+    struct list link;
+    struct bulk_puts *owner;
+    struct store_put put;
+    enum put_state state;
+    uint64_t line;
+    struct blob *document; /* and id: both lie in the records it holds */
+    size_t bytes;
+};
+
+/* A part of a blob as a blob of its own, without a copy. */
+struct blob_part {
+    struct blob blob;
+    struct blob *whole;
+};
+
+static void part_release(struct blob *blob)
+{
+    struct blob_part *part = container_of(blob, struct blob_part, blob);
+
+    blob_unref(&part->whole);
+    mem_free(part);
+}
+
+static struct blob *part_new(struct blob *whole, struct slice bytes)
+{
+    struct blob_part *part = mem_alloc(sizeof *part);
+
+    part->blob = (struct blob){.bytes = bytes, .refs = 1, .release = part_release};
+    part->whole = blob_ref(whole);
+    return &part->blob;
+}
+
+static struct bulk_put *put_at(struct list *link)
+{
+    return container_of(link, struct bulk_put, link);
+}
+
+void bulk_puts_init(struct bulk_puts *puts, struct exchange *e,
+                    struct bulk_report *report, void (*moved)(void *ctx), void *ctx)
+{
+    *puts = (struct bulk_puts){.e = e, .report = report, .moved = moved, .ctx = ctx};
+    list_init(&puts->puts);
+}
+
+static void put_destroy(struct bulk_put *one)
+{
+    list_remove(&one->link);
+    one->owner->count--;
+    one->owner->e->api->bulk_writes--;
+    one->owner->bytes -= one->bytes;
+    blob_unref(&one->document);
+    mem_free(one);
+}
+
+void bulk_puts_free(struct bulk_puts *puts)
+{
+    while (!list_is_empty(&puts->puts)) {
+        store_cancel(&put_at(puts->puts.next)->put.request);
+        put_destroy(put_at(puts->puts.next));
+    }
+    assert(puts->count == 0 && puts->bytes == 0);
+}
+
+bool bulk_puts_has_room(const struct bulk_puts *puts)
+{
+    if (puts->refused > 0 || puts->bytes >= BULK_PUTS_MAX_BYTES)
+        return false;
+    return puts->count < BULK_PUTS_MIN ||
+           (puts->count < BULK_PUTS_MAX && puts->e->api->bulk_writes < BULK_PUTS_ALL);
+}
+
+static void settle(struct bulk_put *one, enum store_status status)
+{
+    one->state = PUT_SETTLED;
+    if (status == STORE_OK || status == STORE_CREATED)
+        one->owner->report->stored++;
+    else
+        bulk_report_fail(one->owner->report, one->line, store_status_text(status));
+}
+
+/* Frees what is settled; those behind an unsettled one stay: see is_replaced(). */
+static void sweep(struct bulk_puts *puts)
+{
+    while (!list_is_empty(&puts->puts) && put_at(puts->puts.next)->state == PUT_SETTLED)
+        put_destroy(put_at(puts->puts.next));
+}
+
+static void refuse(struct bulk_put *one)
+{
+    struct bulk_puts *puts = one->owner;
+    uint64_t now_ns = clock_now_ns();
+
+    one->state = PUT_REFUSED;
+    puts->refused++;
+    puts->retry_at_ns = now_ns + BULK_PUTS_RETRY_MS * NS_PER_MS;
+    if (puts->down_since_ns == 0)
+        puts->down_since_ns = now_ns;
+}
+
+static void on_store_done(struct store_put *put)
+{
+    struct bulk_put *one = container_of(put, struct bulk_put, put);
+    struct bulk_puts *puts = one->owner;
+
+    assert(puts->flying > 0 && one->state == PUT_FLIES);
+    puts->flying--;
+    if (put->status == STORE_DOWN) {
+        refuse(one);
+    } else {
+        puts->down_since_ns = 0;
+        settle(one, put->status);
+        if (!puts->retrying)
+            sweep(puts);
+    }
+    puts->moved(puts->ctx);
+}
+
+static void send(struct bulk_put *one)
+{
+    one->state = PUT_FLIES;
+    one->owner->flying++;
+    store_put(one->owner->e->api->config.store, &one->put);
+}
+
+void bulk_puts_add(struct bulk_puts *puts, uint64_t line, struct slice id,
+                   struct slice document, struct blob *records)
+{
+    struct bulk_put *one = mem_zalloc(sizeof *one);
+
+    assert(bulk_puts_has_room(puts));
+    list_init(&one->link);
+    one->owner = puts;
+    one->line = line;
+    one->document = part_new(records, document);
+    one->bytes = document.len;
+    one->put.key = (struct store_key){route_collection(&puts->e->route), id};
+    one->put.blob = one->document;
+    one->put.format = exchange_store_format(puts->e);
+    one->put.condition = STORE_ALWAYS;
+    one->put.done = on_store_done;
+    list_append(&puts->puts, &one->link);
+    puts->count++;
+    puts->e->api->bulk_writes++;
+    puts->bytes += one->bytes;
+    send(one);
+}
+
+bool bulk_puts_wait(const struct bulk_puts *puts)
+{
+    return puts->refused > 0 && puts->flying == 0;
+}
+
+/* True where a later line of that id has been settled: to write this one now would bring
+   an older document back. */
+static bool is_replaced(const struct bulk_put *one)
+{
+    struct slice id = one->put.key.id;
+
+    for (struct list *at = one->link.next; at != &one->owner->puts; at = at->next) {
+        const struct bulk_put *other = put_at(at);
+
+        if (other->state == PUT_SETTLED && other->put.key.id.len == id.len &&
+            memcmp(other->put.key.id.data, id.data, id.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+void bulk_puts_retry(struct bulk_puts *puts)
+{
+    uint64_t now_ns = clock_now_ns();
+    bool too_long = puts->down_since_ns > 0 &&
+                    now_ns - puts->down_since_ns > BULK_PUTS_DOWN_MS * NS_PER_MS;
+    unsigned before = puts->refused + 1;
+
+    if (!bulk_puts_wait(puts) || now_ns < puts->retry_at_ns)
+        return;
+    puts->retrying = true; /* nothing is taken out of the list meanwhile */
+    for (struct list *at = puts->puts.next; at != &puts->puts && puts->refused < before;
+         at = at->next) {
+        struct bulk_put *one = put_at(at);
+
+        if (one->state != PUT_REFUSED)
+            continue;
+        before = puts->refused--;
+        if (too_long)
+            settle(one, STORE_DOWN);
+        else if (is_replaced(one))
+            settle(one, STORE_OK);
+        else
+            send(one); /* where it is down still, the others need not try */
+    }
+    puts->retrying = false;
+    if (puts->refused == 0)
+        puts->down_since_ns = 0;
+    sweep(puts);
+}
