@@ -225,6 +225,11 @@ static enum codec_status compress(struct transform *t, struct buf *out)
     size_t most = t->call->max_output, left;
 
     buf_free(&t->made);
+    if (status == CODEC_OK && plain.len <= CODEC_GZIP_MIN_BYTES) {
+        buf_append(out, plain.data, plain.len);
+        buf_free(&plain);
+        return CODEC_OK;
+    }
     t->held_bytes += plain.cap;
     left = memory_left(t);
     if (status == CODEC_OK)

@@ -1,6 +1,7 @@
 #include "server/api/query.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* Longer ones do not fit a job's envelope (proto/call_options.h). */
 #define FIELDS_MAX 8128
@@ -25,6 +26,35 @@ static bool named(struct slice name, const char *text)
     return name.len == strlen(text) && memcmp(name.data, text, name.len) == 0;
 }
 
+/* How many bytes of the text stand for a comma or, encoded twice, for one in a name; 0
+   for neither. */
+static size_t comma_len(const uint8_t *text, size_t len)
+{
+    if (len >= 3 && strncasecmp((const char *)text, "%2c", 3) == 0)
+        return 3;
+    return len >= 5 && strncasecmp((const char *)text, "%252c", 5) == 0 ? 5 : 0;
+}
+
+/* Takes one encoding off the commas. */
+static void take_fields(struct slice sent, struct query *query)
+{
+    struct buf *text = &query->fields_text;
+
+    query->fields = query->fields_sent = sent;
+    if (memchr(sent.data, '%', sent.len) == NULL)
+        return;
+    for (size_t at = 0; at < sent.len;) {
+        size_t len = comma_len(sent.data + at, sent.len - at);
+
+        if (len == 0)
+            buf_append(text, sent.data + at, 1);
+        else
+            buf_append_str(text, len == 3 ? "," : "%2C");
+        at += len > 0 ? len : 1;
+    }
+    query->fields = buf_slice(text);
+}
+
 /* Takes one parameter into *query; see query_parse(). */
 static const char *take_parameter(struct slice name, struct slice value,
                                   struct query *query)
@@ -32,9 +62,9 @@ static const char *take_parameter(struct slice name, struct slice value,
     if (named(name, "pretty")) {
         query->pretty = !named(value, "0") && !named(value, "false");
     } else if (named(name, "fields") && query->fields.len == 0) {
-        query->fields = value;
         if (value.len == 0 || value.len > FIELDS_MAX)
             return "fields are names divided by , and . of 8128 bytes at most";
+        take_fields(value, query);
     } else if (named(name, "limit") && !query->has_limit) {
         query->has_limit = true;
         if (limit_parse(value, &query->limit) != 0)
@@ -69,4 +99,9 @@ const char *query_parse(struct slice text, struct query *query_r)
         text.len -= len;
     }
     return fault;
+}
+
+void query_free(struct query *query)
+{
+    buf_free(&query->fields_text);
 }

@@ -13,14 +13,20 @@
 struct query {
     bool pretty;
     bool has_limit;
-    struct slice fields; /* still encoded, a part of the text; empty for all */
-    uint64_t limit;      /* at least 1; UINT64_MAX where there is none */
-    uint8_t after_len;   /* 0 where there is none */
+    struct slice fields;      /* as codec_call.fields has them; empty for all */
+    struct slice fields_sent; /* the same as it came, a part of the text */
+    struct buf fields_text;   /* where fields are if they are not what came */
+    uint64_t limit;           /* at least 1; UINT64_MAX where there is none */
+    uint8_t after_len;        /* 0 where there is none */
     uint8_t after[ROUTE_NAME_MAX];
 };
 
 /* Reads a query ("limit=10&after=x"). Returns NULL, or a static text that says what is
-   wrong with it. */
+   wrong with it. In `fields` a comma may come as %2C, as libraries write it; a comma in
+   a name is %252C then. The caller ends the query with query_free() either way. */
 const char *query_parse(struct slice text, struct query *query_r);
+
+/* Frees what the query holds; a zeroed one is allowed. */
+void query_free(struct query *query);
 
 #endif

@@ -49,11 +49,55 @@ static void test_bad(void **state)
         assert_non_null(parse(texts[i], &query));
 }
 
+static void check_fields(const char *text, const char *sent, const char *fields)
+{
+    struct query query;
+
+    assert_null(parse(text, &query));
+    assert_int_equal(query.fields.len, strlen(fields));
+    assert_memory_equal(query.fields.data, fields, strlen(fields));
+    assert_int_equal(query.fields_sent.len, strlen(sent));
+    assert_memory_equal(query.fields_sent.data, sent, strlen(sent));
+    query_free(&query);
+    query_free(&query);
+}
+
+static void test_fields(void **state)
+{
+    struct query query;
+
+    (void)state;
+    check_fields("fields=a,b.c&fields=x", "a,b.c", "a,b.c");
+    check_fields("x&fields=a%2Cb%2cc", "a%2Cb%2cc", "a,b,c");
+    check_fields("fields=a%252Cb&y", "a%252Cb", "a%2Cb");
+    check_fields("fields=%2E%2Cx%25%2", "%2E%2Cx%25%2", "%2E,x%25%2");
+    check_fields("fields=%2C", "%2C", ",");
+    assert_non_null(parse("fields=", &query));
+    assert_non_null(parse("fields", &query));
+}
+
+static void test_fields_limit(void **state)
+{
+    char text[8192 + 16] = "fields=";
+    struct query query;
+
+    (void)state;
+    memset(text + 7, 'x', 8128);
+    assert_null(parse(text, &query));
+    assert_int_equal(query.fields.len, 8128);
+    query_free(&query);
+    text[7 + 8128] = 'x';
+    assert_non_null(parse(text, &query));
+    query_free(&query);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_fields_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,98 @@
+"""?fields and ?pretty, on documents and collections, JSON and MessagePack."""
+import json
+
+from harness import JSON, MSGPACK, case, check_problem, equal
+
+DOCUMENT = (b'{"a":1,"b":{"c":[{"d":1,"e":2},{"d":3}],"f":null},"items":[{"d":1,"x":2},7,[8]],'
+            b'"x y":true}')
+KEPT = [  # fields, what is left of DOCUMENT
+    ("a", b'{"a":1}'),
+    ("x%20y,a", b'{"a":1,"x y":true}'),
+    ("a%2Cb.f", b'{"a":1,"b":{"f":null}}'),  # as libraries encode it
+    ("a%252Cb", b"{}"),  # one name, with a comma in it
+    ("b", b'{"b":{"c":[{"d":1,"e":2},{"d":3}],"f":null}}'),
+    ("b.c.0.d", b'{"b":{"c":[{"d":1}]}}'),
+    ("b.c.1", b'{"b":{"c":[{"d":3}]}}'),
+    ("items.0.d,items.2.0", b'{"items":[{"d":1},[8]]}'),
+    ("none", b"{}"),
+]
+
+
+@case
+def fields_of_a_document(pair):
+    with pair.client() as client:
+        client.ask("PUT", "/v1/fields/one", DOCUMENT, JSON)
+        for fields, expected in KEPT:
+            for mode in ("inline", "rpc"):
+                reply = client.ask("GET", f"/v1/fields/one?fields={fields}",
+                                   headers=[("Offloop-Mode", mode)])
+                equal((fields, reply.status), (fields, 200))
+                equal((fields, reply.body), (fields, expected))
+            head = client.ask("HEAD", f"/v1/fields/one?fields={fields}")
+            equal(head.header("content-length"), str(len(reply.body)))
+
+
+@case
+def what_fields_cannot_be(pair):
+    pair.put("/v1/fields/bad", {"a": 1})
+    for fields in ("", ",", "a,,b", ".a", "a..b", "a.", "a%2C", "%zz", "x" * 8200):
+        target = f"/v1/fields/bad?fields={fields}"
+        status = pair.ask("GET", target).status
+        assert status in (400, 414), (fields[:20], status)
+    check_problem(pair.ask("GET", "/v1/fields/bad?fields="), 400, "fields")
+
+
+@case
+def fields_in_msgpack(pair):
+    with pair.client() as client:
+        client.ask("PUT", "/v1/packed/one", b'{"a":1,"b":[1,2]}', JSON)
+        reply = client.ask("GET", "/v1/packed/one?fields=b",
+                           headers=[("Accept", "application/msgpack")])
+        equal(reply.body, b"\x81\xa1b\x92\x01\x02")
+        equal(client.ask("PUT", "/v1/packed/two", reply.body, MSGPACK).status, 201)
+        equal(client.ask("GET", "/v1/packed?fields=b.0",
+                         headers=[("Accept", "application/msgpack")]).body,
+              b"\xdd\x00\x00\x00\x02" + b"\x81\xa1b\x91\x01" * 2)
+
+
+@case
+def fields_of_a_collection(pair):
+    with pair.client() as client:
+        for number in range(700):  # more than one run
+            client.ask("PUT", f"/v1/wide/{number:03}",
+                       json.dumps({"n": number, "pad": "x" * 50}).encode(), JSON)
+        reply = client.ask("GET", "/v1/wide?fields=n")
+        equal(reply.json(), [{"n": number} for number in range(700)])
+        page = client.ask("GET", "/v1/wide?limit=2&fields=n&pretty")
+        equal(page.body, b'[\n  {\n    "n": 0\n  },\n  {\n    "n": 1\n  }\n]')
+        following = page.header("link").split(">")[0].lstrip("<")
+        equal(client.ask("GET", following).json(), [{"n": 2}, {"n": 3}])
+
+
+@case
+def pretty(pair):
+    with pair.client() as client:
+        client.ask("PUT", "/v1/pretty/a", b'{"a":[1,{"b":[]}],"c":"x"}', JSON)
+        client.ask("PUT", "/v1/pretty/b", b"7", JSON)
+        client.ask("PUT", "/v1/pretty/c", b"[]", JSON)
+        document = client.ask("GET", "/v1/pretty/a").json()
+        for query in ("pretty", "pretty=1", "pretty=true", "x&pretty"):
+            equal(client.ask("GET", f"/v1/pretty/a?{query}").body,
+                  json.dumps(document, indent=2).encode())
+        for query in ("pretty=0", "pretty=false", "prettyy"):
+            equal(client.ask("GET", f"/v1/pretty/a?{query}").body,
+                  b'{"a":[1,{"b":[]}],"c":"x"}')
+        for mode in ("inline", "rpc"):
+            reply = client.ask("GET", "/v1/pretty?pretty", headers=[("Offloop-Mode", mode)])
+            equal(reply.body, json.dumps([document, 7, []], indent=2).encode())
+        equal(client.ask("GET", "/v1/nothing?pretty").body, b"[]")
+
+
+@case
+def a_large_pretty_collection_is_one_array(pair):
+    with pair.client() as client:
+        for number in range(1200):
+            client.ask("PUT", f"/v1/runs/{number:04}", b'{"n":[%d]}' % number, JSON)
+        reply = client.ask("GET", "/v1/runs?pretty")
+        equal(reply.body, json.dumps([{"n": [number]} for number in range(1200)],
+                                     indent=2).encode())

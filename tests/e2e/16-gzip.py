@@ -1,0 +1,152 @@
+"""gzip both ways: replies compressed in the worker, compressed bodies expanded there."""
+import gzip
+import json
+import random
+import zlib
+
+from harness import JSON, MSGPACK, case, check_problem, equal
+
+GZIP = ("Accept-Encoding", "gzip")
+SENT = ("Content-Encoding", "gzip")
+
+
+@case
+def only_what_is_worth_it(pair):
+    with pair.client() as client:
+        for size, packed in ((10, False), (1022, False), (1023, True), (200_000, True)):
+            body = b'"' + b"x" * size + b'"'
+            put = client.ask("PUT", f"/v1/zip/{size}", body, JSON)
+            for mode in ("inline", "rpc"):
+                reply = client.ask("GET", f"/v1/zip/{size}",
+                                   headers=[GZIP, ("Offloop-Mode", mode)])
+                equal((size, reply.header("content-encoding")),
+                      (size, "gzip" if packed else None))
+                equal(gzip.decompress(reply.body) if packed else reply.body, body)
+                equal(reply.header("content-type"), "application/json")
+                equal(reply.header("vary"), "Accept, Accept-Encoding")
+                plain = put.header("etag")
+                equal(reply.header("etag"), plain[:-1] + '-gzip"' if packed else plain)
+
+
+@case
+def who_does_not_ask_gets_it_plain(pair):
+    body = b'"' + b"y" * 5000 + b'"'
+    with pair.client() as client:
+        client.ask("PUT", "/v1/zip/plain", body, JSON)
+        for accepted in ("identity", "gzip;q=0", "br, deflate", "*;q=0", "gzip;q=0.0, *"):
+            reply = client.ask("GET", "/v1/zip/plain", headers=[("Accept-Encoding", accepted)])
+            equal((accepted, reply.header("content-encoding"), reply.body),
+                  (accepted, None, body))
+        for accepted in ("gzip", "br, GZIP;q=0.1", "*", "x-gzip"):
+            reply = client.ask("GET", "/v1/zip/plain", headers=[("Accept-Encoding", accepted)])
+            equal((accepted, reply.header("content-encoding")), (accepted, "gzip"))
+        packed = client.ask("GET", "/v1/zip/plain",
+                            headers=[GZIP, ("Accept", "application/msgpack")])
+        equal(packed.header("content-encoding"), None)  # stored bytes, no codec
+
+
+@case
+def head_tells_the_same(pair):
+    pair.put("/v1/zip/head", list(range(2000)))
+    with pair.client() as client:
+        got = client.ask("GET", "/v1/zip/head", headers=[GZIP])
+        head = client.ask("HEAD", "/v1/zip/head", headers=[GZIP])
+        equal(head.body, b"")
+        for name in ("content-encoding", "content-length", "etag", "vary", "content-type"):
+            equal((name, head.header(name)), (name, got.header(name)))
+        equal(client.ask("GET", "/v1/zip/head").json(), list(range(2000)))
+
+
+@case
+def either_coding_s_tag_saves_the_transfer(pair):
+    pair.put("/v1/zip/tags", "z" * 3000)
+    with pair.client() as client:
+        packed = client.ask("GET", "/v1/zip/tags", headers=[GZIP]).header("etag")
+        plain = client.ask("GET", "/v1/zip/tags").header("etag")
+        assert packed != plain
+        for tag in (packed, plain, f"W/{packed}"):
+            reply = client.ask("GET", "/v1/zip/tags", headers=[GZIP, ("If-None-Match", tag)])
+            equal((tag, reply.status), (tag, 304))
+            equal(reply.header("etag"), tag.removeprefix("W/"))
+        # who takes no gzip has not got the other's bytes
+        equal(client.ask("GET", "/v1/zip/tags", headers=[("If-None-Match", packed)]).status, 200)
+        equal(client.ask("PUT", "/v1/zip/tags", b"1", [*JSON, ("If-Match", packed)]).status, 200)
+
+
+@case
+def with_fields_and_pretty(pair):
+    document = {"keep": list(range(1000)), "drop": "x" * 1000}
+    pair.put("/v1/zip/fields", document)
+    reply = pair.ask("GET", "/v1/zip/fields?fields=keep&pretty", headers=[GZIP])
+    equal(gzip.decompress(reply.body),
+          json.dumps({"keep": document["keep"]}, indent=2).encode())
+
+
+@case
+def compressed_bodies(pair):
+    document = json.dumps({"n": list(range(20_000))}, separators=(",", ":")).encode()
+    with pair.client() as client:
+        for coding in ("gzip", "x-gzip", "GZip"):
+            reply = client.ask("PUT", "/v1/zip/sent", gzip.compress(document),
+                               [*JSON, ("Content-Encoding", coding)])
+            assert reply.status in (200, 201), reply
+            equal(client.ask("GET", "/v1/zip/sent").body, document)
+        made = client.ask("POST", "/v1/zip", gzip.compress(b"\x92\x01\x02"), [*MSGPACK, SENT])
+        equal(client.ask("GET", made.header("location")).body, b"[1,2]")
+        two = gzip.compress(b"[1,") + gzip.compress(b"2]")  # members follow each other
+        client.ask("PUT", "/v1/zip/sent", two, [*JSON, SENT])
+        equal(client.ask("GET", "/v1/zip/sent").body, b"[1,2]")
+
+
+@case
+def compressed_bodies_that_are_none(pair):
+    whole = gzip.compress(b'{"a":1}')
+    with pair.client() as client:
+        for body in (b"", b"{}", whole[:-1], whole + b"x", whole[:-8] + b"\0" * 8,
+                     zlib.compress(b"{}"), b"\x1f\x8b"):
+            check_problem(client.ask("PUT", "/v1/zip/bad", body, [*JSON, SENT]), 400)
+        # what is in it may be wrong too: the offset counts what it expands to
+        problem = check_problem(client.ask("PUT", "/v1/zip/bad", gzip.compress(b'{"a":1,}'),
+                                           [*JSON, SENT]), 400)
+        equal(problem["offset"], 7)
+        for coding in ("br", "deflate", "gzip, gzip", "gzip, identity"):
+            check_problem(client.ask("PUT", "/v1/zip/bad", whole,
+                                     [*JSON, ("Content-Encoding", coding)]), 415, "gzip")
+        check_problem(client.ask("GET", "/v1/zip/bad"), 404)
+
+
+@case(server=["--max-body", "1MiB"])
+def what_expands_too_far_is_413(pair):
+    with pair.client() as client:
+        fits = b'"' + b"x" * ((1 << 20) - 2) + b'"'
+        for mode in ("inline", "rpc"):
+            headers = [*JSON, SENT, ("Offloop-Mode", mode)]
+            reply = client.ask("PUT", f"/v1/zip/{mode}", gzip.compress(fits), headers)
+            equal(reply.status, 201)
+            check_problem(client.ask("PUT", f"/v1/zip/{mode}",
+                                     gzip.compress(fits[:-1] + b'x"'), headers), 413)
+            bomb = gzip.compress(b" " * (200 << 20))
+            check_problem(client.ask("PUT", f"/v1/zip/{mode}", bomb, headers), 413)
+            check_problem(client.ask("PATCH", f"/v1/zip/{mode}", bomb, [
+                ("Content-Type", "application/merge-patch+json"), SENT,
+                ("Offloop-Mode", mode)]), 413)
+            equal(client.ask("GET", f"/v1/zip/{mode}").body, fits)
+
+
+@case
+def the_loop_does_not_compress(pair):
+    """A 200 KB document, compressed: the front runs no codec, and its encode and decode
+    phases stay empty."""
+    random.seed(7)
+    pair.put("/v1/zip/loop", [random.random() for _ in range(10_000)])
+
+    def phases():
+        fronts = pair.admin("/debug/loop").json()["fronts"]
+        return sum(one["phases"][name] for one in fronts for name in ("encode", "decode"))
+
+    before = phases(), pair.metric("offloop_front_codec_runs_total")
+    with pair.client() as client:
+        for _ in range(50):
+            reply = client.ask("GET", "/v1/zip/loop", headers=[GZIP, ("Offloop-Mode", "rpc")])
+            equal(reply.header("content-encoding"), "gzip")
+    equal((phases(), pair.metric("offloop_front_codec_runs_total")), before)
