@@ -105,6 +105,7 @@ static void create_jobs(struct front *front)
                                      .mode = (enum jobs_mode)config->mode,
                                      .queue_max = config->queue,
                                      .job_timeout_ns = config->job_timeout_ns,
+                                     .inline_budget_ns = config->inline_budget_ns,
                                      .max_memory_bytes = INLINE_MEMORY_BYTES,
                                      .max_output_bytes = config->max_reply_bytes,
                                      .front_index = (int)front->self->index,

@@ -44,6 +44,9 @@ OPTION(ENUM, mode, "mode", "MODE", "auto",
        "where JSON is transcoded", .names = config_mode_names)
 OPTION(STRING, codec, "codec", "ENGINE", "yajl",
        "the JSON engine for work in the server itself", .names = codec_engine_names)
+OPTION(DURATION, inline_budget_ns, "inline-budget", "D", "200us",
+       "the longest codec work that mode auto does on the loop",
+       .min = 1000, .max = UINT64_C(1000000000))
 OPTION(UNSIGNED, queue, "queue", "N", "1024",
        "jobs waiting for a worker, per front, before 503", .min = 1, .max = 10000000)
 OPTION(DURATION, job_timeout_ns, "job-timeout", "D", "10s",

@@ -3,16 +3,22 @@
 #include <assert.h>
 #include <string.h>
 
+#include <ev.h>
+
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "server/jobs/jobs_auto.h"
+#include "server/jobs/jobs_book.h"
 #include "server/jobs/jobs_dispatch.h"
 #include "server/jobs/jobs_inline.h"
+#include "server/jobs/jobs_meter.h"
 #include "server/jobs/jobs_threads.h"
 #include "server/stats/stats.h"
 
 #define DEFAULT_ENGINE           "yajl"
 #define DEFAULT_QUEUE            1024u
 #define DEFAULT_TIMEOUT_NS       (10 * NS_PER_S)
+#define DEFAULT_INLINE_NS        (200 * NS_PER_US)
 #define DEFAULT_MAX_MEMORY_BYTES (UINT64_C(1) << 30)
 #define DEFAULT_MAX_OUTPUT_BYTES (UINT64_C(512) << 20)
 
@@ -21,6 +27,11 @@ struct jobs {
     struct jobs_inline *inline_runner;
     struct jobs_threads *threads;
     struct jobs_dispatch *dispatch;
+    struct jobs_book book;
+    struct jobs_auto chooser;
+    struct jobs_meter meter;
+    ev_prepare turn; /* the end of a turn of the loop */
+    struct ev_loop *loop;
     struct stats_front *own_stats; /* where the caller keeps none */
 };
 
@@ -32,10 +43,37 @@ static void fill_defaults(struct jobs_config *config)
         config->queue_max = DEFAULT_QUEUE;
     if (config->job_timeout_ns == 0)
         config->job_timeout_ns = DEFAULT_TIMEOUT_NS;
+    if (config->inline_budget_ns == 0)
+        config->inline_budget_ns = DEFAULT_INLINE_NS;
     if (config->max_memory_bytes == 0)
         config->max_memory_bytes = DEFAULT_MAX_MEMORY_BYTES;
     if (config->max_output_bytes == 0)
         config->max_output_bytes = DEFAULT_MAX_OUTPUT_BYTES;
+}
+
+static void measure(struct jobs *jobs)
+{
+    uint64_t now_ns = clock_now_ns();
+    struct meter_reading reading;
+
+    if (!jobs_meter_is_due(&jobs->meter, now_ns))
+        return;
+    jobs_meter_read(&reading, jobs->book.stats, jobs_threads_runs(jobs->threads));
+    jobs_meter_take(&jobs->meter, &jobs->book.cost, &reading, now_ns);
+}
+
+/* Before the loop goes to poll. */
+static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
+{
+    struct jobs *jobs = container_of(turn, struct jobs, turn);
+    struct job *job;
+
+    (void)loop;
+    (void)events;
+    while ((job = jobs_dispatch_take_stranded(jobs->dispatch)) != NULL)
+        jobs_threads_submit(jobs->threads, job);
+    jobs_auto_end_turn(&jobs->chooser);
+    measure(jobs);
 }
 
 struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config)
@@ -46,9 +84,17 @@ struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config)
     fill_defaults(&jobs->config);
     if (jobs->config.stats == NULL)
         jobs->config.stats = jobs->own_stats = mem_zalloc(sizeof *jobs->own_stats);
-    jobs->inline_runner = jobs_inline_create(jobs->config.engine, jobs->config.stats);
-    jobs->threads = jobs_threads_create(loop, &jobs->config);
-    jobs->dispatch = jobs_dispatch_create(loop, &jobs->config);
+    jobs->book.stats = jobs->config.stats;
+    jobs_cost_init(&jobs->book.cost, jobs->book.stats);
+    jobs_auto_init(&jobs->chooser, &jobs->book.cost,
+                   (double)jobs->config.inline_budget_ns / (double)NS_PER_US);
+    jobs_meter_init(&jobs->meter);
+    jobs->inline_runner = jobs_inline_create(jobs->config.engine, &jobs->book);
+    jobs->threads = jobs_threads_create(loop, &jobs->config, &jobs->book);
+    jobs->dispatch = jobs_dispatch_create(loop, &jobs->config, &jobs->book);
+    jobs->loop = loop;
+    ev_prepare_init(&jobs->turn, on_turn);
+    ev_prepare_start(loop, &jobs->turn);
     return jobs;
 }
 
@@ -56,6 +102,7 @@ void jobs_destroy(struct jobs **jobs)
 {
     if (*jobs == NULL)
         return;
+    ev_prepare_stop((*jobs)->loop, &(*jobs)->turn);
     jobs_dispatch_destroy(&(*jobs)->dispatch);
     jobs_threads_destroy(&(*jobs)->threads);
     jobs_inline_destroy(&(*jobs)->inline_runner);
@@ -64,8 +111,16 @@ void jobs_destroy(struct jobs **jobs)
     *jobs = NULL;
 }
 
-static void prepare(const struct jobs_config *config, struct job *job)
+static uint32_t estimate_us(const struct jobs *jobs, const struct job *job)
 {
+    double us = jobs_cost_codec_us(&jobs->book.cost, &job->call);
+
+    return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
+static void prepare(const struct jobs *jobs, struct job *job)
+{
+    const struct jobs_config *config = &jobs->config;
     uint64_t now_ns = clock_now_ns();
 
     assert(job->owner == NULL && job->done != NULL);
@@ -75,6 +130,7 @@ static void prepare(const struct jobs_config *config, struct job *job)
     job->fault = (struct codec_fault){CODEC_OK, 0};
     job->queue_us = job->codec_us = 0;
     job->attempts = 0;
+    job->cost_us = estimate_us(jobs, job);
     job->submitted_ns = now_ns;
     if (job->deadline_ns == 0)
         job->deadline_ns = now_ns + config->job_timeout_ns;
@@ -84,15 +140,26 @@ static void prepare(const struct jobs_config *config, struct job *job)
         job->call.max_memory = config->max_memory_bytes;
 }
 
+static void submit_rpc(struct jobs *jobs, struct job *job)
+{
+    jobs_meter_count(&jobs->meter, job->call.in.len + job->call.argument.len,
+                     jobs_dispatch_under_way(jobs->dispatch) + 1);
+    jobs_dispatch_submit(jobs->dispatch, job);
+}
+
 void jobs_submit(struct jobs *jobs, struct job *job)
 {
-    prepare(&jobs->config, job);
-    if (job->mode == JOBS_INLINE)
-        jobs_inline_run(jobs->inline_runner, job);
-    else if (job->mode == JOBS_THREADS)
-        jobs_threads_submit(jobs->threads, job);
-    else
-        jobs_dispatch_submit(jobs->dispatch, job);
+    enum jobs_mode mode = job->mode;
+
+    prepare(jobs, job);
+    if (mode == JOBS_AUTO)
+        mode = jobs_auto_choose(&jobs->chooser, &job->call, jobs_workers(jobs),
+                                jobs_dispatch_under_way(jobs->dispatch));
+    switch (mode) {
+    case JOBS_INLINE: jobs_inline_run(jobs->inline_runner, job); break;
+    case JOBS_THREADS: jobs_threads_submit(jobs->threads, job); break;
+    default: submit_rpc(jobs, job); break;
+    }
 }
 
 void jobs_cancel(struct jobs *jobs, struct job *job)

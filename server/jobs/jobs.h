@@ -57,8 +57,8 @@ struct job {
     /* inputs; zero the whole struct first */
     struct codec_call call; /* call.in must stay in place until done; max_output and
                                max_memory of 0 take the configured ones */
-    struct blob *in_blob; /* what call.in's bytes live in, NULL for none: a reference saves
-                             copying them where they must outlive a cancel */
+    struct blob *in_blob;   /* what call.in's bytes live in, NULL for none: a reference
+                               saves   copying them where they must outlive a cancel */
     enum jobs_mode mode;
     uint64_t deadline_ns; /* clock_now_ns() terms; 0 for the configured job timeout */
     void (*done)(struct job *job);
@@ -76,6 +76,7 @@ struct job {
     uint64_t id;      /* with a worker: its id in the messages */
     uint64_t submitted_ns;
     uint64_t sent_ns;
+    uint32_t cost_us;  /* what the codec will take, by estimate */
     void *owner;       /* who has the job now; NULL where it is not in flight */
     unsigned attempts; /* times it was sent to a worker */
 };
@@ -85,6 +86,7 @@ struct jobs_config {
     const char *engine;        /* for inline and threads [yajl] */
     enum jobs_mode mode;       /* default of requests that do not choose */
     unsigned queue_max;        /* jobs waiting for a worker [1024] */
+    uint64_t inline_budget_ns; /* the longest codec work auto does on the loop [200 us] */
     uint64_t job_timeout_ns;   /* a job's deadline where it has none [10 s] */
     uint64_t max_memory_bytes; /* output and scratch of one job [1 GiB] */
     uint64_t max_output_bytes; /* result of one job: --max-reply [512 MiB] */

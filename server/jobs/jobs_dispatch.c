@@ -20,7 +20,8 @@
 struct jobs_dispatch {
     struct ev_loop *loop;
     const struct jobs_config *config;
-    struct stats_front *stats;
+    struct jobs_book *book;
+    struct stats_front *stats; /* the book's */
     struct rpc_client *rpc;    /* NULL where no worker will ever come */
     struct jobs_queue waiting; /* for any worker */
     struct jobs_queue
@@ -61,7 +62,7 @@ static void end_jobs(struct jobs_dispatch *dispatch)
         jobs_queue_remove(&dispatch->ending, job);
         if (job->attempts == 0)
             job->queue_us = (uint32_t)((clock_now_ns() - job->submitted_ns) / NS_PER_US);
-        jobs_finish(dispatch->stats, job, job->status);
+        jobs_finish(dispatch->book, job, job->status);
     }
 }
 
@@ -329,12 +330,12 @@ static void finish(struct jobs_dispatch *dispatch, struct job *job,
         (uint32_t)((job->sent_ns - job->submitted_ns) / NS_PER_US) + result->queue_us;
     job->codec_us = result->codec_us;
     if (result->verdict == WIRE_EXPIRED) {
-        jobs_finish(dispatch->stats, job, JOB_DEADLINE);
+        jobs_finish(dispatch->book, job, JOB_DEADLINE);
         return;
     }
     if (fault.status == CODEC_OK)
         blob = rpc_message_blob(message, result->payload.bytes);
-    jobs_finish_run(dispatch->stats, job, &fault, blob);
+    jobs_finish_run(dispatch->book, job, &fault, blob);
 }
 
 static int on_result(void *ctx, struct rpc_worker *rpc, const struct wire_result *result,
@@ -379,14 +380,16 @@ static struct rpc_client *create_client(struct jobs_dispatch *dispatch)
 }
 
 struct jobs_dispatch *jobs_dispatch_create(struct ev_loop *loop,
-                                           const struct jobs_config *config)
+                                           const struct jobs_config *config,
+                                           struct jobs_book *book)
 {
     struct jobs_dispatch *dispatch = mem_zalloc(sizeof *dispatch);
     double tick_s = (double)config->job_timeout_ns / NS_PER_S / TICKS_PER_TIMEOUT;
 
     dispatch->loop = loop;
     dispatch->config = config;
-    dispatch->stats = config->stats;
+    dispatch->book = book;
+    dispatch->stats = book->stats;
     jobs_queue_init(&dispatch->waiting);
     jobs_queue_init(&dispatch->retried);
     jobs_queue_init(&dispatch->ending);
@@ -426,18 +429,36 @@ void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job)
 
     job->ran = JOBS_RPC;
     if (job->call.in.len > WIRE_MAX_PAYLOAD_BYTES - job->call.argument.len) {
-        jobs_finish_run(dispatch->stats, job, &too_large, NULL);
+        jobs_finish_run(dispatch->book, job, &too_large, NULL);
         return;
     }
     if (job->call.max_output > WIRE_MAX_PAYLOAD_BYTES)
         job->call.max_output = WIRE_MAX_PAYLOAD_BYTES;
     if (dispatch->waiting.depth + dispatch->retried.depth >=
         dispatch->config->queue_max) {
-        jobs_finish(dispatch->stats, job, JOB_QUEUE_FULL);
+        jobs_finish(dispatch->book, job, JOB_QUEUE_FULL);
         return;
     }
     jobs_queue_push(&dispatch->waiting, job);
     start_tick(dispatch);
+}
+
+unsigned jobs_dispatch_under_way(const struct jobs_dispatch *dispatch)
+{
+    return dispatch->waiting.depth + dispatch->retried.depth + count_in_flight(dispatch);
+}
+
+struct job *jobs_dispatch_take_stranded(struct jobs_dispatch *dispatch)
+{
+    struct job *job = jobs_queue_first(&dispatch->waiting);
+
+    if (job == NULL || jobs_dispatch_workers(dispatch) > 0)
+        return NULL;
+    while (job != NULL && job->mode != JOBS_AUTO)
+        job = jobs_queue_next(&dispatch->waiting, job);
+    if (job != NULL)
+        jobs_queue_remove(&dispatch->waiting, job);
+    return job;
 }
 
 void jobs_dispatch_cancel(struct jobs_dispatch *dispatch, struct job *job)

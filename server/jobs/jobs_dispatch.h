@@ -10,6 +10,7 @@
 
 #include "server/jobs/jobs.h"
 
+struct jobs_book;
 struct jobs_dispatch;
 
 /* A job is sent to so many workers, one after another, before it is given up. */
@@ -18,7 +19,8 @@ struct jobs_dispatch;
 /* A dispatcher; the configuration, whose defaults are filled in, must stay. Without
    rpc_url no worker will ever come. The caller ends it with jobs_dispatch_destroy(). */
 struct jobs_dispatch *jobs_dispatch_create(struct ev_loop *loop,
-                                           const struct jobs_config *config);
+                                           const struct jobs_config *config,
+                                           struct jobs_book *book);
 
 /* Leaves the workers; no job may be in flight. NULL inside is allowed. */
 void jobs_dispatch_destroy(struct jobs_dispatch **dispatch);
@@ -26,6 +28,13 @@ void jobs_dispatch_destroy(struct jobs_dispatch **dispatch);
 /* Takes a prepared job; one that cannot wait (the queue is full, it is too large for a
    message) is finished before this returns. */
 void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job);
+
+/* How many jobs wait for a worker or are with one. */
+unsigned jobs_dispatch_under_way(const struct jobs_dispatch *dispatch);
+
+/* Takes out a job of mode auto that has never been sent, where there is no worker to send
+   it to: it is nobody's then. NULL where there is none. */
+struct job *jobs_dispatch_take_stranded(struct jobs_dispatch *dispatch);
 
 /* Forgets a job that was submitted and is not done. */
 void jobs_dispatch_cancel(struct jobs_dispatch *dispatch, struct job *job);

@@ -7,7 +7,7 @@
 static_assert(JOBS_MODES <= STATS_MODES, "the counters have room for every mode");
 static_assert(JOB_STATUSES <= STATS_JOB_STATUSES, "and for every status");
 
-static void book(struct stats_front *stats, const struct job *job)
+static void count(struct stats_front *stats, const struct job *job)
 {
     enum codec_op op = job->call.op;
 
@@ -20,7 +20,7 @@ static void book(struct stats_front *stats, const struct job *job)
         stats_add(&stats->job_out_bytes[op][job->ran], job->result->bytes.len);
 }
 
-void jobs_finish(struct stats_front *stats, struct job *job, enum job_status status)
+void jobs_finish(struct jobs_book *book, struct job *job, enum job_status status)
 {
     struct blob *result = job->result;
 
@@ -29,16 +29,18 @@ void jobs_finish(struct stats_front *stats, struct job *job, enum job_status sta
     assert(job->call.op < CODEC_OPS && job->ran < JOBS_MODES);
     job->owner = NULL;
     job->status = status;
-    book(stats, job);
+    count(book->stats, job);
     job->done(job);
     blob_unref(&result);
 }
 
-void jobs_finish_run(struct stats_front *stats, struct job *job,
+void jobs_finish_run(struct jobs_book *book, struct job *job,
                      const struct codec_fault *fault, struct blob *result)
 {
     assert((fault->status == CODEC_OK) == (result != NULL));
     job->fault = *fault;
     job->result = result;
-    jobs_finish(stats, job, fault->status == CODEC_OK ? JOB_OK : JOB_REFUSED);
+    if (fault->status == CODEC_OK)
+        jobs_cost_learn_codec(&book->cost, &job->call, job->codec_us);
+    jobs_finish(book, job, fault->status == CODEC_OK ? JOB_OK : JOB_REFUSED);
 }

@@ -14,15 +14,15 @@
 struct jobs_inline {
     char *engine;
     struct codec *codec; /* NULL before the first job */
-    struct stats_front *stats;
+    struct jobs_book *book;
 };
 
-struct jobs_inline *jobs_inline_create(const char *engine, struct stats_front *stats)
+struct jobs_inline *jobs_inline_create(const char *engine, struct jobs_book *book)
 {
     struct jobs_inline *runner = mem_zalloc(sizeof *runner);
 
     runner->engine = str_dup(engine);
-    runner->stats = stats;
+    runner->book = book;
     return runner;
 }
 
@@ -62,12 +62,12 @@ void jobs_inline_run(struct jobs_inline *runner, struct job *job)
 
     job->codec_us = (uint32_t)((clock_now_ns() - start_ns) / NS_PER_US);
     job->ran = JOBS_INLINE;
-    stats_add(&runner->stats->codec_runs, 1);
+    stats_add(&runner->book->stats->codec_runs, 1);
     assert(status == fault.status);
     if (status == CODEC_OK)
         result = blob_new_steal(&out);
     buf_free(&out);
     codec_trim(codec, KEEP_BYTES);
     (void)stats_phase_enter(before);
-    jobs_finish_run(runner->stats, job, &fault, result);
+    jobs_finish_run(runner->book, job, &fault, result);
 }

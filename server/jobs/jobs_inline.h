@@ -7,12 +7,14 @@
 
 #include "server/jobs/jobs.h"
 
+struct jobs_book;
+
 struct jobs_inline;
 
 /* A runner with the engine of that name; no codec exists before the first job, so that a
    front that offloads everything never has one. The caller ends it with
    jobs_inline_destroy(). */
-struct jobs_inline *jobs_inline_create(const char *engine, struct stats_front *stats);
+struct jobs_inline *jobs_inline_create(const char *engine, struct jobs_book *book);
 
 /* Frees the runner and its codec; NULL inside is allowed. */
 void jobs_inline_destroy(struct jobs_inline **runner);

@@ -22,11 +22,12 @@
 struct jobs_threads {
     struct ev_loop *loop;
     const struct jobs_config *config;
-    struct stats_front *stats;
+    struct jobs_book *book;
     struct jobs_queue waiting;
     struct list handed; /* tasks that the pool has */
     unsigned handed_count;
     unsigned window;
+    uint64_t runs; /* codec calls */
     struct jobs_pool *pool;
     ev_async finished; /* the pool has something to take back */
     ev_timer tick;     /* active while there are jobs */
@@ -126,8 +127,10 @@ static void take_back(struct jobs_threads *threads, struct task *task)
     struct blob *result = NULL;
 
     threads->handed_count--;
-    if (task->pool.ran)
-        stats_add(&threads->stats->codec_runs, 1);
+    if (task->pool.ran) {
+        threads->runs++;
+        stats_add(&threads->book->stats->codec_runs, 1);
+    }
     if (job != NULL) {
         assert(task->pool.ran && job->owner == task);
         job->codec_us = task->pool.codec_us;
@@ -136,7 +139,7 @@ static void take_back(struct jobs_threads *threads, struct task *task)
     }
     task_destroy(&task);
     if (job != NULL)
-        jobs_finish_run(threads->stats, job, &fault, result);
+        jobs_finish_run(threads->book, job, &fault, result);
 }
 
 static void on_finished(struct ev_loop *loop, ev_async *async, int events)
@@ -192,7 +195,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
 
     (void)events;
     while ((job = take_due(threads, now_ns)) != NULL)
-        jobs_finish(threads->stats, job, JOB_DEADLINE);
+        jobs_finish(threads->book, job, JOB_DEADLINE);
     if (threads->waiting.depth + threads->handed_count == 0)
         ev_timer_stop(loop, tick);
 }
@@ -200,7 +203,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
 /* ---- what the rest of the room calls ---- */
 
 struct jobs_threads *jobs_threads_create(struct ev_loop *loop,
-                                         const struct jobs_config *config)
+                                         const struct jobs_config *config,
+                                         struct jobs_book *book)
 {
     struct jobs_threads *threads = mem_zalloc(sizeof *threads);
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -208,7 +212,7 @@ struct jobs_threads *jobs_threads_create(struct ev_loop *loop,
 
     threads->loop = loop;
     threads->config = config;
-    threads->stats = config->stats;
+    threads->book = book;
     threads->window = WINDOW_PER_THREAD * count;
     threads->pool = jobs_pool_create(config->engine, count, wake, threads);
     jobs_queue_init(&threads->waiting);
@@ -245,13 +249,18 @@ void jobs_threads_submit(struct jobs_threads *threads, struct job *job)
 {
     job->ran = JOBS_THREADS;
     if (threads->waiting.depth >= threads->config->queue_max) {
-        jobs_finish(threads->stats, job, JOB_QUEUE_FULL);
+        jobs_finish(threads->book, job, JOB_QUEUE_FULL);
         return;
     }
     jobs_queue_push(&threads->waiting, job);
     if (!ev_is_active(&threads->tick))
         ev_timer_again(threads->loop, &threads->tick);
     hand_over(threads);
+}
+
+uint64_t jobs_threads_runs(const struct jobs_threads *threads)
+{
+    return threads->runs;
 }
 
 void jobs_threads_cancel(struct jobs_threads *threads, struct job *job)

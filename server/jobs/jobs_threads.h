@@ -13,12 +13,14 @@
 
 #include "server/jobs/jobs.h"
 
+struct jobs_book;
 struct jobs_threads;
 
 /* A runner; no thread exists before the first job. The configuration, whose defaults are
    filled in, must stay. The caller ends it with jobs_threads_destroy(). */
 struct jobs_threads *jobs_threads_create(struct ev_loop *loop,
-                                         const struct jobs_config *config);
+                                         const struct jobs_config *config,
+                                         struct jobs_book *book);
 
 /* Ends the threads, after what they run; every job must be done or cancelled. NULL inside
    is allowed. */
@@ -26,6 +28,9 @@ void jobs_threads_destroy(struct jobs_threads **threads);
 
 /* Takes a prepared job; where the queue is full it is finished before this returns. */
 void jobs_threads_submit(struct jobs_threads *threads, struct job *job);
+
+/* Codec calls that threads have made so far. */
+uint64_t jobs_threads_runs(const struct jobs_threads *threads);
 
 /* Forgets a job that was submitted here and is not done. */
 void jobs_threads_cancel(struct jobs_threads *threads, struct job *job);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "server/jobs/jobs.h"
+#include "server/ops/metrics_cost.h"
 
 _Static_assert((int)JOBS_MODES <= STATS_MODES, "a slot has a row for each mode");
 _Static_assert((int)JOB_STATUSES <= STATS_JOB_STATUSES, "and for each end of a job");
@@ -259,6 +260,7 @@ void metrics_print(struct stats *stats, struct buf *text)
     buf_append_str(text, "offloop_build_info{version=\"" OFFLOOP_VERSION "\"} 1\n");
     print_requests(stats, text);
     print_jobs(stats, text);
+    metrics_print_costs(stats, text);
     for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++) {
         put_head(text, scalars[i].name, scalars[i].kind, scalars[i].help);
         buf_printf(text, "offloop_%s %" PRIu64 "\n", scalars[i].name,

@@ -56,6 +56,11 @@ enum stats_route {
 #define STATS_MODES        4
 #define STATS_JOB_STATUSES 12
 
+/* Classes of the learned costs: by floor(log2) of a job's bytes (up to 1 GiB and more),
+   and of how many jobs are under way together (up to 128 and more). */
+#define STATS_COST_SIZES    31
+#define STATS_COST_BACKLOGS 8
+
 /* Requests by the bytes of their bodies, both ways: NAME, metric label, upper bound. */
 #define STATS_SIZE_MAP(X)                \
     X(LIGHT, "light", 16384) /* small */ \
@@ -101,7 +106,10 @@ struct stats_front {
     stats_counter workers;        /* gauge: connected and usable */
     stats_counter workers_lost;   /* connections that ended with jobs in flight or not */
     stats_counter job_retries;
-    stats_counter peers_dropped;              /* workers dropped for a bad message */
+    stats_counter peers_dropped; /* workers dropped for a bad message */
+    /* gauges: learned costs (jobs_cost.h), 0 where nothing is learned yet */
+    stats_counter cost_codec_ns[CODEC_OPS][STATS_COST_SIZES];
+    stats_counter cost_rpc_ns[STATS_COST_BACKLOGS];
     stats_counter phase_ns[STATS_PHASES];     /* wall time of the loop's thread */
     stats_counter phase_cpu_ns[STATS_PHASES]; /* its CPU time; see loop.h */
     stats_counter loop_turns;

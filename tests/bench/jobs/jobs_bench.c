@@ -58,7 +58,8 @@ static struct {
     uint64_t done;
     uint64_t failed;
     float *latency_us;
-    struct list idle; /* inline jobs to be started by the loop, not by each other */
+    struct list
+        idle; /* jobs that may run inline: started by the loop, not by each other */
     ev_idle starter;
 } bench;
 
@@ -139,7 +140,7 @@ static void start(struct slot *slot)
 {
     slot->start_ns = clock_now_ns();
     bench.open++;
-    if (bench.mode != JOBS_INLINE) {
+    if (bench.mode == JOBS_RPC || bench.mode == JOBS_THREADS) {
         submit(slot);
         return;
     }
@@ -289,7 +290,8 @@ static void wait_for_workers(void)
 
 static void run_all(void)
 {
-    static const enum jobs_mode modes[] = {JOBS_INLINE, JOBS_RPC};
+    static const enum jobs_mode modes[] = {JOBS_INLINE, JOBS_THREADS, JOBS_RPC,
+                                           JOBS_AUTO};
 
     printf("%7s %6s  %-7s %9s %9s %9s %10s %9s\n", "bytes", "flight", "mode", "jobs/s",
            "p50 us", "p99 us", "CPU us/job", "switches");

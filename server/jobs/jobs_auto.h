@@ -1,0 +1,41 @@
+/*
+ * Mode `auto`: where a job shall run. On the loop, where that costs the front
+ * less than sending it away would, and no more than the inline budget; else
+ * with a worker, or, without one, on a thread.
+ *
+ * What sending costs depends on how many jobs share a message. While jobs run
+ * on the loop none are under way, so that the demand is also read from how many
+ * came in one turn of the loop: they could have shared one.
+ *
+ * No clock, no loop; one thread at a time. Inside the jobs room.
+ */
+#ifndef OFFLOOP_SERVER_JOBS_JOBS_AUTO_H
+#define OFFLOOP_SERVER_JOBS_JOBS_AUTO_H
+
+#include "server/jobs/jobs.h"
+#include "server/jobs/jobs_cost.h"
+
+/* Jobs of one turn of the loop may take so many times the budget of one together. */
+#define JOBS_AUTO_TURN_BUDGETS 5
+
+struct jobs_auto {
+    const struct jobs_cost *cost;
+    double budget_us;
+    double turn_us;     /* on the loop in this turn, by estimate */
+    unsigned turn_jobs; /* chosen for in this turn */
+    double demand;      /* jobs in a turn, lately */
+};
+
+/* Begins with no demand; one job may take `budget_us` on the loop. */
+void jobs_auto_init(struct jobs_auto *chooser, const struct jobs_cost *cost,
+                    double budget_us);
+
+/* Chooses for one job: INLINE, RPC or THREADS. `workers` are usable now, and `under_way`
+   jobs are with them or wait for them. */
+enum jobs_mode jobs_auto_choose(struct jobs_auto *chooser, const struct codec_call *call,
+                                unsigned workers, unsigned under_way);
+
+/* A turn of the loop is over. */
+void jobs_auto_end_turn(struct jobs_auto *chooser);
+
+#endif

@@ -1,0 +1,133 @@
+/* Where auto sends jobs, by size, demand, budget and whether a worker is there. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "server/jobs/jobs_auto.h"
+
+#define BUDGET_US 200
+
+static struct stats_front stats;
+static struct jobs_cost cost;
+static struct jobs_auto chooser;
+
+static int setup(void **state)
+{
+    (void)state;
+    jobs_cost_init(&cost, &stats);
+    jobs_auto_init(&chooser, &cost, BUDGET_US);
+    return 0;
+}
+
+/* Costs 2 us and 5 ns a byte, as long as nothing is learned. */
+static enum jobs_mode choose(size_t bytes, unsigned workers, unsigned under_way)
+{
+    struct codec_call call = {.op = CODEC_OP_ENCODE, .in = {NULL, bytes}};
+
+    return jobs_auto_choose(&chooser, &call, workers, under_way);
+}
+
+static enum jobs_mode choose_first(size_t bytes, unsigned workers, unsigned under_way)
+{
+    jobs_auto_end_turn(&chooser);
+    return choose(bytes, workers, under_way);
+}
+
+static void small_ones_stay_when_idle(void **state)
+{
+    (void)state;
+    assert_int_equal(choose_first(500, 2, 0), JOBS_INLINE);
+    assert_int_equal(choose_first(20000, 2, 0), JOBS_INLINE);
+    assert_int_equal(choose_first(100000, 2, 0), JOBS_RPC);
+}
+
+static void the_crossover_sinks_with_the_backlog(void **state)
+{
+    size_t last = SIZE_MAX;
+
+    (void)state;
+    for (unsigned under_way = 1; under_way < 256; under_way *= 4) {
+        size_t bytes = 100;
+
+        while (choose_first(bytes, 2, under_way) == JOBS_INLINE)
+            bytes += 100;
+        assert_true(bytes < last);
+        last = bytes;
+    }
+    assert_true(last < 3000);
+    assert_int_equal(choose_first(300, 2, 1000), JOBS_INLINE);
+}
+
+/* While jobs run on the loop none are under way; many in one turn tell the same. */
+static void demand_is_seen_in_one_turn(void **state)
+{
+    unsigned inline_jobs = 0;
+
+    (void)state;
+    while (choose(5000, 2, 0) == JOBS_INLINE && inline_jobs < 1000)
+        inline_jobs++;
+    assert_in_range(inline_jobs, 2, 40);
+    for (unsigned turn = 0; turn < 100; turn++) {
+        for (unsigned i = 0; i < 100; i++)
+            (void)choose(10, 2, 0);
+        jobs_auto_end_turn(&chooser);
+    }
+    assert_int_equal(choose(5000, 2, 0), JOBS_RPC); /* the first of a turn, now */
+    for (unsigned turn = 0; turn < 100; turn++)
+        assert_int_equal(choose_first(10, 2, 0), JOBS_INLINE);
+    assert_int_equal(choose_first(5000, 2, 0), JOBS_INLINE);
+    for (unsigned turn = 0; turn < 100; turn++)
+        jobs_auto_end_turn(&chooser); /* turns without jobs change nothing */
+    assert_int_equal(choose_first(5000, 2, 0), JOBS_INLINE);
+}
+
+static void the_budget_bounds_one_job_and_a_turn(void **state)
+{
+    double turn_us = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++)
+        cost.rpc_us[i] = 1e9;                                 /* never worth it */
+    assert_int_equal(choose_first(39000, 2, 0), JOBS_INLINE); /* 197 us */
+    assert_int_equal(choose_first(40000, 2, 0), JOBS_RPC);    /* 202 us */
+    jobs_auto_end_turn(&chooser);
+    while (choose(9600, 2, 0) == JOBS_INLINE)
+        turn_us += 50;
+    assert_true(turn_us == BUDGET_US * JOBS_AUTO_TURN_BUDGETS);
+    assert_int_equal(choose_first(9600, 2, 0), JOBS_INLINE);
+}
+
+static void follows_what_is_learned(void **state)
+{
+    struct codec_call call = {.op = CODEC_OP_ENCODE, .in = {NULL, 1000}};
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++)
+        jobs_cost_learn_codec(&cost, &call, 190);
+    assert_int_equal(choose_first(1000, 2, 0), JOBS_RPC); /* a hard kind of document */
+    assert_int_equal(choose_first(4000, 2, 0), JOBS_INLINE);
+}
+
+static void threads_stand_in_for_workers(void **state)
+{
+    (void)state;
+    assert_int_equal(choose_first(500, 0, 0), JOBS_INLINE);
+    assert_int_equal(choose_first(100000, 0, 0), JOBS_THREADS);
+    assert_int_equal(choose_first(100000, 1, 0), JOBS_RPC);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(small_ones_stay_when_idle, setup),
+        cmocka_unit_test_setup(the_crossover_sinks_with_the_backlog, setup),
+        cmocka_unit_test_setup(demand_is_seen_in_one_turn, setup),
+        cmocka_unit_test_setup(the_budget_bounds_one_job_and_a_turn, setup),
+        cmocka_unit_test_setup(follows_what_is_learned, setup),
+        cmocka_unit_test_setup(threads_stand_in_for_workers, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,221 @@
+/* Learned costs: defaults, learning with and against noise, what can be seen of it; and
+   the meter that feeds them with the RPC's cost. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "server/jobs/jobs_cost.h"
+#include "server/jobs/jobs_meter.h"
+
+#define CLOSE(a, b) assert_true((a) > (b)*0.98 - 0.1 && (a) < (b)*1.02 + 0.1)
+
+static struct stats_front stats;
+static struct jobs_cost cost;
+
+static int setup(void **state)
+{
+    (void)state;
+    stats = (struct stats_front){0};
+    jobs_cost_init(&cost, &stats);
+    return 0;
+}
+
+static struct codec_call call_of(size_t bytes)
+{
+    return (struct codec_call){.op = CODEC_OP_ENCODE, .in = {NULL, bytes}};
+}
+
+static double codec_us(size_t bytes)
+{
+    struct codec_call call = call_of(bytes);
+
+    return jobs_cost_codec_us(&cost, &call);
+}
+
+static void learn(size_t bytes, uint32_t us, unsigned times)
+{
+    struct codec_call call = call_of(bytes);
+
+    while (times-- > 0)
+        jobs_cost_learn_codec(&cost, &call, us);
+}
+
+static void classes_are_powers_of_two(void **state)
+{
+    (void)state;
+    assert_int_equal(jobs_cost_size_class(0), 0);
+    assert_int_equal(jobs_cost_size_class(1), 0);
+    assert_int_equal(jobs_cost_size_class(1023), 9);
+    assert_int_equal(jobs_cost_size_class(1024), 10);
+    assert_int_equal(jobs_cost_size_class(UINT64_MAX), STATS_COST_SIZES - 1);
+    assert_int_equal(jobs_cost_backlog_class(1), 0);
+    assert_int_equal(jobs_cost_backlog_class(3), 1);
+    assert_int_equal(jobs_cost_backlog_class(127), 6);
+    assert_int_equal(jobs_cost_backlog_class(100000), 7);
+}
+
+static void defaults_grow_with_the_bytes(void **state)
+{
+    struct codec_call gzip = call_of(100000), patch = call_of(100000);
+
+    (void)state;
+    CLOSE(codec_us(0), 2);
+    CLOSE(codec_us(100000), 502);
+    gzip.gzip = true;
+    assert_true(jobs_cost_codec_us(&cost, &gzip) > 5 * codec_us(100000));
+    patch.op = CODEC_OP_PATCH;
+    patch.argument.len = 100000;
+    CLOSE(jobs_cost_codec_us(&cost, &patch), 1002);
+}
+
+static void learns_by_size_and_operation(void **state)
+{
+    struct codec_call decode = {.op = CODEC_OP_DECODE, .in = {NULL, 100000}};
+
+    (void)state;
+    learn(100000, 100, 200);
+    CLOSE(codec_us(100000), 100);
+    assert_true(codec_us(80000) < 100 && codec_us(80000) > 75); /* of the same class */
+    CLOSE(codec_us(1000), 7);
+    CLOSE(jobs_cost_codec_us(&cost, &decode), 502);
+    learn(100000, 1000, 2000);
+    CLOSE(codec_us(100000), 1000);
+}
+
+/* One in ten samples is ten times too long: the thread did not have the processor. */
+static void is_not_misled_by_preemption(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        learn(10000, 40, 9);
+        learn(10000, 400, 1);
+    }
+    assert_true(codec_us(10000) > 39 && codec_us(10000) < 60);
+}
+
+static void a_single_sample_changes_little(void **state)
+{
+    (void)state;
+    learn(10000, UINT32_MAX, 1);
+    assert_true(codec_us(10000) < 60);
+    learn(10000, 0, 1000);
+    assert_true(codec_us(10000) > 0);
+}
+
+static void estimates_can_be_seen(void **state)
+{
+    (void)state;
+    learn(1500, 10, 500);
+    CLOSE((double)stats_read(&stats.cost_codec_ns[CODEC_OP_ENCODE][10]) / 1000, 10.5);
+    assert_int_equal(stats_read(&stats.cost_codec_ns[CODEC_OP_ENCODE][11]), 0);
+    assert_int_equal(stats_read(&stats.cost_rpc_ns[0]), 0);
+    jobs_cost_learn_rpc(&cost, 1, 0, 90);
+    CLOSE((double)stats_read(&stats.cost_rpc_ns[0]) / 1000, 90);
+}
+
+static void rpc_is_cheaper_in_company(void **state)
+{
+    struct codec_call small = call_of(100), large = call_of(200000);
+    double before = 1e9;
+
+    (void)state;
+    for (unsigned backlog = 1; backlog <= 128; backlog *= 2) {
+        double us = jobs_cost_rpc_us(&cost, &small, backlog);
+
+        assert_true(us < before);
+        before = us;
+    }
+    assert_true(jobs_cost_rpc_us(&cost, &large, 1) > jobs_cost_rpc_us(&cost, &small, 1));
+    for (unsigned i = 0; i < 500; i++)
+        jobs_cost_learn_rpc(&cost, 20, 100, 3);
+    CLOSE(jobs_cost_rpc_us(&cost, &small, 16), 3);
+    CLOSE(jobs_cost_rpc_us(&cost, &small, 1), 90);
+    jobs_cost_learn_rpc(&cost, 1, 1e9, 3); /* less than its bytes cost: a floor holds */
+    assert_true(jobs_cost_rpc_us(&cost, &small, 1) > 0);
+}
+
+#define MS UINT64_C(1000000)
+
+static void count(struct jobs_meter *meter, unsigned jobs, uint64_t bytes)
+{
+    for (unsigned i = 0; i < jobs; i++)
+        jobs_meter_count(meter, bytes, 16);
+}
+
+static bool has_learned(void)
+{
+    return stats_read(&stats.cost_rpc_ns[4]) != 0;
+}
+
+/* 100 jobs, of which other threads took 400 us, and the loop's rpc phase 100. */
+static void the_meter_learns_what_sending_costs(void **state)
+{
+    struct jobs_meter meter;
+    struct meter_reading reading = {10 * MS, 8 * MS, 1 * MS, 5};
+    struct codec_call call = call_of(0);
+
+    (void)state;
+    jobs_meter_init(&meter);
+    assert_false(jobs_meter_is_due(&meter, 1000 * MS)); /* nothing to measure */
+    for (unsigned i = 0; i < 300; i++) {
+        count(&meter, 100, 0);
+        assert_true(jobs_meter_is_due(&meter, 1000 * MS * (i + 1)));
+        jobs_meter_take(&meter, &cost, &reading, 1000 * MS * (i + 1));
+        if (i == 0)
+            assert_false(has_learned()); /* there was no reading before */
+        reading.process_cpu_ns += 1400000;
+        reading.loop_cpu_ns += 1000000;
+        reading.rpc_ns += 100000;
+    }
+    assert_true(has_learned());
+    CLOSE(jobs_cost_rpc_us(&cost, &call, 16), 5);
+    count(&meter, 1, 0);
+    assert_false(jobs_meter_is_due(&meter, 300000 * MS + JOBS_METER_EVERY_NS - 1));
+    assert_true(jobs_meter_is_due(&meter, 300000 * MS + JOBS_METER_EVERY_NS));
+}
+
+static void measure_once(unsigned jobs, uint64_t bytes, uint64_t pool_runs)
+{
+    struct meter_reading reading = {10 * MS, 8 * MS, 1 * MS, 5};
+    struct jobs_meter meter;
+
+    jobs_meter_init(&meter);
+    count(&meter, jobs, bytes);
+    jobs_meter_take(&meter, &cost, &reading, 1000 * MS);
+    count(&meter, jobs, bytes);
+    reading.process_cpu_ns += 1 * MS;
+    reading.pool_runs = pool_runs;
+    jobs_meter_take(&meter, &cost, &reading, 2000 * MS);
+}
+
+static void the_meter_ignores_what_says_nothing(void **state)
+{
+    (void)state;
+    measure_once(JOBS_METER_MIN_JOBS - 1, 0, 5);
+    assert_false(has_learned());
+    measure_once(JOBS_METER_MIN_JOBS, JOBS_METER_MAX_BYTES + 1, 5);
+    assert_false(has_learned());
+    measure_once(JOBS_METER_MIN_JOBS, 0, 6);
+    assert_false(has_learned());
+    measure_once(JOBS_METER_MIN_JOBS, 0, 5);
+    assert_true(has_learned());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(classes_are_powers_of_two),
+        cmocka_unit_test_setup(defaults_grow_with_the_bytes, setup),
+        cmocka_unit_test_setup(learns_by_size_and_operation, setup),
+        cmocka_unit_test_setup(is_not_misled_by_preemption, setup),
+        cmocka_unit_test_setup(a_single_sample_changes_little, setup),
+        cmocka_unit_test_setup(estimates_can_be_seen, setup),
+        cmocka_unit_test_setup(rpc_is_cheaper_in_company, setup),
+        cmocka_unit_test_setup(the_meter_learns_what_sending_costs, setup),
+        cmocka_unit_test_setup(the_meter_ignores_what_says_nothing, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
