@@ -39,11 +39,13 @@ static enum bulk_cut_event feed_line(struct bulk_cut *cut, struct slice *in)
 {
     const uint8_t *end = memchr(in->data, '\n', in->len);
     size_t len = end ? (size_t)(end - in->data) : in->len;
+    bool too_long = len > cut->line_max - partial(cut);
+    bool is_long = partial(cut) + len > BULK_CUT_BYTES; /* a block of its own */
 
-    if (cut->whole > 0 &&
-        (cut->whole >= BULK_CUT_BYTES || partial(cut) + len > BULK_CUT_BYTES))
-        return BULK_CUT_BLOCK; /* a long line is a block of its own */
-    if (len > cut->line_max - partial(cut)) {
+    assert(partial(cut) <= cut->line_max);
+    if (cut->whole > 0 && (too_long || is_long || cut->whole >= BULK_CUT_BYTES))
+        return BULK_CUT_BLOCK;
+    if (too_long) {
         buf_free(&cut->text);
         cut->skipping = true;
         return BULK_CUT_TOO_LONG;
