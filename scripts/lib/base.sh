@@ -12,8 +12,10 @@ PACKAGES_BUILD=(build-essential cmake ninja-build pkg-config libev-dev libnng-de
     libmsgpack-dev libyajl-dev zlib1g-dev liblmdb-dev
     libseccomp-dev libhiredis-dev libgoogle-perftools-dev)
 PACKAGES_RUN=("${PACKAGES_BUILD[@]}" curl apache2-utils python3)
-# libclang-rt-14-dev brings libFuzzer; with --no-install-recommends clang comes without.
-PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-14-dev clang-format)
+# chromium looks at the live page, prometheus brings promtool. libclang-rt-14-dev brings
+# libFuzzer; with --no-install-recommends clang comes without.
+PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-14-dev clang-format
+    chromium prometheus)
 
 # Seconds since the script began come first: they show what takes long.
 say() {

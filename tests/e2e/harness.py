@@ -27,6 +27,10 @@ WAIT = 60 if SANITIZED else 20  # seconds that a thing may take which should be 
 CASES = []
 
 
+class Skip(Exception):
+    """What a case needs is not on this machine; the runner counts it."""
+
+
 def case(function=None, *, own=False, **pair_options):
     """Registers a case. It gets the file's shared pair, or one of its own with those
     options of Pair."""
