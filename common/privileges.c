@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,4 +76,10 @@ void privileges_give_directory(const char *user, const char *path)
     else if ((is_ours || is_runtime_dir(path)) &&
              chown(path, entry->pw_uid, entry->pw_gid) != 0)
         log_warn("cannot give %s to %s: %m", path, user);
+}
+
+void privileges_forgo(void)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        log_warn("sandbox: no_new_privs: %m");
 }

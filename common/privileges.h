@@ -16,4 +16,7 @@ void privileges_drop(const char *user);
    runtime directory, which is given to the user. Failures are logged. */
 void privileges_give_directory(const char *user, const char *path);
 
+/* Nothing that this process or a child of it executes gains rights (no_new_privs). */
+void privileges_forgo(void);
+
 #endif

@@ -61,6 +61,8 @@ OPTION(DURATION, drain_timeout_ns, "drain-timeout", "D", "30s",
 GROUP("Rights")
 OPTION(STRING, user, "user", "NAME", "",
        "serve as this user, once root has opened the listeners")
+OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
+       "no process of the server ever gains rights (no_new_privs)")
 
 GROUP("Seeing")
 OPTION(SWITCH, mode_header, "mode-header", "on|off", "off",

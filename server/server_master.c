@@ -127,8 +127,10 @@ static struct server_config *read_again(struct server_master *master)
     if (server_config_read(master->argc, master->argv, &config) != 0)
         return NULL;
     fixed = find_fixed(master->plan->config, config);
-    if (fixed == NULL)
+    if (fixed == NULL) {
+        server_config_warn(config);
         return config;
+    }
     log_warn("--%s cannot %s while the server runs", fixed,
              strcmp(fixed, "processes") == 0 ? "grow" : "change");
     server_config_destroy(&config);
@@ -284,6 +286,8 @@ static void drop_privileges(const struct server_config *config)
     if (strncmp(config->store, lmdb, sizeof lmdb - 1) == 0)
         privileges_give_directory(config->user, config->store + sizeof lmdb - 1);
     privileges_drop(config->user);
+    if (config->sandbox)
+        privileges_forgo();
 }
 
 int server_master_main(struct server_config *config, int argc, char **argv,
