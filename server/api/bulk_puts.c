@@ -17,6 +17,7 @@ struct bulk_put {
     struct bulk_puts *owner;
     struct store_put put;
     enum put_state state;
+    bool stored; /* where settled */
     uint64_t line;
     struct blob *document; /* and id: both lie in the records it holds */
     size_t bytes;
@@ -87,7 +88,8 @@ bool bulk_puts_has_room(const struct bulk_puts *puts)
 static void settle(struct bulk_put *one, enum store_status status)
 {
     one->state = PUT_SETTLED;
-    if (status == STORE_OK || status == STORE_CREATED)
+    one->stored = status == STORE_OK || status == STORE_CREATED;
+    if (one->stored)
         one->owner->report->stored++;
     else
         bulk_report_fail(one->owner->report, one->line, store_status_text(status));
@@ -165,7 +167,7 @@ bool bulk_puts_wait(const struct bulk_puts *puts)
     return puts->refused > 0 && puts->flying == 0;
 }
 
-/* True where a later line of that id has been settled: to write this one now would bring
+/* True where a later line of that id has been stored: to write this one now would bring
    an older document back. */
 static bool is_replaced(const struct bulk_put *one)
 {
@@ -174,7 +176,8 @@ static bool is_replaced(const struct bulk_put *one)
     for (struct list *at = one->link.next; at != &one->owner->puts; at = at->next) {
         const struct bulk_put *other = put_at(at);
 
-        if (other->state == PUT_SETTLED && other->put.key.id.len == id.len &&
+        if (other->state == PUT_SETTLED && other->stored &&
+            other->put.key.id.len == id.len &&
             memcmp(other->put.key.id.data, id.data, id.len) == 0)
             return true;
     }
