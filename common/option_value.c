@@ -92,6 +92,16 @@ static int parse_amount(const struct option_row *row, const char *text,
     return check_range(row, text, *amount_r, why);
 }
 
+/* Refuses a text that may hold a secret. */
+static int refuse_masked(const struct option_row *row, const char *text,
+                         const char *expected, struct buf *why)
+{
+    buf_append_str(why, "\"");
+    row->mask(text, why);
+    buf_printf(why, "\" is not valid: expected %s", expected);
+    return -1;
+}
+
 static int check_text(const struct option_row *row, const char *text, struct buf *why)
 {
     const char *expected = NULL;
@@ -100,6 +110,8 @@ static int check_text(const struct option_row *row, const char *text, struct buf
         return refuse_name(row, text, why);
     if (row->check != NULL && row->check(text, &expected) < 0) {
         assert(expected != NULL);
+        if (row->mask != NULL)
+            return refuse_masked(row, text, expected, why);
         return refuse(why, text, "is not valid", expected);
     }
     return 0;

@@ -419,7 +419,7 @@ static enum options_outcome read_all(struct reader *reader, int argc, char **arg
     if (reader->request == ASK_CHECK)
         buf_append_str(reader->text, "configuration is valid\n");
     else
-        options_dump(reader->program, reader->config, reader->text);
+        options_show(reader->program, reader->config, reader->text);
     return OPTIONS_TEXT;
 }
 

@@ -74,6 +74,8 @@ struct option_row {
     const char *const *(*names)(void); /* the texts allowed, NULL last */
     int (*check)(const char *text, const char **expected_r); /* of a text or item: -1
                                            and what is expected */
+    void (*mask)(const char *text, struct buf *out); /* appends a text (any, valid or not)
+                                           as people may see it: it may hold a secret */
 };
 
 /* Makes a row from a table's OPTION(...); TYPE is the configuration struct. */
@@ -125,7 +127,13 @@ enum options_outcome options_read_text(const struct options_program *program,
                                        struct buf *text)
     __attribute__((warn_unused_result));
 
-/* Appends every option in the form of a configuration file. */
+/* Appends every option in the form of a configuration file, as --dump-config does: what a
+   row's .mask keeps back is missing. */
+void options_show(const struct options_program *program, const void *config,
+                  struct buf *out);
+
+/* Appends every option in the form of a configuration file, secrets included: for a child
+   of ours, never for people. */
 void options_dump(const struct options_program *program, const void *config,
                   struct buf *out);
 

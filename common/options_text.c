@@ -9,18 +9,44 @@
 #define HELP_INDENT 26
 #define HELP_WIDTH  80
 
-void options_dump(const struct options_program *program, const void *config,
-                  struct buf *out)
+static void print_masked(const struct option_row *row, const void *config, size_t n,
+                         struct buf *out)
+{
+    struct buf text = BUF_INIT;
+
+    option_value_print(row, config, n, &text);
+    buf_append(&text, "", 1);
+    row->mask((const char *)text.data, out);
+    buf_free(&text);
+}
+
+static void print_all(const struct options_program *program, const void *config,
+                      bool masked, struct buf *out)
 {
     for (size_t i = 0; i < program->row_count; i++) {
         const struct option_row *row = &program->rows[i];
 
         for (size_t n = 0; n < option_value_count(row, config); n++) {
             buf_printf(out, "%s = ", row->name);
-            option_value_print(row, config, n, out);
+            if (masked && row->mask != NULL)
+                print_masked(row, config, n, out);
+            else
+                option_value_print(row, config, n, out);
             buf_append_str(out, "\n");
         }
     }
+}
+
+void options_show(const struct options_program *program, const void *config,
+                  struct buf *out)
+{
+    print_all(program, config, true, out);
+}
+
+void options_dump(const struct options_program *program, const void *config,
+                  struct buf *out)
+{
+    print_all(program, config, false, out);
 }
 
 /* Appends words from column HELP_INDENT on, breaking lines at HELP_WIDTH. */
