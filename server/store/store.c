@@ -5,7 +5,10 @@
 
 #include "common/log.h"
 #include "server/store/lmdb_store.h"
+#include "server/store/redis_store.h"
+#include "server/store/redis_url.h"
 #include "server/store/store_backend.h"
+#include "server/store/store_url.h"
 
 const char *store_backend_match(const char *url, const char *scheme)
 {
@@ -16,15 +19,17 @@ const char *store_backend_match(const char *url, const char *scheme)
 
 struct store *store_open(struct ev_loop *loop, const struct store_config *config)
 {
-    const struct store_backend *const backends[] = {lmdb_store_backend()};
+    const char *dir = store_backend_match(config->url, lmdb_store_backend()->scheme);
+    struct buf shown = BUF_INIT;
 
-    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
-        const char *rest = store_backend_match(config->url, backends[i]->scheme);
-
-        if (rest != NULL)
-            return backends[i]->open(loop, config, rest);
-    }
-    log_warn("no store is known for the URL '%s'", config->url);
+    if (dir != NULL)
+        return lmdb_store_backend()->open(loop, config, dir);
+    if (redis_url_is_redis(config->url))
+        return redis_store_backend()->open(loop, config, config->url);
+    store_url_print(config->url, &shown);
+    log_warn("no store is known for the URL '%.*s'", (int)shown.len,
+             (const char *)shown.data);
+    buf_free(&shown);
     return NULL;
 }
 

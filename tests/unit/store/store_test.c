@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "tests/unit/store/store_rig.h"
+#include "tests/unit/store/store_promises.h"
 
 #include "common/alloc.h"
 #include "server/store/lmdb_store.h"
@@ -29,48 +29,12 @@ static int teardown(void **state)
 
 static void put_get_delete(void **state)
 {
-    struct rig *rig = *state;
-
-    assert_int_equal(rig_find(rig, "a", "1"), STORE_NOT_FOUND);
-    assert_int_equal(rig_put_text(rig, "a", "1", "one"), STORE_CREATED);
-    assert_true(rig_has_text(rig, "a", "1", "one"));
-    assert_int_equal(rig_put_text(rig, "a", "1", "two"), STORE_OK);
-    assert_true(rig_has_text(rig, "a", "1", "two"));
-    assert_int_equal(rig_find(rig, "a", "2"), STORE_NOT_FOUND);
-    assert_int_equal(rig_find(rig, "a1", "1"), STORE_NOT_FOUND);
-    assert_int_equal(rig_remove(rig, "a", "1"), STORE_OK);
-    assert_int_equal(rig_find(rig, "a", "1"), STORE_NOT_FOUND);
-    assert_int_equal(rig_remove(rig, "a", "1"), STORE_NOT_FOUND);
+    promise_put_get_delete(*state);
 }
 
 static void conditions(void **state)
 {
-    struct rig *rig = *state;
-    uint64_t v1, v2, none;
-
-    assert_int_equal(rig_write_if(rig, "c", "x", "1", STORE_IF_PRESENT, 0, &none),
-                     STORE_CONFLICT);
-    assert_int_equal(rig_write_if(rig, "c", "x", "1", STORE_IF_VERSION, 1, &none),
-                     STORE_CONFLICT);
-    assert_int_equal(rig_write_if(rig, "c", "x", NULL, STORE_IF_VERSION, 1, &none),
-                     STORE_NOT_FOUND);
-    assert_int_equal(rig_write_if(rig, "c", "x", "1", STORE_IF_ABSENT, 0, &v1),
-                     STORE_CREATED);
-    assert_int_equal(rig_write_if(rig, "c", "x", "2", STORE_IF_ABSENT, 0, &none),
-                     STORE_CONFLICT);
-    assert_true(rig_has_text(rig, "c", "x", "1"));
-    assert_int_equal(rig_write_if(rig, "c", "x", "2", STORE_IF_VERSION, v1, &v2),
-                     STORE_OK);
-    assert_int_equal(rig_write_if(rig, "c", "x", "3", STORE_IF_VERSION, v1, &none),
-                     STORE_CONFLICT);
-    assert_int_equal(rig_write_if(rig, "c", "x", NULL, STORE_IF_VERSION, v1, &none),
-                     STORE_CONFLICT);
-    assert_true(rig_has_text(rig, "c", "x", "2"));
-    assert_int_equal(rig_write_if(rig, "c", "x", "3", STORE_IF_PRESENT, 0, &none),
-                     STORE_OK);
-    assert_int_equal(rig_write_if(rig, "c", "x", NULL, STORE_IF_PRESENT, 0, &none),
-                     STORE_OK);
-    assert_true(v2 > v1);
+    promise_conditions(*state);
 }
 
 static void versions_only_grow(void **state)
@@ -130,14 +94,7 @@ static void sizes_around_every_bound(void **state)
 
 static void longest_names(void **state)
 {
-    struct rig *rig = *state;
-    char name[STORE_NAME_MAX + 1];
-
-    memset(name, '~', STORE_NAME_MAX);
-    name[STORE_NAME_MAX] = 0;
-    assert_int_equal(rig_put_text(rig, name, name, "x"), STORE_CREATED);
-    assert_true(rig_has_text(rig, name, name, "x"));
-    assert_int_equal(rig_remove(rig, name, name), STORE_OK);
+    promise_longest_names(*state);
 }
 
 static void format_is_kept(void **state)

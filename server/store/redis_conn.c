@@ -1,0 +1,458 @@
+#include "server/store/redis_conn.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <hiredis/adapters/libev.h>
+#include <hiredis/async.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "server/store/redis_greeting.h"
+#include "server/store/redis_resolve.h"
+
+/* Errors of Redis that are logged, at most one in this time. */
+#define GRUMBLE_NS NS_PER_S
+
+/* How often a server that takes no writes is asked again whether it does. */
+#define REPLICA_S 1.0
+
+enum conn_state {
+    CONN_PAUSED,     /* the timer ends the pause */
+    CONN_RESOLVING,  /* a thread looks the name up; the timer gives up */
+    CONN_CONNECTING, /* connect() and greeting; the timer gives up */
+    CONN_UP          /* while commands wait the timer guards against silence */
+};
+
+struct redis_conn {
+    struct ev_loop *loop;
+    const struct redis_url *url;
+    char *where; /* for the log */
+    enum conn_state state;
+    struct ev_timer timer;
+    struct ev_timer replica; /* runs while the server takes no writes */
+    struct ev_prepare flush; /* runs while commands are unsent */
+    redisAsyncContext *ac;   /* NULL for none */
+    struct redis_resolve *resolve;
+    struct redis_addresses addresses;
+    size_t next_address;
+    struct redis_greeting greeting;
+    double pause_s;
+    uint64_t waiting;
+    uint64_t unsent; /* bytes given since the last flush */
+    uint64_t connects;
+    bool told_down; /* that it is down has been logged */
+    const char *why;
+    uint64_t grumbled_ns;
+};
+
+static void begin(struct redis_conn *conn);
+static void fail(struct redis_conn *conn, const char *why, const char *detail);
+
+static void enter(struct redis_conn *conn, enum conn_state state, double timer_s)
+{
+    conn->state = state;
+    ev_timer_stop(conn->loop, &conn->timer);
+    ev_timer_set(&conn->timer, timer_s, timer_s);
+    if (timer_s > 0.)
+        ev_timer_start(conn->loop, &conn->timer);
+}
+
+/* ---- the end of a connection ---- */
+
+static void stop_connection(struct redis_conn *conn)
+{
+    redisAsyncContext *ac = conn->ac;
+
+    redis_resolve_drop(&conn->resolve);
+    ev_prepare_stop(conn->loop, &conn->flush);
+    ev_timer_stop(conn->loop, &conn->replica);
+    conn->unsent = 0;
+    conn->ac = NULL;
+    if (ac != NULL)
+        redisAsyncFree(ac); /* ends what waits with NULL */
+}
+
+/* Begins the pause before the next attempt. */
+static void pause_conn(struct redis_conn *conn)
+{
+    enter(conn, CONN_PAUSED, conn->pause_s);
+    conn->pause_s *= 2;
+    if (conn->pause_s > REDIS_CONN_PAUSE_MAX_S)
+        conn->pause_s = REDIS_CONN_PAUSE_MAX_S;
+}
+
+/* Logs once per outage. */
+static void tell_down(struct redis_conn *conn, const char *why, const char *detail)
+{
+    if (!conn->told_down)
+        log_warn("store: %s: %s%s%s", conn->where, why, *detail ? ": " : "", detail);
+    conn->told_down = true;
+}
+
+/* The attempt or the connection is over. why is static. */
+static void fail(struct redis_conn *conn, const char *why, const char *detail)
+{
+    tell_down(conn, why, detail);
+    conn->why = why;
+    if (conn->state != CONN_PAUSED)
+        pause_conn(conn); /* first: callbacks must find it down */
+    stop_connection(conn);
+}
+
+void redis_conn_drop(struct redis_conn *conn, const char *why)
+{
+    fail(conn, why, "");
+}
+
+/* hiredis frees the context after this. */
+static void on_disconnect(const redisAsyncContext *ac, int status)
+{
+    struct redis_conn *conn = ac->data;
+
+    if (conn == NULL || conn->ac != ac)
+        return; /* we did it */
+    conn->ac = NULL;
+    fail(conn, "the connection was lost", status == REDIS_OK ? "" : ac->errstr);
+}
+
+/* ---- replies ---- */
+
+static void on_reply(redisAsyncContext *ac, void *reply, void *data)
+{
+    struct redis_conn *conn = ac->data;
+    struct redis_call *call = data;
+
+    assert(conn->waiting > 0);
+    conn->waiting--;
+    if (reply == NULL && conn->state == CONN_UP) {
+        /* hiredis ends the commands before it says so: callbacks must find it down */
+        tell_down(conn, "the connection was lost", ac->errstr);
+        conn->why = "the connection to Redis was lost";
+        pause_conn(conn);
+    } else if (reply != NULL && conn->state == CONN_UP) {
+        if (conn->waiting > 0)
+            ev_timer_again(conn->loop, &conn->timer);
+        else
+            ev_timer_stop(conn->loop, &conn->timer);
+    }
+    call->on_reply(call, reply);
+}
+
+/* Before the loop polls: one write for all that was given in this turn. */
+static void on_flush(struct ev_loop *loop, struct ev_prepare *prepare, int events)
+{
+    struct redis_conn *conn = prepare->data;
+
+    (void)events;
+    ev_prepare_stop(loop, prepare);
+    conn->unsent = 0;
+    if (conn->ac != NULL)
+        redisAsyncHandleWrite(conn->ac);
+}
+
+static int give(struct redis_conn *conn, const struct redis_args *args,
+                struct redis_call *call)
+{
+    redisAsyncContext *ac = conn->ac;
+
+    if (redisAsyncCommandArgv(ac, on_reply, call, args->count,
+                              (const char **)(uintptr_t)args->parts,
+                              args->lens) != REDIS_OK)
+        return -1; /* it is about to be closed */
+    conn->waiting++;
+    return 0;
+}
+
+int redis_conn_send(struct redis_conn *conn, const struct redis_args *args,
+                    struct redis_call *call)
+{
+    uint64_t bytes = 0;
+
+    for (int i = 0; i < args->count; i++)
+        bytes += args->lens[i];
+    if (conn->state != CONN_UP || conn->ac == NULL ||
+        conn->waiting >= REDIS_CONN_MAX_WAITING ||
+        conn->unsent + bytes > REDIS_CONN_MAX_BYTES || give(conn, args, call) < 0)
+        return -1;
+    conn->unsent += bytes;
+    ev_prepare_start(conn->loop, &conn->flush);
+    if (conn->waiting == 1)
+        ev_timer_again(conn->loop, &conn->timer);
+    return 0;
+}
+
+static void grumble(struct redis_conn *conn, const struct redisReply *reply)
+{
+    uint64_t now = clock_now_ns();
+
+    if (conn->grumbled_ns != 0 && now - conn->grumbled_ns < GRUMBLE_NS)
+        return;
+    conn->grumbled_ns = now;
+    log_warn("store: %s answered: %.200s", conn->where, reply->str);
+}
+
+static void set_replica(struct redis_conn *conn)
+{
+    conn->greeting.is_replica = true;
+    if (!ev_is_active(&conn->replica)) {
+        ev_timer_set(&conn->replica, REPLICA_S, REPLICA_S);
+        ev_timer_start(conn->loop, &conn->replica);
+    }
+}
+
+struct redis_error redis_conn_take_error(struct redis_conn *conn,
+                                         const struct redisReply *reply)
+{
+    struct redis_error error;
+
+    assert(reply->type == REDIS_REPLY_ERROR);
+    error = redis_error_read(reply->str, reply->len);
+    if (error.remedy != REDIS_REMEDY_LOAD)
+        grumble(conn, reply);
+    if (error.remedy == REDIS_REMEDY_REPLICA)
+        set_replica(conn);
+    if (error.remedy == REDIS_REMEDY_RECONNECT && conn->state == CONN_UP) {
+        conn->told_down = true; /* by the line above */
+        conn->why = "Redis refuses us: see the log";
+        enter(conn, CONN_PAUSED, conn->pause_s);
+    }
+    return error;
+}
+
+/* A server that was a replica may be a master now, or its name be another server's: a new
+   connection finds out. */
+static void on_replica(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct redis_conn *conn = timer->data;
+
+    (void)loop;
+    (void)events;
+    if (conn->state == CONN_UP && conn->waiting == 0) {
+        stop_connection(conn);
+        begin(conn);
+    }
+}
+
+/* ---- the greeting ---- */
+
+static void on_greeted(void *ctx, const char *why, const char *detail)
+{
+    struct redis_conn *conn = ctx;
+
+    if (why != NULL) {
+        tell_down(conn, why, detail);
+        conn->why = why;
+        enter(conn, CONN_PAUSED, REDIS_CONN_PAUSE_MAX_S); /* which ends the connection */
+        return;
+    }
+    if (conn->told_down)
+        log_info("store: %s is there", conn->where);
+    conn->told_down = false;
+    conn->pause_s = REDIS_CONN_PAUSE_MIN_S;
+    conn->connects++;
+    enter(conn, CONN_UP, 0.);
+    ev_timer_set(&conn->timer, 0., REDIS_CONN_SILENCE_S);
+    if (conn->greeting.is_replica)
+        set_replica(conn);
+}
+
+static int greet(void *ctx, const struct redis_args *args, struct redis_call *call)
+{
+    return give(ctx, args, call);
+}
+
+static void on_connect(const redisAsyncContext *ac, int status)
+{
+    struct redis_conn *conn = ac->data;
+
+    if (conn == NULL || conn->ac != ac)
+        return;
+    if (status != REDIS_OK) {
+        conn->ac = NULL; /* hiredis frees it */
+        fail(conn, "no connection", ac->errstr);
+        return;
+    }
+    redis_greeting_send(&conn->greeting, conn->url, greet, on_greeted, conn);
+}
+
+/* ---- connecting ---- */
+
+static redisAsyncContext *open_context(struct redis_conn *conn)
+{
+    if (conn->url->path != NULL)
+        return redisAsyncConnectUnix(conn->url->path);
+    assert(conn->addresses.count > 0);
+    conn->next_address %= conn->addresses.count;
+    return redisAsyncConnect(conn->addresses.texts[conn->next_address++],
+                             (int)conn->url->port);
+}
+
+static void connect_now(struct redis_conn *conn)
+{
+    redisAsyncContext *ac = open_context(conn);
+
+    if (ac == NULL)
+        log_fatal("store: out of memory");
+    if (ac->err != 0) {
+        fail(conn, "no connection", ac->errstr);
+        redisAsyncFree(ac);
+        return;
+    }
+    fcntl(ac->c.fd, F_SETFD, FD_CLOEXEC);
+    ac->data = conn;
+    conn->ac = ac;
+    enter(conn, CONN_CONNECTING, REDIS_CONN_GREETING_S);
+    if (redisLibevAttach(conn->loop, ac) != REDIS_OK)
+        log_panic("store: a fresh connection is attached already");
+    redisAsyncSetConnectCallback(ac, on_connect);
+    redisAsyncSetDisconnectCallback(ac, on_disconnect);
+}
+
+static void on_resolved(void *ctx, const struct redis_addresses *addresses,
+                        const char *why)
+{
+    struct redis_conn *conn = ctx;
+
+    conn->resolve = NULL;
+    if (addresses->count == 0) {
+        fail(conn, "the host's name has no address", why);
+        return;
+    }
+    conn->addresses = *addresses;
+    connect_now(conn);
+}
+
+/* Another attempt. */
+static void begin(struct redis_conn *conn)
+{
+    assert(conn->ac == NULL && conn->resolve == NULL);
+    if (conn->url->path != NULL) {
+        connect_now(conn);
+    } else if (redis_resolve_is_numeric(conn->url->host)) {
+        conn->addresses.count = 1;
+        memcpy(conn->addresses.texts[0], conn->url->host, strlen(conn->url->host) + 1);
+        connect_now(conn);
+    } else {
+        enter(conn, CONN_RESOLVING, REDIS_CONN_SILENCE_S);
+        conn->resolve =
+            redis_resolve_start(conn->loop, conn->url->host, on_resolved, conn);
+    }
+}
+
+static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct redis_conn *conn = timer->data;
+
+    (void)loop;
+    (void)events;
+    switch (conn->state) {
+    case CONN_PAUSED:
+        stop_connection(conn); /* one that Redis refused is still there */
+        begin(conn);
+        break;
+    case CONN_RESOLVING: fail(conn, "the host's name is not found in time", ""); break;
+    case CONN_CONNECTING: fail(conn, "no connection in time", ""); break;
+    case CONN_UP: fail(conn, "no reply in time", ""); break;
+    }
+}
+
+/* ---- outside ---- */
+
+static void init_watchers(struct redis_conn *conn)
+{
+    ev_init(&conn->timer, on_timer);
+    ev_init(&conn->replica, on_replica);
+    ev_prepare_init(&conn->flush, on_flush);
+    conn->timer.data = conn->replica.data = conn->flush.data = conn;
+}
+
+struct redis_conn *redis_conn_create(struct ev_loop *loop, const struct redis_url *url)
+{
+    struct redis_conn *conn = mem_zalloc(sizeof *conn);
+    struct buf where = BUF_INIT;
+
+    redis_url_print(url, &where);
+    conn->where = str_printf("%.*s", (int)where.len, (const char *)where.data);
+    buf_free(&where);
+    conn->loop = loop;
+    conn->url = url;
+    conn->pause_s = REDIS_CONN_PAUSE_MIN_S;
+    conn->why = "Redis has not answered yet";
+    conn->greeting.where = conn->where;
+    init_watchers(conn);
+    begin(conn);
+    return conn;
+}
+
+void redis_conn_destroy(struct redis_conn **conn)
+{
+    struct redis_conn *c = *conn;
+
+    if (c == NULL)
+        return;
+    enter(c, CONN_PAUSED, 0.);
+    stop_connection(c); /* whose callbacks still ask */
+    *conn = NULL;
+    ev_timer_stop(c->loop, &c->timer);
+    assert(c->waiting == 0);
+    redis_greeting_end(&c->greeting);
+    mem_free(c->where);
+    mem_free(c);
+}
+
+bool redis_conn_is_up(const struct redis_conn *conn, const char **why_r)
+{
+    *why_r = conn->state == CONN_UP ? NULL : conn->why;
+    return conn->state == CONN_UP;
+}
+
+bool redis_conn_is_writable(const struct redis_conn *conn)
+{
+    return conn->state == CONN_UP && !conn->greeting.is_replica;
+}
+
+uint64_t redis_conn_waiting(const struct redis_conn *conn)
+{
+    return conn->waiting;
+}
+
+uint64_t redis_conn_reconnects(const struct redis_conn *conn)
+{
+    return conn->connects > 0 ? conn->connects - 1 : 0;
+}
+
+/* ---- commands ---- */
+
+void redis_args_add(struct redis_args *args, const void *bytes, size_t len)
+{
+    assert(args->count < REDIS_ARGS_MAX);
+    args->parts[args->count] = len > 0 ? bytes : "";
+    args->lens[args->count++] = len;
+}
+
+void redis_args_text(struct redis_args *args, const char *text)
+{
+    redis_args_add(args, text, strlen(text));
+}
+
+void redis_args_script(struct redis_args *args, const struct redis_conn *conn,
+                       enum redis_script script, int keys, bool as_text)
+{
+    static const char *const counts[] = {"0", "1", "2", "3", "4", "5"};
+    const char *digest = conn->greeting.digests[script];
+
+    assert(keys >= 0 && keys < (int)(sizeof counts / sizeof *counts));
+    args->count = 0;
+    if (as_text || digest[0] == 0) {
+        redis_args_text(args, "EVAL");
+        redis_args_text(args, redis_script_text(script));
+    } else {
+        redis_args_text(args, "EVALSHA");
+        redis_args_text(args, digest);
+    }
+    redis_args_text(args, counts[keys]);
+}

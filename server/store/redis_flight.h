@@ -1,0 +1,77 @@
+/*
+ * What all requests in flight to Redis have in common, and the verbs that carry
+ * them out: each makes a flight, sends, and ends the request by its done.
+ *
+ * A cancelled flight stays behind until its last reply has come: hiredis cannot
+ * take a command back. Loop thread only.
+ */
+#ifndef OFFLOOP_SERVER_STORE_REDIS_FLIGHT_H
+#define OFFLOOP_SERVER_STORE_REDIS_FLIGHT_H
+
+#include "common/list.h"
+#include "server/store/redis_conn.h"
+#include "server/store/redis_layout.h"
+#include "server/store/store_backend.h"
+
+/* Documents up to this travel in one command; larger ones in pieces of it, so that no
+   step, here or in Redis, grows with the document. */
+#define REDIS_PIECE_BYTES 65536
+
+/* Pieces of one document under way at a time. */
+#define REDIS_PIECES 8
+
+/* What the verbs share. */
+struct redis_hub {
+    struct redis_conn *conn;
+    uint64_t uploads; /* names the next one */
+    uint64_t writes_sent;
+    uint64_t writes_unsure;
+    uint64_t writes_waiting;
+};
+
+/* The head of every flight. */
+struct redis_flight {
+    struct store_flight flight; /* first: store_cancel() has its address */
+    struct redis_call call;
+    struct redis_hub *hub;
+    bool cancelled; /* the request is gone */
+    bool as_text;   /* scripts go as text: Redis has lost them */
+};
+
+/* Makes a flight the one of a request; its cancel only marks it. */
+void redis_flight_init(struct redis_flight *flight, struct redis_hub *hub,
+                       struct store_request *request,
+                       void (*on_reply)(struct redis_call *, const struct redisReply *));
+
+/* The flight of a call. */
+static inline struct redis_flight *redis_flight_of(struct redis_call *call)
+{
+    return container_of(call, struct redis_flight, call);
+}
+
+/* How a reply ends a request as far as it is an error or none (NULL): OK where it is
+   neither. *again_r where the script is to be sent again, as text. */
+enum store_status redis_flight_status(struct redis_flight *flight,
+                                      const struct redisReply *reply, bool *again_r);
+
+/* Logs that what a key holds is not ours, and gives STORE_ERROR. */
+enum store_status redis_flight_damaged(const char *what, struct slice collection,
+                                       struct slice id);
+
+/* redis_get.c: reads a document, large ones piece by piece. Where that gives up because
+   the document changes all the time, it is fetched whole. */
+void redis_get(struct redis_hub *hub, struct store_get *get);
+
+/* redis_put.c: writes or deletes a document, large ones by way of an upload. */
+void redis_put(struct redis_hub *hub, struct store_put *put);
+
+/* redis_list.c: see store.h. */
+void redis_list(struct redis_hub *hub, struct store_list *list);
+
+/* redis_list.c: counts by ranks; it costs the same for any number. */
+void redis_count(struct redis_hub *hub, struct store_count *count);
+
+/* redis_list.c: see store.h. */
+void redis_collections(struct redis_hub *hub, struct store_collections *collections);
+
+#endif

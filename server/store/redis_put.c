@@ -1,0 +1,274 @@
+#include <assert.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "server/store/redis_flight.h"
+
+/* An upload whose front is gone is dropped by Redis after this. */
+#define UPLOAD_EXPIRES_S "600"
+
+enum put_state {
+    PUT_PIECES, /* pieces of an upload are under way */
+    PUT_COMMIT  /* awaits the script's answer */
+};
+
+struct put_flight {
+    struct redis_flight base;
+    struct store_put *put;
+    enum put_state state;
+    unsigned waiting;         /* replies to come */
+    enum store_status status; /* the first that was not OK */
+    uint64_t asked;           /* bytes of the upload sent so far */
+    struct blob *blob;        /* of an upload */
+    struct redis_key upload;  /* of no length where there is none */
+};
+
+/* Takes back what was uploaded; nobody waits for the answer. */
+static void drop_upload(struct put_flight *flight);
+
+static void end(struct put_flight *flight, enum store_status status, uint64_t version)
+{
+    struct store_put *put = flight->put;
+
+    assert(flight->waiting == 0);
+    if (flight->state == PUT_PIECES && flight->upload.len > 0)
+        drop_upload(flight);
+    flight->base.hub->writes_waiting--;
+    if (!flight->base.cancelled) {
+        put->request.backend = NULL;
+        put->status = status;
+        put->version = version;
+        put->done(put);
+    }
+    blob_unref(&flight->blob);
+    mem_free(flight);
+}
+
+static int send(struct put_flight *flight, const struct redis_args *args)
+{
+    if (redis_conn_send(flight->base.hub->conn, args, &flight->base.call) < 0)
+        return -1;
+    flight->waiting++;
+    return 0;
+}
+
+/* ---- the script ---- */
+
+static const char *condition_letter(enum store_condition condition)
+{
+    switch (condition) {
+    case STORE_ALWAYS: return "-";
+    case STORE_IF_ABSENT: return "a";
+    case STORE_IF_PRESENT: return "p";
+    case STORE_IF_VERSION: return "v";
+    }
+    return "-";
+}
+
+static int send_commit(struct put_flight *flight)
+{
+    const struct store_put *put = flight->put;
+    struct redis_key document, index, version;
+    struct redis_args args;
+    char if_version[REDIS_VERSION_DIGITS + 1], size[24];
+    char format = put->remove ? '-' : redis_head_format(put->format);
+    struct slice bytes = put->remove ? (struct slice){NULL, 0} : put->blob->bytes;
+
+    redis_key_document(&document, put->key);
+    redis_key_own(&index, put->key.collection, 'i');
+    redis_key_own(&version, put->key.collection, 'v');
+    redis_head_put_version(if_version, put->if_version);
+    snprintf(size, sizeof size, "%zu", bytes.len);
+    redis_args_script(&args, flight->base.hub->conn, REDIS_SCRIPT_WRITE,
+                      flight->upload.len > 0 ? 5 : 4, flight->base.as_text);
+    redis_args_add(&args, document.bytes, document.len);
+    redis_args_add(&args, index.bytes, index.len);
+    redis_args_add(&args, version.bytes, version.len);
+    redis_args_text(&args, REDIS_COLLECTIONS_KEY);
+    if (flight->upload.len > 0)
+        redis_args_add(&args, flight->upload.bytes, flight->upload.len);
+    redis_args_text(&args, condition_letter(put->condition));
+    redis_args_text(&args, if_version);
+    redis_args_add(&args, &format, 1);
+    redis_args_add(&args, put->key.id.data, put->key.id.len);
+    redis_args_add(&args, put->key.collection.data, put->key.collection.len);
+    redis_args_text(&args, size);
+    if (flight->upload.len == 0)
+        redis_args_add(&args, bytes.data, bytes.len);
+    flight->state = PUT_COMMIT;
+    return send(flight, &args);
+}
+
+static const struct redisReply *element(const struct redisReply *reply, size_t i,
+                                        int type)
+{
+    return reply->type == REDIS_REPLY_ARRAY && i < reply->elements &&
+                   reply->element[i]->type == type
+               ? reply->element[i]
+               : NULL;
+}
+
+/* The script's answer. */
+static void take_commit(struct put_flight *flight, const struct redisReply *reply)
+{
+    const struct redisReply *code = element(reply, 0, REDIS_REPLY_INTEGER);
+    const struct redisReply *text = element(reply, 1, REDIS_REPLY_STRING);
+    uint64_t version;
+
+    if (code == NULL || text == NULL) {
+        end(flight, STORE_ERROR, 0);
+        return;
+    }
+    version = strtoull(text->str, NULL, 10);
+    if (flight->upload.len > 0 && code->integer >= REDIS_WRITE_MISSING)
+        drop_upload(flight);
+    switch (code->integer) {
+    case REDIS_WRITE_REPLACED: end(flight, STORE_OK, version); break;
+    case REDIS_WRITE_CREATED: end(flight, STORE_CREATED, version); break;
+    case REDIS_WRITE_DELETED: end(flight, STORE_OK, version); break;
+    case REDIS_WRITE_MISSING: end(flight, STORE_NOT_FOUND, 0); break;
+    case REDIS_WRITE_CONFLICT: end(flight, STORE_CONFLICT, 0); break;
+    case REDIS_WRITE_LOST: end(flight, STORE_FULL, 0); break; /* it was evicted */
+    default: end(flight, STORE_ERROR, 0); break;
+    }
+}
+
+/* ---- uploads ---- */
+
+static void on_nothing(struct redis_call *call, const struct redisReply *reply)
+{
+    (void)reply;
+    mem_free(call);
+}
+
+static void drop_upload(struct put_flight *flight)
+{
+    struct redis_call *call = mem_zalloc(sizeof *call);
+    struct redis_args args = {0};
+
+    call->on_reply = on_nothing;
+    redis_args_text(&args, "UNLINK");
+    redis_args_add(&args, flight->upload.bytes, flight->upload.len);
+    if (redis_conn_send(flight->base.hub->conn, &args, call) < 0)
+        mem_free(call); /* Redis drops it by and by */
+}
+
+/* The upload's key lives for as long as its front may need. */
+static int send_expire(struct put_flight *flight)
+{
+    struct redis_args args = {0};
+
+    redis_args_text(&args, "EXPIRE");
+    redis_args_add(&args, flight->upload.bytes, flight->upload.len);
+    redis_args_text(&args, UPLOAD_EXPIRES_S);
+    return send(flight, &args);
+}
+
+static int send_piece(struct put_flight *flight, uint64_t len)
+{
+    struct redis_args args = {0};
+    char at[24];
+
+    /* The head's place is left for the script. */
+    snprintf(at, sizeof at, "%" PRIu64, REDIS_HEAD_BYTES + flight->asked);
+    redis_args_text(&args, "SETRANGE");
+    redis_args_add(&args, flight->upload.bytes, flight->upload.len);
+    redis_args_text(&args, at);
+    redis_args_add(&args, flight->blob->bytes.data + flight->asked, len);
+    if (send(flight, &args) < 0)
+        return -1;
+    flight->asked += len;
+    return 0;
+}
+
+/* Keeps some pieces under way, then commits. -1 where the store is down. */
+static int send_more(struct put_flight *flight)
+{
+    uint64_t total = flight->blob->bytes.len;
+
+    while (flight->asked < total && flight->waiting < REDIS_PIECES) {
+        bool first = flight->asked == 0;
+        uint64_t len = total - flight->asked;
+
+        if (send_piece(flight, len < REDIS_PIECE_BYTES ? len : REDIS_PIECE_BYTES) < 0 ||
+            (first && send_expire(flight) < 0))
+            return -1;
+    }
+    return flight->asked == total && flight->waiting == 0 ? send_commit(flight) : 0;
+}
+
+static void begin_upload(struct put_flight *flight)
+{
+    flight->blob = blob_ref(flight->put->blob);
+    redis_key_upload(&flight->upload, flight->put->key.collection,
+                     flight->base.hub->uploads++);
+    flight->state = PUT_PIECES;
+}
+
+/* ---- replies ---- */
+
+/* A piece was taken, or not. */
+static void take_piece(struct put_flight *flight)
+{
+    bool over = flight->base.cancelled || flight->status != STORE_OK;
+
+    if (!over && send_more(flight) < 0)
+        flight->status = STORE_DOWN;
+    if (flight->waiting == 0)
+        end(flight, flight->status, 0);
+}
+
+static void on_reply(struct redis_call *call, const struct redisReply *reply)
+{
+    struct put_flight *flight =
+        container_of(redis_flight_of(call), struct put_flight, base);
+    bool again;
+    enum store_status status = redis_flight_status(&flight->base, reply, &again);
+
+    flight->waiting--;
+    if (flight->status == STORE_OK)
+        flight->status = status;
+    if (flight->state == PUT_PIECES) {
+        take_piece(flight);
+        return;
+    }
+    if (reply == NULL)
+        flight->base.hub->writes_unsure++;
+    if (again && send_commit(flight) == 0) {
+        flight->status = STORE_OK;
+        return;
+    }
+    if (flight->status == STORE_OK && !flight->base.cancelled)
+        take_commit(flight, reply);
+    else
+        end(flight, again ? STORE_DOWN : flight->status, 0);
+}
+
+void redis_put(struct redis_hub *hub, struct store_put *put)
+{
+    struct put_flight *flight;
+    bool large = !put->remove && put->blob->bytes.len > REDIS_PIECE_BYTES;
+
+    if ((!put->remove && put->blob->bytes.len > REDIS_DOCUMENT_MAX) ||
+        !redis_conn_is_writable(hub->conn)) {
+        put->status = redis_conn_is_writable(hub->conn) ? STORE_ERROR : STORE_DOWN;
+        put->done(put);
+        return;
+    }
+    flight = mem_zalloc(sizeof *flight);
+    redis_flight_init(&flight->base, hub, &put->request, on_reply);
+    flight->put = put;
+    hub->writes_waiting++;
+    hub->writes_sent++;
+    if (large)
+        begin_upload(flight);
+    if ((large ? send_more(flight) : send_commit(flight)) < 0) {
+        flight->status = STORE_DOWN;
+        if (flight->waiting == 0)
+            end(flight, STORE_DOWN, 0);
+    }
+}

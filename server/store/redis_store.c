@@ -1,0 +1,126 @@
+#include "server/store/redis_store.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <sys/random.h>
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "server/store/redis_flight.h"
+
+struct redis_store {
+    struct store base;
+    struct redis_url url;
+    struct redis_hub hub;
+};
+
+static struct redis_store *of(struct store *store)
+{
+    return container_of(store, struct redis_store, base);
+}
+
+static const struct redis_store *of_const(const struct store *store)
+{
+    return (const struct redis_store *)(const void *)store; /* its first member */
+}
+
+static struct store *redis_open(struct ev_loop *loop, const struct store_config *config,
+                                const char *rest)
+{
+    struct redis_store *store = mem_zalloc(sizeof *store);
+
+    (void)rest;
+    if (redis_url_parse(config->url, &store->url) < 0) {
+        log_warn("no store is known for that URL: expected %s", REDIS_URL_EXPECTED);
+        mem_free(store);
+        return NULL;
+    }
+    /* Uploads of different fronts must not meet. */
+    if (getrandom(&store->hub.uploads, sizeof store->hub.uploads, 0) !=
+        (ssize_t)sizeof store->hub.uploads)
+        log_fatal("store: no random numbers: %m");
+    store->base.backend = redis_store_backend();
+    store->hub.conn = redis_conn_create(loop, &store->url);
+    return &store->base;
+}
+
+static void redis_close(struct store *base)
+{
+    struct redis_store *store = of(base);
+
+    redis_conn_destroy(&store->hub.conn);
+    assert(store->hub.writes_waiting == 0);
+    redis_url_free(&store->url);
+    mem_free(store);
+}
+
+static bool redis_is_ready(const struct store *base, const char **why_r)
+{
+    const struct redis_store *store = of_const(base);
+
+    if (!redis_conn_is_up(store->hub.conn, why_r))
+        return false;
+    if (!redis_conn_is_writable(store->hub.conn))
+        *why_r = "Redis is a replica and takes no writes";
+    return *why_r == NULL;
+}
+
+static void get(struct store *base, struct store_get *request)
+{
+    redis_get(&of(base)->hub, request);
+}
+
+static void list(struct store *base, struct store_list *request)
+{
+    redis_list(&of(base)->hub, request);
+}
+
+static void count(struct store *base, struct store_count *request)
+{
+    redis_count(&of(base)->hub, request);
+}
+
+static void collections(struct store *base, struct store_collections *request)
+{
+    redis_collections(&of(base)->hub, request);
+}
+
+static void put(struct store *base, struct store_put *request)
+{
+    redis_put(&of(base)->hub, request);
+}
+
+static int reap_readers(struct store *base)
+{
+    (void)base;
+    return 0; /* Redis knows when a client is gone */
+}
+
+static void read_counters(const struct store *base, struct store_counters *counters_r)
+{
+    const struct redis_store *store = of_const(base);
+
+    counters_r->writes_sent = store->hub.writes_sent;
+    counters_r->writes_unsure = store->hub.writes_unsure;
+    counters_r->writes_waiting = store->hub.writes_waiting;
+    counters_r->writer_restarts = redis_conn_reconnects(store->hub.conn);
+}
+
+const struct store_backend *redis_store_backend(void)
+{
+    static const struct store_backend backend = {
+        .scheme = "redis",
+        .open = redis_open,
+        .close = redis_close,
+        .is_ready = redis_is_ready,
+        .get = get,
+        .list = list,
+        .count = count,
+        .collections = collections,
+        .put = put,
+        .reap_readers = reap_readers,
+        .read_counters = read_counters,
+    };
+
+    return &backend;
+}

@@ -1,0 +1,191 @@
+#include "server/store/redis_url.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/alloc.h"
+
+#define TCP_SCHEME  "redis://"
+#define UNIX_SCHEME "redis+unix://"
+
+bool redis_url_is_redis(const char *text)
+{
+    return strncmp(text, "redis", strlen("redis")) == 0 && strchr(text, ':') != NULL;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static char *copy(const char *text, size_t len)
+{
+    return str_printf("%.*s", (int)len, text);
+}
+
+/* A decoded copy; NULL where a %XX is bad or gives a NUL. */
+static char *decode(const char *text, size_t len)
+{
+    char *out = mem_alloc(len + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+
+        if (c == '%') {
+            int high = i + 2 < len ? hex_value(text[i + 1]) : -1;
+            int low = high < 0 ? -1 : hex_value(text[i + 2]);
+
+            if (low < 0 || (c = (char)(high << 4 | low)) == 0) {
+                mem_free(out);
+                return NULL;
+            }
+            i += 2;
+        }
+        out[n++] = c;
+    }
+    out[n] = 0;
+    return out;
+}
+
+/* Digits only, at most max. */
+static int read_number(const char *text, size_t len, unsigned max, unsigned *value_r)
+{
+    unsigned value = 0;
+
+    if (len == 0 || len > 6)
+        return -1;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return -1;
+        value = value * 10 + (unsigned)(text[i] - '0');
+    }
+    *value_r = value;
+    return value <= max ? 0 : -1;
+}
+
+/* "user:password", what stands before the @. */
+static int read_login(struct redis_url *url, const char *text, size_t len)
+{
+    const char *colon = memchr(text, ':', len);
+    size_t user_len = colon == NULL ? len : (size_t)(colon - text);
+
+    if (colon == NULL)
+        return -1; /* a user without a password is a password that was forgotten */
+    if (user_len > 0 && (url->user = decode(text, user_len)) == NULL)
+        return -1;
+    url->password = decode(colon + 1, len - user_len - 1);
+    return url->password == NULL || url->password[0] == 0 ? -1 : 0;
+}
+
+static bool is_host_char(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           c == '.' || c == '-' || c == '_';
+}
+
+/* Where the host ends, and the host in the URL; NULL where it is none. */
+static const char *read_host(struct redis_url *url, const char *text)
+{
+    const char *end = text;
+
+    if (*text == '[') {
+        end = strchr(text, ']');
+        if (end == NULL ||
+            strspn(text + 1, "0123456789abcdefABCDEF:.") != (size_t)(end - text - 1))
+            return NULL;
+        url->host = copy(text + 1, (size_t)(end - text - 1));
+        end++;
+    } else {
+        while (is_host_char(*end))
+            end++;
+        url->host = copy(text, (size_t)(end - text));
+    }
+    return url->host[0] == 0 || strlen(url->host) > 255 ? NULL : end;
+}
+
+/* "host:port/db" */
+static int read_tcp(struct redis_url *url, const char *text)
+{
+    text = read_host(url, text);
+    if (text == NULL)
+        return -1;
+    if (*text == ':') {
+        size_t len = strcspn(++text, "/");
+
+        if (read_number(text, len, 65535, &url->port) < 0 || url->port == 0)
+            return -1;
+        text += len;
+    }
+    if (*text == 0 || strcmp(text, "/") == 0)
+        return 0;
+    if (*text != '/')
+        return -1;
+    return read_number(text + 1, strlen(text + 1), REDIS_URL_DB_MAX, &url->db);
+}
+
+/* "/path?db=N" */
+static int read_unix(struct redis_url *url, const char *text)
+{
+    size_t len = strcspn(text, "?");
+
+    if (text[0] != '/' || len < 2 || len > 107) /* sun_path */
+        return -1;
+    url->path = copy(text, len);
+    if (text[len] == 0)
+        return 0;
+    if (strncmp(text + len, "?db=", 4) != 0)
+        return -1;
+    return read_number(text + len + 4, strlen(text + len + 4), REDIS_URL_DB_MAX,
+                       &url->db);
+}
+
+int redis_url_parse(const char *text, struct redis_url *url_r)
+{
+    bool is_unix = strncmp(text, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0;
+    const char *at;
+    int rc = 0;
+
+    *url_r = (struct redis_url){.port = REDIS_URL_PORT};
+    if (strlen(text) > REDIS_URL_MAX ||
+        (!is_unix && strncmp(text, TCP_SCHEME, strlen(TCP_SCHEME)) != 0))
+        return -1;
+    text += strlen(is_unix ? UNIX_SCHEME : TCP_SCHEME);
+    at = strrchr(text, '@');
+    if (at != NULL && memchr(text, '/', (size_t)(at - text)) != NULL)
+        at = NULL; /* in the path, or a password that has to be written %2F */
+    if (at != NULL) {
+        rc = read_login(url_r, text, (size_t)(at - text));
+        text = at + 1;
+    }
+    if (rc == 0)
+        rc = is_unix ? read_unix(url_r, text) : read_tcp(url_r, text);
+    if (rc < 0)
+        redis_url_free(url_r);
+    return rc;
+}
+
+void redis_url_free(struct redis_url *url)
+{
+    if (url->password != NULL)
+        explicit_bzero(url->password, strlen(url->password));
+    mem_free(url->host);
+    mem_free(url->path);
+    mem_free(url->user);
+    mem_free(url->password);
+    *url = (struct redis_url){0};
+}
+
+void redis_url_print(const struct redis_url *url, struct buf *out)
+{
+    assert((url->host == NULL) != (url->path == NULL));
+    if (url->path != NULL)
+        buf_printf(out, "redis %s, db %u", url->path, url->db);
+    else if (strchr(url->host, ':') != NULL)
+        buf_printf(out, "redis [%s]:%u/%u", url->host, url->port, url->db);
+    else
+        buf_printf(out, "redis %s:%u/%u", url->host, url->port, url->db);
+}

@@ -1,0 +1,49 @@
+/*
+ * URLs of a Redis store, and nothing else about it: pure functions over text.
+ *
+ *     redis://[user[:password]@]host[:port][/db]      host: a name, 127.0.0.1 or [::1]
+ *     redis+unix://[user[:password]@]/path[?db=N]
+ *
+ * User and password may hold %XX; ":password@" alone is Redis' default user.
+ * The port is 6379 and the db 0 where none is given. Any thread may call.
+ */
+#ifndef OFFLOOP_SERVER_STORE_REDIS_URL_H
+#define OFFLOOP_SERVER_STORE_REDIS_URL_H
+
+#include <stdbool.h>
+
+#include "common/buf.h"
+
+#define REDIS_URL_PORT   6379
+#define REDIS_URL_DB_MAX 65535
+#define REDIS_URL_MAX    2048 /* bytes of the whole text */
+
+#define REDIS_URL_EXPECTED                         \
+    "redis://[user:password@]host[:port][/db] or " \
+    "redis+unix://[user:password@]/path[?db=N]"
+
+/* A URL taken apart; each text is owned, or NULL for none. */
+struct redis_url {
+    char *host; /* without brackets; NULL where path is there */
+    char *path; /* of a unix socket */
+    char *user;
+    char *password;
+    unsigned port;
+    unsigned db;
+};
+
+/* True for a text that names a Redis store, well formed or not. */
+bool redis_url_is_redis(const char *text);
+
+/* Takes a URL apart; -1 where it is none of the above: then nothing is to be freed. */
+int redis_url_parse(const char *text, struct redis_url *url_r)
+    __attribute__((warn_unused_result));
+
+/* Frees the texts, passwords wiped, and zeroes the struct. */
+void redis_url_free(struct redis_url *url);
+
+/* Appends where the store is, for logs: "redis 127.0.0.1:6379/0"; never user or
+   password. */
+void redis_url_print(const struct redis_url *url, struct buf *out);
+
+#endif

@@ -1,0 +1,47 @@
+#include "server/store/store_url.h"
+
+#include <string.h>
+
+#include "server/store/redis_url.h"
+
+#define LMDB_SCHEME "lmdb:"
+
+int store_url_check(const char *url, const char **expected_r)
+{
+    struct redis_url redis;
+
+    if (redis_url_is_redis(url)) {
+        *expected_r = REDIS_URL_EXPECTED;
+        if (redis_url_parse(url, &redis) < 0)
+            return -1;
+        redis_url_free(&redis);
+        return 0;
+    }
+    *expected_r = "lmdb:DIR, " REDIS_URL_EXPECTED;
+    return store_url_needs_writer(url) && url[strlen(LMDB_SCHEME)] != 0 ? 0 : -1;
+}
+
+bool store_url_needs_writer(const char *url)
+{
+    return strncmp(url, LMDB_SCHEME, strlen(LMDB_SCHEME)) == 0;
+}
+
+/* What stands between "//" and the last "@" may be a login, however broken the rest. */
+void store_url_print(const char *url, struct buf *out)
+{
+    const char *login = strstr(url, "//");
+    const char *at = strrchr(url, '@');
+    const char *colon;
+
+    if (store_url_needs_writer(url) || login == NULL || at == NULL || at < login) {
+        buf_append_str(out, url);
+        return;
+    }
+    login += 2;
+    colon = memchr(login, ':', (size_t)(at - login));
+    if (colon == NULL)
+        colon = login; /* no user: all of it is kept back */
+    buf_append(out, url, (size_t)(colon - url));
+    buf_append_str(out, colon == login ? "***" : ":***");
+    buf_append_str(out, at);
+}

@@ -1,0 +1,574 @@
+/* The store over a real redis-server: what store.h promises. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "tests/unit/store/redis_rig.h"
+#include "tests/unit/store/store_promises.h"
+
+#include "common/alloc.h"
+#include "server/store/redis_flight.h"
+
+static int setup(void **state)
+{
+    struct redis_rig *redis = mem_zalloc(sizeof *redis);
+
+    redis_rig_start(redis, NULL);
+    *state = redis;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct redis_rig *redis = *state;
+
+    redis_rig_stop(redis);
+    mem_free(redis);
+    return 0;
+}
+
+static struct rig *rig_of(void **state)
+{
+    struct redis_rig *redis = *state;
+
+    redis_rig_command(redis, "OK", "FLUSHALL");
+    return &redis->rig;
+}
+
+static void put_get_delete(void **state)
+{
+    promise_put_get_delete(rig_of(state));
+}
+
+static void conditions(void **state)
+{
+    promise_conditions(rig_of(state));
+}
+
+static void longest_names(void **state)
+{
+    promise_longest_names(rig_of(state));
+}
+
+static uint64_t put_version(struct rig *rig)
+{
+    uint64_t version, seen;
+    struct blob *blob;
+
+    assert_int_equal(rig_write_if(rig, "v", "x", "a", STORE_ALWAYS, 0, &version),
+                     STORE_CREATED);
+    assert_int_equal(rig_get_blob(rig, "v", "x", &blob, &seen), STORE_OK);
+    assert_int_equal(seen, version);
+    blob_unref(&blob);
+    assert_int_equal(rig_remove(rig, "v", "x"), STORE_OK);
+    return version;
+}
+
+static void versions_only_grow(void **state)
+{
+    struct redis_rig *redis = *state;
+    struct rig *rig = rig_of(state);
+    uint64_t last = 0;
+
+    for (int i = 0; i < 20; i++) {
+        uint64_t version = put_version(rig);
+
+        assert_true(version > last);
+        last = version;
+        if (i == 10) /* all is lost, the counter too */
+            redis_rig_command(redis, "OK", "FLUSHALL");
+    }
+    /* a clock that stands still or was set back */
+    redis_rig_command(redis, "OK", "SET offloop:{v}:v 9000000000000000");
+    assert_int_equal(put_version(rig), UINT64_C(9000000000000001));
+    assert_int_equal(put_version(rig), UINT64_C(9000000000000002));
+}
+
+static void check_size(struct rig *rig, size_t size)
+{
+    uint8_t *bytes = mem_alloc(size);
+    struct blob *blob;
+    char id[32];
+
+    for (size_t n = 0; n < size; n++)
+        bytes[n] = (uint8_t)(n * 7 + n / 251 + size);
+    snprintf(id, sizeof id, "%zu", size);
+    assert_int_equal(rig_put_bytes(rig, "s", id, bytes, size), STORE_CREATED);
+    assert_int_equal(rig_put_bytes(rig, "s", id, bytes, size), STORE_OK);
+    assert_int_equal(rig_get_blob(rig, "s", id, &blob, NULL), STORE_OK);
+    assert_int_equal(blob->bytes.len, size);
+    assert_memory_equal(blob->bytes.data, bytes, size);
+    blob_unref(&blob);
+    mem_free(bytes);
+}
+
+static void sizes_around_every_bound(void **state)
+{
+    static const size_t sizes[] = {0,
+                                   1,
+                                   2000,
+                                   16384,
+                                   REDIS_PIECE_BYTES - 1,
+                                   REDIS_PIECE_BYTES,
+                                   REDIS_PIECE_BYTES + 1,
+                                   2 * REDIS_PIECE_BYTES,
+                                   REDIS_PIECES * REDIS_PIECE_BYTES,
+                                   REDIS_PIECES * REDIS_PIECE_BYTES + 1,
+                                   20 << 20};
+    struct redis_rig *redis = *state;
+    struct rig *rig = rig_of(state);
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        check_size(rig, sizes[i]);
+    /* collections, 'i', 'v' and the documents: no upload is left */
+    redis_rig_command(redis, "14", "DBSIZE");
+    redis_rig_command(redis, "-1", "TTL offloop:{s}:d:%d", 20 << 20);
+}
+
+static void a_large_put_that_is_refused_leaves_nothing(void **state)
+{
+    struct redis_rig *redis = *state;
+    struct rig *rig = rig_of(state);
+    char *text = mem_alloc(200001);
+    uint64_t none;
+
+    memset(text, 'x', 200000);
+    text[200000] = 0;
+    assert_int_equal(rig_write_if(rig, "c", "x", text, STORE_IF_PRESENT, 0, &none),
+                     STORE_CONFLICT);
+    assert_int_equal(rig_find(rig, "c", "x"), STORE_NOT_FOUND); /* behind the UNLINK */
+    redis_rig_command(redis, "0", "DBSIZE");
+    mem_free(text);
+}
+
+static void formats_are_kept(void **state)
+{
+    struct rig *rig = rig_of(state);
+    struct rig_get get;
+
+    assert_int_equal(rig_put_text(rig, "f", "m", "x"), STORE_CREATED);
+    assert_int_equal(rig_write_if(rig, "f", "j", "x", STORE_ALWAYS, 0, NULL),
+                     STORE_CREATED);
+    for (int i = 0; i < 2; i++) {
+        rig_begin_get(rig, &get, "f", i ? "j" : "m");
+        while (!get.done)
+            ev_run(rig->loop, EVRUN_ONCE);
+        assert_int_equal(get.get.format, i ? STORE_JSON : STORE_MSGPACK);
+        blob_unref(&get.blob);
+    }
+}
+
+/* ---- listings ---- */
+
+struct listed {
+    struct store_list list;
+    bool done;
+    enum store_status status;
+    bool more;
+    size_t count;
+    char ids[4096]; /* "a b c " */
+    size_t bytes;
+};
+
+static void on_listed(struct store_list *list)
+{
+    struct listed *listed = (struct listed *)(void *)list;
+
+    listed->done = true;
+    listed->status = list->status;
+    listed->more = list->more;
+    listed->count = list->count;
+    for (size_t i = 0; i < list->count; i++) {
+        listed->bytes += list->documents[i].bytes.len;
+        assert_true(list->documents[i].version > 0);
+        if (strlen(listed->ids) < 4000)
+            strncat(listed->ids, (const char *)list->documents[i].id.data,
+                    list->documents[i].id.len);
+        strcat(listed->ids, strlen(listed->ids) < 4000 ? " " : "");
+    }
+}
+
+static struct listed list_run(struct rig *rig, const char *collection, const char *after,
+                              size_t max_documents, size_t max_bytes)
+{
+    struct listed listed = {.list = {.collection = rig_slice(collection),
+                                     .after = rig_slice(after),
+                                     .max_documents = max_documents,
+                                     .max_bytes = max_bytes,
+                                     .done = on_listed}};
+
+    store_list(rig->store, &listed.list);
+    while (!listed.done)
+        ev_run(rig->loop, EVRUN_ONCE);
+    return listed;
+}
+
+static void put_some(struct rig *rig)
+{
+    static const char *const ids[] = {"b", "a", "C", "b.1", "b:1", "~", "10", "9"};
+
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        assert_int_equal(rig_put_text(rig, "l", ids[i], "0123456789"), STORE_CREATED);
+    assert_int_equal(rig_put_text(rig, "l.", "other", "x"), STORE_CREATED);
+}
+
+static void check_list(struct rig *rig, const char *after, size_t max_documents,
+                       size_t max_bytes, const char *ids, bool more)
+{
+    struct listed listed = list_run(rig, "l", after, max_documents, max_bytes);
+
+    assert_int_equal(listed.status, STORE_OK);
+    assert_string_equal(listed.ids, ids);
+    assert_int_equal(listed.more, more);
+}
+
+static void lists_in_order_of_bytes(void **state)
+{
+    struct rig *rig = rig_of(state);
+
+    check_list(rig, "", 100, 1000, "", false);
+    put_some(rig);
+    check_list(rig, "", 100, 1000, "10 9 C a b b.1 b:1 ~ ", false);
+    check_list(rig, "", 8, 1000, "10 9 C a b b.1 b:1 ~ ", false);
+    check_list(rig, "", 7, 1000, "10 9 C a b b.1 b:1 ", true);
+    check_list(rig, "b", 2, 1000, "b.1 b:1 ", true);
+    check_list(rig, "aa", 1, 1000, "b ", true);
+    check_list(rig, "b:1", 9, 1000, "~ ", false);
+    check_list(rig, "~", 9, 1000, "", false);
+    check_list(rig, "", 100, 1, "10 ", true);
+    check_list(rig, "", 100, 29, "10 9 ", true);
+    check_list(rig, "", 100, 30, "10 9 C ", true);
+    check_list(rig, "b:1", 100, 1, "~ ", false);
+}
+
+static void lists_with_large_documents(void **state)
+{
+    struct rig *rig = rig_of(state);
+    struct listed listed;
+    uint8_t *bytes = mem_zalloc(1 << 20);
+
+    put_some(rig);
+    assert_int_equal(rig_put_bytes(rig, "l", "a1", bytes, 1 << 20), STORE_CREATED);
+    assert_int_equal(rig_put_bytes(rig, "l", "~~", bytes, 70000), STORE_CREATED);
+    mem_free(bytes);
+    check_list(rig, "", 100, 1000, "10 9 C a ", true);
+    listed = list_run(rig, "l", "a", 100, 1000);
+    assert_int_equal(listed.bytes, 1 << 20);
+    assert_string_equal(listed.ids, "a1 ");
+    assert_true(listed.more);
+    listed = list_run(rig, "l", "~", 100, 1000);
+    assert_string_equal(listed.ids, "~~ ");
+    assert_int_equal(listed.bytes, 70000);
+    assert_false(listed.more);
+    /* one that fits the run comes with the others */
+    check_list(rig, "b:1", 100, 200000, "~ ~~ ", false);
+}
+
+struct counted {
+    struct store_count count;
+    bool done;
+};
+
+static void on_counted(struct store_count *count)
+{
+    ((struct counted *)(void *)count)->done = true;
+}
+
+static void check_count(struct rig *rig, const char *after, uint64_t max, uint64_t count,
+                        bool more, const char *last)
+{
+    struct counted counted = {.count = {.collection = rig_slice("l"),
+                                        .after = rig_slice(after),
+                                        .max_documents = max,
+                                        .done = on_counted}};
+
+    store_count(rig->store, &counted.count);
+    while (!counted.done)
+        ev_run(rig->loop, EVRUN_ONCE);
+    assert_int_equal(counted.count.status, STORE_OK);
+    assert_int_equal(counted.count.documents, count);
+    assert_int_equal(counted.count.more, more);
+    assert_int_equal(counted.count.last_id_len, strlen(last));
+    assert_memory_equal(counted.count.last_id, last, strlen(last));
+}
+
+static void counts(void **state)
+{
+    struct rig *rig = rig_of(state);
+
+    check_count(rig, "", 10, 0, false, "");
+    put_some(rig);
+    check_count(rig, "", UINT64_MAX, 8, false, "~");
+    check_count(rig, "", 8, 8, false, "~");
+    check_count(rig, "", 7, 7, true, "b:1");
+    check_count(rig, "", 1, 1, true, "10");
+    check_count(rig, "a", 2, 2, true, "b.1");
+    check_count(rig, "aa", 100, 4, false, "~");
+    check_count(rig, "~", 5, 0, false, "");
+    check_count(rig, "~~", 5, 0, false, "");
+}
+
+struct named {
+    struct store_collections names;
+    bool done;
+    char text[256]; /* "a=1 b=2 " */
+};
+
+static void on_named(struct store_collections *names)
+{
+    struct named *named = (struct named *)(void *)names;
+
+    named->done = true;
+    for (size_t i = 0; i < names->count; i++) {
+        size_t len = strlen(named->text);
+
+        snprintf(named->text + len, sizeof named->text - len, "%.*s=%llu ",
+                 (int)names->collections[i].name.len,
+                 (const char *)names->collections[i].name.data,
+                 (unsigned long long)names->collections[i].documents);
+    }
+}
+
+static void check_names(struct rig *rig, const char *after, size_t max, const char *text,
+                        bool more)
+{
+    struct named named = {
+        .names = {.after = rig_slice(after), .max_count = max, .done = on_named}};
+
+    store_collections(rig->store, &named.names);
+    while (!named.done)
+        ev_run(rig->loop, EVRUN_ONCE);
+    assert_int_equal(named.names.status, STORE_OK);
+    assert_string_equal(named.text, text);
+    assert_int_equal(named.names.more, more);
+}
+
+static void collections(void **state)
+{
+    struct rig *rig = rig_of(state);
+
+    check_names(rig, "", 10, "", false);
+    put_some(rig);
+    assert_int_equal(rig_put_text(rig, "B", "x", "x"), STORE_CREATED);
+    assert_int_equal(rig_put_text(rig, "B", "x", "y"), STORE_OK);
+    check_names(rig, "", 10, "B=1 l=8 l.=1 ", false);
+    check_names(rig, "", 2, "B=1 l=8 ", true);
+    check_names(rig, "l", 2, "l.=1 ", false);
+    check_names(rig, "B1", 1, "l=8 ", true);
+    assert_int_equal(rig_remove(rig, "B", "x"), STORE_OK);
+    check_names(rig, "", 10, "l=8 l.=1 ", false);
+}
+
+/* ---- many, and many at once ---- */
+
+static void many_at_once(void **state)
+{
+    enum { PUTS = 1000 };
+    struct rig *rig = rig_of(state);
+    struct rig_put *puts = mem_zalloc(PUTS * sizeof *puts);
+    char ids[PUTS][16];
+    struct store_counters counters;
+
+    for (int i = 0; i < PUTS; i++) {
+        snprintf(ids[i], sizeof ids[i], "%04d", i);
+        rig_begin_put(rig, &puts[i], "g", ids[i], "x", 1);
+    }
+    for (int i = 0; i < PUTS; i++)
+        assert_int_equal(rig_wait_put(rig, &puts[i], NULL), STORE_CREATED);
+    for (int i = 1; i < PUTS; i++)
+        assert_true(puts[i].put.version > puts[i - 1].put.version);
+    store_read_counters(rig->store, &counters);
+    assert_int_equal(counters.writes_waiting, 0);
+    assert_int_equal(counters.writes_unsure, 0);
+    assert_true(counters.writes_sent >= PUTS);
+    assert_int_equal(list_run(rig, "g", "", PUTS, 1 << 20).count, PUTS);
+    mem_free(puts);
+}
+
+static void the_queue_is_bounded(void **state)
+{
+    enum { PUTS = 1100 };
+    struct rig *rig = rig_of(state);
+    struct rig_put *puts = mem_zalloc(PUTS * sizeof *puts);
+    char *bytes = mem_zalloc(REDIS_PIECE_BYTES);
+    int refused = 0;
+
+    for (int i = 0; i < PUTS; i++) {
+        rig_begin_put(rig, &puts[i], "q", "x", bytes, REDIS_PIECE_BYTES);
+        refused += puts[i].done && puts[i].put.status == STORE_DOWN;
+    }
+    assert_in_range(refused, 1, PUTS - 1000); /* 64 MiB hold about 1023 */
+    for (int i = 0; i < PUTS; i++)
+        rig_wait_put(rig, &puts[i], NULL);
+    assert_int_equal(rig_put_text(rig, "q", "y", "x"), STORE_CREATED);
+    mem_free(bytes);
+    mem_free(puts);
+}
+
+/* ---- what is not ours ---- */
+
+static void damaged_documents(void **state)
+{
+    struct redis_rig *redis = *state;
+    struct rig *rig = rig_of(state);
+
+    put_some(rig);
+    redis_rig_command(redis, "OK", "SET offloop:{l}:d:a junk");
+    assert_int_equal(rig_find(rig, "l", "a"), STORE_ERROR);
+    assert_int_equal(list_run(rig, "l", "", 100, 1000).status, STORE_ERROR);
+    redis_rig_command(redis, "OK",
+                      "SET offloop:{l}:d:a o1m:0000000000000001:0000000009:x");
+    assert_int_equal(rig_find(rig, "l", "a"), STORE_ERROR);
+    assert_int_equal(list_run(rig, "l", "", 100, 1000).status, STORE_ERROR);
+    redis_rig_command(redis, "1", "DEL offloop:{l}:d:a");
+    assert_int_equal(list_run(rig, "l", "", 100, 1000).status, STORE_ERROR);
+    redis_rig_command(redis, "1", "LPUSH offloop:{l}:d:a x");
+    assert_int_equal(rig_find(rig, "l", "a"), STORE_ERROR);
+    assert_int_equal(rig_put_text(rig, "l", "a", "x"), STORE_ERROR);
+    redis_rig_command(redis, "1", "DEL offloop:{l}:d:a");
+    assert_int_equal(rig_put_text(rig, "l", "a", "x"), STORE_CREATED);
+    assert_int_equal(list_run(rig, "l", "", 100, 1000).status, STORE_OK);
+}
+
+/* ---- cancelling ---- */
+
+static void never(void)
+{
+    log_panic("a cancelled request was ended");
+}
+
+static void never_get(struct store_get *get)
+{
+    (void)get;
+    never();
+}
+
+static void never_put(struct store_put *put)
+{
+    (void)put;
+    never();
+}
+
+static void never_list(struct store_list *list)
+{
+    (void)list;
+    never();
+}
+
+static void never_count(struct store_count *count)
+{
+    (void)count;
+    never();
+}
+
+static void never_names(struct store_collections *names)
+{
+    (void)names;
+    never();
+}
+
+/* Begins one of each, lets the loop turn, and cancels them. */
+static void cancel_after(struct rig *rig, int turns, const char *id)
+{
+    uint8_t *bytes = mem_zalloc(400000);
+    struct blob *blob = blob_new_copy(bytes, 400000);
+    struct store_key key = {rig_slice("x"), rig_slice(id)};
+    struct store_get get = {.key = key, .done = never_get};
+    struct store_put put = {.key = {rig_slice("x"), rig_slice("new")},
+                            .blob = blob,
+                            .format = STORE_JSON,
+                            .done = never_put};
+    struct store_list list = {.collection = rig_slice("x"),
+                              .max_documents = 9,
+                              .max_bytes = 9,
+                              .done = never_list};
+    struct store_count count = {
+        .collection = rig_slice("x"), .max_documents = 9, .done = never_count};
+    struct store_collections names = {.max_count = 9, .done = never_names};
+
+    store_count(rig->store, &count);
+    store_collections(rig->store, &names);
+    store_cancel(&count.request);
+    store_cancel(&names.request);
+    store_get(rig->store, &get);
+    store_put(rig->store, &put);
+    store_list(rig->store, &list);
+    for (int i = 0;
+         i < turns && get.request.backend && put.request.backend && list.request.backend;
+         i++) {
+        get.done = never_get;
+        ev_run(rig->loop, EVRUN_ONCE);
+    }
+    store_cancel(&get.request);
+    store_cancel(&put.request);
+    store_cancel(&list.request);
+    blob_unref(&blob);
+    mem_free(bytes);
+}
+
+static void cancelled_requests_stay_silent(void **state)
+{
+    struct redis_rig *redis = *state;
+    struct rig *rig = rig_of(state);
+    uint8_t *bytes = mem_zalloc(3 << 20);
+
+    assert_int_equal(rig_put_bytes(rig, "x", "large", bytes, 3 << 20), STORE_CREATED);
+    for (int turns = 0; turns < 12; turns++)
+        cancel_after(rig, turns, "large");
+    assert_true(rig_find(rig, "x", "large") == STORE_OK); /* all others are through */
+    assert_true(rig_find(rig, "x", "new") == STORE_NOT_FOUND);
+    redis_rig_command(redis, "4", "DBSIZE"); /* uploads are taken back */
+    /* closing with orphans under way */
+    cancel_after(rig, 2, "large");
+    store_close(&rig->store);
+    ev_loop_destroy(rig->loop);
+    redis_rig_open(redis, rig);
+    mem_free(bytes);
+}
+
+static void opening_leaks_nothing(void **state)
+{
+    struct redis_rig *redis = *state;
+    struct rig *rig = rig_of(state);
+    unsigned before = rig_count_fds();
+
+    for (int i = 0; i < 10; i++) {
+        redis_rig_close(rig);
+        redis_rig_open(redis, rig);
+        assert_int_equal(rig_find(rig, "x", "y"), STORE_NOT_FOUND);
+    }
+    assert_int_equal(rig_count_fds(), before);
+    for (int i = 0; i < 10; i++) { /* before it has connected */
+        redis_rig_close(rig);
+        redis_rig_open_url(rig, "redis://localhost:1");
+        ev_run(rig->loop, i % 2 ? EVRUN_ONCE : EVRUN_NOWAIT);
+    }
+    redis_rig_close(rig);
+    redis_rig_open(redis, rig);
+    assert_int_equal(rig_count_fds(), before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(put_get_delete),
+        cmocka_unit_test(conditions),
+        cmocka_unit_test(versions_only_grow),
+        cmocka_unit_test(sizes_around_every_bound),
+        cmocka_unit_test(a_large_put_that_is_refused_leaves_nothing),
+        cmocka_unit_test(longest_names),
+        cmocka_unit_test(formats_are_kept),
+        cmocka_unit_test(lists_in_order_of_bytes),
+        cmocka_unit_test(lists_with_large_documents),
+        cmocka_unit_test(counts),
+        cmocka_unit_test(collections),
+        cmocka_unit_test(many_at_once),
+        cmocka_unit_test(the_queue_is_bounded),
+        cmocka_unit_test(damaged_documents),
+        cmocka_unit_test(cancelled_requests_stay_silent),
+        cmocka_unit_test(opening_leaks_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
