@@ -7,6 +7,7 @@
 #include "common/codec/codec.h"
 #include "common/log.h"
 #include "server/store/store_check.h"
+#include "server/store/store_url.h"
 
 /* The codec's opinion of a document: one MessagePack value that JSON can hold, or one
    JSON text. */
@@ -36,14 +37,17 @@ int check_store(const struct server_config *config)
 {
     struct codec *codec = codec_create(config->codec);
     struct store_check_counts counts;
+    struct buf shown = BUF_INIT;
     int result;
 
     assert(codec != NULL); /* the option's check */
     result = store_check(config->store, config->lmdb_max_bytes, verify, codec, &counts);
-    printf("%s: %" PRIu64 " documents in %" PRIu64 " collections, %" PRIu64
+    store_url_print(config->store, &shown);
+    printf("%.*s: %" PRIu64 " documents in %" PRIu64 " collections, %" PRIu64
            " bytes, %" PRIu64 " damaged\n",
-           config->store, counts.documents, counts.collections, counts.bytes,
-           counts.damaged);
+           (int)shown.len, (const char *)shown.data, counts.documents, counts.collections,
+           counts.bytes, counts.damaged);
+    buf_free(&shown);
     codec_destroy(&codec);
     return result < 0 ? 1 : 0;
 }

@@ -9,6 +9,7 @@
 #include "common/rpc_url.h"
 #include "common/runtime_dir.h"
 #include "server/jobs/jobs.h"
+#include "server/store/store_url.h"
 
 static int config_check_admin(const char *text, const char **expected_r)
 {
@@ -16,12 +17,6 @@ static int config_check_admin(const char *text, const char **expected_r)
         return 0;
     *expected_r = "ADDR:PORT, [ADDR6]:PORT or unix:/path, numeric, or off";
     return -1;
-}
-
-static int config_check_store(const char *text, const char **expected_r)
-{
-    *expected_r = "lmdb:DIR";
-    return strncmp(text, "lmdb:", 5) == 0 && text[5] != '\0' ? 0 : -1;
 }
 
 /* The texts of --mode, in the order of enum jobs_mode. */

@@ -95,7 +95,7 @@ static void open_store(struct front *front)
 
     front->store = store_open(front->loop, &config);
     if (front->store == NULL)
-        log_fatal("cannot open the store %s", front->config->store);
+        log_fatal("cannot open the store: see above");
 }
 
 static void create_jobs(struct front *front)

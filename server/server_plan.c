@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "server/store/store_url.h"
 
 /* How many of the listeners before `i` have the same text. */
 static size_t count_before(const struct option_list *listen, size_t i)
@@ -64,7 +65,8 @@ static void set_roles(struct server_plan *plan)
     const int *gate_fd = &plan->shared.service_fds[SPAWN_FD_GATE - SPAWN_FD_FIRST];
 
     plan->roles[0] = (struct master_role){.role = SPAWN_WRITER,
-                                          .count = 1,
+                                          .count = store_url_needs_writer(
+                                              plan->config->store),
                                           .stage = SERVER_STAGE_SERVICES,
                                           .fds = writer_fd,
                                           .fd_count = 1};
