@@ -11,7 +11,7 @@
 /* Off the loop has to be this much cheaper: it takes the other cores' time as well, and
    what it saves here must be worth that. */
 #define AWAY_FACTOR 1.5
-#define AWAY_US     4.0
+#define AWAY_US     3.0
 
 void jobs_auto_init(struct jobs_auto *chooser, const struct jobs_cost *cost,
                     double budget_us)

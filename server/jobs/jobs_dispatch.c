@@ -8,6 +8,7 @@
 #include "proto/wire.h"
 #include "server/jobs/jobs_finish.h"
 #include "server/jobs/jobs_queue.h"
+#include "server/jobs/jobs_waiting.h"
 #include "server/jobs/jobs_worker.h"
 #include "server/rpc/client.h"
 #include "server/stats/stats.h"
@@ -21,9 +22,9 @@ struct jobs_dispatch {
     struct ev_loop *loop;
     const struct jobs_config *config;
     struct jobs_book *book;
-    struct stats_front *stats; /* the book's */
-    struct rpc_client *rpc;    /* NULL where no worker will ever come */
-    struct jobs_queue waiting; /* for any worker */
+    struct stats_front *stats;   /* the book's */
+    struct rpc_client *rpc;      /* NULL where no worker will ever come */
+    struct jobs_waiting waiting; /* for any worker */
     struct jobs_queue
         retried;              /* given back; each goes alone to a worker that has nothing,
                                  so that one which kills workers takes no other along */
@@ -79,19 +80,22 @@ static void retry(struct jobs_dispatch *dispatch, struct job *job)
 
 /* ---- sending ---- */
 
-static unsigned free_batches(struct jobs_dispatch *dispatch)
+/* True where the worker may be sent jobs of that weight now. A light job is never put
+   behind a heavy one; of heavy ones a worker gets one at a time while there are light
+   ones about, since those must wait until it is done. */
+static bool may_have(const struct jobs_dispatch *dispatch, struct jobs_worker *worker,
+                     enum jobs_weight weight, uint64_t now_ns)
 {
-    unsigned count = 0;
-
-    for
-        EACH_WORKER(dispatch, at)
-    count += jobs_worker_free(worker_at(at));
-    return count;
+    if (jobs_worker_free(worker) == 0)
+        return false;
+    return worker->flight.heavy == 0 ||
+           (weight == JOBS_HEAVY && !jobs_waiting_saw_light(&dispatch->waiting, now_ns));
 }
 
-/* The worker that is to have the next batch: of those that take one, the one with the
-   least to do. */
-static struct jobs_worker *least_busy(struct jobs_dispatch *dispatch, bool idle_only)
+/* The worker that is to have the next batch of that weight, NULL for none now: the one
+   with the least to do. */
+static struct jobs_worker *least_busy(struct jobs_dispatch *dispatch,
+                                      enum jobs_weight weight, uint64_t now_ns)
 {
     struct jobs_worker *best = NULL;
 
@@ -100,15 +104,42 @@ static struct jobs_worker *least_busy(struct jobs_dispatch *dispatch, bool idle_
         {
             struct jobs_worker *worker = worker_at(at);
 
-            if (jobs_worker_free(worker) == 0 ||
-                (idle_only && worker->flight.batches_open > 0))
-                continue;
-            if (best == NULL || worker->flight.batches_open < best->flight.batches_open ||
-                (worker->flight.batches_open == best->flight.batches_open &&
-                 worker->flight.live_bytes < best->flight.live_bytes))
+            if (may_have(dispatch, worker, weight, now_ns) &&
+                (best == NULL || worker->flight.cost_us < best->flight.cost_us))
                 best = worker;
         }
     return best;
+}
+
+/* A worker without anything to do, NULL for none. */
+static struct jobs_worker *idle_worker(struct jobs_dispatch *dispatch)
+{
+    for
+        EACH_WORKER(dispatch, at)
+    if (jobs_worker_free(worker_at(at)) > 0 && worker_at(at)->flight.batches_open == 0)
+        return worker_at(at);
+    return NULL;
+}
+
+/* True where one more worker may take a heavy job: of several, one is left to the light
+   ones while there are any about. */
+static bool lane_is_kept(struct jobs_dispatch *dispatch, uint64_t now_ns)
+{
+    unsigned usable = 0, without_heavy = 0;
+
+    if (!jobs_waiting_saw_light(&dispatch->waiting, now_ns))
+        return true;
+    for
+        EACH_WORKER(dispatch, at)
+        {
+            struct jobs_worker *worker = worker_at(at);
+
+            if (!jobs_worker_is_usable(worker))
+                continue;
+            usable++;
+            without_heavy += worker->flight.heavy == 0;
+        }
+    return usable < 2 || without_heavy >= 2;
 }
 
 /* Jobs that were given back go first, and while there are any, nothing else is sent: so
@@ -116,19 +147,93 @@ static struct jobs_worker *least_busy(struct jobs_dispatch *dispatch, bool idle_
 static void send_retried(struct jobs_dispatch *dispatch, uint64_t now_ns)
 {
     struct jobs_worker *worker;
+    struct job *job;
 
-    while (dispatch->retried.depth > 0 && (worker = least_busy(dispatch, true)) != NULL)
-        worker->alone = jobs_worker_send(worker, &dispatch->retried, 1, now_ns) > 0;
+    while ((job = jobs_queue_first(&dispatch->retried)) != NULL &&
+           (worker = idle_worker(dispatch)) != NULL) {
+        jobs_queue_remove(&dispatch->retried, job);
+        worker->alone = jobs_worker_send(worker, &job, 1, now_ns) == 0;
+        if (!worker->alone)
+            jobs_queue_push_front(&dispatch->retried, job);
+    }
+}
+
+/* How many light jobs the next batch should have. */
+static unsigned light_share(struct jobs_dispatch *dispatch, uint64_t now_ns)
+{
+    unsigned batches = 0;
+
+    for
+        EACH_WORKER(dispatch, at)
+    if (may_have(dispatch, worker_at(at), JOBS_LIGHT, now_ns))
+        batches += jobs_worker_free(worker_at(at));
+    return jobs_worker_share(jobs_waiting_light(&dispatch->waiting), batches);
+}
+
+/* Takes a batch out of what waits: up to `count` of that weight that together are neither
+   too large nor too long. Late ones end instead. */
+static unsigned take_batch(struct jobs_dispatch *dispatch, enum jobs_weight weight,
+                           unsigned count, uint64_t now_ns,
+                           struct job *batch[FLIGHT_MAX_BATCH])
+{
+    uint64_t bytes = 0, cost_us = 0;
+    unsigned taken = 0;
+    struct job *job;
+
+    while (taken < count &&
+           (job = jobs_waiting_first(&dispatch->waiting, weight, now_ns)) != NULL) {
+        bool late = job->deadline_ns <= now_ns;
+
+        bytes += job->call.in.len + job->call.argument.len;
+        cost_us += job->cost_us;
+        if (!late && taken > 0 && (bytes > JOBS_BATCH_BYTES || cost_us > JOBS_BATCH_US))
+            break;
+        jobs_waiting_remove(&dispatch->waiting, job);
+        if (late)
+            end_later(dispatch, job, JOB_DEADLINE);
+        else
+            batch[taken++] = job;
+    }
+    return taken;
+}
+
+static void send_batch(struct jobs_dispatch *dispatch, struct jobs_worker *worker,
+                       enum jobs_weight weight, uint64_t now_ns)
+{
+    unsigned count = weight == JOBS_HEAVY ? 1 : light_share(dispatch, now_ns);
+    struct job *batch[FLIGHT_MAX_BATCH];
+
+    count = take_batch(dispatch, weight, count, now_ns, batch);
+    if (count == 0 || jobs_worker_send(worker, batch, count, now_ns) == 0)
+        return;
+    while (count > 0)
+        jobs_waiting_put_back(&dispatch->waiting, batch[--count]);
+}
+
+/* Sends one batch, of the weight whose turn it is; returns false where nothing can be
+   sent. */
+static bool send_next(struct jobs_dispatch *dispatch, uint64_t now_ns)
+{
+    struct job *light = jobs_waiting_first(&dispatch->waiting, JOBS_LIGHT, now_ns);
+    struct job *heavy = jobs_waiting_first(&dispatch->waiting, JOBS_HEAVY, now_ns);
+    struct jobs_worker *for_light = NULL, *for_heavy = NULL;
+
+    if (light != NULL)
+        for_light = least_busy(dispatch, JOBS_LIGHT, now_ns);
+    if (heavy != NULL && lane_is_kept(dispatch, now_ns))
+        for_heavy = least_busy(dispatch, JOBS_HEAVY, now_ns);
+    if (for_light != NULL && (for_heavy == NULL || jobs_waiting_score(light, now_ns) <=
+                                                       jobs_waiting_score(heavy, now_ns)))
+        send_batch(dispatch, for_light, JOBS_LIGHT, now_ns);
+    else if (for_heavy != NULL)
+        send_batch(dispatch, for_heavy, JOBS_HEAVY, now_ns);
+    return for_light != NULL || for_heavy != NULL;
 }
 
 static void send_waiting(struct jobs_dispatch *dispatch, uint64_t now_ns)
 {
-    unsigned batches;
-
-    while (dispatch->waiting.depth > 0 && (batches = free_batches(dispatch)) > 0)
-        (void)jobs_worker_send(least_busy(dispatch, false), &dispatch->waiting,
-                               jobs_worker_share(dispatch->waiting.depth, batches),
-                               now_ns);
+    while (send_next(dispatch, now_ns))
+        ;
 }
 
 static unsigned count_in_flight(const struct jobs_dispatch *dispatch)
@@ -158,19 +263,39 @@ static void set_gauges(struct jobs_dispatch *dispatch)
 
 /* ---- time ---- */
 
-/* Ends what has waited too long; where no worker is there, half the time is enough. */
-static void expire_queue(struct jobs_dispatch *dispatch, struct jobs_queue *queue,
-                         uint64_t now_ns)
+/* True where a job has waited too long; where no worker is there, half the time is
+   enough. */
+static bool is_due(const struct job *job, bool no_worker, uint64_t now_ns)
+{
+    uint64_t half_ns = job->submitted_ns + (job->deadline_ns - job->submitted_ns) / 2;
+
+    return job->deadline_ns <= now_ns || (no_worker && half_ns <= now_ns);
+}
+
+static void expire_retried(struct jobs_dispatch *dispatch, uint64_t now_ns)
 {
     bool no_worker = jobs_dispatch_workers(dispatch) == 0;
 
-    for (struct job *job = jobs_queue_first(queue), *next; job != NULL; job = next) {
-        uint64_t half_ns = job->submitted_ns + (job->deadline_ns - job->submitted_ns) / 2;
-
-        next = jobs_queue_next(queue, job);
-        if (job->deadline_ns > now_ns && !(no_worker && half_ns <= now_ns))
+    for (struct job *job = jobs_queue_first(&dispatch->retried), *next; job != NULL;
+         job = next) {
+        next = jobs_queue_next(&dispatch->retried, job);
+        if (!is_due(job, no_worker, now_ns))
             continue;
-        jobs_queue_remove(queue, job);
+        jobs_queue_remove(&dispatch->retried, job);
+        end_later(dispatch, job, no_worker ? JOB_NO_WORKER : JOB_DEADLINE);
+    }
+}
+
+static void expire_waiting(struct jobs_dispatch *dispatch, uint64_t now_ns)
+{
+    bool no_worker = jobs_dispatch_workers(dispatch) == 0;
+
+    for (struct job *job = jobs_waiting_any(&dispatch->waiting), *next; job != NULL;
+         job = next) {
+        next = jobs_waiting_next(&dispatch->waiting, job);
+        if (!is_due(job, no_worker, now_ns))
+            continue;
+        jobs_waiting_remove(&dispatch->waiting, job);
         end_later(dispatch, job, no_worker ? JOB_NO_WORKER : JOB_DEADLINE);
     }
 }
@@ -220,8 +345,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
 
     (void)events;
     check_workers(dispatch, now_ns);
-    expire_queue(dispatch, &dispatch->retried, now_ns);
-    expire_queue(dispatch, &dispatch->waiting, now_ns);
+    expire_retried(dispatch, now_ns);
+    expire_waiting(dispatch, now_ns);
     dispatch->ticked_ns = now_ns;
     end_jobs(dispatch);
     if (dispatch->waiting.depth + dispatch->retried.depth + count_in_flight(dispatch) ==
@@ -247,8 +372,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
     (void)events;
     if (dispatch->waiting.depth + dispatch->retried.depth > 0) {
         now_ns = clock_now_ns();
-        expire_queue(dispatch, &dispatch->retried, now_ns);
-        expire_queue(dispatch, &dispatch->waiting, now_ns);
+        expire_retried(dispatch, now_ns);
         send_retried(dispatch, now_ns);
         if (dispatch->retried.depth == 0)
             send_waiting(dispatch, now_ns);
@@ -390,7 +514,7 @@ struct jobs_dispatch *jobs_dispatch_create(struct ev_loop *loop,
     dispatch->config = config;
     dispatch->book = book;
     dispatch->stats = book->stats;
-    jobs_queue_init(&dispatch->waiting);
+    jobs_waiting_init(&dispatch->waiting);
     jobs_queue_init(&dispatch->retried);
     jobs_queue_init(&dispatch->ending);
     list_init(&dispatch->workers);
@@ -439,7 +563,7 @@ void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job)
         jobs_finish(dispatch->book, job, JOB_QUEUE_FULL);
         return;
     }
-    jobs_queue_push(&dispatch->waiting, job);
+    jobs_waiting_push(&dispatch->waiting, job);
     start_tick(dispatch);
 }
 
@@ -450,21 +574,22 @@ unsigned jobs_dispatch_under_way(const struct jobs_dispatch *dispatch)
 
 struct job *jobs_dispatch_take_stranded(struct jobs_dispatch *dispatch)
 {
-    struct job *job = jobs_queue_first(&dispatch->waiting);
+    struct job *job = jobs_waiting_any(&dispatch->waiting);
 
     if (job == NULL || jobs_dispatch_workers(dispatch) > 0)
         return NULL;
     while (job != NULL && job->mode != JOBS_AUTO)
-        job = jobs_queue_next(&dispatch->waiting, job);
+        job = jobs_waiting_next(&dispatch->waiting, job);
     if (job != NULL)
-        jobs_queue_remove(&dispatch->waiting, job);
+        jobs_waiting_remove(&dispatch->waiting, job);
     return job;
 }
 
 void jobs_dispatch_cancel(struct jobs_dispatch *dispatch, struct job *job)
 {
-    if (job->owner == &dispatch->waiting || job->owner == &dispatch->retried ||
-        job->owner == &dispatch->ending)
+    if (jobs_waiting_has(&dispatch->waiting, job))
+        jobs_waiting_remove(&dispatch->waiting, job);
+    else if (job->owner == &dispatch->retried || job->owner == &dispatch->ending)
         jobs_queue_remove(job->owner, job);
     else
         jobs_worker_give_up(jobs_worker_of(job), job);

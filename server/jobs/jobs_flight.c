@@ -32,15 +32,21 @@ struct flight_batch *jobs_flight_open(struct jobs_flight *flight)
 void jobs_flight_add(struct jobs_flight *flight, struct flight_batch *batch,
                      struct job *job)
 {
-    assert(batch->number != 0 && batch->count < FLIGHT_MAX_BATCH);
+    assert(batch->number != 0 && batch->count < FLIGHT_MAX_BATCH && !batch->heavy);
     assert(job->owner == NULL);
     job->id = batch->number * FLIGHT_MAX_BATCH + batch->count;
     job->owner = flight;
     batch->jobs[batch->count] = job;
+    batch->cost_us[batch->count] = job->cost_us;
     batch->unanswered |= UINT64_C(1) << batch->count;
     batch->count++;
     flight->live++;
-    flight->live_bytes += job->call.in.len + job->call.argument.len;
+    flight->cost_us += job->cost_us;
+    if (job->cost_us > JOBS_HEAVY_US) {
+        assert(batch->count == 1);
+        batch->heavy = true;
+        flight->heavy++;
+    }
 }
 
 /* The batch of an id that is still to be answered, NULL for other ids. */
@@ -74,7 +80,6 @@ static void release(struct jobs_flight *flight, struct job **place)
     *place = NULL;
     job->owner = NULL;
     flight->live--;
-    flight->live_bytes -= job->call.in.len + job->call.argument.len;
 }
 
 void jobs_flight_answer(struct jobs_flight *flight, uint64_t id)
@@ -86,9 +91,11 @@ void jobs_flight_answer(struct jobs_flight *flight, uint64_t id)
     if (*place != NULL)
         release(flight, place);
     batch->unanswered &= ~(UINT64_C(1) << id % FLIGHT_MAX_BATCH);
+    flight->cost_us -= batch->cost_us[id % FLIGHT_MAX_BATCH];
     if (batch->unanswered == 0) {
         batch->number = 0;
         flight->batches_open--;
+        flight->heavy -= batch->heavy;
     }
 }
 

@@ -12,6 +12,7 @@
 #ifndef OFFLOOP_SERVER_JOBS_JOBS_FLIGHT_H
 #define OFFLOOP_SERVER_JOBS_JOBS_FLIGHT_H
 
+#include "server/jobs/jobs_cost.h"
 #include "server/jobs/jobs.h"
 
 /* Jobs in a batch, at most. */
@@ -24,15 +25,19 @@
 struct flight_batch {
     uint64_t number; /* 0 for a batch that is free */
     unsigned count;
+    bool heavy;                         /* its one job is */
     uint64_t unanswered;                /* bit per job */
+    uint32_t cost_us[FLIGHT_MAX_BATCH]; /* of the jobs, given up or not */
     struct job *jobs[FLIGHT_MAX_BATCH]; /* NULL for those given up or answered */
 };
 
 struct jobs_flight {
     unsigned window; /* batches at once: 1 to FLIGHT_WINDOW */
     unsigned batches_open;
-    unsigned live;       /* jobs not given up */
-    uint64_t live_bytes; /* their inputs */
+    unsigned live;    /* jobs not given up */
+    unsigned heavy;   /* batches of a heavy job */
+    uint64_t cost_us; /* of what is unanswered, also of jobs given up: the worker may be
+                         at them */
     uint64_t last_number;
     struct flight_batch batches[FLIGHT_WINDOW];
 };
@@ -46,7 +51,8 @@ unsigned jobs_flight_free(const struct jobs_flight *flight);
 /* Opens a batch, to be filled at once; there must be a free one. */
 struct flight_batch *jobs_flight_open(struct jobs_flight *flight);
 
-/* Adds a job to a batch with room and sets its id; the table is its owner. */
+/* Adds a job to a batch with room and sets its id; the table is its owner. A job of more
+   than JOBS_HEAVY_US goes alone. */
 void jobs_flight_add(struct jobs_flight *flight, struct flight_batch *batch,
                      struct job *job);
 

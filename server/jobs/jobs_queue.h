@@ -1,7 +1,6 @@
 /*
- * Jobs that wait for a worker, and the order in which they leave: first in,
- * first out, with a front door for jobs that a worker gave back. Other orders
- * go here and nowhere else. Inside the jobs room; loop thread only.
+ * Jobs in a row: first in, first out, with a front door for jobs that come
+ * back. Inside the jobs room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_JOBS_JOBS_QUEUE_H
 #define OFFLOOP_SERVER_JOBS_JOBS_QUEUE_H

@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "server/jobs/jobs_finish.h"
 #include "server/jobs/jobs_pool.h"
-#include "server/jobs/jobs_queue.h"
+#include "server/jobs/jobs_waiting.h"
 #include "server/stats/stats.h"
 
 /* Tasks in the pool per thread: one that it works on and one that is ready when it has
@@ -23,9 +23,10 @@ struct jobs_threads {
     struct ev_loop *loop;
     const struct jobs_config *config;
     struct jobs_book *book;
-    struct jobs_queue waiting;
-    struct list handed; /* tasks that the pool has */
-    unsigned handed_count;
+    struct jobs_waiting waiting;
+    struct list handed;                 /* tasks that the pool has */
+    unsigned handed_count, heavy_count; /* of all, and of the heavy ones among them */
+    unsigned count;                     /* threads */
     unsigned window;
     uint64_t runs; /* codec calls */
     struct jobs_pool *pool;
@@ -36,7 +37,8 @@ struct jobs_threads {
 /* A job at the pool; the owner of its job. */
 struct task {
     struct pool_task pool;
-    struct list link;     /* in threads.handed */
+    struct list link; /* in threads.handed */
+    enum jobs_weight weight;
     struct job *job;      /* NULL where nobody waits for it any more */
     struct blob *in_blob; /* keeps pool.call.in in place; NULL where it was copied */
     uint8_t *copies;      /* of the call's slices */
@@ -71,6 +73,7 @@ static struct task *task_create(struct job *job)
     atomic_init(&task->pool.dropped, false);
     list_init(&task->pool.link);
     list_init(&task->link);
+    task->weight = jobs_waiting_weight(job);
     task->job = job;
     job->owner = task;
     return task;
@@ -101,21 +104,38 @@ static struct task *task_at(struct list *link)
 
 /* ---- the way of a job ---- */
 
+/* The job whose turn it is, NULL for none now: while light ones are about, one thread is
+   left to them. */
+static struct job *next_job(struct jobs_threads *threads, uint64_t now_ns)
+{
+    struct job *light = jobs_waiting_first(&threads->waiting, JOBS_LIGHT, now_ns);
+    struct job *heavy = NULL;
+
+    if (threads->heavy_count + 1 < threads->count ||
+        !jobs_waiting_saw_light(&threads->waiting, now_ns))
+        heavy = jobs_waiting_first(&threads->waiting, JOBS_HEAVY, now_ns);
+    if (light == NULL || heavy == NULL)
+        return light == NULL ? heavy : light;
+    return jobs_waiting_score(light, now_ns) <= jobs_waiting_score(heavy, now_ns) ? light
+                                                                                  : heavy;
+}
+
 static void hand_over(struct jobs_threads *threads)
 {
     uint64_t now_ns = clock_now_ns();
     struct job *job;
 
     while (threads->handed_count < threads->window &&
-           (job = jobs_queue_first(&threads->waiting)) != NULL) {
+           (job = next_job(threads, now_ns)) != NULL) {
         struct task *task;
 
-        jobs_queue_remove(&threads->waiting, job);
+        jobs_waiting_remove(&threads->waiting, job);
         job->sent_ns = now_ns;
         job->queue_us = (uint32_t)((now_ns - job->submitted_ns) / NS_PER_US);
         task = task_create(job);
         list_append(&threads->handed, &task->link);
         threads->handed_count++;
+        threads->heavy_count += task->weight == JOBS_HEAVY;
         jobs_pool_put(threads->pool, &task->pool);
     }
 }
@@ -127,6 +147,7 @@ static void take_back(struct jobs_threads *threads, struct task *task)
     struct blob *result = NULL;
 
     threads->handed_count--;
+    threads->heavy_count -= task->weight == JOBS_HEAVY;
     if (task->pool.ran) {
         threads->runs++;
         stats_add(&threads->book->stats->codec_runs, 1);
@@ -168,11 +189,11 @@ static void wake(void *arg)
    none. One at a time: the end of one may cancel any other. */
 static struct job *take_due(struct jobs_threads *threads, uint64_t now_ns)
 {
-    for (struct job *job = jobs_queue_first(&threads->waiting); job != NULL;
-         job = jobs_queue_next(&threads->waiting, job)) {
+    for (struct job *job = jobs_waiting_any(&threads->waiting); job != NULL;
+         job = jobs_waiting_next(&threads->waiting, job)) {
         if (job->deadline_ns > now_ns)
             continue;
-        jobs_queue_remove(&threads->waiting, job);
+        jobs_waiting_remove(&threads->waiting, job);
         job->queue_us = (uint32_t)((now_ns - job->submitted_ns) / NS_PER_US);
         return job;
     }
@@ -213,9 +234,10 @@ struct jobs_threads *jobs_threads_create(struct ev_loop *loop,
     threads->loop = loop;
     threads->config = config;
     threads->book = book;
+    threads->count = count;
     threads->window = WINDOW_PER_THREAD * count;
     threads->pool = jobs_pool_create(config->engine, count, wake, threads);
-    jobs_queue_init(&threads->waiting);
+    jobs_waiting_init(&threads->waiting);
     list_init(&threads->handed);
     ev_async_init(&threads->finished, on_finished);
     ev_async_start(loop, &threads->finished);
@@ -252,7 +274,7 @@ void jobs_threads_submit(struct jobs_threads *threads, struct job *job)
         jobs_finish(threads->book, job, JOB_QUEUE_FULL);
         return;
     }
-    jobs_queue_push(&threads->waiting, job);
+    jobs_waiting_push(&threads->waiting, job);
     if (!ev_is_active(&threads->tick))
         ev_timer_again(threads->loop, &threads->tick);
     hand_over(threads);
@@ -266,8 +288,8 @@ uint64_t jobs_threads_runs(const struct jobs_threads *threads)
 void jobs_threads_cancel(struct jobs_threads *threads, struct job *job)
 {
     assert(job->ran == JOBS_THREADS && job->owner != NULL);
-    if (job->owner == &threads->waiting)
-        jobs_queue_remove(&threads->waiting, job);
+    if (jobs_waiting_has(&threads->waiting, job))
+        jobs_waiting_remove(&threads->waiting, job);
     else
         task_drop(job->owner);
 }

@@ -82,39 +82,29 @@ static struct wire_job job_on_wire(const struct job *job, uint64_t now_ns,
     };
 }
 
-/* Moves jobs from the queue's head into a new batch. */
 static struct flight_batch *fill_batch(struct jobs_worker *worker,
-                                       struct jobs_queue *queue, unsigned count,
+                                       struct job *const *jobs, unsigned count,
                                        uint64_t now_ns)
 {
     struct flight_batch *batch = jobs_flight_open(&worker->flight);
-    size_t bytes = 0;
-    struct job *job;
 
-    while (batch->count < count && (job = jobs_queue_first(queue)) != NULL) {
-        bytes += job->call.in.len + job->call.argument.len;
-        if (batch->count > 0 && bytes > JOBS_BATCH_BYTES)
-            break;
-        jobs_queue_remove(queue, job);
-        job->sent_ns = now_ns;
-        job->attempts++;
-        jobs_flight_add(&worker->flight, batch, job);
+    for (unsigned i = 0; i < count; i++) {
+        jobs[i]->sent_ns = now_ns;
+        jobs[i]->attempts++;
+        jobs_flight_add(&worker->flight, batch, jobs[i]);
     }
     return batch;
 }
 
 /* The message was not taken: as if the batch had never been. */
-static void put_back(struct jobs_worker *worker, struct jobs_queue *queue,
-                     struct flight_batch *batch)
+static void undo_batch(struct jobs_worker *worker, const struct flight_batch *batch)
 {
     uint64_t first_id = batch->number * FLIGHT_MAX_BATCH;
+    unsigned count = batch->count;
 
-    for (unsigned i = batch->count; i-- > 0;) {
-        struct job *job = batch->jobs[i];
-
+    for (unsigned i = 0; i < count; i++) {
+        batch->jobs[i]->attempts--;
         jobs_flight_answer(&worker->flight, first_id + i);
-        job->attempts--;
-        jobs_queue_push_front(queue, job);
     }
     worker->quiet_ns = clock_now_ns();
 }
@@ -140,17 +130,17 @@ static int send_batch(struct jobs_worker *worker, const struct flight_batch *bat
     return rpc_worker_send_jobs(worker->rpc, jobs, arguments, batch->count);
 }
 
-unsigned jobs_worker_send(struct jobs_worker *worker, struct jobs_queue *queue,
-                          unsigned count, uint64_t now_ns)
+int jobs_worker_send(struct jobs_worker *worker, struct job *const *jobs, unsigned count,
+                     uint64_t now_ns)
 {
-    struct flight_batch *batch = fill_batch(worker, queue, count, now_ns);
-    unsigned sent = batch->count;
+    struct flight_batch *batch;
 
-    assert(sent > 0 && sent <= count);
+    assert(count > 0 && count <= FLIGHT_MAX_BATCH);
+    batch = fill_batch(worker, jobs, count, now_ns);
     if (send_batch(worker, batch, now_ns) == 0)
-        return sent;
-    put_back(worker, queue, batch);
-    return 0;
+        return 0;
+    undo_batch(worker, batch);
+    return -1;
 }
 
 void jobs_worker_give_up(struct jobs_worker *worker, struct job *job)

@@ -6,13 +6,15 @@
 #define OFFLOOP_SERVER_JOBS_JOBS_WORKER_H
 
 #include "server/jobs/jobs_flight.h"
-#include "server/jobs/jobs_queue.h"
 
 struct rpc_worker;
 struct stats_worker;
 
 /* Inputs that one message carries; a larger job goes alone. */
 #define JOBS_BATCH_BYTES 65536
+
+/* Work in one message, by estimate; a longer job goes alone. */
+#define JOBS_BATCH_US 2000
 
 struct jobs_worker {
     struct jobs_flight flight; /* owner of its jobs */
@@ -49,11 +51,10 @@ unsigned jobs_worker_free(struct jobs_worker *worker);
    all workers (so that workers do not march in step), within a message's limits. */
 unsigned jobs_worker_share(unsigned waiting, unsigned free_batches);
 
-/* Takes up to `count` jobs that fit into one message from the queue's head and sends
-   them. Returns how many; where the worker did not take the message, 0: the jobs are
-   where they were, and the worker is quiet. */
-unsigned jobs_worker_send(struct jobs_worker *worker, struct jobs_queue *queue,
-                          unsigned count, uint64_t now_ns);
+/* Sends jobs that nobody owns, and that are not late, as one message. Returns -1 where
+   the worker did not take it: the jobs are nobody's still, and the worker is quiet. */
+int jobs_worker_send(struct jobs_worker *worker, struct job *const *jobs, unsigned count,
+                     uint64_t now_ns) __attribute__((warn_unused_result));
 
 /* Gives a job of the worker's up and notes that it is to be told; see send_cancels. */
 void jobs_worker_give_up(struct jobs_worker *worker, struct job *job);

@@ -19,7 +19,7 @@ static int setup(void **state)
     (void)state;
     jobs_flight_init(&flight, 64);
     for (unsigned i = 0; i < 2 * JOBS; i++)
-        jobs[i] = (struct job){.deadline_ns = 1000 + i, .call = {.in = {NULL, 10}}};
+        jobs[i] = (struct job){.deadline_ns = 1000 + i, .cost_us = 10};
     return 0;
 }
 
@@ -59,7 +59,7 @@ static void a_batch_gives_its_credit_back_with_its_last_answer(void **state)
     (void)state;
     send(0, JOBS);
     assert_int_equal(flight.live, JOBS);
-    assert_int_equal(flight.live_bytes, JOBS * 10);
+    assert_int_equal(flight.cost_us, JOBS * 10);
     for (unsigned i = JOBS; i-- > 0;) { /* any order will do */
         assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW - 1);
         assert_ptr_equal(jobs[i].owner, &flight);
@@ -67,7 +67,7 @@ static void a_batch_gives_its_credit_back_with_its_last_answer(void **state)
         assert_null(jobs[i].owner);
     }
     assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW);
-    assert_int_equal(flight.live + flight.live_bytes, 0);
+    assert_int_equal(flight.live + flight.cost_us, 0);
 }
 
 static void ids_that_were_never_sent_are_unknown(void **state)
@@ -115,6 +115,7 @@ static void a_job_given_up_is_still_owed_an_answer(void **state)
     assert_int_equal(flight.live, 0);
     assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW - 1);
     assert_int_equal(find(id), FLIGHT_GIVEN_UP);
+    assert_int_equal(flight.cost_us, 10); /* the worker may be at it */
     jobs_flight_answer(&flight, id);
     assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW);
     assert_int_equal(find(id), FLIGHT_UNKNOWN);
@@ -131,6 +132,21 @@ static void due_jobs_are_found_in_the_order_sent(void **state)
     assert_ptr_equal(jobs_flight_first_due(&flight, UINT64_MAX), &jobs[JOBS]);
     jobs_flight_give_up(&flight, &jobs[JOBS]);
     assert_ptr_equal(jobs_flight_first_due(&flight, UINT64_MAX), &jobs[JOBS + 1]);
+}
+
+static void a_heavy_job_is_known_until_it_is_answered(void **state)
+{
+    (void)state;
+    jobs[0].cost_us = JOBS_HEAVY_US + 1;
+    send(0, 1);
+    send(1, 3);
+    assert_int_equal(flight.heavy, 1);
+    jobs_flight_answer(&flight, jobs[1].id);
+    jobs_flight_give_up(&flight, &jobs[0]);
+    assert_int_equal(flight.heavy, 1);
+    jobs_flight_answer(&flight, jobs[0].id);
+    assert_int_equal(flight.heavy, 0);
+    assert_int_equal(flight.cost_us, 20);
 }
 
 static void batches_share_what_waits(void **state)
@@ -153,6 +169,7 @@ int main(void)
         cmocka_unit_test_setup(a_second_answer_is_unknown, setup),
         cmocka_unit_test_setup(a_job_given_up_is_still_owed_an_answer, setup),
         cmocka_unit_test_setup(due_jobs_are_found_in_the_order_sent, setup),
+        cmocka_unit_test_setup(a_heavy_job_is_known_until_it_is_answered, setup),
         cmocka_unit_test(batches_share_what_waits),
     };
 
