@@ -1,5 +1,6 @@
 #include "server/config.h"
 
+#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -8,6 +9,10 @@
 #include "common/config.h"
 #include "common/rpc_url.h"
 #include "common/runtime_dir.h"
+#include "common/log.h"
+#include "common/spawn.h"
+#include "server/api/auth.h"
+#include "server/api/cors.h"
 #include "server/jobs/jobs.h"
 #include "server/store/store_url.h"
 
@@ -72,6 +77,62 @@ static int check_listeners(const struct server_config *config, struct buf *why)
     return 0;
 }
 
+/* In the master: that its children can read the file. It is theirs to read again, each
+   when it starts; a fault that comes later must not keep a writer from starting. */
+static int check_auth_file(const struct server_config *config, struct buf *why)
+{
+    struct buf fault = BUF_INIT;
+    struct spawn_self self;
+    struct auth *auth;
+
+    if (!server_config_has_auth(config) || spawn_self_read(&self) < 0 ||
+        self.role != SPAWN_MASTER)
+        return 0;
+    auth = auth_load(config->auth_file, &fault);
+    if (auth == NULL)
+        buf_printf(why, "--auth-file: %s: %.*s", config->auth_file, (int)fault.len,
+                   (const char *)fault.data);
+    buf_free(&fault);
+    if (auth == NULL)
+        return -1;
+    auth_destroy(&auth);
+    return 0;
+}
+
+/* True for an address that only this host reaches. */
+static bool is_local(const struct endpoint *endpoint)
+{
+    const struct sockaddr *any = &endpoint->socket.any;
+
+    if (any->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)any;
+
+        return (ntohl(in->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
+    }
+    if (any->sa_family == AF_INET6) {
+        const struct in6_addr *in6 =
+            &((const struct sockaddr_in6 *)(const void *)any)->sin6_addr;
+
+        return IN6_IS_ADDR_LOOPBACK(in6) ||
+               (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == IN_LOOPBACKNET);
+    }
+    return true; /* a Unix socket: its file has permissions */
+}
+
+void server_config_warn(const struct server_config *config)
+{
+    for (size_t i = 0; i < config->listen.count && !server_config_has_auth(config); i++) {
+        struct endpoint endpoint;
+        const char *expected;
+
+        if (endpoint_parse(config->listen.items[i], &endpoint, &expected) == 0 &&
+            !is_local(&endpoint))
+            log_warn("%s can be reached from other hosts and there is no --auth-file: "
+                     "anybody there can read, change and delete every document",
+                     config->listen.items[i]);
+    }
+}
+
 static int resolve(void *context, struct buf *why)
 {
     struct server_config *config = context;
@@ -85,6 +146,8 @@ static int resolve(void *context, struct buf *why)
             return -1;
         }
     }
+    if (check_auth_file(config, why) < 0)
+        return -1;
     return check_listeners(config, why);
 }
 
@@ -137,4 +200,9 @@ void server_config_destroy(struct server_config **config)
 bool server_config_has_admin(const struct server_config *config)
 {
     return strcmp(config->admin, "off") != 0;
+}
+
+bool server_config_has_auth(const struct server_config *config)
+{
+    return strcmp(config->auth_file, "off") != 0;
 }

@@ -41,4 +41,11 @@ void server_config_destroy(struct server_config **config);
 /* True where there is an operations listener. */
 bool server_config_has_admin(const struct server_config *config);
 
+/* True where clients need tokens. */
+bool server_config_has_auth(const struct server_config *config);
+
+/* Master: logs what is allowed but hardly meant, such as a public address that everybody
+   can write to. */
+void server_config_warn(const struct server_config *config);
+
 #endif

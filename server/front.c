@@ -32,6 +32,7 @@ struct front {
     struct stats_front *slot;
     struct store *store;
     struct jobs *jobs;
+    struct auth *auth; /* NULL where clients need no tokens */
     struct api *api;
     struct ops *ops;
     struct http_server *clients;
@@ -118,6 +119,26 @@ static void create_jobs(struct front *front)
     assert(front->jobs != NULL);
 }
 
+static void load_auth(struct front *front)
+{
+    struct buf why = BUF_INIT;
+
+    if (!server_config_has_auth(front->config))
+        return;
+    front->auth = auth_load(front->config->auth_file, &why);
+    if (front->auth == NULL)
+        log_fatal("--auth-file: %s: %.*s", front->config->auth_file, (int)why.len,
+                  (const char *)why.data);
+}
+
+/* The origins of --cors; none where it is off. */
+static struct cors origins(const struct option_list *list)
+{
+    if (list->count == 0 || strcmp(list->items[0], "off") == 0)
+        return (struct cors){NULL, 0};
+    return (struct cors){list->items, list->count};
+}
+
 static void serve_clients(struct front *front)
 {
     const struct server_config *config = front->config;
@@ -132,6 +153,8 @@ static void serve_clients(struct front *front)
                                    .max_reply_bytes = config->max_reply_bytes,
                                    .max_memory_bytes = INLINE_MEMORY_BYTES,
                                    .max_body_bytes = config->max_body_bytes,
+                                   .auth = front->auth,
+                                   .cors = origins(&config->cors),
                                    .on_event = on_event,
                                    .context = front};
     struct http_limits limits = http_limits_default();
@@ -284,6 +307,7 @@ static void close_all(struct front *front)
     http_server_destroy(&front->clients);
     http_server_destroy(&front->operators);
     api_destroy(&front->api);
+    auth_destroy(&front->auth);
     ops_destroy(&front->ops);
     access_log_destroy(&front->access_log);
     jobs_destroy(&front->jobs);
@@ -310,6 +334,7 @@ int front_main(const struct server_config *config, const struct spawn_self *self
     open_store(&front);
     create_jobs(&front);
     watch(&front);
+    load_auth(&front);
     serve_clients(&front);
     serve_operators(&front);
     spawn_tell(SPAWN_READY);

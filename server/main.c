@@ -92,8 +92,10 @@ static int run_master(int argc, char **argv)
     status = server_config_read(argc, argv, &config);
     if (status != 0)
         return status < 0 ? EXIT_USAGE : 0;
-    if (!config->check_store)
+    if (!config->check_store) {
+        server_config_warn(config);
         return server_master_main(config, argc, argv, NULL);
+    }
     status = check_store(config);
     server_config_destroy(&config);
     return status;

@@ -41,6 +41,13 @@ OPTION(SIZE, max_reply_bytes, "max-reply", "SIZE", "512MiB",
        "a document that would encode to more is refused (413)",
        .min = 1, .max = UINT64_C(1) << 40)
 
+GROUP("Access")
+OPTION(STRING, auth_file, "auth-file", "FILE", "off",
+       "who may do what: lines of a token's SHA-256, r, w or rw, and a prefix of "
+       "collections; off for everybody")
+OPTION(LIST, cors, "cors", "ORIGIN", "off",
+       "browsers' scripts from there may use the server; * for any", .check = cors_check)
+
 GROUP("Codec")
 OPTION(ENUM, mode, "mode", "MODE", "auto",
        "where JSON is transcoded", .names = config_mode_names)

@@ -77,10 +77,14 @@ static struct exchange *exchange_create(struct api *api, struct http_exchange *x
 
 static void reply_options(struct exchange *e)
 {
+    struct slice origin = http_header(e->x, "origin");
     struct buf headers = BUF_INIT;
     struct http_reply reply = {.status = 204};
 
     buf_printf(&headers, "Allow: %s\r\n", exchange_allow(e));
+    exchange_put_common(e, &headers);
+    if (cors_is_preflight(origin, http_header(e->x, "access-control-request-method")))
+        cors_put_preflight(&e->api->config.cors, origin, exchange_allow(e), &headers);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);
     buf_free(&headers);
@@ -102,6 +106,37 @@ static bool answer_early(struct exchange *e)
         exchange_fail(e, writes ? 400 : 404,
                       "names are 1 to 255 bytes of A-Z a-z 0-9 . _ ~ : @ -");
     return http_replied(e->x);
+}
+
+/* What a request needs the right to do. */
+static unsigned rights_of(enum http_method method)
+{
+    if (method == HTTP_GET || method == HTTP_HEAD)
+        return AUTH_READ;
+    /* The reply to a patch shows the document. */
+    return method == HTTP_PATCH ? AUTH_READ | AUTH_WRITE : AUTH_WRITE;
+}
+
+/* Refuses who may not do that, before anything of the body is read; true where it has
+   been answered. */
+static bool refuse_stranger(struct exchange *e)
+{
+    struct slice collection = {NULL, 0}; /* the list of all */
+
+    if (e->api->config.auth == NULL)
+        return false;
+    if (e->route.kind != STATS_ROUTE_COLLECTIONS)
+        collection = route_collection(&e->route);
+    switch (auth_check(e->api->config.auth, http_header_joined(e->x, "authorization"),
+                       collection, rights_of(http_request(e->x)->method))) {
+    case AUTH_ALLOWED: return false;
+    case AUTH_MISSING:
+        exchange_fail(e, 401, "a token is needed: Authorization: Bearer ...");
+        break;
+    case AUTH_UNKNOWN: exchange_fail(e, 401, "the token is not known"); break;
+    case AUTH_FORBIDDEN: exchange_fail(e, 403, "the token may not do that here"); break;
+    }
+    return true;
 }
 
 /* Reads what all routes read of a request; true where it has been answered. */
@@ -137,7 +172,7 @@ static void on_request(struct http_exchange *x, void *context)
 
     route_parse(http_request(x)->path, &route);
     e = exchange_create(context, x, &route);
-    if (!answer_early(e) && !understand(e))
+    if (!answer_early(e) && !refuse_stranger(e) && !understand(e))
         e->kind->start(e);
 }
 

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/api/auth.h"
+#include "server/api/cors.h"
 #include "server/http/http.h"
 #include "server/jobs/jobs.h"
 
@@ -43,6 +45,8 @@ struct api_config {
     uint64_t max_reply_bytes;  /* a job's result */
     uint64_t max_memory_bytes; /* a job's memory */
     uint64_t max_body_bytes;   /* what a compressed body may expand to */
+    const struct auth *auth;   /* who may do what; NULL where everybody may do all */
+    struct cors cors;          /* origins whose scripts may read replies */
     void (*on_event)(void *context, const struct api_event *event); /* may be NULL */
     void *context;
 };

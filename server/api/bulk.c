@@ -50,7 +50,7 @@ static void reply_report(struct bulk *bulk)
 
     bulk_report_print(&bulk->report, &text);
     reply.body = blob_new_steal(&text);
-    exchange_put_timing(e, &headers);
+    exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);
     blob_unref(&reply.body);

@@ -26,7 +26,7 @@ static void begin_reply(struct collections_read *read)
     struct http_reply reply = {.status = 200};
 
     reply.content_type = negotiate_media_type(NEGOTIATE_JSON);
-    exchange_put_timing(&read->base, &headers);
+    exchange_put_common(&read->base, &headers);
     reply.headers = buf_slice(&headers);
     read->begun = true;
     http_reply_begin(read->base.x, &reply);

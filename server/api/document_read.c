@@ -31,6 +31,7 @@ static bool reply_not_modified(struct document_read *read)
     if (field.data == NULL || (!gzip && !none_match(read, field, false)))
         return false;
     exchange_put_etag(&headers, read->version, e->type, gzip);
+    exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);
     buf_free(&headers);

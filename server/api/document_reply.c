@@ -37,7 +37,7 @@ void document_reply_send(struct exchange *e, uint64_t version, struct blob *body
         buf_append_str(&headers, "Content-Encoding: gzip\r\n");
     if (http_header(e->x, "range").data != NULL)
         buf_append_str(&headers, "Accept-Ranges: none\r\n");
-    exchange_put_timing(e, &headers);
+    exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);
     buf_free(&headers);

@@ -51,7 +51,7 @@ static void reply_written(struct document_write *write, int status)
             buf_printf(&headers, "/%.*s", NEW_ID_LEN, (const char *)write->new_id);
         buf_append_str(&headers, "\r\n");
     }
-    exchange_put_timing(e, &headers);
+    exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);
     buf_free(&headers);

@@ -109,9 +109,14 @@ static void reply_problem(struct exchange *e, int status, const char *detail,
 
     if (status == 503)
         buf_append_str(&headers, "Retry-After: 1\r\n");
+    if (status == 401)
+        buf_printf(&headers, "WWW-Authenticate: Bearer realm=\"offloop\"%s\r\n",
+                   http_header(e->x, "authorization").data != NULL
+                       ? ", error=\"invalid_token\""
+                       : "");
     if (status == 405)
         buf_printf(&headers, "Allow: %s\r\n", exchange_allow(e));
-    exchange_put_timing(e, &headers);
+    exchange_put_common(e, &headers);
     http_reply_problem(e->x, status, detail, offset, buf_slice(&headers));
     buf_free(&headers);
 }
@@ -164,10 +169,11 @@ void exchange_fail_store(struct exchange *e, enum store_status status)
     }
 }
 
-void exchange_put_timing(const struct exchange *e, struct buf *headers)
+void exchange_put_common(const struct exchange *e, struct buf *headers)
 {
     uint64_t rpc_us = 0;
 
+    cors_put_reply(&e->api->config.cors, http_header(e->x, "origin"), headers);
     if (!e->api->config.server_timing)
         return;
     if (e->ran_job && e->ran == JOBS_RPC && e->job_us > e->queue_us + e->codec_us)

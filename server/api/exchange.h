@@ -103,8 +103,9 @@ void exchange_fail_store(struct exchange *e, enum store_status status);
 /* The methods that the exchange's route has, "GET, HEAD, OPTIONS". */
 const char *exchange_allow(const struct exchange *e);
 
-/* Appends "Server-Timing: ..." where it is switched on. */
-void exchange_put_timing(const struct exchange *e, struct buf *headers);
+/* Appends what every reply carries: the lines of cors.h, and Server-Timing where it is
+   switched on. */
+void exchange_put_common(const struct exchange *e, struct buf *headers);
 
 /* Appends "ETag: ..." and "Vary: ..." lines. */
 void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type,
