@@ -194,7 +194,7 @@ pid_t daemon_find_child(const struct daemon *daemon, const char *name)
     const struct dirent *entry;
     pid_t found = 0;
 
-    while (found == 0 && (entry = readdir(proc)) != NULL) {
+    while ((entry = readdir(proc)) != NULL) {
         char path[300], text[300] = "", comm[64];
         int pid, parent;
         FILE *file;
@@ -205,7 +205,7 @@ pid_t daemon_find_child(const struct daemon *daemon, const char *name)
             continue;
         if (fgets(text, sizeof text, file) != NULL &&
             sscanf(text, "%d (%63[^)]) %*c %d", &pid, comm, &parent) == 3 &&
-            parent == daemon->pid && strstr(comm, name) != NULL)
+            parent == daemon->pid && strstr(comm, name) != NULL && pid > found)
             found = pid;
         fclose(file);
     }

@@ -36,7 +36,7 @@ int daemon_is_order(const struct daemon *daemon, const char *one, const char *ot
    status, or minus the signal that ended it. */
 int daemon_wait(struct daemon *daemon);
 
-/* The master's first child that is listed with `name` in its name; 0 for none. */
+/* The master's newest child that is listed with `name` in its name; 0 for none. */
 pid_t daemon_find_child(const struct daemon *daemon, const char *name);
 
 /* For the whole test program: orphans of daemons become its own children. */

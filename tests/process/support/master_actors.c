@@ -324,6 +324,7 @@ static int run_master(const char *scenario, const char *next, char *const *argv)
 {
     bool upgrades = getenv("MASTER_TEST_BINARY") != NULL;
     struct handover *left;
+    int result;
     const struct master_hooks hooks = {.program = "master-test",
                                        .on_upgrade = upgrades ? on_upgrade : NULL,
                                        .on_leave = on_leave,
@@ -337,7 +338,9 @@ static int run_master(const char *scenario, const char *next, char *const *argv)
     next_scenario = next;
     plans[0] = first_plan(scenario, left);
     plans[0].master.roles = plans[0].roles;
-    return master_run(&hooks, &plans[0].master, left);
+    result = master_run(&hooks, &plans[0].master, left);
+    handover_destroy(&left);
+    return result;
 }
 
 /* ---- the way in ---- */
