@@ -20,6 +20,7 @@
 #include "worker/cage.h"
 #include "worker/gate.h"
 #include "worker/hello.h"
+#include "worker/priority.h"
 #include "worker/runner.h"
 #include "worker/seats.h"
 
@@ -337,6 +338,7 @@ int worker_serve_main(const struct worker_serve_config *config)
     assert(config->connect_count >= 1);
     serve->config = config;
     serve->control_fd = config->control_fd;
+    priority_lower();
     if (serve_open(serve) != 0)
         return EXIT_FATAL;
     if (config->on_ready)

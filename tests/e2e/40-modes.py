@@ -1,5 +1,5 @@
-"""Where the codec runs: inline in the front, or in a worker (rpc); and never a codec
-function in a front in rpc mode."""
+"""Where the codec runs: inline in the front, on its threads, in a worker (rpc), or where
+it is cheapest (auto); and never a codec function in a front in rpc mode."""
 import json
 
 from harness import JSON, case, check_problem, equal
@@ -50,12 +50,44 @@ def rpc_runs_no_codec_in_the_front(pair):
 
 
 @case
-def the_default_is_rpc_until_there_is_an_auto(pair):
-    before = codec_runs(pair), jobs(pair, "rpc")
+def threads_run_in_the_front_but_not_on_its_loop(pair):
+    before = codec_runs(pair), jobs(pair, "threads")
+    use(pair, "threads")
+    assert codec_runs(pair) >= before[0] + 40
+    assert jobs(pair, "threads") >= before[1] + 40
+
+
+LARGE = json.dumps([f"row {n}" for n in range(200000)], separators=(",", ":")).encode()
+
+
+@case(server=["--mode", "auto"])
+def auto_keeps_small_work_and_sends_large_work_away(pair):
+    before = jobs(pair, "inline"), jobs(pair, "rpc")
     use(pair, None)
     use(pair, "auto")
-    equal(codec_runs(pair), before[0])
-    assert jobs(pair, "rpc") >= before[1] + 80
+    assert jobs(pair, "inline") >= before[0] + 40
+    before = jobs(pair, "rpc")
+    equal(pair.ask("PUT", "/v1/modes/large", LARGE, JSON).status, 201)
+    equal(pair.ask("GET", "/v1/modes/large").body, LARGE)
+    equal(jobs(pair, "rpc"), before + 2)
+    assert pair.metric("offloop_cost_codec_seconds", operation="encode") > 0
+
+
+@case(server=["--mode", "auto"], workers=0)
+def auto_takes_threads_where_no_worker_is(pair):
+    pair.wait_ready()
+    use(pair, None)
+    equal(pair.ask("PUT", "/v1/modes/large", LARGE, JSON).status, 201)
+    equal(pair.ask("GET", "/v1/modes/large").body, LARGE)
+    assert jobs(pair, "threads") >= 2
+    equal(jobs(pair, "rpc"), 0)
+
+
+@case(server=["--mode", "threads"], workers=0)
+def threads_need_no_worker(pair):
+    pair.wait_ready()
+    use(pair, None)
+    assert jobs(pair, "threads") >= 40
 
 
 @case

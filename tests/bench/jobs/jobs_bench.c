@@ -2,11 +2,15 @@
  * What offloading a job costs a front and gains it, without HTTP and store:
  *
  *     jobs_bench [--workers N] [--seconds S] [--sizes BYTES,...] [--flights N,...]
+ *     jobs_bench --mix RATE [--workers N] [--seconds S]
  *
  * A closed loop of MessagePack-to-JSON jobs in this process, a gate and real
  * workers as children, for each size and number in flight, in each mode in
- * turn. CPU and context switches are this process's, all threads (getrusage).
- * Workers run from the build tree (OFFLOOP_BUILD, else build/).
+ * turn. With --mix RATE instead: an open loop of that many small jobs a second
+ * in mode rpc, of which every hundredth is one that takes about 50 ms (it also
+ * compresses), and how long the small ones take. CPU and context switches are this
+ * process's, all threads (getrusage). Workers run from the build tree (OFFLOOP_BUILD,
+ * else build/).
  */
 #include <errno.h>
 #include <ev.h>
@@ -39,7 +43,8 @@ static struct {
     double seconds;
     unsigned sizes[MAX_LIST], size_count;
     unsigned flights[MAX_LIST], flight_count;
-} options = {2, 1.0, {500, 5000, 20000, 200000}, 4, {1, 16, 128}, 3};
+    unsigned mix; /* jobs a second; 0 for the closed loop */
+} options = {2, 1.0, {500, 5000, 20000, 200000}, 4, {1, 16, 128}, 3, 0};
 
 /* One job slot of the closed loop. */
 struct slot {
@@ -226,6 +231,107 @@ static void make_document(unsigned size)
     bench.document = document->bytes;
 }
 
+/* ---- small jobs beside large ones ---- */
+
+#define HEAVY_EVERY 100 /* jobs */
+#define HEAVY_BYTES 3000000
+
+static struct {
+    struct slice small, large; /* documents */
+    uint64_t next_ns, step_ns;
+    unsigned count;
+    uint64_t heavy, heavy_us;
+} mix;
+
+static void submit_mixed(void (*done)(struct job *job))
+{
+    struct slot *slot = bench.slots;
+
+    while (slot < bench.slots + MAX_FLIGHT && slot->start_ns != 0)
+        slot++;
+    if (slot == bench.slots + MAX_FLIGHT) {
+        bench.failed++; /* it cannot keep up */
+        return;
+    }
+    slot->start_ns = mix.next_ns;
+    bench.open++;
+    slot->job =
+        (struct job){.call = {.op = CODEC_OP_ENCODE}, .mode = JOBS_RPC, .done = done};
+    slot->job.call.gzip = ++mix.count % HEAVY_EVERY == 0;
+    slot->job.call.in = slot->job.call.gzip ? mix.large : mix.small;
+    jobs_submit(bench.jobs, &slot->job);
+}
+
+static void on_mixed_done(struct job *job)
+{
+    struct slot *slot = container_of(job, struct slot, job);
+    uint64_t now_ns = clock_now_ns();
+
+    if (job->status != JOB_OK)
+        bench.failed++;
+    if (job->call.gzip) {
+        mix.heavy++;
+        mix.heavy_us += job->codec_us;
+    } else if (bench.done < MAX_SAMPLES) {
+        bench.latency_us[bench.done++] = (float)(now_ns - slot->start_ns) / 1000.0f;
+    }
+    slot->start_ns = 0;
+    bench.open--;
+    if (now_ns >= bench.end_ns && bench.open == 0)
+        ev_break(bench.loop, EVBREAK_ALL);
+}
+
+/* Late ones count from when they were due. */
+static void on_mix_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    (void)events;
+    for (; mix.next_ns <= now_ns && mix.next_ns < bench.end_ns;
+         mix.next_ns += mix.step_ns) {
+        submit_mixed(on_mixed_done);
+    }
+    if (now_ns >= bench.end_ns)
+        ev_timer_stop(loop, timer);
+}
+
+static struct blob *document_of(unsigned size)
+{
+    struct blob *made;
+
+    make_document(size);
+    made = document;
+    document = NULL;
+    return made;
+}
+
+static void run_mix(void)
+{
+    struct blob *small = document_of(500), *large = document_of(HEAVY_BYTES);
+    uint64_t samples;
+    ev_timer timer;
+
+    mix.small = small->bytes;
+    mix.large = large->bytes;
+    mix.step_ns = NS_PER_S / options.mix;
+    mix.next_ns = clock_now_ns();
+    bench.end_ns = mix.next_ns + (uint64_t)(options.seconds * NS_PER_S);
+    ev_timer_init(&timer, on_mix_timer, 0.0005, 0.0005);
+    ev_timer_start(bench.loop, &timer);
+    ev_run(bench.loop, 0);
+    samples = bench.done;
+    qsort(bench.latency_us, samples, sizeof *bench.latency_us, compare);
+    printf("%llu small jobs: p50 %.0f us, p99 %.0f us, max %.0f us; %llu large ones of "
+           "%.1f ms%s\n",
+           (unsigned long long)samples, (double)bench.latency_us[samples / 2],
+           (double)bench.latency_us[samples * 99 / 100],
+           (double)bench.latency_us[samples - 1], (unsigned long long)mix.heavy,
+           (double)mix.heavy_us / 1000 / (double)(mix.heavy > 0 ? mix.heavy : 1),
+           bench.failed ? "  FAILED JOBS" : "");
+    blob_unref(&small);
+    blob_unref(&large);
+}
+
 /* ---- the program ---- */
 
 static unsigned parse_list(const char *text, unsigned list[MAX_LIST], unsigned max)
@@ -255,6 +361,8 @@ static int parse_options(int argc, char **argv)
             options.workers = one[0];
         else if (strcmp(argv[i], "--seconds") == 0 && atof(value) > 0)
             options.seconds = atof(value);
+        else if (strcmp(argv[i], "--mix") == 0 && parse_list(value, one, 100000) == 1)
+            options.mix = one[0];
         else if (strcmp(argv[i], "--sizes") == 0)
             options.size_count = parse_list(value, options.sizes, 1u << 27);
         else if (strcmp(argv[i], "--flights") == 0)
@@ -341,7 +449,7 @@ int main(int argc, char **argv)
         return gate(argv);
     if (parse_options(argc, argv) != 0) {
         fprintf(stderr, "usage: jobs_bench [--workers N] [--seconds S] "
-                        "[--sizes BYTES,...] [--flights N,...]\n");
+                        "[--sizes BYTES,...] [--flights N,...] [--mix RATE]\n");
         return 2;
     }
     if (mkdtemp(directory) == NULL) {
@@ -358,7 +466,10 @@ int main(int argc, char **argv)
     ev_idle_init(&bench.starter, on_idle);
     bench.jobs = jobs_create(bench.loop, &config);
     wait_for_workers();
-    run_all();
+    if (options.mix > 0)
+        run_mix();
+    else
+        run_all();
     jobs_destroy(&bench.jobs);
     for (unsigned i = 0; i <= options.workers; i++) {
         kill(pids[i], SIGTERM);
