@@ -29,12 +29,12 @@ void api_destroy(struct api **api)
 static const struct exchange_kind simple_kind = {.size = sizeof(struct exchange)};
 
 /* The kind that handles a method on a route; NULL where the route does not have it. */
-static const struct exchange_kind *find_kind(enum stats_route route,
+static const struct exchange_kind *find_kind(const struct route *route,
                                              enum http_method method)
 {
     bool reads = method == HTTP_GET || method == HTTP_HEAD;
 
-    switch (route) {
+    switch (route->kind) {
     case STATS_ROUTE_DOCUMENT:
         if (method == HTTP_PUT)
             return document_put_kind();
@@ -48,14 +48,14 @@ static const struct exchange_kind *find_kind(enum stats_route route,
             return document_post_kind();
         return reads ? listing_kind() : NULL;
     case STATS_ROUTE_COLLECTIONS: return reads ? collections_kind() : NULL;
-    default: return NULL;
+    default: return route->is_description && reads ? description_kind() : NULL;
     }
 }
 
 static struct exchange *exchange_create(struct api *api, struct http_exchange *x,
                                         const struct route *route)
 {
-    const struct exchange_kind *kind = find_kind(route->kind, http_request(x)->method);
+    const struct exchange_kind *kind = find_kind(route, http_request(x)->method);
     struct exchange *e;
 
     if (kind == NULL)
@@ -96,13 +96,18 @@ static bool answer_early(struct exchange *e)
     enum http_method method = http_request(e->x)->method;
     bool writes = method == HTTP_PUT || method == HTTP_POST || method == HTTP_PATCH;
 
-    if (e->route.kind == STATS_ROUTE_OTHER)
-        exchange_fail(e, 404, "no such resource; documents are at /v1/{collection}/{id}");
+    bool named =
+        e->route.kind == STATS_ROUTE_COLLECTION || e->route.kind == STATS_ROUTE_DOCUMENT;
+
+    if (e->route.kind == STATS_ROUTE_OTHER && !e->route.is_description)
+        exchange_fail(e, 404,
+                      "no such resource; documents are at /v1/{collection}/{id}, and "
+                      "/openapi.json describes all");
     else if (method == HTTP_OPTIONS)
         reply_options(e);
     else if (e->kind == &simple_kind)
         exchange_fail(e, 405, "the resource does not have this method");
-    else if (e->route.kind != STATS_ROUTE_COLLECTIONS && !e->route.names_valid)
+    else if (named && !e->route.names_valid)
         exchange_fail(e, writes ? 400 : 404,
                       "names are 1 to 255 bytes of A-Z a-z 0-9 . _ ~ : @ -");
     return http_replied(e->x);
@@ -123,7 +128,7 @@ static bool refuse_stranger(struct exchange *e)
 {
     struct slice collection = {NULL, 0}; /* the list of all */
 
-    if (e->api->config.auth == NULL)
+    if (e->api->config.auth == NULL || e->route.is_description)
         return false;
     if (e->route.kind != STATS_ROUTE_COLLECTIONS)
         collection = route_collection(&e->route);

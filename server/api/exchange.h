@@ -59,6 +59,7 @@ const struct exchange_kind *document_patch_kind(void);
 const struct exchange_kind *bulk_kind(void);
 const struct exchange_kind *listing_kind(void);
 const struct exchange_kind *collections_kind(void);
+const struct exchange_kind *description_kind(void);
 
 /* Submits a job for this exchange; its limits are filled in here. done is called as
    jobs.h says. */

@@ -66,14 +66,17 @@ void route_parse(struct slice path, struct route *route_r)
     const uint8_t *slash;
 
     route_r->kind = STATS_ROUTE_OTHER;
+    route_r->is_description = false;
     route_r->names_valid = false;
     route_r->collection_len = route_r->id_len = 0;
     if (path.len == 3 && starts_with(path, "/v1")) {
         route_r->kind = STATS_ROUTE_COLLECTIONS;
         return;
     }
-    if (!starts_with(path, "/v1/"))
+    if (!starts_with(path, "/v1/")) {
+        route_r->is_description = path.len == 13 && starts_with(path, "/openapi.json");
         return;
+    }
     rest = (struct slice){path.data + 4, path.len - 4};
     slash = memchr(rest.data, '/', rest.len);
     if (slash == NULL) {

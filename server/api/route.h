@@ -16,6 +16,7 @@
 
 struct route {
     enum stats_route kind; /* DOCUMENT, COLLECTION, COLLECTIONS or OTHER */
+    bool is_description;   /* OTHER: /openapi.json */
     bool names_valid;      /* false where a name is not one that can exist */
     uint8_t collection_len;
     uint8_t id_len;

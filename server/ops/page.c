@@ -3,19 +3,11 @@
 #include <assert.h>
 #include <string.h>
 
-/* The assembler includes the files as they are; the folder is in its search path (see
-   CMakeLists.txt, which also has this file compiled again when one of them changes). */
-#define EMBED(name, file)                                              \
-    __asm__(".pushsection .rodata\n"                                   \
-            "offloop_page_" #name ": .incbin \"" file "\"\n"           \
-            "offloop_page_" #name "_end: .byte 0\n"                    \
-            ".popsection\n");                                          \
-    extern const uint8_t page_##name[] __asm__("offloop_page_" #name); \
-    extern const uint8_t page_##name##_end[] __asm__("offloop_page_" #name "_end")
+#include "common/embed.h"
 
-EMBED(html, "server/ops/page/index.html");
-EMBED(css, "server/ops/page/page.css");
-EMBED(js, "server/ops/page/page.js");
+EMBED(page_html, "server/ops/page/index.html");
+EMBED(page_css, "server/ops/page/page.css");
+EMBED(page_js, "server/ops/page/page.js");
 
 const struct page_file *page_find(struct slice path)
 {

@@ -88,10 +88,30 @@ static void test_longest_name(void **state)
     assert_int_equal(route_name_decode(text(""), name), -1);
 }
 
+static void test_description(void **state)
+{
+    static const char *const others[] = {"/openapi.jsonx",
+                                         "/openapi.jso",
+                                         "/OpenAPI.json",
+                                         "/v1/openapi.json",
+                                         "/",
+                                         "/v1"};
+    struct route route;
+
+    (void)state;
+    route_parse(text("/openapi.json"), &route);
+    assert_true(route.is_description && route.kind == STATS_ROUTE_OTHER);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        route_parse(text(others[i]), &route);
+        assert_false(route.is_description);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_description),
         cmocka_unit_test(test_longest_name),
     };
 

@@ -1,0 +1,33 @@
+/* GET /openapi.json: what the API is, for programs (OpenAPI 3.1). */
+#include "server/api/exchange.h"
+
+#include "common/embed.h"
+
+EMBED(description_text, "server/api/openapi.json");
+
+static void start(struct exchange *e)
+{
+    size_t len = (size_t)(description_text_end - description_text);
+    struct buf headers = BUF_INIT;
+    struct http_reply reply = {.status = 200};
+
+    if (e->type != NEGOTIATE_JSON) {
+        exchange_fail(e, 406, "offered is application/json");
+        return;
+    }
+    reply.content_type = negotiate_media_type(NEGOTIATE_JSON);
+    reply.body = blob_new_copy(description_text, len);
+    exchange_put_common(e, &headers);
+    reply.headers = buf_slice(&headers);
+    http_reply(e->x, &reply);
+    buf_free(&headers);
+    blob_unref(&reply.body);
+}
+
+const struct exchange_kind *description_kind(void)
+{
+    static const struct exchange_kind kind = {.size = sizeof(struct exchange),
+                                              .start = start};
+
+    return &kind;
+}
