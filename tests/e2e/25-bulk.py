@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 
-from harness import (JSON, SANITIZED, Client, case, check_problem, equal, eventually, request)
+from harness import (JSON, SANITIZED, Client, case, check_problem, descendants, equal,
+                     eventually, memory_bytes, request)
 
 NDJSON = [("Content-Type", "application/x-ndjson")]
 LINES = [("Accept", "application/x-ndjson")]
@@ -273,3 +274,61 @@ def the_writer_dies_meanwhile(pair):
                         os.kill(pid, signal.SIGKILL)
         equal(client.reply("POST").json(), stored(count))
     equal(pair.ask("GET", "/v1/writer").json(), list(range(count // 2, count)))
+
+
+MIB = 1 << 20
+
+
+def growth(pair, before):
+    return max(memory_bytes(pid) - bytes_ for pid, bytes_ in before.items())
+
+
+def family(pair):
+    return {pid: memory_bytes(pid)
+            for daemon in (pair.server, pair.worker) for pid in descendants(daemon.pid)}
+
+
+@case(own=True)
+def a_store_that_stalls_holds_the_client_up(pair):
+    """Nobody buffers what the writer does not take; then it goes on where it was."""
+    before = family(pair)
+    piece = b"".join(line(f"k{number:05}", {"n": "x" * 1000}) for number in range(1000))
+    sent, total = 0, 60 * len(piece)
+    [writer] = pair.server.of_role("writer")
+    with pair.client() as client:
+        client.send(request("POST", "/v1/stalls", None,
+                            [*NDJSON, ("Content-Length", str(total))]))
+        os.kill(writer, signal.SIGSTOP)
+        try:
+            client.socket.settimeout(1)
+            with contextlib.suppress(TimeoutError):
+                while sent < total:
+                    at = sent % len(piece)
+                    sent += client.socket.send(piece[at:at + 100_000])
+            assert sent < total, "all of it was taken"
+            if not SANITIZED:
+                assert growth(pair, before) < 24 * MIB, growth(pair, before)
+        finally:
+            os.kill(writer, signal.SIGCONT)
+        client.socket.settimeout(60)
+        while sent < total:
+            at = sent % len(piece)
+            sent += client.socket.send(piece[at:at + 100_000])
+        equal(client.reply("POST").json(), stored(60_000))
+
+
+if not SANITIZED:
+    @case(own=True)
+    def memory_does_not_grow_with_the_body(pair):
+        before, most = family(pair), 0
+        piece = b"".join(line(f"k{number:05}", {"n": [number] * 40}) for number in range(5000))
+        with pair.client() as client:
+            client.send(request("POST", "/v1/grows", None,
+                                [*NDJSON, ("Content-Length", str(len(piece) * 80))]))
+            for _ in range(80):
+                client.send(piece)
+                most = max(most, growth(pair, before))
+            equal(client.reply("POST").json(), stored(400_000))
+        assert most < 24 * MIB, most
+        print(f"     {len(piece) * 80 / 1e6:.0f} MB: no process grew by more than "
+              f"{most / MIB:.1f} MiB")
