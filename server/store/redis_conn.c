@@ -42,7 +42,6 @@ struct redis_conn {
     struct redis_greeting greeting;
     double pause_s;
     uint64_t waiting;
-    uint64_t unsent; /* bytes given since the last flush */
     uint64_t connects;
     bool told_down; /* that it is down has been logged */
     const char *why;
@@ -70,7 +69,6 @@ static void stop_connection(struct redis_conn *conn)
     redis_resolve_drop(&conn->resolve);
     ev_prepare_stop(conn->loop, &conn->flush);
     ev_timer_stop(conn->loop, &conn->replica);
-    conn->unsent = 0;
     conn->ac = NULL;
     if (ac != NULL)
         redisAsyncFree(ac); /* ends what waits with NULL */
@@ -149,7 +147,6 @@ static void on_flush(struct ev_loop *loop, struct ev_prepare *prepare, int event
 
     (void)events;
     ev_prepare_stop(loop, prepare);
-    conn->unsent = 0;
     if (conn->ac != NULL)
         redisAsyncHandleWrite(conn->ac);
 }
@@ -176,9 +173,9 @@ int redis_conn_send(struct redis_conn *conn, const struct redis_args *args,
         bytes += args->lens[i];
     if (conn->state != CONN_UP || conn->ac == NULL ||
         conn->waiting >= REDIS_CONN_MAX_WAITING ||
-        conn->unsent + bytes > REDIS_CONN_MAX_BYTES || give(conn, args, call) < 0)
+        redis_conn_unsent(conn) + bytes > REDIS_CONN_MAX_BYTES ||
+        give(conn, args, call) < 0)
         return -1;
-    conn->unsent += bytes;
     ev_prepare_start(conn->loop, &conn->flush);
     if (conn->waiting == 1)
         ev_timer_again(conn->loop, &conn->timer);
@@ -418,6 +415,11 @@ bool redis_conn_is_writable(const struct redis_conn *conn)
 uint64_t redis_conn_waiting(const struct redis_conn *conn)
 {
     return conn->waiting;
+}
+
+uint64_t redis_conn_unsent(const struct redis_conn *conn)
+{
+    return conn->ac != NULL ? sdslen(conn->ac->c.obuf) : 0;
 }
 
 uint64_t redis_conn_reconnects(const struct redis_conn *conn)

@@ -27,7 +27,7 @@
 #define REDIS_CONN_PAUSE_MIN_S 0.05
 #define REDIS_CONN_PAUSE_MAX_S 0.5
 #define REDIS_CONN_MAX_WAITING 16384
-#define REDIS_CONN_MAX_BYTES   (UINT64_C(64) << 20)
+#define REDIS_CONN_MAX_BYTES   (UINT64_C(8) << 20) /* hiredis moves them at each write */
 
 #define REDIS_ARGS_MAX 16
 
@@ -87,6 +87,9 @@ void redis_conn_drop(struct redis_conn *conn, const char *why);
 
 /* Commands without a reply yet. */
 uint64_t redis_conn_waiting(const struct redis_conn *conn);
+
+/* Bytes that the socket has not taken yet. */
+uint64_t redis_conn_unsent(const struct redis_conn *conn);
 
 /* Connections made, beyond the first. */
 uint64_t redis_conn_reconnects(const struct redis_conn *conn);

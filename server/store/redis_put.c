@@ -11,6 +11,9 @@
 /* An upload whose front is gone is dropped by Redis after this. */
 #define UPLOAD_EXPIRES_S "600"
 
+/* Unsent bytes above which uploads send one piece at a time. */
+#define UNSENT_BYTES (UINT64_C(1) << 20)
+
 enum put_state {
     PUT_PIECES, /* pieces of an upload are under way */
     PUT_COMMIT  /* awaits the script's answer */
@@ -23,7 +26,7 @@ struct put_flight {
     unsigned waiting;         /* replies to come */
     enum store_status status; /* the first that was not OK */
     uint64_t asked;           /* bytes of the upload sent so far */
-    struct blob *blob;        /* of an upload */
+    struct blob *blob;        /* the bytes; NULL to delete */
     struct redis_key upload;  /* of no length where there is none */
 };
 
@@ -76,7 +79,7 @@ static int send_commit(struct put_flight *flight)
     struct redis_args args;
     char if_version[REDIS_VERSION_DIGITS + 1], size[24];
     char format = put->remove ? '-' : redis_head_format(put->format);
-    struct slice bytes = put->remove ? (struct slice){NULL, 0} : put->blob->bytes;
+    struct slice bytes = put->remove ? (struct slice){NULL, 0} : flight->blob->bytes;
 
     redis_key_document(&document, put->key);
     redis_key_own(&index, put->key.collection, 'i');
@@ -185,12 +188,21 @@ static int send_piece(struct put_flight *flight, uint64_t len)
     return 0;
 }
 
+/* True where another piece may be under way: always one, and more while there is not much
+   that waits for the socket. */
+static bool has_window(const struct put_flight *flight)
+{
+    return flight->waiting == 0 ||
+           (flight->waiting < REDIS_PIECES &&
+            redis_conn_unsent(flight->base.hub->conn) < UNSENT_BYTES);
+}
+
 /* Keeps some pieces under way, then commits. -1 where the store is down. */
 static int send_more(struct put_flight *flight)
 {
     uint64_t total = flight->blob->bytes.len;
 
-    while (flight->asked < total && flight->waiting < REDIS_PIECES) {
+    while (flight->asked < total && has_window(flight)) {
         bool first = flight->asked == 0;
         uint64_t len = total - flight->asked;
 
@@ -203,7 +215,6 @@ static int send_more(struct put_flight *flight)
 
 static void begin_upload(struct put_flight *flight)
 {
-    flight->blob = blob_ref(flight->put->blob);
     redis_key_upload(&flight->upload, flight->put->key.collection,
                      flight->base.hub->uploads++);
     flight->state = PUT_PIECES;
@@ -262,6 +273,7 @@ void redis_put(struct redis_hub *hub, struct store_put *put)
     flight = mem_zalloc(sizeof *flight);
     redis_flight_init(&flight->base, hub, &put->request, on_reply);
     flight->put = put;
+    flight->blob = put->remove ? NULL : blob_ref(put->blob);
     hub->writes_waiting++;
     hub->writes_sent++;
     if (large)
