@@ -1,0 +1,96 @@
+# The manual, completions and configuration files, generated from the option tables;
+# what a system install and the Debian package add to the programs.
+#
+#   cmake --install build                        programs, manual, bash completion
+#   cmake --install build --component system     units, users, /etc/offloop (as root)
+#   cpack -G DEB -B DIR --config build/CPackConfig.cmake
+
+file(GLOB generate_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/generate/*.c)
+add_executable(offloop-generate ${generate_sources})
+target_link_libraries(offloop-generate PRIVATE room_server room_worker)
+
+set(OFFLOOP_GENERATED ${CMAKE_BINARY_DIR}/generated)
+file(MAKE_DIRECTORY ${OFFLOOP_GENERATED})
+set(generated_files)
+
+# generated(OUTPUT_VARIABLE TEMPLATE): the template without ".in", filled in.
+function(generated path_variable template)
+  get_filename_component(name ${template} NAME)
+  string(REGEX REPLACE "\\.in$" "" name ${name})
+  set(path ${OFFLOOP_GENERATED}/${name})
+  add_custom_command(OUTPUT ${path}
+    COMMAND offloop-generate ${CMAKE_SOURCE_DIR}/${template} ${path}
+    DEPENDS offloop-generate ${CMAKE_SOURCE_DIR}/${template} VERBATIM)
+  set(${path_variable} ${path} PARENT_SCOPE)
+endfunction()
+
+foreach(page offloop-server.8 offloop-worker.8 offloop-codec.1 offloop.conf.5)
+  generated(path docs/man/${page}.in)
+  string(REGEX REPLACE ".*\\." "" section ${page})
+  add_custom_command(OUTPUT ${path}.gz COMMAND gzip -9nkf ${path} DEPENDS ${path} VERBATIM)
+  list(APPEND generated_files ${path} ${path}.gz)
+  install(FILES ${path}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
+
+generated(bash docs/completion/offloop.bash.in)
+generated(zsh docs/completion/_offloop.in)
+list(APPEND generated_files ${bash} ${zsh})
+foreach(program offloop-server offloop-worker offloop-codec)
+  install(FILES ${bash} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+          RENAME ${program})
+endforeach()
+set(OFFLOOP_ZSH_DIR ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions CACHE STRING
+    "Where zsh looks for completions")
+install(FILES ${zsh} DESTINATION ${OFFLOOP_ZSH_DIR})
+
+foreach(daemon server worker)
+  generated(path deploy/${daemon}.conf.in)
+  list(APPEND generated_files ${path})
+  install(FILES ${path} DESTINATION /etc/offloop COMPONENT system EXCLUDE_FROM_ALL)
+endforeach()
+add_custom_target(generated_files ALL DEPENDS ${generated_files})
+
+set(system COMPONENT system EXCLUDE_FROM_ALL)
+install(FILES deploy/offloop-server.service deploy/offloop-worker.service
+        deploy/offloop-server.socket DESTINATION lib/systemd/system ${system})
+install(FILES deploy/offloop.sysusers DESTINATION lib/sysusers.d RENAME offloop.conf ${system})
+install(FILES deploy/offloop.tmpfiles DESTINATION lib/tmpfiles.d RENAME offloop.conf ${system})
+install(FILES deploy/offloop.logrotate DESTINATION /etc/logrotate.d RENAME offloop ${system})
+install(FILES deploy/nginx.conf DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples ${system})
+install(FILES deploy/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR} ${system})
+
+# Debian wants a changelog, compressed.
+configure_file(deploy/debian/changelog.in ${OFFLOOP_GENERATED}/changelog @ONLY)
+execute_process(COMMAND gzip -9nkf ${OFFLOOP_GENERATED}/changelog)
+install(FILES ${OFFLOOP_GENERATED}/changelog.gz DESTINATION ${CMAKE_INSTALL_DOCDIR} ${system})
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME offloop)
+set(CPACK_PACKAGE_VENDOR "The offloop authors")
+set(CPACK_PACKAGE_CONTACT "The offloop authors <offloop@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "event-loop JSON document server that offloads its codec")
+set(CPACK_PACKAGE_DESCRIPTION
+"offloop stores JSON documents in LMDB or Redis and serves them over HTTP. Its
+event loop only moves bytes: JSON is parsed and printed by worker processes, so
+that no document, however large, holds up the clients of the others.
+.
+This package has the server, the workers, a codec for the command line, systemd
+units and the manual.")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_INSTALL_CMAKE_PROJECTS
+    "${CMAKE_BINARY_DIR};offloop;Unspecified;/;${CMAKE_BINARY_DIR};offloop;system;/")
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE
+    GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION database)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "passwd, init-system-helpers (>= 1.52)")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "lmdb-utils, logrotate")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "nginx")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
+set(debian ${CMAKE_SOURCE_DIR}/deploy/debian)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${debian}/postinst ${debian}/prerm ${debian}/postrm
+    ${debian}/conffiles)
+include(CPack)
