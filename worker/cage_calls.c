@@ -77,16 +77,20 @@ static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
 /* Allows a call with one argument fixed. */
 static int allow_with(scmp_filter_ctx filter, int call, unsigned argument, uint64_t value)
 {
-    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
-                            SCMP_CMP(argument, SCMP_CMP_EQ, value));
+    const struct scmp_arg_cmp fixed = {
+        .arg = argument, .op = SCMP_CMP_EQ, .datum_a = value};
+
+    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &fixed);
 }
 
 /* Allows a call where a bit of one argument is not set. */
 static int allow_without(scmp_filter_ctx filter, int call, unsigned argument,
                          uint64_t bit)
 {
-    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
-                            SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, bit, 0));
+    const struct scmp_arg_cmp unset = {
+        .arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = bit, .datum_b = 0};
+
+    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &unset);
 }
 
 static int add_calls(scmp_filter_ctx filter)
