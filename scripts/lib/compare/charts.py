@@ -1,5 +1,5 @@
 """Charts as inline SVG, without a library: bars, stacked bars, histograms. Colours are
-classes of report.css, so that they follow the reader's light or dark screen."""
+classes of charts.css, so that they follow the reader's light or dark screen."""
 import html
 import math
 
@@ -38,37 +38,45 @@ def rect(x, y, width, height, kind, title=""):
             f'class="{kind}">{inside}</rect>')
 
 
-def bars(rows, label, unit=short, width=640):
+NAME_WIDTH = 66  # of the names at the left
+WIDTH = 480      # of every chart: as wide as a phone makes readable
+
+
+def bars(rows, label, unit=short, names=NAME_WIDTH):
     """Horizontal bars. rows: [(name, value or None, class, note)]; None says why in note."""
     top = max([value for _, value, _, _ in rows if value] or [1])
-    parts, y = [], 4
+    values = max([8.4 * len(unit(value)) for _, value, _, _ in rows if value] or [0])
+    notes = max([5.9 * len(note) for _, value, _, note in rows if value] or [0])
+    room = WIDTH - names - 8 - values - 12 - notes
+    parts, y = [], 2
     for name, value, kind, note in rows:
-        parts.append(text(84, y + 15, name, "name", "end"))
+        parts.append(text(names, y + 15, name, "name", "end"))
+        x = names + 8
         if value is None:
-            parts.append(text(94, y + 15, note, "soft"))
+            parts.append(text(x, y + 15, note[:70], "soft"))
         else:
-            long = value / top * (width - 260)
-            parts.append(rect(92, y + 1, max(long, 1.5), 19, kind, f"{name}: {unit(value)} {note}"))
-            parts.append(text(98 + long, y + 15, unit(value), "value"))
-            parts.append(text(98 + long + 8.2 * len(unit(value)) + 8, y + 15, note, "soft"))
-        y += 25
-    return svg(width, y + 2, parts, label)
+            long = max(value / top * room, 1.5)
+            parts.append(rect(x, y + 2, long, 17, kind, f"{name}: {unit(value)} {note}"))
+            parts.append(text(x + long + 5, y + 15, unit(value), "value"))
+            parts.append(text(WIDTH, y + 15, note, "soft", "end"))
+        y += 23
+    return svg(WIDTH, y + 2, parts, label)
 
 
-def stacked(rows, keys, label, width=640):
+def stacked(rows, keys, label):
     """Stacked bars of shares. rows: [(name, {key: seconds}, whole, note)]."""
-    parts, y = [], 4
+    room = WIDTH - NAME_WIDTH - 16 - max([5.9 * len(note) for _, _, _, note in rows] or [0])
+    parts, y = [], 2
     for name, values, whole, note in rows:
-        parts.append(text(84, y + 15, name, "name", "end"))
-        x = 92.0
+        parts.append(text(NAME_WIDTH, y + 15, name, "name", "end"))
+        x = NAME_WIDTH + 8.0
         for key in keys:
             share = max(0, values.get(key, 0)) / whole if whole else 0
-            long = share * (width - 250)
-            parts.append(rect(x, y + 1, long, 19, f"phase-{key}", f"{name}: {key} {share:.1%}"))
-            x += long
-        parts.append(text(98 + width - 250, y + 15, note, "soft"))
-        y += 25
-    return svg(width, y + 2, parts, label)
+            parts.append(rect(x, y + 2, share * room, 17, f"phase-{key}", f"{name}: {key} {share:.1%}"))
+            x += share * room
+        parts.append(text(WIDTH, y + 15, note, "soft", "end"))
+        y += 23
+    return svg(WIDTH, y + 2, parts, label)
 
 
 def legend(items):
@@ -86,7 +94,7 @@ def doublings(buckets, count=21):
     return columns
 
 
-def histogram(series, label, width=640, height=150):
+def histogram(series, label, width=WIDTH, height=130):
     """[(class, name, [[upper bound us, count]])] side by side, a column per doubling, heights
     by the square root: one turn in ten thousand must still be seen."""
     columns = [(kind, name, doublings(buckets)) for kind, name, buckets in series]

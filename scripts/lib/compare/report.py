@@ -67,7 +67,7 @@ def speed_chart(key, modes, unavailable):
     for mode in ALL_MODES:
         if mode in modes:
             row = modes[mode]
-            note = f"p99 {row['p99_ms']:.1f} ms"
+            note = f"p99 {duration(row['p99_ms'] * 1000)}"
             if "loop_us" in row:
                 note += f", loop {row['loop_us']:.0f} µs"
             rows.append((mode, row["per_second"], f"mode-{mode}", note))
@@ -94,21 +94,31 @@ def speed_section(report):
     return "".join(parts)
 
 
+def light_table(report):
+    parts = ["<div class=scroll tabindex=0><table><thead><tr><th scope=col>Mode<th scope=col>p50<th scope=col>p90"
+             "<th scope=col>p99<th scope=col>p99.9<th scope=col>max<th scope=col>heavy/s</tr></thead><tbody>"]
+    for line in report["light"]:
+        cells = [duration(line[f"{key}_us"]) for key in ("p50", "p90", "p99", "p999", "max")]
+        cells.append(short(line["heavy_per_second"]) if line["mode"] else "–")
+        parts.append(f"<tr><th scope=row>{line['mode'] or 'no load'}" + "".join(f"<td>{cell}" for cell in cells))
+    return "".join(parts) + "</tbody></table></div>"
+
+
 def light_section(report):
     if not report["light"]:
         return ""
     last = report["light"][-1]
     rows = [(line["mode"] or "no load", line["p99_us"], f"mode-{line['mode'] or 'idle'}",
-             f"p50 {duration(line['p50_us'])}, max {duration(line['max_us'])}" +
-             (f", {short(line['heavy_per_second'])} heavy/s" if line["mode"] else ""))
+             f"p50 {duration(line['p50_us'])}, max {duration(line['max_us'])}")
             for line in report["light"]]
     chart = charts.bars(rows, "p99 of the light route: " + ", ".join(
-        f"{name} {duration(value)}" for name, value, _, _ in rows), duration, 760)
+        f"{name} {duration(value)}" for name, value, _, _ in rows), duration)
     return (f"<section><h2>A light route under heavy load: p99</h2><p class=soft>Shorter is better. "
             f"<b>{escape(report['light_document'])}</b> is asked for {last['rate']} times a second at fixed moments, "
             f"whatever the server does, while {report['options']['heavy']} clients read "
             f"<b>{escape(last['heavy'])}</b> as fast as they can. A request counts from the moment at which it was "
-            f"due. “no load” is what the prober sees of a server with nothing else to do.</p>{chart}</section>")
+            f"due. “no load” is what the prober sees of a server with nothing else to do.</p><div class=two><div>{chart}</div>"
+            f"<div>{light_table(report)}</div></div></section>")
 
 
 def loop_sections(report):
@@ -127,7 +137,7 @@ def loop_sections(report):
         chart = charts.histogram([("fill-wall", "wall", loop["away_us"]["buckets"]),
                                   ("fill-cpu", "CPU", loop["away_cpu_us"]["buckets"])],
                                  f"Loop away from poll, {line['mode']}: {note}")
-        parts.append(f"<div><h3>{line['mode']} <span class=soft>{note}</span></h3>{chart}</div>")
+        parts.append(f"<div><h3>{line['mode']}</h3><p class=soft>{note}</p>{chart}</div>")
     parts.append("</div></section><section><h2>Where the loop’s time went</h2><p class=soft>Under the same load. "
                  "Above: CPU time by phase, as a share of the time that passed. Below: wall time, in which poll is "
                  "waiting.</p>")
@@ -136,7 +146,7 @@ def loop_sections(report):
         rows = [(line["mode"], line["loop"][kind], line["loop"]["seconds"],
                  f"{sum(line['loop'][kind].values()) / line['loop']['seconds']:.0%} of a CPU" if kind == "phases"
                  else f"poll {line['loop'][kind]['poll'] / line['loop']['seconds']:.0%}") for line in lines]
-        parts.append(f"<h3>{title}</h3>" + charts.stacked(rows, PHASES, f"{title} time of the loop by phase", 760))
+        parts.append(f"<h3>{title}</h3>" + charts.stacked(rows, PHASES, f"{title} time of the loop by phase"))
     return "".join(parts) + "</section>"
 
 
@@ -150,7 +160,7 @@ def table_section(report):
         for mode in ALL_MODES:
             row = modes.get(mode)
             kind = ' class="best"' if row and row["per_second"] == best else ""
-            told = f'{short(row["per_second"])}/s <span class="soft">p99 {row["p99_ms"]:.1f} ms</span>' if row else "–"
+            told = f'{short(row["per_second"])}/s<br><span class="soft">p99 {duration(row["p99_ms"] * 1000)}</span>' if row else "–"
             parts.append(f"<td{kind}>{told}")
         parts.append("</tr>")
     parts.append("</tbody></table></div>")
@@ -164,7 +174,7 @@ def table_section(report):
 
 
 def page(report):
-    style = (HERE / "report.css").read_text()
+    style = (HERE / "charts.css").read_text()
     machine = report["machine"]
     return ("<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport "
             "content='width=device-width, initial-scale=1'><title>offloop: the modes compared</title>"
@@ -177,27 +187,32 @@ def page(report):
             "</body></html>\n")
 
 
-def images(report, folder):
-    """The charts of the story in docs/, each an SVG file of its own that follows the reader's
-    colour scheme."""
-    style = (HERE / "report.css").read_text()
-    style = style[:style.index("* {")] + "".join(
-        line + "\n" for line in style.splitlines() if line.startswith((".mode", ".phase", ".write", ".axis", "svg text")))
+def save_image(folder, name, chart):
+    """One chart as an SVG file of its own that follows the reader's colour scheme."""
+    style = (HERE / "charts.css").read_text()
+    style = style[:style.index("* {")] + "\n".join(
+        line for line in style.splitlines()
+        if line.startswith((".mode", ".phase", ".fill", ".axis", ".limit", "svg text")))
     folder.mkdir(parents=True, exist_ok=True)
+    at = chart.index(">") + 1
+    ground = '<rect width="100%" height="100%" style="fill:var(--card)"/>'
+    (folder / f"{name}.svg").write_text(
+        f"{chart[:at]}<style>{style}\nsvg text {{ font-family: system-ui, sans-serif }}</style>"
+        f"{ground}{chart[at:]}\n")
 
-    def save(name, chart):
-        at = chart.index(">") + 1
-        ground = '<rect width="100%" height="100%" style="fill:var(--card)"/>'
-        (folder / f"{name}.svg").write_text(
-            f"{chart[:at]}<style>{style} text {{ font-family: system-ui, sans-serif }}</style>{ground}{chart[at:]}\n")
+
+def images(report, folder):
+    """The charts of the story in docs/."""
     for key, modes in grid(report["rows"]).items():
         if key[2]:
-            save(f"{key[0]}-{key[1]}", speed_chart(key, modes, report["modes"]))
-    if report["light"]:
-        rows = [(line["mode"] or "no load", line["p99_us"], f"mode-{line['mode'] or 'idle'}",
-                 f"p50 {duration(line['p50_us'])}") for line in report["light"]]
-        save("light-p99", charts.bars(rows, "p99 of the light route", duration, 640))
-        lines = [line for line in report["light"] if line.get("loop") and line["mode"]]
-        rows = [(line["mode"], line["loop"]["phases"], line["loop"]["seconds"],
-                 f"{line['loop']['phases']['encode'] / line['loop']['seconds']:.0%} encoder") for line in lines]
-        save("loop-cpu", charts.stacked(rows, PHASES, "CPU time of the loop by phase"))
+            save_image(folder, f"{key[0]}-{key[1]}", speed_chart(key, modes, report["modes"]))
+    if not report["light"]:
+        return
+    rows = [(line["mode"] or "no load", line["p99_us"], f"mode-{line['mode'] or 'idle'}",
+             f"p50 {duration(line['p50_us'])}") for line in report["light"]]
+    save_image(folder, "light-p99", charts.bars(rows, "p99 of the light route", duration))
+    lines = [line for line in report["light"] if line.get("loop") and line["mode"]]
+    rows = [(line["mode"], line["loop"]["phases"], line["loop"]["seconds"],
+             f"{line['loop']['phases']['encode'] / line['loop']['seconds']:.0%} encoder") for line in lines]
+    if rows:
+        save_image(folder, "loop-cpu", charts.stacked(rows, PHASES, "CPU time of the loop by phase"))

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Where does the loop's time go? Profiles a front under the same load in mode inline and in
+mode rpc, and shows the two side by side.
+
+    scripts/profile                         the 200 KB sample document, both modes
+    scripts/profile --document 2k --seconds 20
+    scripts/profile --data my.json          your own document
+
+Each mode is sampled twice, in CPU time (what burns it) and in wall time (where the loop is,
+waiting included: what a profiler like Python's cProfile shows), by GET /debug/profile, while
+ab keeps asking; and the loop's own accounting by phase is read before and after. Prints the
+top functions; writes build/profile/report.html (tables, an icicle to click through, shares of
+time), report.json, and the samples as gperftools' files for google-pprof.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import ab  # noqa: E402
+import charts  # noqa: E402
+import measure  # noqa: E402
+import report  # noqa: E402
+import servers  # noqa: E402
+from charts import escape  # noqa: E402
+from samples import ENGINE, WAIT, Profile  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+MODES = ["inline", "rpc"]
+CLOCKS = {"wall": "wall time: where the loop is, waiting included", "cpu": "CPU time: what burns it"}
+TOP = 12
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="scripts/profile", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=8, help="of each of the four profiles (8)")
+    parser.add_argument("--document", default="200k", help="a sample: 2k, 20k, 200k, 2m (200k)")
+    parser.add_argument("--data", metavar="FILE.json", help="instead of a sample")
+    parser.add_argument("--concurrency", type=int, default=8, help="ab -c (8)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--out", type=pathlib.Path, metavar="DIR", default=servers.ROOT / "build/profile")
+    options = parser.parse_args()
+    if not 1 <= options.seconds <= 60:
+        parser.error("--seconds: expected 1 to 60")
+    return options
+
+
+def document(options):
+    if options.data:
+        text = pathlib.Path(options.data).read_bytes()
+        json.loads(text)
+        return pathlib.Path(options.data).stem, text
+    for line in subprocess.run([servers.ROOT / "scripts/sample-data", "sizes"], capture_output=True,
+                               check=True).stdout.splitlines():
+        one = json.loads(line)
+        if one["id"] == options.document:
+            return one["id"], json.dumps(one["document"], separators=(",", ":"), ensure_ascii=False).encode()
+    raise SystemExit(f"profile: there is no sample document {options.document}")
+
+
+def profile_mode(pair, url, mode, options):
+    """{clock: Profile}, and what the loop's accounting says of the same time."""
+    seconds = options.seconds * len(CLOCKS)
+    load = ab.Background(f"load, {mode}", url, seconds + 3, options.concurrency, [f"Offloop-Mode: {mode}"])
+    found = {}
+    try:
+        time.sleep(0.5)  # both ends warm
+        before, started = pair.admin("/debug/loop").json()["total"], time.monotonic()
+        for clock in CLOCKS:
+            reply = pair.admin(f"/debug/profile?seconds={options.seconds}&clock={clock}")
+            if reply.status != 200:
+                raise ab.Refused(f"/debug/profile: {reply.status} {reply.body!r}")
+            options.out.mkdir(parents=True, exist_ok=True)
+            (options.out / f"{mode}-{clock}.prof").write_bytes(reply.body)
+            found[clock] = Profile(reply.body)
+            print(f"   {mode}, {clock} time: {found[clock].total} samples", file=sys.stderr, flush=True)
+        after = pair.admin("/debug/loop").json()["total"]
+        loop = measure.loop_between(before, after, time.monotonic() - started)
+        loop["per_second"] = load.wait()
+    finally:
+        load.stop()
+    return found, loop
+
+
+def side_by_side(profiles, clock):
+    """Lines for the terminal."""
+    print(f"\nthe loop's {CLOCKS[clock]}; top functions by own time")
+    columns = []
+    for mode in MODES:
+        profile = profiles[mode][clock]
+        lines = [f"{mode}: {profile.total} samples"]
+        lines += [f"{own / profile.total:6.1%} {name[:36]}" for name, own, _ in profile.functions()[:TOP] if own]
+        lines.append(f"{profile.share_in(ENGINE):6.1%} in the JSON codec, in all")
+        lines.append(f"{profile.share_in(WAIT):6.1%} in {WAIT[0]}, in all")
+        columns.append(lines)
+    for i in range(max(map(len, columns))):
+        print("".join(f"{(column[i] if i < len(column) else ''):<48}" for column in columns).rstrip())
+
+
+# ---- the page
+
+def function_table(profile):
+    rows = []
+    for name, own, whole in profile.functions()[:TOP]:
+        if own:
+            width = own / profile.total * 100
+            rows.append(f"<tr><th scope=row class=name>{escape(name)}<td>{own}<td>{width:.1f} %"
+                        f"<td class=meter><meter max=100 value={width:.1f} aria-hidden=true></meter>"
+                        f"<td>{whole / profile.total:.1%}")
+    return ("<div class=scroll tabindex=0><table><thead><tr><th scope=col>Function<th scope=col>Samples<th scope=col>Own"
+            "<th scope=col><span class=hidden>share</span><th scope=col>With callees</tr></thead><tbody>"
+            + "".join(rows) + "</tbody></table></div>")
+
+
+def icicle(profile, label):
+    data = json.dumps(profile.tree(), separators=(",", ":")).replace("<", "\\u003c")
+    return (f'<div class=icicle role=group aria-label="{escape(label)}"><p class="told soft" aria-live=polite></p>'
+            f'<div class=canvas></div><script type="application/json">{data}</script></div>')
+
+
+def headline(profiles, mode, clock):
+    profile = profiles[mode][clock]
+    return (f"<b>{profile.share_in(ENGINE):.0%}</b> in the JSON codec, "
+            f"<b>{profile.share_in(WAIT):.0%}</b> in {WAIT[0]}; {profile.total} samples")
+
+
+def clock_section(profiles, clock):
+    parts = [f"<section><h2>In {escape(CLOCKS[clock])}</h2><div class=two>"]
+    for mode in MODES:
+        title = "before: inline" if mode == "inline" else "after: rpc"
+        parts.append(f"<div><h3>{title}</h3><p class=soft>{headline(profiles, mode, clock)}</p>"
+                     f"{function_table(profiles[mode][clock])}</div>")
+    parts.append("</div>")
+    for mode in MODES:
+        parts.append(f"<h3>{mode}, by callers</h3>{icicle(profiles[mode][clock], f'{mode}, {clock} time, by callers')}")
+    return "".join(parts) + "</section>"
+
+
+def phase_section(loops):
+    parts = ["<section><h2>The loop’s own accounting</h2><p class=soft>Measured, not sampled: the share of the time "
+             "that passed which each phase had. In wall time, poll is waiting.</p>",
+             charts.legend([(f"phase-{phase}", phase) for phase in measure.PHASES]), "<div class=two>"]
+    for kind, title in (("wall", "Wall time"), ("phases", "CPU time")):
+        rows = [(mode, loops[mode][kind], loops[mode]["seconds"],
+                 f"poll {loops[mode][kind]['poll'] / loops[mode]['seconds']:.0%}, "
+                 f"encode {loops[mode][kind]['encode'] / loops[mode]['seconds']:.0%}") for mode in MODES]
+        parts.append(f"<div><h3>{title}</h3>{charts.stacked(rows, measure.PHASES, title + ' by phase')}</div>")
+    return "".join(parts) + "</div></section>"
+
+
+def page(profiles, loops, name, options):
+    style = (HERE / "charts.css").read_text() + (HERE / "profile.css").read_text()
+    speeds = ", ".join(f"{mode} {charts.short(loops[mode]['per_second'])} requests/s" for mode in MODES)
+    return ("<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport "
+            "content='width=device-width, initial-scale=1'><title>offloop: where the loop’s time goes</title>"
+            f"<style>{style}</style></head><body><header><h1>Where the loop’s time goes</h1>"
+            f"<p><code>GET {escape(name)}</code>, {options.concurrency} clients (ab -k): {speeds}. The loop’s thread, "
+            "a sample every 10 ms.</p></header><main>"
+            f"{clock_section(profiles, 'wall')}{phase_section(loops)}{clock_section(profiles, 'cpu')}"
+            "<section><h2>Reading it</h2><p>Own time is time in the function itself, as SnakeViz’s table has it. The "
+            "icicle shows who called: a click or Enter zooms in, Escape out. A name in brackets is a place in that "
+            "library which no symbol covers.</p></section></main>"
+            f"<script>{(HERE / 'icicle.js').read_text()}</script></body></html>\n")
+
+
+def summary(profiles, loops):
+    return {mode: {"loop": loops[mode],
+                   **{clock: {"samples": profile.total, "in_codec": profile.share_in(ENGINE),
+                              "in_epoll_wait": profile.share_in(WAIT),
+                              "functions": [{"name": fn, "own": own, "whole": whole}
+                                            for fn, own, whole in profile.functions()[:40]]}
+                      for clock, profile in profiles[mode].items()}} for mode in MODES}
+
+
+def images(profiles, loops, folder):
+    """For docs/: the top functions before and after, and the phases."""
+    for mode in MODES:
+        profile = profiles[mode]["wall"]
+        rows = [(fn[:26], own / profile.total * 100, "phase-poll" if "epoll" in fn else "phase-encode"
+                 if mode == "inline" else "phase-http", "") for fn, own, _ in profile.functions()[:8] if own]
+        report.save_image(folder, f"profile-{mode}",
+                          charts.bars(rows, f"Top functions, {mode}", lambda value: f"{value:.0f} %", 170))
+    rows = [(mode, loops[mode]["wall"], loops[mode]["seconds"],
+             f"poll {loops[mode]['wall']['poll'] / loops[mode]['seconds']:.0%}") for mode in MODES]
+    report.save_image(folder, "profile-phases", charts.stacked(rows, measure.PHASES, "The loop's wall time by phase"))
+
+
+def main():
+    options = arguments()
+    name, text = document(options)
+    servers.harness.require_programs()
+    pair = servers.harness.Pair(workers=options.workers)
+    profiles, loops = {}, {}
+    try:
+        path = f"/v1/{servers.COLLECTION}/{name}"
+        url = f"http://127.0.0.1:{pair.port}{path}"
+        servers.put(url, text)
+        for mode in MODES:
+            profiles[mode], loops[mode] = profile_mode(pair, url, mode, options)
+    except ab.Refused as why:
+        sys.exit(f"profile: refused: {why}")
+    finally:
+        pair.destroy()
+    for clock in CLOCKS:
+        side_by_side(profiles, clock)
+    (options.out / "report.html").write_text(page(profiles, loops, path, options))
+    (options.out / "report.json").write_text(json.dumps(summary(profiles, loops), indent=1) + "\n")
+    images(profiles, loops, options.out / "images")
+    print(f"\n{options.out / 'report.html'}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
