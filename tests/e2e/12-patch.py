@@ -247,3 +247,39 @@ def clients_that_leave_let_the_others_go_on(pair):
         for client in clients[(turn + 1) % 2::2]:
             equal(client.reply("PATCH").status, 200)
             client.close()
+
+
+def damage(pair, before, after):
+    """Changes bytes of the store's file while no server runs."""
+    pair.server.stop()
+    file = pair.store / "data.mdb"
+    content = file.read_bytes()
+    assert len(before) == len(after) and before in content
+    file.write_bytes(content.replace(before, after))
+    pair.start_server()
+    pair.wait_ready()
+
+
+def a_damaged_document(pair, before, after):
+    pair.put("/v1/patch/damaged", {"a": "unmistakable"})
+    damage(pair, before, after)
+    with pair.client() as client:
+        def patch(body):
+            return client.ask("PATCH", "/v1/patch/damaged", body, PATCH)
+
+        check_problem(client.ask("GET", "/v1/patch/damaged?pretty"), 500, "damaged")
+        for body in (b'{"b":1}', b'{"b":}', b'{"b":1,"b":2}'):
+            check_problem(patch(body), 500, "damaged")
+        equal(client.ask("PUT", "/v1/patch/damaged", b"{}", JSON).status, 200)
+        equal(patch(b'{"b":1}').body, b'{"b":1}')
+        check_problem(patch(b'{"b":}'), 400)
+
+
+@case(own=True)
+def a_damaged_document_is_the_server_s_fault(pair):
+    a_damaged_document(pair, b"\x81\xa1a\xacunmistakable", b"\x81\xa1a\xc1unmistakable")
+
+
+@case(server=["--representation", "json"])
+def a_damaged_text_as_well(pair):
+    a_damaged_document(pair, b'{"a":"unmistakable"}', b'{"a":!unmistakable"}')
