@@ -142,6 +142,8 @@ static void child_ended(struct master *master, pid_t pid, int status)
     if (child == NULL) /* a stranger that was given to us */
         return;
     master_child_read_notes(child);
+    if (master->hooks->on_end != NULL)
+        master->hooks->on_end(master->hooks->context, &child->self, status);
     fatal = is_start_failure(master, child, status);
     undone = master_change_is_undone(master, child, status);
     if (fatal)

@@ -93,6 +93,9 @@ struct master_hooks {
        with it. */
     void (*on_leave)(void *context, const struct master_plan *plan,
                      struct handover *handover);
+    /* A child's process has ended with waitpid()'s status, and no other has its index
+       yet. May be NULL. */
+    void (*on_end)(void *context, const struct spawn_self *child, int status);
     /* A plan of on_reload's or on_upgrade's, or the one before it, is not used any more.
      */
     void (*on_retire)(void *context, const struct master_plan *plan);

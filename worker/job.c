@@ -1,9 +1,12 @@
 #include "worker/job.h"
 
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "proto/call_options.h"
+#include "worker/crash.h"
 
 /* Input of a job that takes the codec about 100 us at 200 MB/s, the slow end of what
    was measured on ordinary documents. */
@@ -35,6 +38,20 @@ void job_skip(const struct wire_job *job, enum wire_verdict verdict,
     result_r->verdict = verdict;
 }
 
+/* Tests need documents that crash a worker; there are no such ones in real life, and no
+   such workers. */
+static void crash_for_a_test(struct slice document)
+{
+#ifdef OFFLOOP_TEST_HOOKS
+    static const char mark[] = "\"crash the worker\"";
+
+    if (memmem(document.data, document.len, mark, sizeof mark - 1) != NULL)
+        abort();
+#else
+    (void)document;
+#endif
+}
+
 void job_run(struct codec *codec, const struct wire_job *job, size_t memory_bytes,
              struct buf *out, struct wire_result *result_r)
 {
@@ -54,7 +71,10 @@ void job_run(struct codec *codec, const struct wire_job *job, size_t memory_byte
         result_r->status = CODEC_UNSUPPORTED;
         return;
     }
+    crash_blame(job->payload.bytes);
+    crash_for_a_test(job->payload.bytes);
     result_r->status = codec_run(codec, &call, out, &fault);
+    crash_blame_nobody();
     result_r->codec_us = job_us_since(start_ns);
     if (result_r->status != CODEC_OK)
         result_r->fault_offset = fault.offset;

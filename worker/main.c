@@ -47,6 +47,8 @@ static int run_child(const struct spawn_self *self)
         .memory_bytes = config->memory_bytes,
         .drain_timeout_ms = config->drain_timeout_ns / NS_PER_MS,
         .control_fd = SPAWN_FD_CONTROL,
+        .crash_fd = SPAWN_FD_SHARED,
+        .index = self->index,
         .sandbox = config->sandbox,
         .on_ready = tell_ready,
         .on_did = tell_did,

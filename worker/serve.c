@@ -18,6 +18,7 @@
 #include "common/spawn.h"
 #include "proto/wire.h"
 #include "worker/cage.h"
+#include "worker/crash.h"
 #include "worker/gate.h"
 #include "worker/hello.h"
 #include "worker/priority.h"
@@ -56,6 +57,7 @@ struct serve_server {
 struct serve {
     const struct worker_serve_config *config;
     struct wire_hello hello;
+    struct crash_board *crashes; /* NULL for none */
     struct runner *runner;
     struct seat_world world;
     unsigned server_count;
@@ -147,6 +149,21 @@ static int serve_open_caged(struct serve *serve)
     return cage_close_calls(&cage, config->memory_bytes);
 }
 
+/* Faults of ours are noted from now on, and those of our like told. */
+static void serve_watch_crashes(struct serve *serve)
+{
+    if (serve->config->crash_fd < 0)
+        return;
+    serve->crashes = crash_open(serve->config->crash_fd);
+    if (!serve->crashes) {
+        log_warn("cannot map what is known of crashes: %m");
+        return;
+    }
+    crash_watch(serve->crashes, serve->config->index);
+    serve->hello.crash_count =
+        crash_list(serve->crashes, clock_now_ns(), serve->hello.crashes);
+}
+
 static int serve_open(struct serve *serve)
 {
     const struct worker_serve_config *config = serve->config;
@@ -169,6 +186,7 @@ static int serve_open(struct serve *serve)
         return -1;
     }
     hello_init(&serve->hello, config->engine);
+    serve_watch_crashes(serve);
     serve->world = (struct seat_world){serve->runner, &serve->hello, serve_wake, serve};
     return serve_open_caged(serve);
 }
@@ -265,6 +283,9 @@ static void serve_tick(struct serve *serve)
 {
     if (serve->config->on_alive)
         serve->config->on_alive();
+    if (serve->crashes)
+        serve->hello.crash_count =
+            crash_list(serve->crashes, clock_now_ns(), serve->hello.crashes);
     for (unsigned i = 0; i < serve->server_count; i++)
         seats_tick(serve->servers[i].seats);
     if (++serve->idle_ticks == SERVE_TRIM_TICKS)

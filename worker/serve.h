@@ -20,6 +20,8 @@ struct worker_serve_config {
     uint64_t max_jobs;               /* then it drains and returns; 0 for never */
     size_t memory_bytes;             /* what one job may use */
     uint64_t drain_timeout_ms;       /* the longest that draining may take */
+    int crash_fd;                    /* the master's board (crash.h); -1 for none */
+    unsigned index;                  /* this process's place there */
     int control_fd;                  /* end of file there means drain; -1 for none */
     bool sandbox;                    /* enter the cage (cage.h), where that is possible */
     void (*on_ready)(void);          /* once, when it dials; may be NULL; main thread */

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/master.h"
+#include "worker/crash.h"
 #include "common/privileges.h"
 
 /* One generation of the workers. */
@@ -23,10 +24,12 @@ struct worker_master {
     int argc;
     char **argv;
     struct worker_plan *plan; /* in use */
+    int crash_fd;
+    struct crash_board *crashes;
 };
 
 /* Takes the configuration over; NULL with errno, the configuration freed. */
-static struct worker_plan *plan_create(struct worker_config *config)
+static struct worker_plan *plan_create(struct worker_config *config, int crash_fd)
 {
     struct worker_plan *plan = mem_zalloc(sizeof *plan);
 
@@ -38,7 +41,7 @@ static struct worker_plan *plan_create(struct worker_config *config)
     plan->master = (struct master_plan){.roles = &plan->role,
                                         .role_count = 1,
                                         .config_fd = worker_config_create_fd(config),
-                                        .shared_fd = -1,
+                                        .shared_fd = crash_fd,
                                         .drain_timeout_ns = config->drain_timeout_ns,
                                         .grace_ns = MASTER_GRACE_MS * NS_PER_MS};
     if (plan->master.config_fd >= 0)
@@ -83,7 +86,7 @@ static const struct master_plan *on_reload(void *context)
     if (worker_config_read(master->argc, master->argv, &config) == 0) {
         is_same_user = strcmp(config->user, master->plan->config->user) == 0;
         if (is_same_user) {
-            plan = plan_create(config);
+            plan = plan_create(config, master->crash_fd);
         } else {
             log_warn("--user cannot change while the workers run");
             worker_config_destroy(&config);
@@ -100,18 +103,27 @@ static void on_retire(void *context, const struct master_plan *plan)
     plan_destroy(plan_of(plan));
 }
 
+static void on_end(void *context, const struct spawn_self *child, int status)
+{
+    struct worker_master *master = context;
+
+    crash_take_note(master->crashes, child->index, status, clock_now_ns());
+}
+
 int worker_master_main(struct worker_config *config, int argc, char **argv)
 {
     struct worker_master master = {
-        .argc = argc, .argv = argv, .plan = plan_create(config)};
+        .argc = argc, .argv = argv, .crash_fd = crash_create_fd()};
     const struct master_hooks hooks = {.program = worker_config_program()->name,
                                        .on_ready = on_ready,
                                        .on_reload = on_reload,
+                                       .on_end = on_end,
                                        .on_retire = on_retire,
                                        .context = &master};
     int status;
 
-    if (master.plan == NULL)
+    if (master.crash_fd < 0 || (master.crashes = crash_open(master.crash_fd)) == NULL ||
+        (master.plan = plan_create(config, master.crash_fd)) == NULL)
         log_fatal("memory file: %m");
     privileges_drop(config->user);
     status = master_run(&hooks, &master.plan->master, NULL);

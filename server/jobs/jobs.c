@@ -10,6 +10,7 @@
 #include "server/jobs/jobs_auto.h"
 #include "server/jobs/jobs_book.h"
 #include "server/jobs/jobs_dispatch.h"
+#include "server/jobs/jobs_finish.h"
 #include "server/jobs/jobs_inline.h"
 #include "server/jobs/jobs_meter.h"
 #include "server/jobs/jobs_threads.h"
@@ -86,6 +87,7 @@ struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config)
         jobs->config.stats = jobs->own_stats = mem_zalloc(sizeof *jobs->own_stats);
     jobs->book.stats = jobs->config.stats;
     jobs_cost_init(&jobs->book.cost, jobs->book.stats);
+    jobs_poison_init(&jobs->book.poison);
     jobs_auto_init(&jobs->chooser, &jobs->book.cost,
                    (double)jobs->config.inline_budget_ns / (double)NS_PER_US);
     jobs_meter_init(&jobs->meter);
@@ -152,6 +154,11 @@ void jobs_submit(struct jobs *jobs, struct job *job)
     enum jobs_mode mode = job->mode;
 
     prepare(jobs, job);
+    if (jobs_poison_has(&jobs->book.poison, &job->call, job->submitted_ns)) {
+        job->ran = JOBS_RPC; /* where it did its harm */
+        jobs_finish(&jobs->book, job, JOB_POISON);
+        return;
+    }
     if (mode == JOBS_AUTO)
         mode = jobs_auto_choose(&jobs->chooser, &job->call, jobs_workers(jobs),
                                 jobs_dispatch_under_way(jobs->dispatch));

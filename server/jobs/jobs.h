@@ -76,6 +76,7 @@ struct job {
     uint64_t id;      /* with a worker: its id in the messages */
     uint64_t submitted_ns;
     uint64_t sent_ns;
+    uint64_t lost_ns;  /* when its last worker was lost */
     uint32_t cost_us;  /* what the codec will take, by estimate */
     void *owner;       /* who has the job now; NULL where it is not in flight */
     unsigned attempts; /* times it was sent to a worker */

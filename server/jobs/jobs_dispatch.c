@@ -18,6 +18,14 @@
 #define TICK_MIN_S        0.001
 #define TICK_MAX_S        0.05
 
+/* Retries may be a fifth of the jobs, after a stock for the death of a few workers. */
+#define RETRY_SHARE 0.2
+#define RETRY_STOCK 1000
+
+/* A job that has lost two workers waits so long for news of how they ended, before it may
+   take a third. */
+#define RETRY_NEWS_NS (750 * NS_PER_MS)
+
 struct jobs_dispatch {
     struct ev_loop *loop;
     const struct jobs_config *config;
@@ -29,6 +37,7 @@ struct jobs_dispatch {
         retried;              /* given back; each goes alone to a worker that has nothing,
                                  so that one which kills workers takes no other along */
     struct jobs_queue ending; /* job->status says how; done is yet to be called */
+    double retries_left;      /* the budget: see RETRY_ constants */
     struct list workers;
     ev_prepare prepare; /* before poll: sends what waits */
     ev_timer tick;      /* active while there are jobs */
@@ -67,15 +76,18 @@ static void end_jobs(struct jobs_dispatch *dispatch)
     }
 }
 
-/* A job that its worker did not finish goes to another, if it may. */
+/* A job that its worker did not finish goes to another, if it may and the budget lasts.
+ */
 static void retry(struct jobs_dispatch *dispatch, struct job *job)
 {
-    if (job->attempts >= JOBS_MAX_ATTEMPTS) {
+    if (job->attempts >= JOBS_MAX_ATTEMPTS || dispatch->retries_left < 1) {
         end_later(dispatch, job, JOB_WORKER_LOST);
-    } else {
-        stats_add(&dispatch->stats->job_retries, 1);
-        jobs_queue_push(&dispatch->retried, job);
+        return;
     }
+    dispatch->retries_left--;
+    stats_add(&dispatch->stats->job_retries, 1);
+    job->lost_ns = clock_now_ns();
+    jobs_queue_push(&dispatch->retried, job);
 }
 
 /* ---- sending ---- */
@@ -142,6 +154,17 @@ static bool lane_is_kept(struct jobs_dispatch *dispatch, uint64_t now_ns)
     return usable < 2 || without_heavy >= 2;
 }
 
+/* The first job that was given back and need not wait for news. */
+static struct job *next_retried(struct jobs_dispatch *dispatch, uint64_t now_ns)
+{
+    struct job *job = jobs_queue_first(&dispatch->retried);
+
+    while (job != NULL && job->attempts >= POISON_CRASHES &&
+           now_ns < job->lost_ns + RETRY_NEWS_NS)
+        job = jobs_queue_next(&dispatch->retried, job);
+    return job;
+}
+
 /* Jobs that were given back go first, and while there are any, nothing else is sent: so
    workers run empty and can take one each. */
 static void send_retried(struct jobs_dispatch *dispatch, uint64_t now_ns)
@@ -149,7 +172,7 @@ static void send_retried(struct jobs_dispatch *dispatch, uint64_t now_ns)
     struct jobs_worker *worker;
     struct job *job;
 
-    while ((job = jobs_queue_first(&dispatch->retried)) != NULL &&
+    while ((job = next_retried(dispatch, now_ns)) != NULL &&
            (worker = idle_worker(dispatch)) != NULL) {
         jobs_queue_remove(&dispatch->retried, job);
         worker->alone = jobs_worker_send(worker, &job, 1, now_ns) == 0;
@@ -374,7 +397,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
         now_ns = clock_now_ns();
         expire_retried(dispatch, now_ns);
         send_retried(dispatch, now_ns);
-        if (dispatch->retried.depth == 0)
+        if (next_retried(dispatch, now_ns) == NULL)
             send_waiting(dispatch, now_ns);
         end_jobs(dispatch);
     }
@@ -423,6 +446,25 @@ static void on_lost(void *ctx, struct rpc_worker *rpc)
     stats_worker_leave(worker->row);
     jobs_worker_destroy(&worker);
     count_workers(dispatch);
+    end_jobs(dispatch);
+}
+
+/* A job that was at two of the crashes is not tried a third time. */
+static void on_crashes(void *ctx, const struct wire_crash *crashes, unsigned count)
+{
+    struct jobs_dispatch *dispatch = ctx;
+    uint64_t now_ns = clock_now_ns();
+
+    if (!jobs_poison_take(&dispatch->book->poison, crashes, count, now_ns))
+        return;
+    for (struct job *job = jobs_queue_first(&dispatch->retried), *next; job != NULL;
+         job = next) {
+        next = jobs_queue_next(&dispatch->retried, job);
+        if (!jobs_poison_has(&dispatch->book->poison, &job->call, now_ns))
+            continue;
+        jobs_queue_remove(&dispatch->retried, job);
+        end_later(dispatch, job, JOB_POISON);
+    }
     end_jobs(dispatch);
 }
 
@@ -489,14 +531,18 @@ static int on_result(void *ctx, struct rpc_worker *rpc, const struct wire_result
 
 static struct rpc_client *create_client(struct jobs_dispatch *dispatch)
 {
-    static const struct rpc_client_events events = {on_up, on_leaving, on_result,
-                                                    on_lost};
+    static const struct rpc_client_events events = {.up = on_up,
+                                                    .leaving = on_leaving,
+                                                    .result = on_result,
+                                                    .crashes = on_crashes,
+                                                    .lost = on_lost};
     const struct jobs_config *config = dispatch->config;
     const struct rpc_client_config rpc_config = {
         .rpc_url = config->rpc_url,
         .generation = config->generation,
         .front_index = (unsigned)config->front_index,
         .gate_listen_fd = config->gate_listen_fd,
+        .arena_bytes = config->arena_bytes,
         .stats = config->stats,
     };
 
@@ -518,6 +564,7 @@ struct jobs_dispatch *jobs_dispatch_create(struct ev_loop *loop,
     jobs_queue_init(&dispatch->retried);
     jobs_queue_init(&dispatch->ending);
     list_init(&dispatch->workers);
+    dispatch->retries_left = RETRY_STOCK;
     tick_s = tick_s < TICK_MIN_S ? TICK_MIN_S : tick_s > TICK_MAX_S ? TICK_MAX_S : tick_s;
     ev_timer_init(&dispatch->tick, on_tick, 0, tick_s);
     ev_prepare_init(&dispatch->prepare, on_prepare);
@@ -563,6 +610,8 @@ void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job)
         jobs_finish(dispatch->book, job, JOB_QUEUE_FULL);
         return;
     }
+    if (dispatch->retries_left < RETRY_STOCK)
+        dispatch->retries_left += RETRY_SHARE;
     jobs_waiting_push(&dispatch->waiting, job);
     start_tick(dispatch);
 }

@@ -103,6 +103,8 @@ static void on_hello(void *ctx, const struct wire_hello *hello)
     struct rpc_client *client = ctx;
     struct rpc_worker *worker = find_by_id(client, &hello->worker);
 
+    if (hello->crash_count > 0)
+        client->events.crashes(client->room.ctx, hello->crashes, hello->crash_count);
     if (worker == NULL)
         worker = add_worker(client, &hello->worker);
     if (worker != NULL) {

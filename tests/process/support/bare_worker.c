@@ -40,6 +40,7 @@ int main(int argc, char **argv)
         .memory_bytes = 1 << 30,
         .sandbox = true,
         .control_fd = -1,
+        .crash_fd = -1,
     };
 
     if (argc < 4)

@@ -63,7 +63,8 @@ static int on_result(void *ctx, struct rpc_worker *which,
     return -1;
 }
 
-static const struct rpc_client_events events = {on_up, on_leaving, on_result, on_lost};
+static const struct rpc_client_events events = {
+    .up = on_up, .leaving = on_leaving, .result = on_result, .lost = on_lost};
 
 static void ignore(void *ctx)
 {

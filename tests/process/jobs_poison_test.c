@@ -1,0 +1,139 @@
+/* Documents that crash workers: at most two are lost to one, then it is refused; and no
+   document is ever refused because workers are killed. poison-worker is the worker daemon
+   but for one thing: a document with "crash the worker" in it makes it abort. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "tests/process/support/daemon.h"
+#include "tests/process/support/rpc_fixture.h"
+
+#define POISON  "[1,2,\"crash the worker\"]"
+#define TEXT    "{\"lots\": [1, 2, 3], \"price\": 1.25}"
+#define WORKERS 2
+#define KILLS   8
+
+static const struct jobs_config usual = {.job_timeout_ns = 20 * NS_PER_S};
+
+static struct daemon *start_daemon(const struct rpc_fixture *fixture)
+{
+    const char *build = getenv("OFFLOOP_BUILD");
+    char *program = str_printf("%s/tests/poison-worker", build == NULL ? "build" : build);
+    const char *const argv[] = {program,       "--connect", fixture->url,
+                                "--processes", "2",         NULL};
+    struct daemon *daemon = daemon_start(argv);
+
+    mem_free(program);
+    return daemon;
+}
+
+static void end(struct rpc_fixture *fixture, struct daemon *daemon)
+{
+    daemon_signal(daemon, SIGTERM);
+    assert_int_equal(daemon_wait(daemon), 0);
+    daemon_destroy(&daemon);
+    rpc_fixture_destroy(&fixture);
+}
+
+static enum job_status status_of(struct rpc_fixture *fixture, const char *text)
+{
+    struct rpc_fixture_job job;
+    enum job_status status;
+
+    rpc_fixture_submit(fixture, &job, text);
+    rpc_fixture_run_jobs(fixture, &job, 1);
+    status = job.job.status;
+    rpc_fixture_job_free(&job);
+    return status;
+}
+
+static uint64_t workers_lost(struct rpc_fixture *fixture)
+{
+    return stats_read(&fixture->stats.workers_lost);
+}
+
+static void poison_costs_two_workers_and_no_more(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 0, NULL);
+    struct daemon *daemon = start_daemon(fixture);
+
+    (void)state;
+    rpc_fixture_run_until_workers(fixture, WORKERS);
+    assert_int_equal(status_of(fixture, TEXT), JOB_OK);
+    assert_int_equal(status_of(fixture, POISON), JOB_POISON);
+    assert_int_equal(workers_lost(fixture), 2);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(status_of(fixture, POISON), JOB_POISON);
+    assert_int_equal(workers_lost(fixture), 2);
+    rpc_fixture_run_until_workers(fixture, WORKERS);
+    assert_int_equal(status_of(fixture, TEXT), JOB_OK);
+    assert_int_equal(status_of(fixture, "[1,2,\"crash the_worker\"]"), JOB_OK);
+    assert_int_equal(workers_lost(fixture), 2);
+    end(fixture, daemon);
+}
+
+/* A front that was not there at the crashes hears of them all the same. */
+static void a_new_front_is_told(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 0, NULL);
+    struct daemon *daemon = start_daemon(fixture);
+
+    (void)state;
+    rpc_fixture_run_until_workers(fixture, WORKERS);
+    assert_int_equal(status_of(fixture, POISON), JOB_POISON);
+    rpc_fixture_stop_front(fixture);
+    rpc_fixture_start_front(fixture);
+    rpc_fixture_run_until_workers(fixture, WORKERS);
+    fixture->stats.workers_lost = 0;
+    assert_int_equal(status_of(fixture, POISON), JOB_POISON);
+    assert_int_equal(workers_lost(fixture), 0);
+    end(fixture, daemon);
+}
+
+/* Killed while it has jobs: the same document, again and again. */
+static void killing_condemns_no_document(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 0, NULL);
+    struct daemon *daemon = start_daemon(fixture);
+    struct rpc_fixture_job jobs[50];
+
+    (void)state;
+    for (unsigned k = 0; k < KILLS; k++) {
+        pid_t victim;
+
+        rpc_fixture_run_until_workers(fixture, WORKERS);
+        for (unsigned i = 0; i < 50; i++)
+            rpc_fixture_submit(fixture, &jobs[i], TEXT);
+        victim = daemon_find_child(daemon, "worker");
+        assert_int_equal(kill(victim, SIGKILL), 0);
+        rpc_fixture_run_jobs(fixture, jobs, 50);
+        for (unsigned i = 0; i < 50; i++) {
+            rpc_fixture_check_result(fixture, &jobs[i]);
+            rpc_fixture_job_free(&jobs[i]);
+        }
+    }
+    assert_int_equal(
+        stats_read(&fixture->stats.jobs[CODEC_OP_DECODE][JOBS_RPC][JOB_POISON]), 0);
+    end(fixture, daemon);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(poison_costs_two_workers_and_no_more,
+                                  rpc_fixture_teardown),
+        cmocka_unit_test_teardown(a_new_front_is_told, rpc_fixture_teardown),
+        cmocka_unit_test_teardown(killing_condemns_no_document, rpc_fixture_teardown),
+    };
+
+    if (argc > 1)
+        return rpc_fixture_gate(argv, rpc_gate_main);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
