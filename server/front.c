@@ -112,6 +112,7 @@ static void create_jobs(struct front *front)
                                      .front_index = (int)front->self->index,
                                      .generation = front->self->generation,
                                      .gate_listen_fd = SPAWN_FD_GATE,
+                                     .arena_bytes = config->arena_bytes,
                                      .rpc_url = config->rpc,
                                      .stats = front->slot};
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
@@ -14,6 +15,8 @@
 /* ...or when the oldest has waited this long: many messages' worth of the front's time
    (60 to 90 us each), so that a batch of small jobs is answered by one. */
 #define RUNNER_FLUSH_NS NS_PER_MS
+/* A smaller result is cheaper in the message than in an arena. */
+#define RUNNER_ARENA_MIN_BYTES 4096
 /* Memory that an output buffer or an idle codec may keep. */
 #define RUNNER_KEEP_BYTES (4U << 20)
 
@@ -21,6 +24,7 @@
 struct runner_batch {
     struct list link; /* in runner.queue; unlinked once its work began */
     struct runner_sink *sink;
+    uint8_t *arena; /* where its jobs' offsets count from; NULL for none */
     void *message;
     uint64_t arrived_ns;
     uint64_t cancelled; /* bit per job; written under the lock, read when it starts */
@@ -111,7 +115,8 @@ static unsigned runner_count_waiting(const struct runner *runner,
 }
 
 static struct runner_batch *runner_new_batch(struct runner_sink *sink, uint32_t peer,
-                                             const struct wire_jobs *jobs, void *message)
+                                             const struct wire_jobs *jobs, uint8_t *arena,
+                                             void *message)
 {
     size_t size = jobs->count * sizeof(struct wire_job);
     struct runner_batch *batch = mem_alloc(sizeof(*batch) + size);
@@ -119,20 +124,27 @@ static struct runner_batch *runner_new_batch(struct runner_sink *sink, uint32_t 
     assert(jobs->count >= 1 && jobs->count <= WIRE_MAX_BATCH);
     list_init(&batch->link);
     batch->sink = sink;
+    batch->arena = arena;
     batch->message = message;
     batch->arrived_ns = clock_now_ns();
     batch->cancelled = 0;
     batch->peer = peer;
     batch->count = jobs->count;
-    for (unsigned i = 0; i < jobs->count; i++)
+    for (unsigned i = 0; i < jobs->count; i++) {
+        struct wire_payload *payload = &batch->jobs[i].payload;
+
         batch->jobs[i] = jobs->jobs[i];
+        if (payload->in_arena)
+            payload->bytes.data = arena + payload->offset;
+        payload->in_arena = false; /* it is in place, wherever that is */
+    }
     return batch;
 }
 
 int runner_submit(struct runner *runner, struct runner_sink *sink, uint32_t peer,
-                  const struct wire_jobs *jobs, void *message)
+                  const struct wire_jobs *jobs, uint8_t *arena, void *message)
 {
-    struct runner_batch *batch = runner_new_batch(sink, peer, jobs, message);
+    struct runner_batch *batch = runner_new_batch(sink, peer, jobs, arena, message);
     bool taken;
 
     pthread_mutex_lock(&runner->lock);
@@ -221,6 +233,22 @@ static uint32_t runner_us_between(uint64_t from_ns, uint64_t to_ns)
     return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
+/* Moves the result at the end of the payloads into the arena, where it has room there. */
+static void runner_place_result(const struct runner_batch *batch,
+                                const struct wire_job *job, struct buf *payloads,
+                                struct wire_result *result)
+{
+    size_t len = result->payload.bytes.len;
+
+    if (!job->has_reply_space || len < RUNNER_ARENA_MIN_BYTES || len > job->reply_bytes)
+        return;
+    assert(batch->arena && payloads->len >= len);
+    payloads->len -= len;
+    memcpy(batch->arena + job->reply_offset, payloads->data + payloads->len, len);
+    result->payload.in_arena = true;
+    result->payload.offset = job->reply_offset;
+}
+
 static void runner_do_job(struct runner *runner, struct runner_batch *batch,
                           unsigned index)
 {
@@ -237,6 +265,7 @@ static void runner_do_job(struct runner *runner, struct runner_batch *batch,
             batch->sink->started(batch->sink, batch->peer, job->id);
         job_run(runner->codec, job, runner->config.memory_bytes, &output->payloads,
                 result);
+        runner_place_result(batch, job, &output->payloads, result);
     } else {
         job_skip(job, verdict, result);
     }

@@ -58,12 +58,13 @@ struct runner *runner_create(const struct runner_config *config);
 /* Frees; nobody may be inside. NULL inside is allowed. */
 void runner_destroy(struct runner **runner);
 
-/* Queues a batch; `message` is released through the sink when the jobs' payloads are no
-   longer needed. `peer` names the connection it came by: what is answered to a peer that
-   is gone meanwhile is the sink's to drop. Returns -1, having taken nothing, where that
-   peer has WIRE_MAX_CREDITS batches here already. */
+/* Queues a batch; `message` is released through the sink when the jobs' payloads, and the
+   arena that some may be in (whose bytes begin at `arena`, NULL for none; offsets are
+   right), are no longer needed. `peer` names the connection it came by: what is answered
+   to a peer that is gone meanwhile is the sink's to drop. Returns -1, having taken
+   nothing, where that peer has WIRE_MAX_CREDITS batches here already. */
 int runner_submit(struct runner *runner, struct runner_sink *sink, uint32_t peer,
-                  const struct wire_jobs *jobs, void *message)
+                  const struct wire_jobs *jobs, uint8_t *arena, void *message)
     __attribute__((warn_unused_result));
 
 /* Works until nothing is queued, or returns at once where another thread does. */

@@ -10,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/list.h"
 #include "common/log.h"
+#include "worker/arena.h"
 #include "worker/dial.h"
 #include "worker/grumble.h"
 
@@ -20,6 +21,12 @@
 struct seat_unsent {
     struct list link;
     nng_msg *message;
+};
+
+/* What a batch of jobs lives in. */
+struct seat_load {
+    nng_msg *message;
+    struct arena *arena; /* NULL for none */
 };
 
 struct seat {
@@ -34,6 +41,7 @@ struct seat {
     char url[WIRE_MAX_TEXT_BYTES + 1]; /* what was dialled last */
     uint64_t incarnation;              /* of the front there */
     nng_pipe pipe;                     /* of the connected front; id 0 for none */
+    struct arena *arena;               /* shared with it; NULL for none */
     uint32_t gone; /* id of the last pipe that went: perhaps told before that it came */
     bool is_sending;
     struct list unsent;
@@ -160,8 +168,12 @@ static void seat_take_started(struct runner_sink *sink, uint32_t peer, uint64_t 
 
 static void seat_release(struct runner_sink *sink, void *message)
 {
+    struct seat_load *load = message;
+
     (void)sink;
-    nng_msg_free(message);
+    nng_msg_free(load->message);
+    arena_unref(&load->arena);
+    mem_free(load);
 }
 
 /* ---- receiving ---- */
@@ -184,28 +196,72 @@ static void seat_send_alive(struct seat *seat, uint32_t peer, uint64_t token)
     seat_send_small(seat, peer, &envelope);
 }
 
+/* A reference to the arena that is shared with this peer; NULL for none. */
+static struct arena *seat_arena(struct seat *seat, uint32_t peer)
+{
+    struct arena *arena = NULL;
+
+    pthread_mutex_lock(&seat->lock);
+    if (peer == seat->pipe.id)
+        arena = arena_ref(seat->arena);
+    pthread_mutex_unlock(&seat->lock);
+    return arena;
+}
+
 /* Gives jobs to the runner, and with them the message. Returns NULL, or what is wrong. */
 static const char *seat_take_jobs(struct seat *seat, uint32_t peer,
                                   const struct wire_jobs *jobs, nng_msg **message)
 {
-    for (unsigned i = 0; i < jobs->count; i++)
-        if (jobs->jobs[i].payload.in_arena || jobs->jobs[i].has_reply_space)
-            return "a job in an arena that was never agreed on";
-    if (runner_submit(seat->world->runner, &seat->sink, peer, jobs, *message) != 0)
-        return "more JOBS messages than it has credits";
-    *message = NULL;
-    return NULL;
+    struct seat_load *load = mem_alloc(sizeof(*load));
+    const char *why = NULL;
+    uint8_t *data;
+
+    *load = (struct seat_load){*message, seat_arena(seat, peer)};
+    data = load->arena ? arena_data(load->arena) : NULL;
+    if (!arena_fits(load->arena, jobs))
+        why = "a job outside the arena";
+    else if (runner_submit(seat->world->runner, &seat->sink, peer, jobs, data, load) != 0)
+        why = "more JOBS messages than it has credits";
+    if (!why) {
+        *message = NULL;
+        return NULL;
+    }
+    arena_unref(&load->arena);
+    mem_free(load);
+    return why;
 }
 
-static const char *seat_check_welcome(struct seat *seat,
-                                      const struct wire_seat_welcome *welcome)
+/* Maps the arena that the front offers; one that cannot be had is done without. */
+static void seat_take_arena(struct seat *seat, uint32_t peer,
+                            const struct wire_seat_welcome *welcome)
+{
+    const char *why;
+    struct arena *arena = arena_fetch(welcome, &why);
+
+    pthread_mutex_lock(&seat->lock);
+    if (!arena) {
+        log_info("front %s: no shared memory: %s", seat->url, why);
+    } else if (peer == seat->pipe.id && !seat->arena) {
+        seat->arena = arena;
+        arena = NULL;
+    }
+    pthread_mutex_unlock(&seat->lock);
+    arena_unref(&arena);
+}
+
+static const char *seat_take_welcome(struct seat *seat, uint32_t peer,
+                                     const struct wire_seat_welcome *welcome)
 {
     bool is_right;
 
     pthread_mutex_lock(&seat->lock);
     is_right = welcome->incarnation == seat->incarnation;
     pthread_mutex_unlock(&seat->lock);
-    return is_right ? NULL : "another front process than the gate named";
+    if (!is_right)
+        return "another front process than the gate named";
+    if (welcome->has_arena)
+        seat_take_arena(seat, peer, welcome);
+    return NULL;
 }
 
 /* Does what one message asks for; clears *message where it was kept. Returns NULL, or
@@ -224,7 +280,7 @@ static const char *seat_take_message(struct seat *seat, uint32_t peer, nng_msg *
         runner_cancel(seat->world->runner, &seat->sink, peer, &decoded.cancel);
         return NULL;
     case WIRE_PING: seat_send_alive(seat, peer, decoded.ping_token); return NULL;
-    case WIRE_SEAT_WELCOME: return seat_check_welcome(seat, &decoded.seat_welcome);
+    case WIRE_SEAT_WELCOME: return seat_take_welcome(seat, peer, &decoded.seat_welcome);
     default: return "a message that a front does not send";
     }
 }
@@ -263,12 +319,15 @@ static void seat_forget_peer(struct seat *seat)
 {
     struct list unsent;
     struct list *link;
+    struct arena *arena;
     uint32_t peer;
 
     list_init(&unsent);
     pthread_mutex_lock(&seat->lock);
     peer = seat->pipe.id;
     seat->pipe.id = 0;
+    arena = seat->arena;
+    seat->arena = NULL;
     while ((link = list_shift(&seat->unsent)))
         list_append(&unsent, link);
     seat->unsent_count = 0;
@@ -277,6 +336,7 @@ static void seat_forget_peer(struct seat *seat)
         nng_msg_free(container_of(link, struct seat_unsent, link)->message);
         mem_free(container_of(link, struct seat_unsent, link));
     }
+    arena_unref(&arena);
     nng_aio_cancel(seat->sending);
     if (peer)
         runner_forget(seat->world->runner, &seat->sink, peer);

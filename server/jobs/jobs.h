@@ -93,9 +93,10 @@ struct jobs_config {
     uint64_t max_output_bytes; /* result of one job: --max-reply [512 MiB] */
     int front_index;           /* which front this is, from 0 */
     uint64_t generation;       /* spawn_self.generation: stands in seats' addresses */
-    int gate_listen_fd;  /* the gate's internal socket (its address is asked of it) */
-    const char *rpc_url; /* where workers connect; seats derive from it; NULL for a front
-                            that never has workers (gate_listen_fd is not used then) */
+    int gate_listen_fd;   /* the gate's internal socket (its address is asked of it) */
+    uint64_t arena_bytes; /* memory shared with each worker on this host; 0 for none */
+    const char *rpc_url;  /* where workers connect; seats derive from it; NULL for a front
+                             that never has workers (gate_listen_fd is not used then) */
     struct stats_front *stats; /* counters to keep; NULL for none */
 };
 

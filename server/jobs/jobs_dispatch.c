@@ -542,6 +542,7 @@ static struct rpc_client *create_client(struct jobs_dispatch *dispatch)
         .generation = config->generation,
         .front_index = (unsigned)config->front_index,
         .gate_listen_fd = config->gate_listen_fd,
+        .arena_bytes = config->arena_bytes,
         .stats = config->stats,
     };
 

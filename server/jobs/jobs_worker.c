@@ -147,6 +147,7 @@ void jobs_worker_give_up(struct jobs_worker *worker, struct job *job)
 {
     uint64_t id = job->id;
 
+    rpc_worker_forget_input(worker->rpc, id);
     jobs_flight_give_up(&worker->flight, job);
     if (worker->cancelling == FLIGHT_MAX_BATCH)
         jobs_worker_send_cancels(worker);

@@ -10,11 +10,15 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/host_id.h"
 #include "common/log.h"
+#include "server/rpc/arena.h"
+#include "server/rpc/arena_door.h"
 #include "server/rpc/gate_link.h"
 #include "server/rpc/gate_note.h"
 #include "server/rpc/inbox.h"
 #include "server/rpc/reaper.h"
+#include "server/rpc/transfer.h"
 #include "server/rpc/worker.h"
 #include "server/stats/stats.h"
 
@@ -152,6 +156,56 @@ static void on_more(struct ev_loop *loop, ev_timer *more, int events)
     on_inbox(container_of(more, struct rpc_client, more));
 }
 
+static void on_transfer(void *ctx, struct transfer *transfer)
+{
+    struct rpc_client *client = ctx;
+    struct rpc_worker *worker = transfer->worker;
+
+    worker_take_transfer(worker, transfer);
+    if (worker->seat == NULL)
+        gate_link_gone(client->gate, &worker->id);
+}
+
+/* The worker whose arena has this token and is not mapped yet. */
+static struct rpc_worker *find_by_token(struct rpc_client *client,
+                                        const struct wire_id *token)
+{
+    for (struct list *at = client->workers.next; at != &client->workers; at = at->next) {
+        struct rpc_worker *worker = container_of(at, struct rpc_worker, link);
+
+        if (worker->arena != NULL && worker->arena->fd >= 0 &&
+            gate_note_same_worker(&worker->arena->token, token))
+            return worker;
+    }
+    return NULL;
+}
+
+static int on_arena_asked(void *ctx, const struct wire_id *token)
+{
+    struct rpc_worker *worker = find_by_token(ctx, token);
+
+    return worker == NULL ? -1 : worker->arena->fd;
+}
+
+static void on_arena_mapped(void *ctx, const struct wire_id *token)
+{
+    struct rpc_worker *worker = find_by_token(ctx, token);
+
+    if (worker != NULL)
+        worker_take_arena(worker);
+}
+
+static void open_door(struct rpc_client *client)
+{
+    static const struct arena_door_events events = {on_arena_asked, on_arena_mapped};
+
+    if (client->config.arena_bytes == 0 || host_id_read(client->room.host.bytes) != 0)
+        return;
+    client->room.door = arena_door_create(client->loop, &events, client);
+    if (client->room.door == NULL)
+        log_warn("no memory is shared with workers: %m");
+}
+
 static void tick_worker(struct rpc_client *client, struct rpc_worker *worker)
 {
     uint64_t seat_before = worker->seat == NULL ? 0 : worker->seat_id;
@@ -218,13 +272,16 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
     client->config.rpc_url = str_dup(config->rpc_url);
     client->events = *events;
     list_init(&client->workers);
-    client->room = (struct worker_room){.config = &client->config,
-                                        .events = &client->events,
-                                        .ctx = ctx,
-                                        .inbox = inbox_create(loop, on_inbox, client),
-                                        .reaper = reaper_create(),
-                                        .incarnation = new_incarnation(),
-                                        .next_seat_id = 1};
+    client->room =
+        (struct worker_room){.config = &client->config,
+                             .events = &client->events,
+                             .ctx = ctx,
+                             .inbox = inbox_create(loop, on_inbox, client),
+                             .reaper = reaper_create(),
+                             .transfers = transfers_create(loop, on_transfer, client),
+                             .incarnation = new_incarnation(),
+                             .next_seat_id = 1};
+    open_door(client);
     client->gate = gate_link_create(loop, config->gate_listen_fd, &link_events, client);
     ev_timer_init(&client->tick, on_tick, TICK_S, TICK_S);
     ev_timer_start(loop, &client->tick);
@@ -249,6 +306,8 @@ void rpc_client_destroy(struct rpc_client **client)
 
         worker_destroy(&worker);
     }
+    arena_door_destroy(&c->room.door);
+    transfers_destroy(&c->room.transfers);
     all_closed = reaper_destroy(&c->room.reaper, CLOSE_WAIT_MS);
     if (!all_closed)
         log_warn("closing the connections to the workers hangs; leaving it to the end");

@@ -47,6 +47,7 @@ struct rpc_client_config {
     uint64_t generation; /* stands in seats' addresses */
     unsigned front_index;
     int gate_listen_fd;        /* see gate_link.h */
+    uint64_t arena_bytes;      /* shared with each worker on this host; 0 for none */
     struct stats_front *stats; /* peers_dropped and workers_lost are counted there */
 };
 
@@ -61,13 +62,19 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
    inside is allowed. */
 void rpc_client_destroy(struct rpc_client **client);
 
-/* Sends 1 to WIRE_MAX_BATCH jobs as one message; everything is copied. The end of each
-   job's payload is its argument: payload.bytes.len counts both, but the bytes of the
-   argument are elsewhere. Returns -1 where the worker has not read earlier ones yet:
+/* Sends 1 to WIRE_MAX_BATCH jobs as one message. The end of each job's payload is its
+   argument: payload.bytes.len counts both, but the bytes of the argument are elsewhere.
+   Large payloads are copied later, a slice in each turn of the loop: their bytes must
+   stay until the result comes, rpc_worker_forget_input() or the worker's loss. Everything
+   else is copied now. Returns -1 where the worker has not read earlier messages yet:
    nothing was sent. */
 int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
                          const struct slice *arguments, unsigned count)
     __attribute__((warn_unused_result));
+
+/* The bytes of a job that was sent, and is given up, are about to be freed. The worker
+   (or this side in its place) still answers it. */
+void rpc_worker_forget_input(struct rpc_worker *worker, uint64_t id);
 
 /* Asks the worker not to start jobs it has; perhaps too late, it answers them anyhow. */
 void rpc_worker_send_cancel(struct rpc_worker *worker, const uint64_t *ids,

@@ -158,41 +158,22 @@ struct seat *seat_open(struct inbox *inbox, uint64_t id, struct address *address
     return NULL;
 }
 
-/* One nng message of a head and pieces. */
-static nng_msg *make_message(struct slice head, const struct slice *pieces,
-                             unsigned count)
+nng_msg *seat_make_message(struct slice head, size_t bytes_behind)
 {
-    size_t len = head.len;
     nng_msg *message;
-    uint8_t *at;
 
-    for (unsigned i = 0; i < count; i++)
-        len += pieces[i].len;
-    if (nng_msg_alloc(&message, len) != 0)
-        log_fatal("out of memory making a message of %zu bytes", len);
-    at = nng_msg_body(message);
-    memcpy(at, head.data, head.len);
-    at += head.len;
-    for (unsigned i = 0; i < count; i++) {
-        if (pieces[i].len > 0)
-            memcpy(at, pieces[i].data, pieces[i].len);
-        at += pieces[i].len;
-    }
+    if (nng_msg_alloc(&message, head.len + bytes_behind) != 0)
+        log_fatal("out of memory making a message of %zu bytes", bytes_behind);
+    memcpy(nng_msg_body(message), head.data, head.len);
     return message;
 }
 
-int seat_send(struct seat *seat, struct slice head, const struct slice *pieces,
-              unsigned count)
+int seat_send(struct seat *seat, nng_msg *message)
 {
-    nng_msg *message = make_message(head, pieces, count);
-
     nng_aio_set_msg(seat->send, message);
     nng_send_aio(seat->socket, seat->send);
     nng_aio_wait(seat->send);
-    if (nng_aio_result(seat->send) == 0)
-        return 0;
-    nng_msg_free(message);
-    return -1;
+    return nng_aio_result(seat->send) == 0 ? 0 : -1;
 }
 
 void seat_took(struct seat *seat, size_t bytes)

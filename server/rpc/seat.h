@@ -9,6 +9,7 @@
 #ifndef OFFLOOP_SERVER_RPC_SEAT_H
 #define OFFLOOP_SERVER_RPC_SEAT_H
 
+#include <nng/nng.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,10 +26,15 @@ struct seat;
 struct seat *seat_open(struct inbox *inbox, uint64_t id, struct address *address,
                        size_t max_message_bytes, const char **why_r);
 
-/* Sends one message, made of a head and pieces behind it; all are copied. Returns -1
-   where nng would not take it: no peer, or too much is waiting already. */
-int seat_send(struct seat *seat, struct slice head, const struct slice *pieces,
-              unsigned count) __attribute__((warn_unused_result));
+/* A message that begins with a copy of the head; what fills the bytes behind it is the
+   caller's to say before it is sent. The caller ends it with nng_msg_free() or
+   seat_send().
+ */
+nng_msg *seat_make_message(struct slice head, size_t bytes_behind);
+
+/* Sends a message and takes it over. Returns -1 where nng would not take it: no peer, or
+   too much is waiting already; it is still the caller's then. */
+int seat_send(struct seat *seat, nng_msg *message) __attribute__((warn_unused_result));
 
 /* To be called when a message of that many bytes from the seat is taken out of the inbox:
    a peer that sends faster than that is not read from for a while. */

@@ -2,15 +2,20 @@
 
 #include <assert.h>
 #include <nng/nng.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "server/rpc/arena.h"
+#include "server/rpc/cargo.h"
 #include "server/rpc/inbox.h"
 #include "server/rpc/reaper.h"
 #include "server/rpc/seat.h"
+#include "server/rpc/transfer.h"
 #include "server/rpc/worker_message.h"
+#include "server/rpc/worker_send.h"
 #include "server/stats/stats.h"
 
 /* A worker that was offered a seat, has said hello again since and still has not come:
@@ -44,15 +49,30 @@ struct rpc_worker *worker_create(struct worker_room *room, const struct wire_id 
     struct rpc_worker *worker = mem_zalloc(sizeof *worker);
 
     list_init(&worker->link);
+    list_init(&worker->transfers);
     worker->room = room;
     worker->id = *id;
     set_state(worker, WORKER_AWAY);
     return worker;
 }
 
+/* What was under way to and from the worker, and what it shares with us. */
+static void give_up_payloads(struct rpc_worker *worker)
+{
+    while (!list_is_empty(&worker->transfers)) {
+        struct transfer *transfer =
+            container_of(worker->transfers.next, struct transfer, owned);
+
+        transfer_destroy(&transfer);
+    }
+    cargo_destroy(&worker->cargo);
+    arena_destroy(&worker->arena, worker->room->reaper);
+}
+
 void worker_destroy(struct rpc_worker **worker)
 {
     list_remove(&(*worker)->link);
+    give_up_payloads(*worker);
     seat_close(&(*worker)->seat, (*worker)->room->reaper);
     mem_free(*worker);
     *worker = NULL;
@@ -65,6 +85,7 @@ static void leave_seat(struct rpc_worker *worker, enum worker_state next)
     bool was_up = worker->state == WORKER_UP;
 
     assert(worker->seat != NULL);
+    give_up_payloads(worker);
     seat_close(&worker->seat, room->reaper);
     worker->pipe = 0;
     set_state(worker, next);
@@ -100,6 +121,14 @@ static void open_seat(struct rpc_worker *worker)
         set_state(worker, WORKER_OFFERED);
 }
 
+static bool is_here(const struct worker_room *room, const struct wire_hello *hello)
+{
+    static const struct wire_id unknown;
+
+    return memcmp(&hello->host, &room->host, sizeof room->host) == 0 &&
+           memcmp(&hello->host, &unknown, sizeof unknown) != 0;
+}
+
 bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello)
 {
     uint64_t now_ns = clock_now_ns();
@@ -107,6 +136,8 @@ bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello
     worker->hello_ns = now_ns;
     worker->pid = hello->pid;
     worker->credits = hello->credits;
+    worker->can_arena =
+        (hello->capabilities & WIRE_CAN_ARENA) != 0 && is_here(worker->room, hello);
     if (worker->state == WORKER_BANNED && now_ns - worker->since_ns > BAN_NS)
         set_state(worker, WORKER_AWAY);
     if (worker->state == WORKER_AWAY)
@@ -174,6 +205,8 @@ static void take_message(struct rpc_worker *worker, struct inbox_event *event)
         drop(worker, why);
         return;
     }
+    if (worker->state == WORKER_UP)
+        worker_send_again(worker);
     if (was_joined) {
         set_state(worker, WORKER_UP);
         worker->stale_offers = 0;
@@ -193,6 +226,26 @@ void worker_take_event(struct rpc_worker *worker, struct inbox_event *event)
     }
 }
 
+void worker_take_transfer(struct rpc_worker *worker, struct transfer *transfer)
+{
+    const char *why;
+
+    assert(worker->state == WORKER_UP);
+    if (transfer->message != NULL)
+        why = worker_send_finished(worker, transfer);
+    else
+        why = worker_message_finished(worker, transfer);
+    if (why != NULL)
+        drop(worker, why);
+}
+
+void worker_take_arena(struct rpc_worker *worker)
+{
+    assert(worker->arena != NULL && worker->cargo == NULL);
+    arena_close_fd(worker->arena);
+    worker->cargo = cargo_create(worker->arena);
+}
+
 bool worker_tick(struct rpc_worker *worker)
 {
     uint64_t now_ns = clock_now_ns();
@@ -207,6 +260,8 @@ bool worker_tick(struct rpc_worker *worker)
             log_warn("worker process %llu is silent; leaving it",
                      (unsigned long long)worker->pid);
             leave_seat(worker, WORKER_AWAY);
+        } else {
+            worker_send_again(worker);
         }
         return true;
     case WORKER_BANNED: return now_ns - worker->since_ns <= BAN_NS + FORGET_NS;

@@ -11,10 +11,15 @@
 #include "server/rpc/address.h"
 #include "server/rpc/client.h"
 
+struct arena;
+struct arena_door;
+struct cargo;
 struct inbox;
 struct inbox_event;
 struct reaper;
 struct seat;
+struct transfer;
+struct transfers;
 
 enum worker_state {
     WORKER_AWAY,    /* no seat; awaits a hello */
@@ -32,9 +37,12 @@ struct worker_room {
     void *ctx;
     struct inbox *inbox;
     struct reaper *reaper;
-    uint64_t incarnation;  /* of this front process */
-    uint64_t next_seat_id; /* from 1 */
-    struct buf scratch;    /* for envelopes */
+    struct transfers *transfers;
+    struct arena_door *door; /* NULL where no arenas are wanted */
+    struct wire_id host;     /* ours; zeros where unknown */
+    uint64_t incarnation;    /* of this front process */
+    uint64_t next_seat_id;   /* from 1 */
+    struct buf scratch;      /* for envelopes */
 };
 
 struct rpc_worker {
@@ -45,6 +53,7 @@ struct rpc_worker {
     struct wire_id id;
     uint64_t pid;
     unsigned credits;
+    bool can_arena;    /* it is on this host and can map an arena */
     uint64_t hello_ns; /* last hello */
     uint64_t heard_ns; /* last message on the seat */
     struct seat *seat; /* NULL where the state says so */
@@ -52,6 +61,9 @@ struct rpc_worker {
     struct address address; /* of the seat */
     int pipe;               /* nng's id of the connection; 0 for none */
     int left_pipe;          /* a connection that left the seat before it was joined */
+    struct arena *arena;    /* offered to it; NULL for none */
+    struct cargo *cargo;    /* NULL until it has mapped the arena */
+    struct list transfers;  /* large payloads on their way */
     unsigned stale_offers;  /* seats in a row that it did not come to */
     void *owner;
 };
@@ -68,6 +80,13 @@ bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello
 
 /* Something happened at the worker's seat. */
 void worker_take_event(struct rpc_worker *worker, struct inbox_event *event);
+
+/* A transfer of this worker's is finished, which is taken over; the seat may be gone
+   afterwards. */
+void worker_take_transfer(struct rpc_worker *worker, struct transfer *transfer);
+
+/* The worker has mapped the arena that it was offered: it is used from now on. */
+void worker_take_arena(struct rpc_worker *worker);
 
 /* To be called about every second; the seat may be gone or another afterwards. Returns
    false where nothing is left to wait for: the client shall destroy it. */

@@ -4,19 +4,15 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "common/clock.h"
+#include "server/rpc/cargo.h"
 #include "server/rpc/gate_note.h"
-#include "server/rpc/seat.h"
+#include "server/rpc/transfer.h"
 #include "server/rpc/worker.h"
+#include "server/rpc/worker_send.h"
 
 /* Results from this size on keep the message they came in, where they are most of it:
    a copy would cost more than the message's memory is worth. */
 #define KEEP_MIN_BYTES 8192
-
-struct rpc_message {
-    nng_msg **message; /* cleared once a blob has it */
-    size_t bytes;
-};
 
 struct message_blob {
     struct blob blob;
@@ -35,6 +31,14 @@ struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload)
 {
     struct message_blob *kept;
 
+    if (message->on_heap != NULL) {
+        struct blob *blob = message->on_heap;
+
+        message->on_heap = NULL;
+        return blob;
+    }
+    if (message->in_arena != NULL)
+        return blob_new_copy(message->in_arena, payload.len);
     if (payload.len < KEEP_MIN_BYTES || payload.len <= message->bytes / 2)
         return blob_new_copy(payload.data, payload.len);
     /* More than half of the message: no other result of it comes here. */
@@ -46,45 +50,84 @@ struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload)
     return &kept->blob;
 }
 
-static int send_head(struct rpc_worker *worker)
-{
-    return seat_send(worker->seat, buf_slice(&worker->room->scratch), NULL, 0);
-}
-
-static struct buf *empty_scratch(struct rpc_worker *worker)
-{
-    worker->room->scratch.len = 0;
-    return &worker->room->scratch;
-}
-
 static const char *take_seat_hello(struct rpc_worker *worker,
                                    const struct wire_seat_hello *hello)
 {
-    const struct wire_seat_welcome welcome = {.incarnation = worker->room->incarnation};
-
     if (!gate_note_same_worker(&hello->worker, &worker->id))
         return "another worker's seat";
     if (hello->incarnation != worker->room->incarnation)
         return "another front's seat";
-    wire_put_seat_welcome(empty_scratch(worker), &welcome);
-    return send_head(worker) == 0 ? NULL : "it does not read";
+    return worker_send_welcome(worker) == 0 ? NULL : "it does not read";
+}
+
+const char *worker_message_deliver(struct rpc_worker *worker,
+                                   const struct wire_result *result,
+                                   struct rpc_message *message)
+{
+    struct worker_room *room = worker->room;
+
+    if (room->events->result(room->ctx, worker, result, message) != 0)
+        return "a result for a job that it does not have";
+    cargo_free(worker->cargo, result->id);
+    return NULL;
+}
+
+/* A large result is copied first, and slowly. */
+static void fetch(struct rpc_worker *worker, const struct wire_result *result,
+                  const uint8_t *in_arena)
+{
+    struct transfer *transfer = transfer_create(worker, &worker->transfers, 1);
+    size_t len = result->payload.bytes.len;
+
+    transfer->result = *result;
+    transfer->bytes = mem_alloc(len);
+    transfer->live = 1;
+    transfer_add_piece(transfer, result->id, transfer->bytes,
+                       (struct slice){in_arena, len});
+    transfers_add(worker->room->transfers, transfer);
+}
+
+const char *worker_message_finished(struct rpc_worker *worker, struct transfer *transfer)
+{
+    size_t len = transfer->result.payload.bytes.len;
+    struct buf bytes = {transfer->bytes, len, len};
+    struct rpc_message message = {.on_heap = blob_new_steal(&bytes)};
+    struct wire_result result = transfer->result;
+    const char *why;
+
+    transfer->bytes = NULL;
+    transfer_destroy(&transfer);
+    why = worker_message_deliver(worker, &result, &message);
+    blob_unref(&message.on_heap);
+    return why;
+}
+
+static const char *take_result(struct rpc_worker *worker,
+                               const struct wire_result *result,
+                               struct rpc_message *message)
+{
+    message->in_arena = NULL;
+    if (result->payload.in_arena) {
+        message->in_arena = cargo_find_result(worker->cargo, result);
+        if (message->in_arena == NULL)
+            return "a result where it has no room in the arena";
+        if (result->payload.bytes.len > TRANSFER_SLICE_BYTES) {
+            fetch(worker, result, message->in_arena);
+            return NULL;
+        }
+    }
+    return worker_message_deliver(worker, result, message);
 }
 
 static const char *take_results(struct rpc_worker *worker,
                                 const struct wire_results *results,
                                 struct rpc_message *message)
 {
-    struct worker_room *room = worker->room;
+    const char *why = NULL;
 
-    for (unsigned i = 0; i < results->count; i++) {
-        const struct wire_result *result = &results->results[i];
-
-        if (result->payload.in_arena)
-            return "a result in an arena that was never agreed on";
-        if (room->events->result(room->ctx, worker, result, message) != 0)
-            return "a result for a job that it does not have";
-    }
-    return NULL;
+    for (unsigned i = 0; i < results->count && why == NULL; i++)
+        why = take_result(worker, &results->results[i], message);
+    return why;
 }
 
 static const char *take_while_up(struct rpc_worker *worker,
@@ -103,7 +146,7 @@ static const char *take_while_up(struct rpc_worker *worker,
 const char *worker_message_handle(struct rpc_worker *worker, nng_msg **message)
 {
     struct slice bytes = {nng_msg_body(*message), nng_msg_len(*message)};
-    struct rpc_message under_way = {message, bytes.len};
+    struct rpc_message under_way = {.message = message, .bytes = bytes.len};
     struct wire_message decoded;
     const char *why;
 
@@ -114,38 +157,6 @@ const char *worker_message_handle(struct rpc_worker *worker, nng_msg **message)
     if (decoded.type != WIRE_SEAT_HELLO)
         return "its first message is no SEAT_HELLO";
     return take_seat_hello(worker, &decoded.seat_hello);
-}
-
-int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
-                         const struct slice *arguments, unsigned count)
-{
-    struct slice payloads[WIRE_MAX_BATCH * 2];
-
-    assert(worker->state == WORKER_UP && count >= 1 && count <= WIRE_MAX_BATCH);
-    for (unsigned i = 0; i < count; i++) {
-        payloads[2 * i] = jobs[i].payload.bytes;
-        payloads[2 * i].len -= arguments[i].len;
-        payloads[2 * i + 1] = arguments[i];
-    }
-    wire_put_jobs(empty_scratch(worker), jobs, count);
-    return seat_send(worker->seat, buf_slice(&worker->room->scratch), payloads,
-                     2 * count);
-}
-
-/* Where the worker does not read, it will not mind that it is not asked. */
-void rpc_worker_send_cancel(struct rpc_worker *worker, const uint64_t *ids,
-                            unsigned count)
-{
-    assert(worker->state == WORKER_UP && count >= 1 && count <= WIRE_MAX_BATCH);
-    wire_put_cancel(empty_scratch(worker), ids, count);
-    (void)!send_head(worker);
-}
-
-void rpc_worker_send_ping(struct rpc_worker *worker)
-{
-    assert(worker->state == WORKER_UP);
-    wire_put_ping(empty_scratch(worker), clock_now_ns() | 1);
-    (void)!send_head(worker);
 }
 
 uint64_t rpc_worker_heard_ns(const struct rpc_worker *worker)

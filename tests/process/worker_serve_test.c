@@ -34,7 +34,7 @@ static void test_worker_says_who_it_is(void **state)
     hello = fake_front_last_hello(fixture->server);
     assert_int_equal(hello.pid, fixture->pid);
     assert_int_equal(hello.credits, 2);
-    assert_int_equal(hello.capabilities, 0);
+    assert_int_equal(hello.capabilities, WIRE_CAN_ARENA);
     assert_int_equal(hello.crash_count, 0);
     assert_int_equal(hello.auth.len, 0);
 }

@@ -24,27 +24,37 @@
 #include "common/buf.h"
 #include "common/codec/codec.h"
 #include "proto/wire.h"
+#include "worker/arena.h"
 #include "worker/hello.h"
 #include "worker/job.h"
 
 /* NAME, text, default N */
-#define FAKE_MODE_MAP(X)                                                                \
-    X(GOOD, "good", 0)                   /* answers everything */                       \
-    X(CRASH, "crash", 0)                 /* aborts inside job N+1 */                    \
-    X(HANG, "hang", 0)                   /* answers N jobs, takes the rest, is alive */ \
-    X(BABBLE, "babble", 16)              /* answers jobs with N random bytes */         \
-    X(TWICE, "twice", 0)                 /* answers every job twice */                  \
-    X(WRONG_VERSION, "wrong-version", 2) /* its hello is of version N */                \
-    X(WRONG_ID, "wrong-id", 7)           /* answers with ids that are N too high */     \
-    X(SHORT_PAYLOAD, "short-payload", 1) /* result lengths are N more than there is */  \
-    X(LONG_PAYLOAD, "long-payload", 1)   /* N bytes follow the message */               \
-    X(SLOW, "slow", 100)                 /* N ms for each job */                        \
-    X(SILENT, "silent", 0)     /* answers N jobs, then nothing, not even ALIVE */       \
-    X(IMPOSTOR, "impostor", 0) /* its seat hello names another worker */                \
-    X(MUTE, "mute", 0)         /* connects to its seat and never says hello */          \
-    X(EXPIRE, "expire", 0)     /* says of every job that it came too late */            \
-    X(BYE, "bye", 1)           /* after N jobs it says goodbye, then answers            \
-                                  what it has and exits when hung up on */
+#define FAKE_MODE_MAP(X)                                                                 \
+    X(GOOD, "good", 0)                   /* answers everything */                        \
+    X(CRASH, "crash", 0)                 /* aborts inside job N+1 */                     \
+    X(HANG, "hang", 0)                   /* answers N jobs, takes the rest, is alive */  \
+    X(BABBLE, "babble", 16)              /* answers jobs with N random bytes */          \
+    X(TWICE, "twice", 0)                 /* answers every job twice */                   \
+    X(WRONG_VERSION, "wrong-version", 2) /* its hello is of version N */                 \
+    X(WRONG_ID, "wrong-id", 7)           /* answers with ids that are N too high */      \
+    X(SHORT_PAYLOAD, "short-payload", 1) /* result lengths are N more than there is */   \
+    X(LONG_PAYLOAD, "long-payload", 1)   /* N bytes follow the message */                \
+    X(SLOW, "slow", 100)                 /* N ms for each job */                         \
+    X(SILENT, "silent", 0)     /* answers N jobs, then nothing, not even ALIVE */        \
+    X(IMPOSTOR, "impostor", 0) /* its seat hello names another worker */                 \
+    X(MUTE, "mute", 0)         /* connects to its seat and never says hello */           \
+    X(EXPIRE, "expire", 0)     /* says of every job that it came too late */             \
+    X(BYE, "bye", 1)           /* after N jobs it says goodbye, then answers             \
+                                  what it has and exits when hung up on */               \
+    X(ARENA, "arena", 0)       /* maps the arena and answers there */                    \
+    X(ARENA_OFFSET, "arena-offset", 1)     /* N bytes behind the result's place */       \
+    X(ARENA_LENGTH, "arena-length", 1)     /* N bytes longer than the place */           \
+    X(ARENA_INPUT, "arena-input", 0)       /* says the result is where the input is */   \
+    X(ARENA_UNMAPPED, "arena-unmapped", 0) /* answers in an arena it has not */          \
+    X(ARENA_TWICE, "arena-twice", 0)       /* answers every job twice, there */          \
+    X(ARENA_SCRIBBLE, "arena-scribble", 0) /* and writes all over it afterwards */       \
+    X(ARENA_DIE, "arena-die", 0)           /* dies 0 when it is told of it, 1 once it is \
+                                              mapped, 2 inside a job, 3 before it answers */
 
 enum fake_mode {
 #define X(name, text, n) FAKE_##name,
@@ -67,7 +77,9 @@ static const struct {
 struct fake_seat {
     struct fake *fake;
     nng_socket socket;
-    _Atomic bool is_up; /* connected, and the hello is sent */
+    _Atomic bool is_up;  /* connected, and the hello is sent */
+    struct arena *arena; /* NULL for none */
+    uint64_t arena_bytes;
     uint64_t incarnation;
     char url[WIRE_MAX_TEXT_BYTES + 1];
 };
@@ -113,10 +125,67 @@ static void fake_send_alive(struct fake_seat *seat, uint64_t token)
     buf_free(&out);
 }
 
+static bool fake_wants_arena(const struct fake *fake)
+{
+    return fake->mode >= FAKE_ARENA && fake->mode != FAKE_ARENA_UNMAPPED;
+}
+
+static void fake_take_arena(struct fake_seat *seat,
+                            const struct wire_seat_welcome *welcome)
+{
+    const struct fake *fake = seat->fake;
+    const char *why;
+
+    if (!welcome->has_arena || !fake_wants_arena(fake))
+        return;
+    if (fake->mode == FAKE_ARENA_DIE && fake->n == 0)
+        abort();
+    seat->arena_bytes = welcome->arena_bytes;
+    seat->arena = arena_fetch(welcome, &why);
+    if (!seat->arena)
+        fprintf(stderr, "fake-worker: no arena: %s\n", why);
+    if (fake->mode == FAKE_ARENA_DIE && fake->n == 1)
+        abort();
+}
+
+/* Moves a result into the arena, or says so. */
+static void fake_place_result(struct fake_seat *seat, const struct wire_job *job,
+                              struct buf *payloads, struct wire_result *result)
+{
+    const struct fake *fake = seat->fake;
+    struct wire_payload *payload = &result->payload;
+    size_t len = payload->bytes.len;
+
+    if (!(job->has_reply_space && len <= job->reply_bytes && len > 0) &&
+        fake->mode != FAKE_ARENA_UNMAPPED)
+        return;
+    payloads->len -= len;
+    if (seat->arena)
+        memcpy(arena_data(seat->arena) + job->reply_offset,
+               payloads->data + payloads->len, len);
+    payload->in_arena = true;
+    payload->offset = job->reply_offset;
+    if (fake->mode == FAKE_ARENA_OFFSET)
+        payload->offset += job->reply_bytes - len + fake->n;
+    if (fake->mode == FAKE_ARENA_LENGTH)
+        payload->bytes.len = (size_t)job->reply_bytes + fake->n;
+    if (fake->mode == FAKE_ARENA_INPUT)
+        payload->offset = job->payload.offset;
+    if (fake->mode == FAKE_ARENA_DIE && fake->n == 3)
+        abort();
+}
+
 /* One job's result, honest but for the mode; its bytes go to payloads. */
-static void fake_do_job(struct fake *fake, const struct wire_job *job,
+static void fake_do_job(struct fake_seat *seat, struct wire_job *job,
                         struct buf *payloads, struct wire_result *result_r)
 {
+    struct fake *fake = seat->fake;
+
+    if (job->payload.in_arena)
+        job->payload.bytes.data = arena_data(seat->arena) + job->payload.offset;
+    job->payload.in_arena = false;
+    if (fake->mode == FAKE_ARENA_DIE && fake->n == 2)
+        abort();
     if (fake->mode == FAKE_CRASH && fake->answered >= fake->n)
         abort();
     if (fake->mode == FAKE_SLOW)
@@ -129,6 +198,8 @@ static void fake_do_job(struct fake *fake, const struct wire_job *job,
         result_r->id += fake->n;
     if (fake->mode == FAKE_SHORT_PAYLOAD)
         result_r->payload.bytes.len += fake->n;
+    if (fake->mode >= FAKE_ARENA)
+        fake_place_result(seat, job, payloads, result_r);
     fake->answered++;
 }
 
@@ -155,12 +226,14 @@ static void fake_send_results(struct fake_seat *seat, const struct wire_result *
             out.len = fake->n;
     }
     fake_send(seat->socket, &out);
-    if (fake->mode == FAKE_TWICE)
+    if (fake->mode == FAKE_TWICE || fake->mode == FAKE_ARENA_TWICE)
         fake_send(seat->socket, &out);
     buf_free(&out);
+    for (unsigned i = 0; fake->mode == FAKE_ARENA_SCRIBBLE && seat->arena && i < 100; i++)
+        memset(arena_data(seat->arena), (int)i, seat->arena_bytes);
 }
 
-static void fake_do_jobs(struct fake_seat *seat, const struct wire_jobs *jobs)
+static void fake_do_jobs(struct fake_seat *seat, struct wire_jobs *jobs)
 {
     struct fake *fake = seat->fake;
     struct wire_result results[WIRE_MAX_BATCH];
@@ -170,7 +243,7 @@ static void fake_do_jobs(struct fake_seat *seat, const struct wire_jobs *jobs)
 
     pthread_mutex_lock(&fake->lock);
     while (count < jobs->count && !fake_has_stopped(fake)) {
-        fake_do_job(fake, &jobs->jobs[count], &payloads, &results[count]);
+        fake_do_job(seat, &jobs->jobs[count], &payloads, &results[count]);
         count++;
     }
     is_leaving = fake->mode == FAKE_BYE && fake->answered >= fake->n;
@@ -200,6 +273,8 @@ static void fake_take_message(struct fake_seat *seat, struct slice bytes)
         fake_do_jobs(seat, &message.jobs);
     else if (message.type == WIRE_PING && fake_is_alive(seat->fake))
         fake_send_alive(seat, message.ping_token);
+    else if (message.type == WIRE_SEAT_WELCOME)
+        fake_take_arena(seat, &message.seat_welcome);
 }
 
 static void *fake_serve_seat(void *arg)

@@ -135,7 +135,7 @@ static int submit(struct sink *sink, uint32_t peer, uint64_t id, const char *con
                               .payload = {.bytes = {(const uint8_t *)at, strlen(at)}}};
         at += strlen(at);
     }
-    result = runner_submit(sink->runner, &sink->sink, peer, &jobs, message);
+    result = runner_submit(sink->runner, &sink->sink, peer, &jobs, NULL, message);
     if (result != 0)
         mem_free(message);
     return result;
@@ -198,7 +198,7 @@ static void test_unknown_operations_and_options(void **state)
     static struct wire_jobs jobs = {
         2, {{.id = 1, .op = CODEC_OPS}, {.id = 2, .options = {(const uint8_t *)"x", 1}}}};
 
-    assert_int_equal(runner_submit(sink->runner, &sink->sink, 1, &jobs, mem_alloc(1)), 0);
+    assert_int_equal(runner_submit(sink->runner, &sink->sink, 1, &jobs, NULL, mem_alloc(1)), 0);
     runner_run(sink->runner);
     assert_int_equal(sink->seen, 2);
     assert_int_equal(sink->results[0].status, CODEC_UNSUPPORTED);
@@ -373,7 +373,7 @@ static void test_threads_leave_their_work_to_who_runs(void **state)
     assert_int_equal(pthread_create(&thread, NULL, deliver, &fixture->other), 0);
     for (unsigned i = 0; i < 60; i++) {
         assert_int_equal(runner_submit(fixture->sink.runner, &fixture->sink.sink, 1,
-                                       &jobs, mem_alloc(1)),
+                                       &jobs, NULL, mem_alloc(1)),
                          0);
         runner_run(fixture->sink.runner);
     }

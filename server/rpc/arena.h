@@ -1,0 +1,42 @@
+/*
+ * An arena: memory that a front shares with one worker on the same host, so
+ * that large payloads need not travel through sockets. It is an anonymous
+ * memory file without a name, which the kernel frees with the last process that
+ * has it, whatever those died of. Its size is sealed: a worker that could
+ * shrink it could have the front killed by SIGBUS.
+ *
+ * The front alone decides what lies where (space.h). The worker can write
+ * anywhere at any time: nothing in an arena may be looked at, only copied out.
+ *
+ * Loop thread only.
+ */
+#ifndef OFFLOOP_SERVER_RPC_ARENA_H
+#define OFFLOOP_SERVER_RPC_ARENA_H
+
+#include <stdint.h>
+
+#include "proto/wire.h"
+#include "server/rpc/space.h"
+
+struct reaper;
+
+struct arena {
+    uint64_t bytes;
+    uint8_t *data;        /* bytes of them, mapped */
+    int fd;               /* -1 once the worker has it */
+    struct wire_id token; /* random; who shows it gets the descriptor */
+    struct space *space;
+};
+
+/* Makes an arena of at least `bytes` (rounded up to pages). Returns NULL with errno. The
+   caller ends it with arena_destroy(). */
+struct arena *arena_create(uint64_t bytes);
+
+/* Gives the memory back, on the reaper's thread as it may take milliseconds. NULL inside
+   is allowed. */
+void arena_destroy(struct arena **arena, struct reaper *reaper);
+
+/* Closes the descriptor, when the worker has mapped the arena. */
+void arena_close_fd(struct arena *arena);
+
+#endif

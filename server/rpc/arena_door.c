@@ -1,0 +1,249 @@
+#include "server/rpc/arena_door.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/list.h"
+#include "common/log.h"
+
+#define BACKLOG 64
+
+/* Guests at once: more wait in the backlog until one is gone. */
+#define MAX_GUESTS 64
+
+#define GUEST_PATIENCE_S 5.0
+
+enum guest_state {
+    GUEST_ASKING, /* awaits the rest of the token */
+    GUEST_MAPPING /* has the descriptor; awaits the byte that says it is mapped */
+};
+
+/* A worker that fetches its arena. */
+struct guest {
+    struct list link;
+    struct arena_door *door;
+    enum guest_state state;
+    int fd;
+    struct wire_id token;
+    size_t got; /* bytes of the token */
+    ev_io readable;
+    ev_timer patience; /* runs from the start to the end */
+};
+
+struct arena_door {
+    struct ev_loop *loop;
+    struct arena_door_events events;
+    void *ctx;
+    char name[ARENA_DOOR_NAME_BYTES];
+    int fd;
+    ev_io incoming; /* not active while there are MAX_GUESTS */
+    unsigned guest_count;
+    struct list guests;
+};
+
+static_assert(ARENA_DOOR_NAME_BYTES > sizeof(((struct sockaddr_un *)0)->sun_path),
+              "any name fits");
+
+static void guest_destroy(struct guest *guest)
+{
+    struct arena_door *door = guest->door;
+
+    list_remove(&guest->link);
+    ev_io_stop(door->loop, &guest->readable);
+    ev_timer_stop(door->loop, &guest->patience);
+    close(guest->fd);
+    mem_free(guest);
+    assert(door->guest_count > 0);
+    door->guest_count--;
+    ev_io_start(door->loop, &door->incoming);
+}
+
+/* One byte and the descriptor; a socket that is just connected has room for them. */
+static int send_descriptor(int to, int fd)
+{
+    char byte = 1;
+    struct iovec piece = {&byte, 1};
+    union {
+        struct cmsghdr head; /* for its alignment */
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *head;
+
+    memset(&control, 0, sizeof control);
+    head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &fd, sizeof fd);
+    return sendmsg(to, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? 0 : -1;
+}
+
+/* Each step returns -1 where the guest is to be hung up on: it is done, or wrong. */
+static int read_token(struct guest *guest)
+{
+    ssize_t got = recv(guest->fd, guest->token.bytes + guest->got,
+                       sizeof guest->token.bytes - guest->got, MSG_DONTWAIT);
+    int fd;
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got <= 0)
+        return -1;
+    guest->got += (size_t)got;
+    if (guest->got < sizeof guest->token.bytes)
+        return 0;
+    fd = guest->door->events.asked(guest->door->ctx, &guest->token);
+    if (fd < 0) {
+        log_warn("somebody asked for an arena that is not there");
+        return -1;
+    }
+    guest->state = GUEST_MAPPING;
+    return send_descriptor(guest->fd, fd);
+}
+
+static int read_word(struct guest *guest)
+{
+    uint8_t word = 0;
+    ssize_t got = recv(guest->fd, &word, 1, MSG_DONTWAIT);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got == 1 && word == 1)
+        guest->door->events.mapped(guest->door->ctx, &guest->token);
+    return -1;
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *readable, int events)
+{
+    struct guest *guest = container_of(readable, struct guest, readable);
+    int error = guest->state == GUEST_ASKING ? read_token(guest) : read_word(guest);
+
+    (void)loop;
+    (void)events;
+    if (error != 0)
+        guest_destroy(guest);
+}
+
+static void on_patience(struct ev_loop *loop, ev_timer *patience, int events)
+{
+    (void)loop;
+    (void)events;
+    guest_destroy(container_of(patience, struct guest, patience));
+}
+
+static bool is_trusted(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+           (peer.uid == 0 || peer.uid == geteuid() || peer.gid == getegid());
+}
+
+static void guest_create(struct arena_door *door, int fd)
+{
+    struct guest *guest = mem_zalloc(sizeof *guest);
+
+    list_init(&guest->link);
+    list_append(&door->guests, &guest->link);
+    guest->door = door;
+    guest->fd = fd;
+    ev_io_init(&guest->readable, on_readable, fd, EV_READ);
+    ev_io_start(door->loop, &guest->readable);
+    ev_timer_init(&guest->patience, on_patience, GUEST_PATIENCE_S, 0);
+    ev_timer_start(door->loop, &guest->patience);
+    door->guest_count++;
+    if (door->guest_count == MAX_GUESTS)
+        ev_io_stop(door->loop, &door->incoming);
+}
+
+static void on_incoming(struct ev_loop *loop, ev_io *incoming, int events)
+{
+    struct arena_door *door = container_of(incoming, struct arena_door, incoming);
+    int fd = accept4(door->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)loop;
+    (void)events;
+    if (fd < 0)
+        return;
+    if (is_trusted(fd))
+        guest_create(door, fd);
+    else
+        close(fd);
+}
+
+/* Listens at a name that the kernel picks, and reads it back. */
+static int start_listening(struct arena_door *door)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t len = sizeof address;
+    size_t name_len;
+
+    door->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (door->fd < 0)
+        return -1;
+    if (bind(door->fd, (struct sockaddr *)&address, sizeof(sa_family_t)) != 0 ||
+        listen(door->fd, BACKLOG) != 0 ||
+        getsockname(door->fd, (struct sockaddr *)&address, &len) != 0)
+        return -1;
+    name_len = len - offsetof(struct sockaddr_un, sun_path);
+    assert(name_len > 1 && name_len < sizeof door->name && address.sun_path[0] == '\0');
+    memcpy(door->name, address.sun_path, name_len);
+    door->name[0] = '@';
+    door->name[name_len] = '\0';
+    return 0;
+}
+
+struct arena_door *arena_door_create(struct ev_loop *loop,
+                                     const struct arena_door_events *events, void *ctx)
+{
+    struct arena_door *door = mem_zalloc(sizeof *door);
+    int error;
+
+    if (start_listening(door) != 0) {
+        error = errno;
+        if (door->fd >= 0)
+            close(door->fd);
+        mem_free(door);
+        errno = error;
+        return NULL;
+    }
+    door->loop = loop;
+    door->events = *events;
+    door->ctx = ctx;
+    list_init(&door->guests);
+    ev_io_init(&door->incoming, on_incoming, door->fd, EV_READ);
+    ev_io_start(loop, &door->incoming);
+    return door;
+}
+
+void arena_door_destroy(struct arena_door **door)
+{
+    struct arena_door *d = *door;
+
+    if (d == NULL)
+        return;
+    *door = NULL;
+    while (!list_is_empty(&d->guests))
+        guest_destroy(container_of(d->guests.next, struct guest, link));
+    ev_io_stop(d->loop, &d->incoming);
+    close(d->fd);
+    mem_free(d);
+}
+
+const char *arena_door_name(const struct arena_door *door)
+{
+    return door->name;
+}

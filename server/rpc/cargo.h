@@ -1,0 +1,47 @@
+/*
+ * What of a worker's jobs lies in its arena: for each job a block with its
+ * payload, and one where its result may be put. Both are the worker's until
+ * its result has come; then they are free again.
+ *
+ * What the worker says of the arena is checked here, against what it was told.
+ * Loop thread only.
+ */
+#ifndef OFFLOOP_SERVER_RPC_CARGO_H
+#define OFFLOOP_SERVER_RPC_CARGO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/wire.h"
+
+struct arena;
+struct cargo;
+
+/* Less is cheaper in the message. */
+#define CARGO_MIN_BYTES 4096
+
+/* Nothing in the arena, which stays the caller's and must live longer. The caller ends it
+   with cargo_destroy(). */
+struct cargo *cargo_create(struct arena *arena);
+
+/* Frees all blocks; NULL inside is allowed. */
+void cargo_destroy(struct cargo **cargo);
+
+/* Finds room for the job's payload, where it is large enough, and for a result of the
+   length that such jobs usually have, where there is so much; the envelope says what was
+   found. Returns where the payload is to be copied to; NULL where it must be in the
+   message. cargo may be NULL, which has no room. */
+uint8_t *cargo_place(struct cargo *cargo, struct wire_job *job);
+
+/* Frees the job's blocks; no-op where it has none, or cargo is NULL. */
+void cargo_free(struct cargo *cargo, uint64_t id);
+
+/* Where the result is that a worker says is in the arena: the bytes may change at any
+   time. Returns NULL where they cannot be the job's result: it has no room there, they
+   lie outside of it, or they were asked for before. */
+const uint8_t *cargo_find_result(struct cargo *cargo, const struct wire_result *result);
+
+/* True where no job has a block. */
+bool cargo_is_empty(const struct cargo *cargo);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * Which parts of an arena are taken: an allocator that deals in offsets and
+ * touches no byte of what it divides, so that nobody who can write to the arena
+ * can mislead it. First fit in whole pages, from the start on: pages that were
+ * used before are used again.
+ *
+ * One thread at a time.
+ */
+#ifndef OFFLOOP_SERVER_RPC_SPACE_H
+#define OFFLOOP_SERVER_RPC_SPACE_H
+
+#include <stdint.h>
+
+/* Blocks begin at multiples of this, and are multiples of it long. */
+#define SPACE_PAGE_BYTES 4096
+
+struct space;
+struct space_block;
+
+/* A space of so many bytes (a multiple of SPACE_PAGE_BYTES, not 0), all free. The caller
+   ends it with space_destroy(). */
+struct space *space_create(uint64_t bytes);
+
+/* Frees the space with every block that is still taken; NULL inside is allowed. */
+void space_destroy(struct space **space);
+
+/* Takes a block of at least `bytes` (not 0). Returns NULL where no gap is that large. The
+   caller gives it back with space_give_back(). */
+struct space_block *space_take(struct space *space, uint64_t bytes)
+    __attribute__((warn_unused_result));
+
+/* Gives a block back and clears the pointer; NULL inside is allowed. */
+void space_give_back(struct space *space, struct space_block **block);
+
+/* Where a block begins, in bytes from the start of the space. */
+uint64_t space_block_offset(const struct space_block *block);
+
+/* How long it is: what was asked for, rounded up to pages. */
+uint64_t space_block_bytes(const struct space_block *block);
+
+/* Bytes in no block. */
+uint64_t space_free_bytes(const struct space *space);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * Messages from a front to a worker: what goes is encoded, and large payloads
+ * take their time. Inside the rpc room; loop thread only.
+ */
+#ifndef OFFLOOP_SERVER_RPC_WORKER_SEND_H
+#define OFFLOOP_SERVER_RPC_WORKER_SEND_H
+
+#include "server/rpc/worker_message.h"
+
+struct transfer;
+
+/* Answers a SEAT_HELLO; offers an arena to a worker that can use one. Returns -1 where
+   the worker does not read. */
+int worker_send_welcome(struct rpc_worker *worker) __attribute__((warn_unused_result));
+
+/* All bytes of a message are in place, or all its jobs were forgotten: sends it, or
+   answers for the worker. Takes the transfer over. Returns as worker_message_handle(). */
+const char *worker_send_finished(struct rpc_worker *worker, struct transfer *transfer);
+
+/* Sends finished messages that nng would not take before. */
+void worker_send_again(struct rpc_worker *worker);
+
+#endif

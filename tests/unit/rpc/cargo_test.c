@@ -1,0 +1,229 @@
+/* What lies where in an arena, and what a worker may not make the front believe of it. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/codec/codec.h"
+#include "server/rpc/arena.h"
+#include "server/rpc/cargo.h"
+#include "server/rpc/reaper.h"
+
+#define ARENA_BYTES (UINT64_C(1) << 20)
+
+struct fixture {
+    struct reaper *reaper;
+    struct arena *arena;
+    struct cargo *cargo;
+};
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+
+    fixture.reaper = reaper_create();
+    fixture.arena = arena_create(ARENA_BYTES);
+    assert_non_null(fixture.arena);
+    fixture.cargo = cargo_create(fixture.arena);
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    cargo_destroy(&fixture->cargo);
+    assert_int_equal(space_free_bytes(fixture->arena->space), ARENA_BYTES);
+    arena_destroy(&fixture->arena, fixture->reaper);
+    assert_null(fixture->arena);
+    assert_true(reaper_destroy(&fixture->reaper, 20000));
+    return 0;
+}
+
+static struct wire_job job_of(uint64_t id, unsigned op, size_t bytes)
+{
+    return (struct wire_job){.id = id,
+                             .op = op,
+                             .max_output = WIRE_MAX_PAYLOAD_BYTES,
+                             .payload = {.bytes = {NULL, bytes}}};
+}
+
+static struct wire_result result_at(uint64_t id, uint64_t offset, size_t bytes)
+{
+    return (struct wire_result){
+        .id = id,
+        .payload = {.bytes = {NULL, bytes}, .in_arena = true, .offset = offset}};
+}
+
+static void an_arena_keeps_its_size(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = fixture->arena->fd;
+    struct stat st;
+
+    assert_int_equal(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    assert_int_equal(ftruncate(fd, 0), -1);
+    assert_int_equal(ftruncate(fd, 2 * ARENA_BYTES), -1);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, ARENA_BYTES);
+    arena_close_fd(fixture->arena);
+    assert_int_equal(fixture->arena->fd, -1);
+    fixture->arena->data[ARENA_BYTES - 1] = 1; /* it is there without the descriptor */
+}
+
+static void payload_and_reply_have_room(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_job encode = job_of(1, CODEC_OP_ENCODE, 40000);
+    struct wire_job decode = job_of(2, CODEC_OP_DECODE, 40000);
+    uint8_t *to = cargo_place(fixture->cargo, &encode);
+
+    assert_true(encode.payload.in_arena && encode.has_reply_space);
+    assert_ptr_equal(to, fixture->arena->data + encode.payload.offset);
+    assert_in_range(encode.reply_bytes, 80000, 80000 + SPACE_PAGE_BYTES);
+    assert_non_null(cargo_place(fixture->cargo, &decode));
+    assert_in_range(decode.reply_bytes, 60000, 60000 + SPACE_PAGE_BYTES);
+    assert_true(encode.reply_offset + encode.reply_bytes <= decode.payload.offset);
+    assert_false(cargo_is_empty(fixture->cargo));
+    cargo_free(fixture->cargo, 1);
+    cargo_free(fixture->cargo, 1); /* it has nothing any more */
+    cargo_free(fixture->cargo, 2);
+    assert_true(cargo_is_empty(fixture->cargo));
+}
+
+static void small_payloads_stay_in_the_message(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_job small = job_of(1, CODEC_OP_DECODE, 2000);
+    struct wire_job grows = job_of(2, CODEC_OP_ENCODE, 2100);
+
+    assert_null(cargo_place(fixture->cargo, &small));
+    assert_false(small.payload.in_arena || small.has_reply_space);
+    assert_true(cargo_is_empty(fixture->cargo));
+    assert_null(cargo_place(fixture->cargo, &grows)); /* but its result need not */
+    assert_false(grows.payload.in_arena);
+    assert_true(grows.has_reply_space);
+    assert_null(cargo_place(NULL, &small));
+    cargo_free(NULL, 1);
+}
+
+static void no_more_room_than_the_result_may_need(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_job job = job_of(1, CODEC_OP_ENCODE, 100000);
+
+    job.max_output = 5000;
+    assert_non_null(cargo_place(fixture->cargo, &job));
+    assert_int_equal(job.reply_bytes, 2 * SPACE_PAGE_BYTES);
+}
+
+static void a_full_arena_is_done_without(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_job too_large = job_of(1, CODEC_OP_DECODE, ARENA_BYTES + 1);
+    struct wire_job fills = job_of(2, CODEC_OP_DECODE, ARENA_BYTES);
+    struct wire_job late = job_of(3, CODEC_OP_DECODE, 10000);
+
+    assert_null(cargo_place(fixture->cargo, &too_large));
+    assert_false(too_large.payload.in_arena);
+    cargo_free(fixture->cargo, 1);
+    assert_non_null(cargo_place(fixture->cargo, &fills));
+    assert_false(fills.has_reply_space); /* its result has to come in the message */
+    assert_null(cargo_place(fixture->cargo, &late));
+    assert_false(late.payload.in_arena || late.has_reply_space);
+    cargo_free(fixture->cargo, 2);
+    assert_non_null(cargo_place(fixture->cargo, &late));
+}
+
+static void a_result_is_found_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_job job = job_of(9, CODEC_OP_DECODE, 50000);
+    struct wire_result result;
+
+    (void)cargo_place(fixture->cargo, &job);
+    result = result_at(9, job.reply_offset + 5, (size_t)job.reply_bytes - 5);
+    assert_ptr_equal(cargo_find_result(fixture->cargo, &result),
+                     fixture->arena->data + job.reply_offset + 5);
+    assert_null(cargo_find_result(fixture->cargo, &result)); /* it is being copied */
+}
+
+/* Offsets and lengths as a hostile worker would choose them. */
+static void lies_are_not_believed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_job job = job_of(1, CODEC_OP_DECODE, 50000);
+    struct wire_job other = job_of(2, CODEC_OP_DECODE, 50000);
+    struct wire_result result;
+    uint64_t start, end;
+
+    (void)cargo_place(fixture->cargo, &job);
+    (void)cargo_place(fixture->cargo, &other);
+    start = job.reply_offset;
+    end = start + job.reply_bytes;
+    {
+        const struct {
+            uint64_t offset;
+            size_t bytes;
+        } lies[] = {
+            {start, (size_t)job.reply_bytes + 1}, /* a byte too long */
+            {start, SIZE_MAX},
+            {start + 1, (size_t)job.reply_bytes},
+            {start - 1, 2}, /* a byte too early */
+            {end, 1},       /* behind it */
+            {end + 1, 0},
+            {0, 1},
+            {UINT64_MAX, 1},
+            {UINT64_MAX, 2}, /* the sum wraps */
+            {UINT64_MAX - 4096, 8192},
+            {ARENA_BYTES, 1},
+            {job.payload.offset, 10},  /* the job's own input */
+            {other.reply_offset, 100}, /* another job's place */
+        };
+
+        for (unsigned i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+            result = result_at(1, lies[i].offset, lies[i].bytes);
+            assert_null(cargo_find_result(fixture->cargo, &result));
+        }
+    }
+    result = result_at(3, start, 1); /* a job that it does not have */
+    assert_null(cargo_find_result(fixture->cargo, &result));
+    assert_null(cargo_find_result(NULL, &result)); /* no arena at all */
+    result = result_at(1, end, 0);
+    assert_non_null(cargo_find_result(fixture->cargo, &result)); /* nothing, at its end */
+}
+
+static void a_job_without_room_has_no_result_there(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_job job = job_of(1, CODEC_OP_DECODE, ARENA_BYTES);
+    struct wire_result result = result_at(1, 0, 1);
+
+    assert_non_null(cargo_place(fixture->cargo, &job));
+    assert_null(cargo_find_result(fixture->cargo, &result));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_arena_keeps_its_size),
+        TEST(payload_and_reply_have_room),
+        TEST(small_payloads_stay_in_the_message),
+        TEST(no_more_room_than_the_result_may_need),
+        TEST(a_full_arena_is_done_without),
+        TEST(a_result_is_found_once),
+        TEST(lies_are_not_believed),
+        TEST(a_job_without_room_has_no_result_there),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
