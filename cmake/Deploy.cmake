@@ -9,6 +9,11 @@ file(GLOB generate_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/generate/*
 add_executable(offloop-generate ${generate_sources})
 target_link_libraries(offloop-generate PRIVATE room_server room_worker)
 
+# All symbols are bound at the start, and what binds them is read-only after.
+foreach(program offloop-server offloop-worker offloop-codec)
+  target_link_options(${program} PRIVATE -Wl,-z,relro,-z,now)
+endforeach()
+
 set(OFFLOOP_GENERATED ${CMAKE_BINARY_DIR}/generated)
 file(MAKE_DIRECTORY ${OFFLOOP_GENERATED})
 set(generated_files)
@@ -59,6 +64,8 @@ install(FILES deploy/offloop.logrotate DESTINATION /etc/logrotate.d RENAME offlo
 install(FILES deploy/nginx.conf DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples ${system})
 install(FILES deploy/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR} ${system})
 
+set(OFFLOOP_MAINTAINER "The offloop authors <offloop@localhost>" CACHE STRING
+    "Who builds the package, as Debian's control file names people")
 # Debian wants a changelog, compressed.
 configure_file(deploy/debian/changelog.in ${OFFLOOP_GENERATED}/changelog @ONLY)
 execute_process(COMMAND gzip -9nkf ${OFFLOOP_GENERATED}/changelog)
@@ -67,7 +74,7 @@ install(FILES ${OFFLOOP_GENERATED}/changelog.gz DESTINATION ${CMAKE_INSTALL_DOCD
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME offloop)
 set(CPACK_PACKAGE_VENDOR "The offloop authors")
-set(CPACK_PACKAGE_CONTACT "The offloop authors <offloop@localhost>")
+set(CPACK_PACKAGE_CONTACT "${OFFLOOP_MAINTAINER}")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "event-loop JSON document server that offloads its codec")
 set(CPACK_PACKAGE_DESCRIPTION
 "offloop stores JSON documents in LMDB or Redis and serves them over HTTP. Its
