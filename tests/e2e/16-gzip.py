@@ -134,6 +134,16 @@ def what_expands_too_far_is_413(pair):
 
 
 @case
+def nor_is_anything_expanded_on_the_loop(pair):
+    """In auto mode, where small work may stay on the loop: 1 KB may expand to 1 MB."""
+    before = pair.metric("offloop_front_codec_runs_total")
+    for body in (gzip.compress(b"[1]"), gzip.compress(b"[1" + b" " * 1_000_000 + b"]")):
+        reply = pair.ask("PUT", "/v1/zip/auto", body, [*JSON, SENT, ("Offloop-Mode", "auto")])
+        assert reply.status in (200, 201), reply
+    equal(pair.metric("offloop_front_codec_runs_total"), before)
+
+
+@case
 def the_loop_does_not_compress(pair):
     """A 200 KB document, compressed: the front runs no codec, and its encode and decode
     phases stay empty."""

@@ -43,6 +43,18 @@ static void small_ones_stay_when_idle(void **state)
     assert_int_equal(choose_first(100000, 2, 0), JOBS_RPC);
 }
 
+/* A few bytes may expand to megabytes: no estimate holds. */
+static void what_is_compressed_never_stays(void **state)
+{
+    const struct codec_call call = {
+        .op = CODEC_OP_DECODE, .gunzip = true, .in = {NULL, 30}};
+
+    (void)state;
+    jobs_auto_end_turn(&chooser);
+    assert_int_equal(jobs_auto_choose(&chooser, &call, 2, 0), JOBS_RPC);
+    assert_int_equal(jobs_auto_choose(&chooser, &call, 0, 0), JOBS_THREADS);
+}
+
 static void the_crossover_sinks_with_the_backlog(void **state)
 {
     size_t last = SIZE_MAX;
@@ -122,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(small_ones_stay_when_idle, setup),
+        cmocka_unit_test_setup(what_is_compressed_never_stays, setup),
         cmocka_unit_test_setup(the_crossover_sinks_with_the_backlog, setup),
         cmocka_unit_test_setup(demand_is_seen_in_one_turn, setup),
         cmocka_unit_test_setup(the_budget_bounds_one_job_and_a_turn, setup),
