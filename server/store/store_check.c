@@ -2,6 +2,8 @@
 
 #include "common/log.h"
 #include "server/store/lmdb_walk.h"
+#include "server/store/redis_check.h"
+#include "server/store/redis_url.h"
 #include "server/store/store_backend.h"
 
 int store_check(const char *url, uint64_t lmdb_max, store_check_verify *verify, void *ctx,
@@ -11,10 +13,12 @@ int store_check(const char *url, uint64_t lmdb_max, store_check_verify *verify, 
     struct lmdb_walk_result result = {0};
     int rc = -1;
 
+    if (redis_url_is_redis(url))
+        return redis_check(url, verify, ctx, counts_r);
     if (dir != NULL)
         rc = lmdb_walk_in_child(dir, lmdb_max, verify, ctx, &result);
     else
-        log_warn("no check is known for the store '%s'", url);
+        log_warn("no check is known for that store");
     *counts_r = (struct store_check_counts){result.documents, result.collections,
                                             result.bytes, result.damaged};
     return rc;

@@ -294,7 +294,7 @@ def a_store_that_stalls_holds_the_client_up(pair):
     before = family(pair)
     piece = b"".join(line(f"k{number:05}", {"n": "x" * 1000}) for number in range(1000))
     sent, total = 0, 60 * len(piece)
-    [writer] = pair.server.of_role("writer")
+    writer = pair.store_process()
     with pair.client() as client:
         client.send(request("POST", "/v1/stalls", None,
                             [*NDJSON, ("Content-Length", str(total))]))

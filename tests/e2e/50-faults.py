@@ -7,7 +7,7 @@ import threading
 import time
 
 from harness import (JSON, SANITIZED, Client, Daemon, case, check_problem, equal, eventually,
-                     request)
+                     lmdb_only, request)
 
 DOCUMENT = json.dumps([{"n": n, "text": "x" * 50} for n in range(300)],
                       separators=(",", ":")).encode()
@@ -172,6 +172,7 @@ def the_only_worker_killed_midway(pair):
 
 @case(own=True)
 def the_writer_killed_is_replaced(pair):
+    lmdb_only("Redis needs no writer")
     put_document(pair)
     for _ in range(3):
         victim = pair.server.of_role("writer")[0]
@@ -381,6 +382,8 @@ def hup_under_load_loses_no_request(pair):
 
 @case(server=["--lmdb-max", "8MiB"])
 def a_full_store_is_507_and_deletes_go_on(pair):
+    if pair.redis:
+        equal(pair.redis.ask("CONFIG", "SET", "maxmemory", "8mb"), "OK")
     body = json.dumps("x" * 200_000).encode()
     stored = 0
     with pair.client() as client:

@@ -200,8 +200,7 @@ def the_access_log_has_a_line_per_request(pair):
 @case
 def check_store(pair):
     pair.put("/v1/ops/checked", [1])
-    store = f"lmdb:{pair.store}"
-    done = run("offloop-server", "--check-store", "--store", store)  # beside the running one
+    done = run("offloop-server", "--check-store", "--store", pair.store_url)  # beside ours
     equal((done.returncode, done.stderr), (0, ""))
     empty = pair.folder / "not-a-store"
     empty.mkdir()

@@ -23,12 +23,20 @@ BUILD = pathlib.Path(os.environ.get("OFFLOOP_BUILD", ROOT / "build")).resolve()
 # Sanitizers make everything several times slower: cases with a load take a smaller one.
 SANITIZED = os.environ.get("OFFLOOP_SANITIZED") == "1"
 WAIT = 60 if SANITIZED else 20  # seconds that a thing may take which should be at once
+# What keeps the documents: lmdb, or redis, a redis-server for each pair.
+STORE = os.environ.get("OFFLOOP_E2E_STORE", "lmdb")
 
 CASES = []
 
 
 class Skip(Exception):
     """What a case needs is not on this machine; the runner counts it."""
+
+
+def lmdb_only(why):
+    """For cases about what only LMDB has: a writer, a map, a directory."""
+    if STORE != "lmdb":
+        raise Skip(why)
 
 
 def case(function=None, *, own=False, **pair_options):
@@ -177,6 +185,36 @@ class Daemon:
         eventually(lambda: not any(alive(pid) for pid in family), "killed processes end")
 
 
+class Redis:
+    """A redis-server of a pair's own, at a socket in its folder. What it answered is on
+    its disk, as the default of LMDB has it."""
+
+    def __init__(self, folder):
+        self.folder = folder / "redis"
+        self.folder.mkdir()
+        self.socket = folder / "redis.sock"
+        self.url = f"redis+unix://{self.socket}"
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", self.socket,
+             "--unixsocketperm", "777", "--dir", self.folder,
+             "--save", "", "--appendonly", "yes", "--appendfsync", "always"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        eventually(lambda: self.ask("PING") == "PONG", "redis-server answers")
+
+    def ask(self, *command):
+        """redis-cli's answer, as text."""
+        return subprocess.run(["redis-cli", "-s", self.socket, *command], text=True,
+                              capture_output=True, timeout=WAIT).stdout.strip()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
 class Pair:
     """A server and a worker daemon on free ports, with a store and a runtime directory of
     their own below one temporary folder."""
@@ -186,6 +224,8 @@ class Pair:
         self.runtime = self.folder / "run"
         self.runtime.mkdir(mode=0o750)
         self.store = self.folder / "data"
+        self.redis = Redis(self.folder) if STORE == "redis" else None
+        self.store_url = self.redis.url if self.redis else f"lmdb:{self.store}"
         self.server_arguments = list(server)
         self.worker_arguments = ["--processes", str(workers), *worker]
         self.server = self.worker = None
@@ -207,7 +247,7 @@ class Pair:
 
     def start_server(self, listen="127.0.0.1:0", admin="127.0.0.1:0"):
         self.server = Daemon("offloop-server", [
-            "--listen", listen, "--admin", admin, "--store", f"lmdb:{self.store}",
+            "--listen", listen, "--admin", admin, "--store", self.store_url,
             # rpc: every case knows where its codec runs; those about auto say --mode auto
             "--mode-header", "--mode", "rpc", *self.server_arguments],
             self.runtime, self.folder)
@@ -216,6 +256,10 @@ class Pair:
         self.port = int(named.group(1))
         named = self.server.wait_line(r"operations on http://127\.0\.0\.1:(\d+)")
         self.admin_port = int(named.group(1))
+
+    def store_process(self):
+        """The process that makes writes durable."""
+        return self.redis.process.pid if self.redis else self.server.of_role("writer")[0]
 
     def start_worker(self):
         self.worker = Daemon("offloop-worker", self.worker_arguments, self.runtime, self.folder)
@@ -297,6 +341,8 @@ class Pair:
         for daemon in self.daemons:
             if daemon.process.poll() is None:
                 daemon.kill_all()
+        if self.redis is not None:
+            self.redis.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def logs(self):
@@ -496,6 +542,10 @@ def run_ab(url, requests, concurrency, keep_alive, headers=()):
 
 
 def require_programs():
+    if STORE not in ("lmdb", "redis"):
+        sys.exit(f"e2e: OFFLOOP_E2E_STORE is lmdb or redis, not {STORE}")
+    if STORE == "redis" and shutil.which("redis-server") is None:
+        sys.exit("e2e: OFFLOOP_E2E_STORE=redis needs redis-server")
     for name in ("offloop-server", "offloop-worker"):
         if not os.access(BUILD / name, os.X_OK):
             sys.exit(f"e2e: {BUILD / name} is not built (OFFLOOP_BUILD names the build tree)")
