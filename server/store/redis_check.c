@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "common/clock.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "server/store/redis_conn.h"
@@ -17,7 +16,7 @@
 #define STEP "500"
 
 /* How long Redis has to let us in. */
-#define CONNECT_NS (10 * NS_PER_S)
+#define CONNECT_S 10.0
 
 struct check {
     struct ev_loop *loop;
@@ -376,31 +375,12 @@ static void check_keys(struct check *check)
 
 /* ---- all of it ---- */
 
-static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    (void)loop, (void)timer, (void)events; /* only wakes the loop */
-}
-
-/* Waits until Redis lets us in. */
-static bool wait_up(struct check *check)
-{
-    uint64_t end = clock_now_ns() + CONNECT_NS;
-    struct ev_timer tick;
-    const char *why;
-
-    ev_timer_init(&tick, on_tick, 0.1, 0.1);
-    ev_timer_start(check->loop, &tick);
-    while (!redis_conn_is_up(check->conn, &why) && clock_now_ns() < end)
-        ev_run(check->loop, EVRUN_ONCE);
-    ev_timer_stop(check->loop, &tick);
-    return redis_conn_is_up(check->conn, &why);
-}
-
 int redis_check(const char *url, store_check_verify *verify, void *ctx,
                 struct store_check_counts *counts_r)
 {
     struct check check = {.verify = verify, .ctx = ctx, .counts = counts_r};
     struct redis_url parsed;
+    const char *why;
 
     *counts_r = (struct store_check_counts){0};
     if (redis_url_parse(url, &parsed) < 0)
@@ -409,7 +389,8 @@ int redis_check(const char *url, store_check_verify *verify, void *ctx,
     if (check.loop == NULL)
         log_fatal("no event loop");
     check.conn = redis_conn_create(check.loop, &parsed);
-    check.failed = !wait_up(&check);
+    redis_conn_settle(check.conn, CONNECT_S);
+    check.failed = !redis_conn_is_up(check.conn, &why);
     if (!check.failed)
         check_collections(&check);
     if (!check.failed)

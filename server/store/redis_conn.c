@@ -43,6 +43,7 @@ struct redis_conn {
     double pause_s;
     uint64_t waiting;
     uint64_t connects;
+    bool settled;   /* the first attempt has had its end, good or bad */
     bool told_down; /* that it is down has been logged */
     const char *why;
     uint64_t grumbled_ns;
@@ -78,6 +79,7 @@ static void stop_connection(struct redis_conn *conn)
 static void pause_conn(struct redis_conn *conn)
 {
     enter(conn, CONN_PAUSED, conn->pause_s);
+    conn->settled = true;
     conn->pause_s *= 2;
     if (conn->pause_s > REDIS_CONN_PAUSE_MAX_S)
         conn->pause_s = REDIS_CONN_PAUSE_MAX_S;
@@ -240,6 +242,7 @@ static void on_greeted(void *ctx, const char *why, const char *detail)
 {
     struct redis_conn *conn = ctx;
 
+    conn->settled = true;
     if (why != NULL) {
         tell_down(conn, why, detail);
         conn->why = why;
@@ -405,6 +408,23 @@ bool redis_conn_is_up(const struct redis_conn *conn, const char **why_r)
 {
     *why_r = conn->state == CONN_UP ? NULL : conn->why;
     return conn->state == CONN_UP;
+}
+
+static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)events;
+    ev_timer_stop(loop, timer);
+}
+
+void redis_conn_settle(struct redis_conn *conn, double seconds)
+{
+    struct ev_timer patience;
+
+    ev_timer_init(&patience, on_patience, seconds, 0.);
+    ev_timer_start(conn->loop, &patience);
+    while (!conn->settled && ev_is_active(&patience))
+        ev_run(conn->loop, EVRUN_ONCE);
+    ev_timer_stop(conn->loop, &patience);
 }
 
 bool redis_conn_is_writable(const struct redis_conn *conn)

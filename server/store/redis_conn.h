@@ -62,6 +62,11 @@ void redis_args_script(struct redis_args *args, const struct redis_conn *conn,
 /* Starts connecting; the URL is the caller's and must stay. */
 struct redis_conn *redis_conn_create(struct ev_loop *loop, const struct redis_url *url);
 
+/* Runs the loop until the first attempt to connect has ended, well or not, but no longer
+   than that: for a front that is about to serve, which would refuse its first requests
+   otherwise. Nothing else may be on the loop. */
+void redis_conn_settle(struct redis_conn *conn, double seconds);
+
 /* Closes: commands under way end with NULL. Never from within on_reply. NULL inside is
    allowed. */
 void redis_conn_destroy(struct redis_conn **conn);

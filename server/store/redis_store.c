@@ -8,6 +8,9 @@
 #include "common/log.h"
 #include "server/store/redis_flight.h"
 
+/* How long opening waits for Redis: a front that is renewed has clients at once. */
+#define SETTLE_S 1.0
+
 struct redis_store {
     struct store base;
     struct redis_url url;
@@ -41,6 +44,7 @@ static struct store *redis_open(struct ev_loop *loop, const struct store_config 
         log_fatal("store: no random numbers: %m");
     store->base.backend = redis_store_backend();
     store->hub.conn = redis_conn_create(loop, &store->url);
+    redis_conn_settle(store->hub.conn, SETTLE_S);
     return &store->base;
 }
 
