@@ -1,0 +1,250 @@
+/* Handing out an arena's descriptor: to whom, once asked how, and to nobody else. */
+#include <ev.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "server/rpc/arena_door.h"
+
+static const struct wire_id token = {
+    {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+
+static struct ev_loop *loop;
+static struct arena_door *door;
+static int arena_fd;
+static unsigned asked, mapped;
+
+static int on_asked(void *ctx, const struct wire_id *which)
+{
+    (void)ctx;
+    asked++;
+    return memcmp(which, &token, sizeof token) == 0 ? arena_fd : -1;
+}
+
+static void on_mapped(void *ctx, const struct wire_id *which)
+{
+    (void)ctx;
+    assert_memory_equal(which, &token, sizeof token);
+    mapped++;
+}
+
+static int setup(void **state)
+{
+    static const struct arena_door_events events = {on_asked, on_mapped};
+
+    (void)state;
+    asked = mapped = 0;
+    arena_fd = memfd_create("test", MFD_CLOEXEC);
+    loop = ev_loop_new(0);
+    door = arena_door_create(loop, &events, NULL);
+    assert_non_null(door);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    arena_door_destroy(&door);
+    assert_null(door);
+    ev_loop_destroy(loop);
+    close(arena_fd);
+    return 0;
+}
+
+static int connect_to_door(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *name = arena_door_name(door);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(name[0], '@');
+    memcpy(address.sun_path + 1, name + 1, strlen(name) - 1);
+    assert_int_equal(
+        connect(fd, (struct sockaddr *)&address,
+                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))),
+        0);
+    return fd;
+}
+
+static void run(void)
+{
+    for (unsigned i = 0; i < 8; i++)
+        ev_run(loop, EVRUN_NOWAIT);
+}
+
+/* What the door has sent: 1 with a descriptor in *fd_r, 0 at its end, -1 for nothing. */
+static int receive(int from, int *fd_r)
+{
+    char byte;
+    struct iovec piece = {&byte, 1};
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control.bytes};
+    ssize_t got = recvmsg(from, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+    *fd_r = -1;
+    if (got == 1 && CMSG_FIRSTHDR(&message) != NULL)
+        memcpy(fd_r, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof *fd_r);
+    return (int)got;
+}
+
+static void check_hung_up(int fd)
+{
+    int none;
+
+    assert_int_equal(receive(fd, &none), 0);
+    assert_int_equal(none, -1);
+    close(fd);
+}
+
+static void the_token_gets_the_descriptor(void **state)
+{
+    const uint8_t word = 1;
+    int guest = connect_to_door(), fd;
+
+    (void)state;
+    assert_int_equal(write(guest, token.bytes, 16), 16);
+    run();
+    assert_int_equal(receive(guest, &fd), 1);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, 4096), 0); /* it is the very file */
+    assert_int_equal(lseek(arena_fd, 0, SEEK_END), 4096);
+    assert_int_equal(mapped, 0);
+    assert_int_equal(write(guest, &word, 1), 1);
+    run();
+    assert_int_equal(asked, 1);
+    assert_int_equal(mapped, 1);
+    close(fd);
+    check_hung_up(guest);
+}
+
+static void a_token_may_come_in_pieces(void **state)
+{
+    int guest = connect_to_door(), fd;
+
+    (void)state;
+    for (unsigned i = 0; i < 16; i++) {
+        assert_int_equal(receive(guest, &fd), -1);
+        assert_int_equal(asked, 0);
+        assert_int_equal(write(guest, token.bytes + i, 1), 1);
+        run();
+    }
+    assert_int_equal(receive(guest, &fd), 1);
+    close(fd);
+    close(guest);
+    run();
+    assert_int_equal(mapped, 0); /* it left without a word */
+}
+
+static void another_token_gets_nothing(void **state)
+{
+    struct wire_id wrong = token;
+    int guest = connect_to_door();
+
+    (void)state;
+    wrong.bytes[15] ^= 1;
+    assert_int_equal(write(guest, wrong.bytes, 16), 16);
+    run();
+    assert_int_equal(asked, 1);
+    check_hung_up(guest);
+}
+
+static void another_word_means_nothing(void **state)
+{
+    const uint8_t word = 2;
+    int guest = connect_to_door(), fd;
+
+    (void)state;
+    assert_int_equal(write(guest, token.bytes, 16), 16);
+    run();
+    assert_int_equal(receive(guest, &fd), 1);
+    close(fd);
+    assert_int_equal(write(guest, &word, 1), 1);
+    run();
+    assert_int_equal(mapped, 0);
+    check_hung_up(guest);
+}
+
+static void leaving_early_hurts_nobody(void **state)
+{
+    (void)state;
+    for (unsigned bytes = 0; bytes <= 16; bytes += 4) {
+        int guest = connect_to_door();
+
+        assert_int_equal(write(guest, token.bytes, bytes), bytes);
+        close(guest);
+        run();
+    }
+    assert_int_equal(mapped, 0);
+    asked = 0;
+    the_token_gets_the_descriptor(state);
+}
+
+/* More than are served at once: the others wait until some have left. */
+static void a_crowd_is_served_in_the_end(void **state)
+{
+    enum { CROWD = 80 };
+    int guests[CROWD], fd;
+    unsigned served = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < CROWD; i++) {
+        guests[i] = connect_to_door();
+        run();
+    }
+    for (unsigned i = 0; i < CROWD; i++)
+        assert_int_equal(write(guests[i], token.bytes, 16), 16);
+    for (unsigned i = 0; i < CROWD; i++) {
+        for (unsigned turn = 0; turn < 20; turn++)
+            run();
+        if (receive(guests[i], &fd) == 1)
+            served++;
+        close(fd);
+        close(guests[i]);
+    }
+    assert_int_equal(served, CROWD);
+}
+
+static void ending_hangs_up(void **state)
+{
+    int asking = connect_to_door(), mapping = connect_to_door(), fd;
+
+    (void)state;
+    assert_int_equal(write(mapping, token.bytes, 16), 16);
+    run();
+    assert_int_equal(receive(mapping, &fd), 1);
+    close(fd);
+    arena_door_destroy(&door);
+    check_hung_up(asking);
+    check_hung_up(mapping);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_token_gets_the_descriptor),
+        TEST(a_token_may_come_in_pieces),
+        TEST(another_token_gets_nothing),
+        TEST(another_word_means_nothing),
+        TEST(leaving_early_hurts_nobody),
+        TEST(a_crowd_is_served_in_the_end),
+        TEST(ending_hangs_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

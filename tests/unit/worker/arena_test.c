@@ -1,0 +1,245 @@
+/* A worker's arena: fetched from fronts that are right and wrong, and offsets checked. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "worker/arena.h"
+
+#define BYTES 65536
+
+/* A front that answers one worker on a thread of its own. */
+struct front {
+    int listen_fd;
+    int file;      /* what it hands out; -1: it hangs up instead */
+    bool plain;    /* a byte without a descriptor */
+    char name[32]; /* "@..." */
+    uint8_t token[16];
+    uint8_t word; /* what the worker said at last; 0 for nothing */
+    pthread_t thread;
+};
+
+static void send_file(int to, int file)
+{
+    char byte = 1;
+    struct iovec piece = {&byte, 1};
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *head;
+
+    memset(&control, 0, sizeof control);
+    head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &file, sizeof file);
+    (void)!sendmsg(to, &message, MSG_NOSIGNAL);
+}
+
+static void *serve(void *arg)
+{
+    struct front *front = arg;
+    int fd = accept(front->listen_fd, NULL, NULL);
+
+    (void)!recv(fd, front->token, sizeof front->token, MSG_WAITALL);
+    if (front->plain)
+        (void)!send(fd, "x", 1, MSG_NOSIGNAL);
+    else if (front->file >= 0)
+        send_file(fd, front->file);
+    else
+        shutdown(fd, SHUT_WR);
+    (void)!recv(fd, &front->word, 1, 0);
+    close(fd);
+    return NULL;
+}
+
+static void front_start(struct front *front, int file, bool plain)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t len = sizeof address;
+
+    *front = (struct front){.file = file, .plain = plain};
+    front->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(
+        bind(front->listen_fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+    assert_int_equal(listen(front->listen_fd, 1), 0);
+    assert_int_equal(getsockname(front->listen_fd, (struct sockaddr *)&address, &len), 0);
+    len -= (socklen_t)offsetof(struct sockaddr_un, sun_path);
+    memcpy(front->name, address.sun_path, len);
+    front->name[0] = '@';
+    assert_int_equal(pthread_create(&front->thread, NULL, serve, front), 0);
+}
+
+static void front_end(struct front *front)
+{
+    pthread_join(front->thread, NULL);
+    close(front->listen_fd);
+    if (front->file >= 0)
+        close(front->file);
+}
+
+static int file_of(off_t bytes, int seals)
+{
+    int file = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    assert_int_equal(ftruncate(file, bytes), 0);
+    assert_int_equal(fcntl(file, F_ADD_SEALS, seals), 0);
+    return file;
+}
+
+static struct wire_seat_welcome welcome_of(const char *path)
+{
+    return (struct wire_seat_welcome){.has_arena = true,
+                                      .arena_path = {(const uint8_t *)path, strlen(path)},
+                                      .arena_bytes = BYTES,
+                                      .arena_token = {{7, 7, 7, 1}}};
+}
+
+static void an_arena_is_shared(void **state)
+{
+    int file = file_of(BYTES, F_SEAL_SHRINK | F_SEAL_GROW);
+    uint8_t *here = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    struct wire_seat_welcome welcome;
+    struct arena *arena, *other;
+    struct front front;
+    const char *why;
+
+    (void)state;
+    front_start(&front, file, false);
+    welcome = welcome_of(front.name);
+    arena = arena_fetch(&welcome, &why);
+    assert_non_null(arena);
+    front_end(&front);
+    assert_memory_equal(front.token, welcome.arena_token.bytes, 16);
+    assert_int_equal(front.word, 1);
+    arena_data(arena)[BYTES - 1] = 42;
+    assert_int_equal(here[BYTES - 1], 42);
+    munmap(here, BYTES);
+    other = arena_ref(arena);
+    arena_unref(&arena);
+    assert_null(arena);
+    assert_int_equal(arena_data(other)[BYTES - 1], 42); /* one reference still holds it */
+    arena_unref(&other);
+    arena_unref(&other); /* none is allowed */
+    assert_null(arena_ref(NULL));
+}
+
+/* The worker goes on without, and the front is not told that anything was mapped. */
+static void is_refused(int file, bool plain)
+{
+    struct wire_seat_welcome welcome;
+    struct front front;
+    const char *why = NULL;
+
+    front_start(&front, file, plain);
+    welcome = welcome_of(front.name);
+    assert_null(arena_fetch(&welcome, &why));
+    assert_non_null(why);
+    front_end(&front);
+    assert_int_equal(front.word, 0);
+}
+
+static void wrong_fronts_are_done_without(void **state)
+{
+    (void)state;
+    is_refused(-1, false);                          /* hangs up */
+    is_refused(-1, true);                           /* no descriptor */
+    is_refused(file_of(BYTES, 0), false);           /* not sealed */
+    is_refused(file_of(BYTES, F_SEAL_GROW), false); /* may shrink */
+    is_refused(file_of(BYTES / 2, F_SEAL_SHRINK | F_SEAL_GROW), false); /* too short */
+    is_refused(file_of(BYTES * 2, F_SEAL_SHRINK | F_SEAL_GROW), false); /* too long */
+    is_refused(open("/dev/null", O_RDWR | O_CLOEXEC), false); /* no memory file */
+}
+
+static void addresses_that_are_none(void **state)
+{
+    static const char *const paths[] = {"", "@offloop-nobody-listens-here",
+                                        "/nonexistent/socket"};
+    char long_path[200];
+    struct wire_seat_welcome welcome;
+    const char *why = NULL;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        welcome = welcome_of(paths[i]);
+        assert_null(arena_fetch(&welcome, &why));
+        assert_non_null(why);
+    }
+    memset(long_path, 'x', sizeof long_path);
+    long_path[sizeof long_path - 1] = '\0';
+    welcome = welcome_of(long_path);
+    assert_null(arena_fetch(&welcome, &why));
+}
+
+static bool fits(const struct arena *arena, bool in_arena, uint64_t offset, size_t len,
+                 bool has_reply, uint64_t reply_offset, uint64_t reply_bytes)
+{
+    static struct wire_jobs jobs;
+
+    jobs.count = 2; /* the first is well: every one counts */
+    jobs.jobs[0] = (struct wire_job){.payload = {.bytes = {NULL, 3}}};
+    jobs.jobs[1] = (struct wire_job){
+        .has_reply_space = has_reply,
+        .reply_offset = reply_offset,
+        .reply_bytes = reply_bytes,
+        .payload = {.bytes = {NULL, len}, .in_arena = in_arena, .offset = offset}};
+    return arena_fits(arena, &jobs);
+}
+
+static void jobs_must_lie_inside(void **state)
+{
+    struct wire_seat_welcome welcome;
+    struct arena *arena;
+    struct front front;
+    const char *why;
+
+    (void)state;
+    front_start(&front, file_of(BYTES, F_SEAL_SHRINK | F_SEAL_GROW), false);
+    welcome = welcome_of(front.name);
+    arena = arena_fetch(&welcome, &why);
+    assert_non_null(arena);
+    front_end(&front);
+    assert_true(fits(arena, false, 0, 1 << 30, false, 0, 0)); /* in the message */
+    assert_true(fits(arena, true, 0, BYTES, true, 0, BYTES));
+    assert_true(fits(arena, true, BYTES, 0, true, BYTES, 0));
+    assert_true(fits(arena, true, BYTES - 1, 1, false, 0, 0));
+    assert_false(fits(arena, true, BYTES - 1, 2, false, 0, 0));
+    assert_false(fits(arena, true, BYTES + 1, 0, false, 0, 0));
+    assert_false(fits(arena, true, UINT64_MAX, 2, false, 0, 0));
+    assert_false(fits(arena, true, 1, SIZE_MAX, false, 0, 0));
+    assert_false(fits(arena, false, 0, 1, true, 0, BYTES + 1));
+    assert_false(fits(arena, false, 0, 1, true, UINT64_MAX, UINT64_MAX));
+    assert_false(fits(arena, false, 0, 1, true, BYTES, 1));
+    arena_unref(&arena);
+    assert_true(fits(NULL, false, 0, 1, false, 0, 0));
+    assert_false(fits(NULL, true, 0, 0, false, 0, 0));
+    assert_false(fits(NULL, false, 0, 1, true, 0, 0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_arena_is_shared),
+        cmocka_unit_test(wrong_fronts_are_done_without),
+        cmocka_unit_test(addresses_that_are_none),
+        cmocka_unit_test(jobs_must_lie_inside),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
