@@ -127,8 +127,14 @@ static void refusals(void **state)
          "--listen: 127.0.0.1:9 is given twice"},
         {{"--listen=127.0.0.1:9", "--admin=127.0.0.1:9"},
          "--admin: 127.0.0.1:9 is a client listener too: expected another"},
-        {{"--store=files:x"}, "--store: \"files:x\" is not valid: expected lmdb:DIR"},
-        {{"--store=lmdb:"}, "--store: \"lmdb:\" is not valid: expected lmdb:DIR"},
+        {{"--store=files:x"},
+         "--store: \"files:x\" is not valid: expected lmdb:DIR, "
+         "redis://[user:password@]host[:port][/db] or "
+         "redis+unix://[user:password@]/path[?db=N]"},
+        {{"--store=lmdb:"},
+         "--store: \"lmdb:\" is not valid: expected lmdb:DIR, "
+         "redis://[user:password@]host[:port][/db] or "
+         "redis+unix://[user:password@]/path[?db=N]"},
         {{"--rpc=ipc://x"},
          "--rpc: \"ipc://x\" is not valid: expected ipc:///path or tcp://127.0.0.1:PORT"},
         {{"--rpc=tcp://192.0.2.1:9"},
