@@ -8,6 +8,15 @@
 #include "common/log.h"
 #include "server/stats/stats.h"
 
+/* --max-reply limits what is sent, not what is stored. */
+static size_t max_output(const struct api_config *config, enum codec_op op)
+{
+    bool replies =
+        op == CODEC_OP_ENCODE || op == CODEC_OP_SEQUENCE || op == CODEC_OP_PROJECT;
+
+    return replies ? config->max_reply_bytes : STORE_DOCUMENT_MAX;
+}
+
 void exchange_submit(struct exchange *e, struct job *job, const struct codec_call *call,
                      void (*done)(struct job *job))
 {
@@ -16,7 +25,7 @@ void exchange_submit(struct exchange *e, struct job *job, const struct codec_cal
 
     assert(job->owner == NULL);
     *job = (struct job){.call = *call, .mode = e->mode, .done = done};
-    job->call.max_output = config->max_reply_bytes;
+    job->call.max_output = max_output(config, call->op);
     job->call.max_memory = config->max_memory_bytes;
     if (call->gunzip)
         job->call.max_expanded = config->max_body_bytes;
