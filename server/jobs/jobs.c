@@ -88,6 +88,7 @@ struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config)
     jobs->book.stats = jobs->config.stats;
     jobs_cost_init(&jobs->book.cost, jobs->book.stats);
     jobs_poison_init(&jobs->book.poison);
+    jobs_share_init(&jobs->book.share);
     jobs_auto_init(&jobs->chooser, &jobs->book.cost,
                    (double)jobs->config.inline_budget_ns / (double)NS_PER_US);
     jobs_meter_init(&jobs->meter);
@@ -128,6 +129,8 @@ static void prepare(const struct jobs *jobs, struct job *job)
     assert(job->owner == NULL && job->done != NULL);
     assert(job->call.op < CODEC_OPS && job->mode < JOBS_MODES);
     list_init(&job->link);
+    list_init(&job->share);
+    list_init(&job->followers);
     job->result = NULL;
     job->fault = (struct codec_fault){CODEC_OK, 0};
     job->queue_us = job->codec_us = 0;
@@ -149,12 +152,12 @@ static void submit_rpc(struct jobs *jobs, struct job *job)
     jobs_dispatch_submit(jobs->dispatch, job);
 }
 
-void jobs_submit(struct jobs *jobs, struct job *job)
+/* Gives a prepared job to what shall run it. */
+static void place(struct jobs *jobs, struct job *job)
 {
     enum jobs_mode mode = job->mode;
 
-    prepare(jobs, job);
-    if (jobs_poison_has(&jobs->book.poison, &job->call, job->submitted_ns)) {
+    if (jobs_poison_has(&jobs->book.poison, &job->call, clock_now_ns())) {
         job->ran = JOBS_RPC; /* where it did its harm */
         jobs_finish(&jobs->book, job, JOB_POISON);
         return;
@@ -162,21 +165,45 @@ void jobs_submit(struct jobs *jobs, struct job *job)
     if (mode == JOBS_AUTO)
         mode = jobs_auto_choose(&jobs->chooser, &job->call, jobs_workers(jobs),
                                 jobs_dispatch_under_way(jobs->dispatch));
-    switch (mode) {
-    case JOBS_INLINE: jobs_inline_run(jobs->inline_runner, job); break;
-    case JOBS_THREADS: jobs_threads_submit(jobs->threads, job); break;
-    default: submit_rpc(jobs, job); break;
-    }
+    if (mode == JOBS_INLINE)
+        jobs_inline_run(jobs->inline_runner, job);
+    else if (jobs_share_join(&jobs->book.share, job))
+        return;
+    else if (mode == JOBS_THREADS)
+        jobs_threads_submit(jobs->threads, job);
+    else
+        submit_rpc(jobs, job);
+}
+
+static void place_again(struct jobs_book *book, struct job *job)
+{
+    place(container_of(book, struct jobs, book), job);
+}
+
+void jobs_submit(struct jobs *jobs, struct job *job)
+{
+    jobs->book.place = place_again;
+    prepare(jobs, job);
+    place(jobs, job);
 }
 
 void jobs_cancel(struct jobs *jobs, struct job *job)
 {
+    struct list followers;
+
     if (job->owner == NULL)
         return;
+    if (jobs_share_has(&jobs->book.share, job)) {
+        jobs_share_leave(&jobs->book.share, job);
+        return;
+    }
     if (job->ran == JOBS_THREADS)
         jobs_threads_cancel(jobs->threads, job);
     else
         jobs_dispatch_cancel(jobs->dispatch, job);
+    jobs_share_end(job, &followers);
+    while ((job = jobs_share_shift(&jobs->book.share, &followers)) != NULL)
+        place(jobs, job);
 }
 
 enum jobs_mode jobs_default_mode(const struct jobs *jobs)

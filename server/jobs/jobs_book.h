@@ -1,19 +1,23 @@
 /*
  * What the end of every job is booked in, wherever it ran: the front's
  * counters, and what is learned for others: the costs that auto and the queues
- * decide by, the documents that crash workers. One per front.
- * Inside the jobs room; loop thread only.
+ * decide by, the documents that crash workers, the jobs that share a result. One per
+ * front. Inside the jobs room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_JOBS_JOBS_BOOK_H
 #define OFFLOOP_SERVER_JOBS_JOBS_BOOK_H
 
 #include "server/jobs/jobs_cost.h"
 #include "server/jobs/jobs_poison.h"
+#include "server/jobs/jobs_share.h"
 
 struct jobs_book {
     struct stats_front *stats;
     struct jobs_cost cost;
     struct jobs_poison poison;
+    struct jobs_share share;
+    /* Finds another place for a job whose leader ended for reasons of its own. */
+    void (*place)(struct jobs_book *book, struct job *job);
 };
 
 #endif

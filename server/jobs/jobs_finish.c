@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "common/clock.h"
 #include "server/stats/stats.h"
 
 static_assert(JOBS_MODES <= STATS_MODES, "the counters have room for every mode");
@@ -20,9 +21,44 @@ static void count(struct stats_front *stats, const struct job *job)
         stats_add(&stats->job_out_bytes[op][job->ran], job->result->bytes.len);
 }
 
+/* What the followers of a job share of its end. */
+struct ending {
+    enum job_status status;
+    struct blob *result;
+    struct codec_fault fault;
+    enum jobs_mode ran;
+    struct list followers;
+};
+
+/* True where the end says something of the document, and so of every equal job. */
+static bool is_of_the_document(enum job_status status)
+{
+    return status == JOB_OK || status == JOB_REFUSED || status == JOB_POISON;
+}
+
+/* Each may cancel others of them as it ends. */
+static void end_followers(struct jobs_book *book, struct ending *ending)
+{
+    struct job *job;
+
+    while ((job = jobs_share_shift(&book->share, &ending->followers)) != NULL) {
+        if (!is_of_the_document(ending->status)) {
+            book->place(book, job);
+            continue;
+        }
+        stats_add(&book->stats->jobs_shared, 1);
+        job->ran = ending->ran;
+        job->fault = ending->fault;
+        job->result = ending->result == NULL ? NULL : blob_ref(ending->result);
+        job->queue_us = (uint32_t)((clock_now_ns() - job->submitted_ns) / NS_PER_US);
+        jobs_finish(book, job, ending->status);
+    }
+}
+
 void jobs_finish(struct jobs_book *book, struct job *job, enum job_status status)
 {
     struct blob *result = job->result;
+    struct ending ending = {.status = status, .result = result};
 
     assert(list_is_empty(&job->link));
     assert((status == JOB_OK) == (result != NULL));
@@ -30,7 +66,11 @@ void jobs_finish(struct jobs_book *book, struct job *job, enum job_status status
     job->owner = NULL;
     job->status = status;
     count(book->stats, job);
+    jobs_share_end(job, &ending.followers);
+    ending.fault = job->fault;
+    ending.ran = job->ran;
     job->done(job);
+    end_followers(book, &ending);
     blob_unref(&result);
 }
 

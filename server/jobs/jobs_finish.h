@@ -10,8 +10,9 @@
 #include "server/jobs/jobs_book.h"
 
 /* Ends a job that is in no list any more: counts it, calls done, and releases job->result
-   after it. The job may be gone when this returns, and the jobs' state may have changed
-   under the caller (done may submit and cancel). */
+   after it; then does the same for those that share its result. The job may be gone when
+   this returns, and the jobs' state may have changed under the caller (done may submit
+   and cancel). */
 void jobs_finish(struct jobs_book *book, struct job *job, enum job_status status);
 
 /* The same for a job that a codec has run: OK with the blob (whose reference is taken
