@@ -27,7 +27,7 @@
 #define REDIS_CONN_PAUSE_MIN_S 0.05
 #define REDIS_CONN_PAUSE_MAX_S 0.5
 #define REDIS_CONN_MAX_WAITING 16384
-#define REDIS_CONN_MAX_BYTES   (UINT64_C(8) << 20) /* hiredis moves them at each write */
+#define REDIS_CONN_MAX_BYTES   (UINT64_C(16) << 20) /* hiredis moves them at each write */
 
 #define REDIS_ARGS_MAX 16
 

@@ -17,6 +17,9 @@
    step, here or in Redis, grows with the document. */
 #define REDIS_PIECE_BYTES 65536
 
+/* The pieces of an upload: larger, since Redis may flush its log to the disk for each. */
+#define REDIS_UPLOAD_BYTES 262144
+
 /* Pieces of one document under way at a time. */
 #define REDIS_PIECES 8
 

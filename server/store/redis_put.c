@@ -12,7 +12,7 @@
 #define UPLOAD_EXPIRES_S "600"
 
 /* Unsent bytes above which uploads send one piece at a time. */
-#define UNSENT_BYTES (UINT64_C(1) << 20)
+#define UNSENT_BYTES (UINT64_C(1) << 19)
 
 enum put_state {
     PUT_PIECES, /* pieces of an upload are under way */
@@ -206,7 +206,7 @@ static int send_more(struct put_flight *flight)
         bool first = flight->asked == 0;
         uint64_t len = total - flight->asked;
 
-        if (send_piece(flight, len < REDIS_PIECE_BYTES ? len : REDIS_PIECE_BYTES) < 0 ||
+        if (send_piece(flight, len < REDIS_UPLOAD_BYTES ? len : REDIS_UPLOAD_BYTES) < 0 ||
             (first && send_expire(flight) < 0))
             return -1;
     }

@@ -388,7 +388,7 @@ static void many_at_once(void **state)
 
 static void the_queue_is_bounded(void **state)
 {
-    enum { PUTS = 140 };
+    enum { PUTS = 280 };
     struct rig *rig = rig_of(state);
     struct rig_put *puts = mem_zalloc(PUTS * sizeof *puts);
     char *bytes = mem_zalloc(REDIS_PIECE_BYTES);
@@ -398,7 +398,7 @@ static void the_queue_is_bounded(void **state)
         rig_begin_put(rig, &puts[i], "q", "x", bytes, REDIS_PIECE_BYTES);
         refused += puts[i].done && puts[i].put.status == STORE_DOWN;
     }
-    assert_in_range(refused, 1, PUTS - 120); /* 8 MiB hold 127 */
+    assert_in_range(refused, 1, PUTS - 250); /* 16 MiB hold 255 */
     for (int i = 0; i < PUTS; i++)
         rig_wait_put(rig, &puts[i], NULL);
     assert_int_equal(rig_put_text(rig, "q", "y", "x"), STORE_CREATED);
