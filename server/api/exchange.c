@@ -21,7 +21,6 @@ void exchange_submit(struct exchange *e, struct job *job, const struct codec_cal
                      void (*done)(struct job *job))
 {
     const struct api_config *config = &e->api->config;
-    enum stats_phase was = stats_phase_enter(STATS_RPC);
 
     assert(job->owner == NULL);
     *job = (struct job){.call = *call, .mode = e->mode, .done = done};
@@ -31,7 +30,6 @@ void exchange_submit(struct exchange *e, struct job *job, const struct codec_cal
         job->call.max_expanded = config->max_body_bytes;
     job->submitted_ns = clock_now_ns();
     jobs_submit(config->jobs, job);
-    stats_phase_enter(was);
 }
 
 enum codec_format exchange_codec_format(enum store_format format)

@@ -58,11 +58,13 @@ def arguments():
     parser.add_argument("--rounds", type=int, metavar="N")
     parser.add_argument("--workers", type=int, metavar="N", default=os.cpu_count(), help="(number of CPUs)")
     parser.add_argument("--rate", type=int, metavar="N", default=100, help="of the light route (100/s)")
+    parser.add_argument("--probe-seconds", type=int, metavar="N", help="beside each mode")
     parser.add_argument("--heavy", type=int, metavar="C", default=4, help="clients beside it (4)")
     parser.add_argument("--out", type=pathlib.Path, metavar="DIR", default=ROOT / "build/compare")
     parser.add_argument("--images", type=pathlib.Path, metavar="DIR", help="the charts as files too")
     options = parser.parse_args()
-    rounds, options.seconds, options.probe_seconds, sizes = QUICK if options.quick else FULL
+    rounds, options.seconds, probe_seconds, sizes = QUICK if options.quick else FULL
+    options.probe_seconds = options.probe_seconds or probe_seconds
     options.rounds = options.rounds or rounds
     options.sizes = options.sizes.split(",") if options.sizes else sizes
     if bad := [one for one in options.sizes if one not in SIZES]:

@@ -1,0 +1,80 @@
+/* The cycle counter as a clock. */
+#include "server/stats/quick_clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+
+/* Between two readings of the real clock, but for what the speed is off by. */
+static void check_now(const struct quick_clock *clock)
+{
+    uint64_t before = clock_now_ns(), now = quick_clock_now_ns(clock),
+             after = clock_now_ns();
+
+    assert_true(now + 20000 >= before);
+    assert_true(now <= after + 20000);
+}
+
+static void test_follows_the_real_clock(void **state)
+{
+    struct quick_clock clock;
+
+    (void)state;
+    quick_clock_start(&clock);
+    check_now(&clock); /* the real one still */
+    for (int i = 0; i < 30; i++) {
+        usleep(1000);
+        assert_true(quick_clock_sync(&clock) == clock.ns);
+        check_now(&clock);
+        usleep(1000);
+        check_now(&clock);
+    }
+}
+
+static void test_never_before_the_last_sync(void **state)
+{
+    struct quick_clock clock;
+
+    (void)state;
+    quick_clock_start(&clock);
+    usleep(20000);
+    for (int i = 0; i < 100000; i++) {
+        uint64_t synced = quick_clock_sync(&clock);
+
+        assert_true(quick_clock_now_ns(&clock) >= synced);
+    }
+}
+
+/* A counter that jumps (a machine that was moved) is not believed. */
+static void test_jumps(void **state)
+{
+    struct quick_clock clock;
+
+    (void)state;
+    quick_clock_start(&clock);
+    usleep(20000);
+    (void)quick_clock_sync(&clock);
+    if (clock.scale == 0)
+        skip(); /* no counter here */
+    clock.cycles = UINT64_MAX;
+    assert_int_equal(quick_clock_now_ns(&clock), clock.ns);
+    clock.cycles = 0; /* as if it had gone on for years */
+    clock.ns = 1;
+    check_now(&clock);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_follows_the_real_clock),
+        cmocka_unit_test(test_never_before_the_last_sync),
+        cmocka_unit_test(test_jumps),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
