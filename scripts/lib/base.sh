@@ -12,6 +12,7 @@ PACKAGES_BUILD=(build-essential cmake ninja-build pkg-config libev-dev libnng-de
     libmsgpack-dev libyajl-dev zlib1g-dev liblmdb-dev nettle-dev
     libseccomp-dev libhiredis-dev libgoogle-perftools-dev)
 PACKAGES_RUN=("${PACKAGES_BUILD[@]}" curl apache2-utils python3)
+PACKAGES_REDIS=(redis-server redis-tools) # with scripts/run --store redis
 # chromium looks at the live page, prometheus brings promtool. libclang-rt-14-dev brings
 # libFuzzer; with --no-install-recommends clang comes without.
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-14-dev clang-format
