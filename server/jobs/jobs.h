@@ -59,9 +59,9 @@ struct job {
                                max_memory of 0 take the configured ones */
     struct blob *in_blob;   /* what call.in's bytes live in, NULL for none: a reference
                                saves   copying them where they must outlive a cancel */
-    uint64_t share_key[2]; /* names the bytes of call.in (a document's version): jobs of
-                              the same key and options that are in flight together may
-                              be run once; zeros for a job of its own */
+    uint64_t share_key[2];  /* names the bytes of call.in (a document's version): jobs of
+                               the same key and options that are in flight together may
+                               be run once; zeros for a job of its own */
     enum jobs_mode mode;
     uint64_t deadline_ns; /* clock_now_ns() terms; 0 for the configured job timeout */
     void (*done)(struct job *job);
@@ -78,7 +78,7 @@ struct job {
     struct list link;  /* in the queue it waits in */
     struct list share; /* among those that lead, or the followers of one */
     struct list followers;
-    uint64_t id;      /* with a worker: its id in the messages */
+    uint64_t id; /* with a worker: its id in the messages */
     uint64_t submitted_ns;
     uint64_t sent_ns;
     uint64_t lost_ns;  /* when its last worker was lost */

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,8 +69,10 @@ static void abort_at_work(void)
 
 static void segv_at_work(void)
 {
+    volatile int *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
     crash_blame(document);
-    *(volatile int *)(uintptr_t)getppid() = 1;
+    *page = 1;
 }
 
 static void abort_after_work(void)
