@@ -328,7 +328,12 @@ static void writing_after_answering(void **state)
         fill(&job, LARGE);
         rpc_fixture_submit_again(fixture, &job);
         rpc_fixture_run_jobs(fixture, &job, 1);
-        assert_int_equal(job.job.status, JOB_OK);
+        /* it may still be writing when the next job's input lies there */
+        assert_true(job.job.status == JOB_OK || (i > 0 && job.job.status == JOB_REFUSED));
+        if (job.job.status != JOB_OK) {
+            rpc_fixture_job_free(&job);
+            continue;
+        }
         before = malloc(job.result->bytes.len);
         memcpy(before, job.result->bytes.data, job.result->bytes.len);
         rpc_fixture_run_for(fixture, 0.02);

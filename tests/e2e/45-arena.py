@@ -1,0 +1,68 @@
+"""Large documents in memory that fronts share with workers: every byte right with it and
+without it, whoever dies, and nothing left behind."""
+import hashlib
+import json
+import os
+import pathlib
+import signal
+
+from harness import JSON, SANITIZED, case, equal, eventually
+
+NAME = "memfd:offloop-arena"
+SIZES = (3_000, 60_000, 400_000, 3_000_000) if SANITIZED else \
+    (3_000, 60_000, 400_000, 3_000_000, 16_000_000)
+
+
+def document(size):
+    rows, length = [], 2
+    while length < size:
+        row = {"n": len(rows), "text": hashlib.sha256(str(len(rows)).encode()).hexdigest()}
+        rows.append(row)
+        length += len(json.dumps(row, separators=(",", ":"))) + 1
+    return json.dumps(rows, separators=(",", ":")).encode()
+
+
+def arenas(pid):
+    """How many the process has mapped."""
+    return sum(NAME in line for line in
+               pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines())
+
+
+def there_and_back(pair):
+    chosen = [("Offloop-Mode", "rpc")]
+    with pair.client() as client:
+        for size in SIZES:
+            body = document(size)
+            reply = client.ask("PUT", f"/v1/arena/{size}", body, JSON + chosen)
+            assert reply.status in (200, 201), reply
+            equal(client.ask("GET", f"/v1/arena/{size}", headers=chosen).body, body)
+
+
+@case(server=["--mode-header=on"])
+def large_documents_share_memory(pair):
+    eventually(lambda: arenas(pair.server.fronts()[0]) == 1, "an arena in the front")
+    equal(arenas(pair.worker.of_role("worker")[0]), 1)
+    there_and_back(pair)
+
+
+@case(server=["--mode-header=on", "--arena=off"])
+def off_means_messages(pair):
+    there_and_back(pair)
+    equal(arenas(pair.server.fronts()[0]), 0)
+    equal(arenas(pair.worker.of_role("worker")[0]), 0)
+
+
+@case(server=["--mode-header=on", "--arena=1MiB"])
+def what_does_not_fit_travels_in_messages(pair):
+    eventually(lambda: arenas(pair.server.fronts()[0]) == 1, "an arena in the front")
+    there_and_back(pair)
+
+
+@case(server=["--mode-header=on"], workers=2)
+def killed_workers_leave_none_behind(pair):
+    front = pair.server.fronts()[0]
+    for _ in range(3):
+        eventually(lambda: arenas(front) == 2, "an arena for each worker")
+        os.kill(pair.worker.of_role("worker")[0], signal.SIGKILL)
+        there_and_back(pair)
+    eventually(lambda: arenas(front) == 2, "none of the dead")
