@@ -472,12 +472,27 @@ bool seat_is_connected(struct seat *seat)
     return seat_peer(seat) != 0;
 }
 
+/* nng tells comings and goings on several threads, in any order: when several connections
+   follow each other quickly, one may be told to have come when it has long gone. Where
+   the connection we believe in does not exist, there is none. */
+static void seat_doubt_peer(struct seat *seat)
+{
+    nng_pipe pipe = {seat_peer(seat)};
+
+    if (pipe.id == 0 || nng_dialer_id(nng_pipe_dialer(pipe)) > 0)
+        return;
+    if (pipe.id == seat_peer(seat))
+        seat_forget_peer(seat);
+}
+
 void seat_tick(struct seat *seat)
 {
-    uint32_t peer = seat_peer(seat);
+    uint32_t peer;
 
     if (!seat_is_used(seat))
         return;
+    seat_doubt_peer(seat);
+    peer = seat_peer(seat);
     dial_check(&seat->dial, peer != 0);
     if (peer)
         seat_send_alive(seat, peer, 0);
