@@ -278,6 +278,7 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
                              .ctx = ctx,
                              .inbox = inbox_create(loop, on_inbox, client),
                              .reaper = reaper_create(),
+                             .unmapper = reaper_create(),
                              .transfers = transfers_create(loop, on_transfer, client),
                              .incarnation = new_incarnation(),
                              .next_seat_id = 1};
@@ -308,6 +309,8 @@ void rpc_client_destroy(struct rpc_client **client)
     }
     arena_door_destroy(&c->room.door);
     transfers_destroy(&c->room.transfers);
+    if (!reaper_destroy(&c->room.unmapper, CLOSE_WAIT_MS))
+        log_warn("giving back shared memory takes long; leaving it to the end");
     all_closed = reaper_destroy(&c->room.reaper, CLOSE_WAIT_MS);
     if (!all_closed)
         log_warn("closing the connections to the workers hangs; leaving it to the end");

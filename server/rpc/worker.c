@@ -66,7 +66,7 @@ static void give_up_payloads(struct rpc_worker *worker)
         transfer_destroy(&transfer);
     }
     cargo_destroy(&worker->cargo);
-    arena_destroy(&worker->arena, worker->room->reaper);
+    arena_destroy(&worker->arena, worker->room->unmapper);
 }
 
 void worker_destroy(struct rpc_worker **worker)

@@ -36,7 +36,8 @@ struct worker_room {
     const struct rpc_client_events *events;
     void *ctx;
     struct inbox *inbox;
-    struct reaper *reaper;
+    struct reaper *reaper;   /* of sockets: it may hang */
+    struct reaper *unmapper; /* of arenas */
     struct transfers *transfers;
     struct arena_door *door; /* NULL where no arenas are wanted */
     struct wire_id host;     /* ours; zeros where unknown */
