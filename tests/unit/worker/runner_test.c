@@ -198,7 +198,8 @@ static void test_unknown_operations_and_options(void **state)
     static struct wire_jobs jobs = {
         2, {{.id = 1, .op = CODEC_OPS}, {.id = 2, .options = {(const uint8_t *)"x", 1}}}};
 
-    assert_int_equal(runner_submit(sink->runner, &sink->sink, 1, &jobs, NULL, mem_alloc(1)), 0);
+    assert_int_equal(
+        runner_submit(sink->runner, &sink->sink, 1, &jobs, NULL, mem_alloc(1)), 0);
     runner_run(sink->runner);
     assert_int_equal(sink->seen, 2);
     assert_int_equal(sink->results[0].status, CODEC_UNSUPPORTED);
