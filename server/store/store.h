@@ -8,7 +8,7 @@
  * done only, but for blobs, which done may keep with blob_ref().
  *
  * Backends: LMDB (lmdb_*.c: reads from the map, writes through the one writer
- * process) and, later, Redis. store.c chooses by URL.
+ * process) and Redis (redis_*.c). store.c chooses by URL.
  *
  * Only the front's loop thread may call.
  */
@@ -162,7 +162,7 @@ struct store_put {
 
 /* What a front needs to open its store. */
 struct store_config {
-    const char *url;      /* "lmdb:DIR" */
+    const char *url;      /* see store_url.h; need not stay */
     uint64_t lmdb_max;    /* bytes */
     int writer_listen_fd; /* the writer's listening socket (its address is asked of it) */
 };

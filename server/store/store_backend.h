@@ -1,5 +1,5 @@
 /*
- * What a store backend (LMDB; later Redis) implements. Private to this room.
+ * What a store backend (LMDB, Redis) implements. Private to this room.
  *
  * store.c picks a backend by the URL's scheme and forwards every verb to it.
  * A backend embeds struct store as its first member; whatever it keeps for a
