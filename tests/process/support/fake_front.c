@@ -264,12 +264,10 @@ void fake_front_name_seat(struct fake_front *server, unsigned seat, uint64_t inc
     pthread_mutex_unlock(&server->lock);
 }
 
-void fake_front_open_seat(struct fake_front *server, unsigned seat, uint64_t incarnation)
+static void fake_front_open_socket(struct fake_front *server, struct fake_seat *s)
 {
-    struct fake_seat *s = &server->seats[seat];
     nng_socket socket;
 
-    assert_int_equal(s->socket.id, 0);
     assert_int_equal(nng_pair0_open(&socket), 0);
     nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, FAKE_FRONT_PATIENCE_MS);
     nng_socket_set_ms(socket, NNG_OPT_SENDTIMEO, FAKE_FRONT_PATIENCE_MS);
@@ -280,9 +278,18 @@ void fake_front_open_seat(struct fake_front *server, unsigned seat, uint64_t inc
     nng_pipe_notify(socket, NNG_PIPE_EV_REM_POST, fake_front_on_pipe, server);
     pthread_mutex_lock(&server->lock);
     s->socket = socket;
+    s->pipe.id = 0;
     pthread_mutex_unlock(&server->lock);
+}
+
+void fake_front_open_seat(struct fake_front *server, unsigned seat, uint64_t incarnation)
+{
+    struct fake_seat *s = &server->seats[seat];
+
+    assert_int_equal(s->socket.id, 0);
+    fake_front_open_socket(server, s);
     fake_front_name_seat(server, seat, incarnation);
-    assert_int_equal(nng_listen(socket, s->url, &s->listener, 0), 0);
+    assert_int_equal(nng_listen(s->socket, s->url, &s->listener, 0), 0);
 }
 
 void fake_front_close_seat(struct fake_front *server, unsigned seat)
@@ -367,17 +374,19 @@ const struct wire_message *fake_front_expect(struct fake_front *server, unsigned
 }
 
 /* nng issue 1518: a listener that a connection was broken off from may never accept
-   again; another one does. */
+   again, and neither may its socket after many such; another one does. The old socket is
+   left to the end of the process, as closing it may hang. */
 static void fake_front_listen_again(struct fake_front *server, struct fake_seat *seat)
 {
-    bool has_pipe;
+    nng_pipe pipe;
 
     pthread_mutex_lock(&server->lock);
-    has_pipe = seat->pipe.id != 0;
+    pipe = seat->pipe;
     pthread_mutex_unlock(&server->lock);
-    if (has_pipe)
-        return;
+    if (pipe.id != 0)
+        nng_pipe_close(pipe); /* mute, or gone without our having been told in order */
     nng_listener_close(seat->listener);
+    fake_front_open_socket(server, seat);
     assert_int_equal(nng_listen(seat->socket, seat->url, &seat->listener, 0), 0);
 }
 
