@@ -1,9 +1,13 @@
 #include "server/api/api.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "server/api/exchange.h"
 #include "server/stats/stats.h"
 
@@ -13,6 +17,9 @@ struct api *api_create(const struct api_config *config)
 
     assert(config->store != NULL && config->jobs != NULL && config->stats != NULL);
     api->config = *config;
+    if (getrandom(&api->share_seed, sizeof api->share_seed, 0) !=
+        (ssize_t)sizeof api->share_seed)
+        log_fatal("getrandom: %s", strerror(errno));
     list_init(&api->patches);
     list_init(&api->patches_due);
     return api;

@@ -64,6 +64,21 @@ static void on_job_done(struct job *job)
         exchange_fail_stored(&read->base, job);
 }
 
+/* A key of the document's name (FNV-1a from a secret start): versions are unique only
+   within a collection where the store is Redis. Never 0. */
+static uint64_t name_key(const struct exchange *e)
+{
+    const struct slice names[] = {route_collection(&e->route), route_id(&e->route)};
+    uint64_t key = e->api->share_seed;
+
+    for (unsigned n = 0; n < 2; n++) {
+        for (size_t i = 0; i < names[n].len; i++)
+            key = (key ^ names[n].data[i]) * UINT64_C(0x100000001b3);
+        key = (key ^ 0xff) * UINT64_C(0x100000001b3);
+    }
+    return key ? key : 1;
+}
+
 static void on_store_done(struct store_get *get)
 {
     struct document_read *read = container_of(get, struct document_read, get);
@@ -83,6 +98,9 @@ static void on_store_done(struct store_get *get)
         return;
     }
     read->stored = blob_ref(get->blob);
+    read->job.in_blob = read->stored;
+    read->job.share_key[0] = get->version;
+    read->job.share_key[1] = name_key(e);
     exchange_submit(e, &read->job, &call, on_job_done);
 }
 

@@ -160,6 +160,7 @@ static void put_body_end(struct exchange *e)
 
     write->body = http_take_body(e->x);
     call.in = write->body->bytes;
+    write->job.in_blob = write->body;
     exchange_submit(e, &write->job, &call, on_job_done);
 }
 

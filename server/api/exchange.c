@@ -23,7 +23,11 @@ void exchange_submit(struct exchange *e, struct job *job, const struct codec_cal
     const struct api_config *config = &e->api->config;
 
     assert(job->owner == NULL);
-    *job = (struct job){.call = *call, .mode = e->mode, .done = done};
+    *job = (struct job){.call = *call,
+                        .in_blob = job->in_blob,
+                        .share_key = {job->share_key[0], job->share_key[1]},
+                        .mode = e->mode,
+                        .done = done};
     job->call.max_output = max_output(config, call->op);
     job->call.max_memory = config->max_memory_bytes;
     if (call->gunzip)

@@ -44,6 +44,7 @@ struct exchange {
 struct api {
     struct api_config config;
     struct new_id new_id;    /* of the ids this front makes */
+    uint64_t share_seed;     /* random, so that nobody can make two names share a key */
     struct list patches;     /* at work: struct document_patch.link */
     struct list patches_due; /* about to be: the same */
     bool patches_beginning;
@@ -61,8 +62,8 @@ const struct exchange_kind *listing_kind(void);
 const struct exchange_kind *collections_kind(void);
 const struct exchange_kind *description_kind(void);
 
-/* Submits a job for this exchange; its limits are filled in here. done is called as
-   jobs.h says. */
+/* Submits a job for this exchange; its limits are filled in here, in_blob and share_key
+   may stand in it already. done is called as jobs.h says. */
 void exchange_submit(struct exchange *e, struct job *job, const struct codec_call *call,
                      void (*done)(struct job *job));
 

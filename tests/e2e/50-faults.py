@@ -312,6 +312,28 @@ def a_worker_stopped_by_a_signal_delays_no_more_than_the_deadline(pair):
     eventually(lambda: pair.ask("GET", "/v1/faults/doc").status == 200, "it is used again")
 
 
+@case
+def equal_reads_in_flight_share_a_job(pair):
+    put_document(pair)
+    victim = pair.worker.of_role("worker")[0]
+    os.kill(victim, signal.SIGSTOP)
+    clients = [pair.client() for _ in range(20)]
+    try:
+        for client in clients:
+            client.send(request("GET", "/v1/faults/doc"))
+        clients.pop(0).close()  # the first one leaves: the others still get theirs
+        eventually(lambda: (pair.metric("offloop_jobs_shared_total") or 0) >= 15,
+                   "the later ones follow the first")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGCONT)
+    for client in clients:
+        reply = client.reply()
+        equal(reply.status, 200)
+        equal(reply.body, DOCUMENT)
+        client.close()
+
+
 @case(server=["--queue", "4"])
 def a_full_queue_is_503_at_once(pair):
     put_document(pair)
@@ -319,8 +341,8 @@ def a_full_queue_is_503_at_once(pair):
     os.kill(victim, signal.SIGSTOP)
     clients = [pair.client() for _ in range(100)]
     try:
-        for client in clients:
-            client.send(request("GET", "/v1/faults/doc"))
+        for i, client in enumerate(clients):  # each its own job: equal ones share one
+            client.send(request("GET", f"/v1/faults/doc?fields=f{i}"))
         eventually(lambda: (pair.metric("offloop_jobs_total", result="queue_full") or 0) > 0,
                    "some are refused while the worker stands still")
     finally:
