@@ -64,12 +64,12 @@ static void set_roles(struct server_plan *plan)
     const int *writer_fd = &plan->shared.service_fds[SPAWN_FD_WRITER - SPAWN_FD_FIRST];
     const int *gate_fd = &plan->shared.service_fds[SPAWN_FD_GATE - SPAWN_FD_FIRST];
 
-    plan->roles[0] = (struct master_role){.role = SPAWN_WRITER,
-                                          .count = store_url_needs_writer(
-                                              plan->config->store),
-                                          .stage = SERVER_STAGE_SERVICES,
-                                          .fds = writer_fd,
-                                          .fd_count = 1};
+    plan->roles[0] =
+        (struct master_role){.role = SPAWN_WRITER,
+                             .count = store_url_needs_writer(plan->config->store),
+                             .stage = SERVER_STAGE_SERVICES,
+                             .fds = writer_fd,
+                             .fd_count = 1};
     plan->roles[1] = (struct master_role){.role = SPAWN_GATE,
                                           .count = 1,
                                           .stage = SERVER_STAGE_SERVICES,

@@ -115,7 +115,8 @@ static void on_check(struct ev_loop *loop, ev_check *watcher, int events)
 
 #ifdef OFFLOOP_ACCOUNTING_SWITCH
 /* A build in which it can be left out, to measure what it costs: of one program, since
-   the places of functions in memory make more difference (tests/bench/accounting-cost). */
+   the places of functions in memory make more difference (tests/bench/accounting-cost).
+ */
 #include <stdlib.h>
 #define ACCOUNTS (getenv("NO_LOOP_ACCOUNTING") == NULL)
 #else

@@ -124,8 +124,8 @@ static int do_fail_start(const struct spawn_self *self)
     return self->role == SPAWN_WRITER ? serve(self) : EXIT_FATAL;
 }
 
-/* Prints the numbers of the descriptors that came by exec: none of those is close-on-exec,
-   as all are that this process or its libraries open. */
+/* Prints the numbers of the descriptors that came by exec: none of those is
+   close-on-exec, as all are that this process or its libraries open. */
 static void print_fds(void)
 {
     for (int fd = 0; fd < 64; fd++) {
