@@ -56,7 +56,7 @@ def compare_on_own_documents(pair):
         equal(row["requests"], int(count))
     equal([line["mode"] for line in report["light"]], [None, "inline", "threads", "rpc", "auto", "as-is"])
     for line in report["light"]:
-        equal(line["requests"], 100)
+        equal(line["requests"], 200)
         assert 0 < line["p50_us"] <= line["p99_us"] <= line["max_us"], line
         assert line["loop"]["away_us"]["count"] > 0
     # Inline encodes on the loop; rpc and as-is do not.

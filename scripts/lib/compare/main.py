@@ -37,9 +37,9 @@ import servers  # noqa: E402
 
 ROOT = servers.ROOT
 SIZES = ["2k", "20k", "200k", "2m", "collection"]
-# rounds, seconds of a run, seconds of the prober, sizes
-QUICK = (2, 0.45, 4, ["2k", "20k", "200k"])
-FULL = (5, 2.0, 10, SIZES)
+# rounds, seconds of a run, seconds and rounds of the prober, sizes
+QUICK = (2, 0.4, 2, 2, ["2k", "20k", "200k"])
+FULL = (5, 2.0, 5, 4, SIZES)
 
 
 def arguments():
@@ -63,7 +63,7 @@ def arguments():
     parser.add_argument("--out", type=pathlib.Path, metavar="DIR", default=ROOT / "build/compare")
     parser.add_argument("--images", type=pathlib.Path, metavar="DIR", help="the charts as files too")
     options = parser.parse_args()
-    rounds, options.seconds, probe_seconds, sizes = QUICK if options.quick else FULL
+    rounds, options.seconds, probe_seconds, options.probe_rounds, sizes = QUICK if options.quick else FULL
     options.probe_seconds = options.probe_seconds or probe_seconds
     options.rounds = options.rounds or rounds
     options.sizes = options.sizes.split(",") if options.sizes else sizes
@@ -146,7 +146,7 @@ def measure_all(options, server, texts):
     light_path, heavy = light_and_heavy(options, cells)
     work = measure.Measurement(server, options, available)
     steps = options.rounds * sum(len(cell.modes(available)) for cell in cells) + \
-        1 + len(heavy.modes(available))
+        options.probe_rounds * (1 + len(heavy.modes(available)))
     progress = measure.Progress(steps)
     work.all_runs(cells, progress)
     light = work.light_route(light_path, heavy, progress)

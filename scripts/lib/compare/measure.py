@@ -121,35 +121,49 @@ class Measurement:
         return sorted(result["latencies_us"])
 
     def light_route(self, light_path, heavy, progress):
-        """One line for each mode, and one without any load: what the prober itself sees."""
+        """One line for each mode, and one without any load: what the prober itself sees. In
+        turns too: what another process on the machine disturbs shall not be one mode."""
         modes = [None] + heavy.modes(self.available)
-        return [self.light_line(mode, light_path, heavy, progress) for mode in modes]
+        parts = {mode: [] for mode in modes}
+        for turn in range(self.options.probe_rounds):
+            for mode in modes[::-1] if turn % 2 else modes:
+                parts[mode].append(self.light_part(mode, light_path, heavy))
+                progress.step(f"light route, {mode or 'no load'}")
+        return [self.light_line(mode, heavy, parts[mode]) for mode in modes]
 
-    def light_line(self, mode, light_path, heavy, progress):
+    def light_part(self, mode, light_path, heavy):
+        """One turn: the latencies, the heavy load's speed, and what the loop did meanwhile."""
         load = None
         asked = mode or next(one for one in ALL_MODES if self.available.get(one, "") is None)
-        before, jobs_before = self.server.loop("read", asked)
-        started = time.monotonic()
         if mode:
             url, headers = self.server.target("read", mode, heavy.path)
             load = ab.Background(f"heavy load, {mode}", url, self.options.probe_seconds + 1,
                                  self.options.heavy, headers, self.options.cookie)
             time.sleep(0.4)  # the prober shall meet the load from its first request on
         try:
+            before, jobs_before = self.server.loop("read", asked)
+            started = time.monotonic()
             times = self.probe(asked, light_path)
+            after, jobs_after = self.server.loop("read", asked)
+            seconds = time.monotonic() - started
             heavy_rate = load.wait() if load else 0
         finally:
             if load:
                 load.stop()
-        after, jobs_after = self.server.loop("read", asked)
-        line = {"mode": mode, "heavy": heavy.name if mode else None, "heavy_per_second": heavy_rate,
-                "rate": self.options.rate, "requests": len(times), **latencies(times)}
-        if after:
-            line["loop"] = loop_between(before, after, time.monotonic() - started)
-        if jobs_after:
-            line["ran"] = {one: n - jobs_before.get(one, 0) for one, n in jobs_after.items()
-                           if n > jobs_before.get(one, 0)}
-        progress.step(f"light route, {mode or 'no load'}: p99 {line['p99_us'] / 1000:.1f} ms")
+        loop = loop_between(before, after, seconds) if after else None
+        ran = {one: n - jobs_before.get(one, 0) for one, n in (jobs_after or {}).items()}
+        return times, heavy_rate, loop, ran
+
+    def light_line(self, mode, heavy, parts):
+        times = sorted(one for part in parts for one in part[0])
+        line = {"mode": mode, "heavy": heavy.name if mode else None,
+                "heavy_per_second": statistics.median(part[1] for part in parts),
+                "rate": self.options.rate, "requests": len(times), "rounds": len(parts),
+                **latencies(times)}
+        if parts[0][2]:
+            line["loop"] = loop_sum([part[2] for part in parts])
+        if parts[0][3]:
+            line["ran"] = {one: sum(part[3].get(one, 0) for part in parts) for one in parts[0][3]}
         return line
 
 
@@ -175,14 +189,31 @@ def quantile(buckets, q):
     return buckets[-1][0] if buckets else 0
 
 
+def away_figures(buckets):
+    return {"buckets": buckets, "p50": quantile(buckets, 0.5), "p99": quantile(buckets, 0.99),
+            "p99.9": quantile(buckets, 0.999), "max": buckets[-1][0] if buckets else 0,
+            "count": sum(n for _, n in buckets)}
+
+
 def loop_between(before, after, seconds):
     """What the loop did meanwhile: away from poll, and CPU and wall time by phase."""
-    away = {kind: buckets_between(before[kind], after[kind]) for kind in ("away_us", "away_cpu_us")}
     result = {"seconds": seconds, "cpu_seconds": after["cpu_seconds"] - before["cpu_seconds"]}
-    for kind, buckets in away.items():
-        result[kind] = {"buckets": buckets, "p50": quantile(buckets, 0.5), "p99": quantile(buckets, 0.99),
-                        "p99.9": quantile(buckets, 0.999), "max": buckets[-1][0] if buckets else 0,
-                        "count": sum(n for _, n in buckets)}
+    for kind in ("away_us", "away_cpu_us"):
+        result[kind] = away_figures(buckets_between(before[kind], after[kind]))
     for kind in ("phases", "wall"):
         result[kind] = {phase: after[kind][phase] - before[kind][phase] for phase in PHASES}
+    return result
+
+
+def loop_sum(parts):
+    """The same over several times."""
+    result = {key: sum(part[key] for part in parts) for key in ("seconds", "cpu_seconds")}
+    for kind in ("away_us", "away_cpu_us"):
+        counts = {}
+        for part in parts:
+            for bound, n in part[kind]["buckets"]:
+                counts[bound] = counts.get(bound, 0) + n
+        result[kind] = away_figures(sorted([bound, n] for bound, n in counts.items()))
+    for kind in ("phases", "wall"):
+        result[kind] = {phase: sum(part[kind][phase] for part in parts) for phase in PHASES}
     return result

@@ -182,8 +182,9 @@ def images(profiles, loops, folder):
     """For docs/: the top functions before and after, and the phases."""
     for mode in MODES:
         profile = profiles[mode]["wall"]
-        rows = [(fn[:26], own / profile.total * 100, "phase-poll" if "epoll" in fn else "phase-encode"
-                 if mode == "inline" else "phase-http", "") for fn, own, _ in profile.functions()[:8] if own]
+        engine = profile.own_in(ENGINE)
+        rows = [(fn[:21], own / profile.total * 100, "phase-poll" if fn in WAIT else "phase-encode"
+                 if fn in engine else "phase-http", "") for fn, own, _ in profile.functions()[:8] if own]
         report.save_image(folder, f"profile-{mode}",
                           charts.bars(rows, f"Top functions, {mode}", lambda value: f"{value:.0f} %", 170))
     rows = [(mode, loops[mode]["wall"], loops[mode]["seconds"],

@@ -31,6 +31,20 @@ def row_name(key, modes):
     return f"{workload} {document} ({least}), {'keep-alive' if keep_alive else 'no keep-alive'}"
 
 
+# A server with nothing to do answers the prober faster than this, or the machine has
+# something else to do.
+QUIET_P99_US = 10_000
+
+
+def doubt(report):
+    """A warning where the machine was busy with something else, else nothing."""
+    idle = next((line for line in report["light"] if line["mode"] is None), None)
+    if idle is None or idle["p99_us"] <= QUIET_P99_US:
+        return ""
+    return (f"The machine was busy with something else: even without load the light route took "
+            f"{duration(idle['p99_us'])} at p99. Measure again when it is quiet.")
+
+
 # ---- the terminal
 
 def print_table(report):
@@ -58,6 +72,8 @@ def print_table(report):
             text += (f"{duration(loop['away_us']['p99']):>11}{duration(loop['away_cpu_us']['max']):>14}"
                      f"{loop['cpu_seconds'] / loop['seconds']:>10.0%}")
         print(text)
+    if doubt(report):
+        print(f"note: {doubt(report)}")
 
 
 # ---- the page
@@ -117,7 +133,7 @@ def light_section(report):
             f"<b>{escape(report['light_document'])}</b> is asked for {last['rate']} times a second at fixed moments, "
             f"whatever the server does, while {report['options']['heavy']} clients read "
             f"<b>{escape(last['heavy'])}</b> as fast as they can. A request counts from the moment at which it was "
-            f"due. “no load” is what the prober sees of a server with nothing else to do.</p><div class=two><div>{chart}</div>"
+            f"due. “no load” is what the prober sees of a server with nothing else to do. <b>{escape(doubt(report))}</b></p><div class=two><div>{chart}</div>"
             f"<div>{light_table(report)}</div></div></section>")
 
 

@@ -122,6 +122,15 @@ class Profile:
         inside = sum(count for count, names in self.named() if set(functions) & set(names))
         return inside / self.total if self.total else 0
 
+    def own_in(self, functions):
+        """The functions that are mostly on top when one of those given is below them."""
+        inside, all_own = {}, {}
+        for count, names in self.named():
+            all_own[names[-1]] = all_own.get(names[-1], 0) + count
+            if set(functions) & set(names):
+                inside[names[-1]] = inside.get(names[-1], 0) + count
+        return {name for name, count in inside.items() if 2 * count > all_own[name]}
+
     def tree(self):
         """Nested [name, samples, children] for the icicle."""
         root = ["all", 0, {}]
