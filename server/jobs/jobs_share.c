@@ -33,7 +33,8 @@ static bool may_follow(const struct job *job, const struct job *leader)
     return job->share_key[0] == leader->share_key[0] &&
            job->share_key[1] == leader->share_key[1] &&
            job->deadline_ns >= leader->deadline_ns &&
-           is_same_call(&job->call, &leader->call);
+           is_same_call(&job->call, &leader->call) &&
+           is_same_text(job->call.in, leader->call.in);
 }
 
 bool jobs_share_join(struct jobs_share *share, struct job *job)
@@ -41,7 +42,8 @@ bool jobs_share_join(struct jobs_share *share, struct job *job)
     struct list *bucket = &share->leaders[job->share_key[0] % SHARE_BUCKETS];
 
     assert(job->owner == NULL && list_is_empty(&job->share));
-    if ((job->share_key[0] | job->share_key[1]) == 0)
+    if ((job->share_key[0] | job->share_key[1]) == 0 ||
+        job->call.in.len > SHARE_MAX_BYTES)
         return false;
     for (struct list *at = bucket->next; at != bucket; at = at->next) {
         if (!may_follow(job, job_at(at)))

@@ -1,7 +1,8 @@
 /*
  * Equal jobs in flight: the first is run (it leads), those that come while it
  * is under way follow it and get the same result. Equal are jobs of the same
- * share_key, which their submitter vouches for, and of the same options.
+ * share_key, the same options and the same bytes: a key is a hint where to look,
+ * never a reason to give one reader what another asked for.
  * Inside the jobs room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_JOBS_JOBS_SHARE_H
@@ -10,6 +11,9 @@
 #include "server/jobs/jobs.h"
 
 #define SHARE_BUCKETS 256
+
+/* Larger inputs are not compared: that could take too long for a loop. */
+#define SHARE_MAX_BYTES ((size_t)4 << 20)
 
 struct jobs_share {
     struct list leaders[SHARE_BUCKETS]; /* job.share */

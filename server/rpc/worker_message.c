@@ -41,12 +41,14 @@ struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload)
         return blob_new_copy(message->in_arena, payload.len);
     if (payload.len < KEEP_MIN_BYTES || payload.len <= message->bytes / 2)
         return blob_new_copy(payload.data, payload.len);
-    /* More than half of the message: no other result of it comes here. */
-    assert(*message->message != NULL);
+    /* More than half of the message: no other result of it comes here. Whoever takes the
+       blob may let it go at once, but the other results are still to be read. */
+    assert(*message->message != NULL && message->kept == NULL);
     kept = mem_alloc(sizeof *kept);
     kept->blob = (struct blob){payload, 1, message_blob_release};
     kept->message = *message->message;
     *message->message = NULL;
+    message->kept = blob_ref(&kept->blob);
     return &kept->blob;
 }
 
@@ -102,11 +104,28 @@ const char *worker_message_finished(struct rpc_worker *worker, struct transfer *
     return why;
 }
 
+/* True for a job whose message is still being made: no worker has it yet. */
+static bool is_being_sent(const struct rpc_worker *worker, uint64_t id)
+{
+    const struct list *head = &worker->transfers;
+
+    for (struct list *at = head->next; at != head; at = at->next) {
+        const struct transfer *transfer = container_of(at, struct transfer, owned);
+
+        for (unsigned i = 0; transfer->message != NULL && i < transfer->piece_count; i++)
+            if (transfer->pieces[i].id == id)
+                return true;
+    }
+    return false;
+}
+
 static const char *take_result(struct rpc_worker *worker,
                                const struct wire_result *result,
                                struct rpc_message *message)
 {
     message->in_arena = NULL;
+    if (is_being_sent(worker, result->id))
+        return "a result for a job that it has not been sent";
     if (result->payload.in_arena) {
         message->in_arena = cargo_find_result(worker->cargo, result);
         if (message->in_arena == NULL)
@@ -152,8 +171,11 @@ const char *worker_message_handle(struct rpc_worker *worker, nng_msg **message)
 
     if (wire_decode(bytes, &decoded, &why) != WIRE_OK)
         return why;
-    if (worker->state == WORKER_UP)
-        return take_while_up(worker, &decoded, &under_way);
+    if (worker->state == WORKER_UP) {
+        why = take_while_up(worker, &decoded, &under_way);
+        blob_unref(&under_way.kept);
+        return why;
+    }
     if (decoded.type != WIRE_SEAT_HELLO)
         return "its first message is no SEAT_HELLO";
     return take_seat_hello(worker, &decoded.seat_hello);
