@@ -68,8 +68,19 @@ pair_start() {
     pair_await "being ready" curl -fs --max-time 5 "$pair_admin/readyz"
 }
 
+# True where the store is empty, or holds sample data whose loading was cut short (the
+# last document is missing).
+pair_needs_data() {
+    local collections
+    collections=$(curl -fsS --max-time 60 "$pair_url/v1") || return 1
+    [ "$collections" != "[]" ] || return 0
+    [[ "$collections" == *'"name":"instrument_details"'* ]] &&
+        [ "$(curl -sS --max-time 60 -o /dev/null -w '%{http_code}' \
+            "$pair_url/v1/sizes/2m")" = 404 ]
+}
+
 pair_load() {
-    if [ "$(curl -fsS --max-time 60 "$pair_url/v1")" = "[]" ]; then
+    if pair_needs_data; then
         say "loading the sample data (2,000 option contracts, four sized documents)"
         "$OFFLOOP_ROOT/scripts/sample-data" load "$pair_url"
     fi

@@ -97,16 +97,23 @@ static void reply_options(struct exchange *e)
     buf_free(&headers);
 }
 
+static bool is_asterisk(struct slice target)
+{
+    return target.len == 1 && target.data[0] == '*';
+}
+
 /* Refuses what no route could answer; true where the exchange has been answered. */
 static bool answer_early(struct exchange *e)
 {
     enum http_method method = http_request(e->x)->method;
-    bool writes = method == HTTP_PUT || method == HTTP_POST || method == HTTP_PATCH;
-
+    bool writes = method == HTTP_PUT || method == HTTP_POST || method == HTTP_PATCH ||
+                  method == HTTP_DELETE;
     bool named =
         e->route.kind == STATS_ROUTE_COLLECTION || e->route.kind == STATS_ROUTE_DOCUMENT;
 
-    if (e->route.kind == STATS_ROUTE_OTHER && !e->route.is_description)
+    if (method == HTTP_OPTIONS && is_asterisk(http_request(e->x)->target))
+        reply_options(e); /* the server as a whole: RFC 9110 section 9.3.7 */
+    else if (e->route.kind == STATS_ROUTE_OTHER && !e->route.is_description)
         exchange_fail(e, 404,
                       "no such resource; documents are at /v1/{collection}/{id}, and "
                       "/openapi.json describes all");

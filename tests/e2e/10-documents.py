@@ -185,6 +185,8 @@ def options_and_405_name_the_methods(pair):
             equal(refused.header("allow"), options.header("allow"))
         check_problem(client.ask("PUT", "/v1/things", b"1", JSON), 405)
         check_problem(client.ask("DELETE", "/v1"), 405)
+        check_problem(client.ask("DELETE", "/v1/things/a%20b"), 400)
+        equal(client.ask("OPTIONS", "*").status, 204)
 
 
 @case
