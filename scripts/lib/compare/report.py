@@ -111,10 +111,10 @@ def speed_section(report):
 
 
 def light_table(report):
-    parts = ["<div class=scroll tabindex=0><table><thead><tr><th scope=col>Mode<th scope=col>p50<th scope=col>p90"
+    parts = ["<div class=scroll tabindex=0><table><thead><tr><th scope=col>Mode<th scope=col>p50"
              "<th scope=col>p99<th scope=col>p99.9<th scope=col>max<th scope=col>heavy/s</tr></thead><tbody>"]
     for line in report["light"]:
-        cells = [duration(line[f"{key}_us"]) for key in ("p50", "p90", "p99", "p999", "max")]
+        cells = [duration(line[f"{key}_us"]) for key in ("p50", "p99", "p999", "max")]
         cells.append(short(line["heavy_per_second"]) if line["mode"] else "–")
         parts.append(f"<tr><th scope=row>{line['mode'] or 'no load'}" + "".join(f"<td>{cell}" for cell in cells))
     return "".join(parts) + "</tbody></table></div>"
