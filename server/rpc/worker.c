@@ -101,7 +101,8 @@ static void drop(struct rpc_worker *worker, const char *why)
 {
     log_warn("worker process %llu dropped: %s", (unsigned long long)worker->pid, why);
     stats_add(&worker->room->config->stats->peers_dropped, 1);
-    leave_seat(worker, WORKER_BANNED);
+    leave_seat(worker, worker->is_misled ? WORKER_AWAY : WORKER_BANNED);
+    worker->is_misled = false;
 }
 
 static void open_seat(struct rpc_worker *worker)

@@ -65,6 +65,7 @@ struct rpc_worker {
     struct arena *arena;    /* offered to it; NULL for none */
     struct cargo *cargo;    /* NULL until it has mapped the arena */
     struct list transfers;  /* large payloads on their way */
+    bool is_misled;         /* it looks for a front that was here before: no fault */
     unsigned stale_offers;  /* seats in a row that it did not come to */
     void *owner;
 };

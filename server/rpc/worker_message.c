@@ -57,8 +57,10 @@ static const char *take_seat_hello(struct rpc_worker *worker,
 {
     if (!gate_note_same_worker(&hello->worker, &worker->id))
         return "another worker's seat";
-    if (hello->incarnation != worker->room->incarnation)
+    if (hello->incarnation != worker->room->incarnation) {
+        worker->is_misled = true;
         return "another front's seat";
+    }
     return worker_send_welcome(worker) == 0 ? NULL : "it does not read";
 }
 
