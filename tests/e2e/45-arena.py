@@ -41,7 +41,7 @@ def there_and_back(pair):
 @case(server=["--mode-header=on"])
 def large_documents_share_memory(pair):
     eventually(lambda: arenas(pair.server.fronts()[0]) == 1, "an arena in the front")
-    equal(arenas(pair.worker.of_role("worker")[0]), 1)
+    eventually(lambda: arenas(pair.worker.of_role("worker")[0]) == 1, "and in the worker")
     there_and_back(pair)
 
 
