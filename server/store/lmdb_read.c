@@ -91,11 +91,13 @@ static void put_row(struct lmdb_rows *rows, struct slice id,
     rows->documents =
         grow(rows->documents, rows->count, &rows->cap, sizeof *rows->documents);
     rows->documents[rows->count++] = (struct store_document){
-        .id = put_slice(&rows->bytes, id),
+        .id = put_slice(&rows->ids, id),
         .bytes = put_slice(&rows->bytes, value->bytes),
         .format = value->format,
         .version = value->version,
     };
+    if (value->format == STORE_JSON)
+        buf_append(&rows->bytes, &rows->divider, 1);
 }
 
 /* Collects until a bound is met. Returns LMDB's error, MDB_NOTFOUND at the end. */
@@ -140,7 +142,7 @@ enum store_status lmdb_read_list(const struct lmdb_db *db, MDB_txn *txn,
         mdb_cursor_close(cursor);
     }
     for (size_t i = 0; i < rows->count; i++) {
-        rows->documents[i].id = set_slice(&rows->bytes, rows->documents[i].id);
+        rows->documents[i].id = set_slice(&rows->ids, rows->documents[i].id);
         rows->documents[i].bytes = set_slice(&rows->bytes, rows->documents[i].bytes);
     }
     return rc == MDB_NOTFOUND ? STORE_OK : failed("a collection", rc);
@@ -148,6 +150,7 @@ enum store_status lmdb_read_list(const struct lmdb_db *db, MDB_txn *txn,
 
 void lmdb_read_free_rows(struct lmdb_rows *rows)
 {
+    buf_free(&rows->ids);
     buf_free(&rows->bytes);
     mem_free(rows->documents);
     *rows = (struct lmdb_rows){0};

@@ -23,8 +23,11 @@ enum store_status lmdb_read_find(const struct lmdb_db *db, MDB_txn *txn,
 enum store_status lmdb_read_value(struct store_key name, MDB_val value,
                                   struct layout_value *value_r);
 
-/* Documents collected: rows whose slices point into bytes once lmdb_read_list is done. */
+/* Documents collected: rows whose slices point into ids and bytes once lmdb_read_list is
+   done. The bytes are laid out as struct store_list says of its blob. */
 struct lmdb_rows {
+    uint8_t divider; /* behind each JSON text; set by the caller, as a store_list's */
+    struct buf ids;
     struct buf bytes;
     struct store_document *documents;
     size_t count;

@@ -42,6 +42,7 @@ struct task {
     struct blob *blob;
     enum store_format format;
     uint64_t number; /* the version, or the count */
+    bool counting;   /* TASK_COUNT: has begun; it counts on behind `id` */
     bool more;       /* TASK_COUNT: documents follow the one that `id` names then */
     struct lmdb_rows rows;
     struct lmdb_names names;
@@ -86,7 +87,6 @@ static bool is_cancelled(const struct task *task)
     return atomic_load_explicit(&task->cancelled, memory_order_relaxed);
 }
 
-/* Counts in slices; the transaction is renewed between them. */
 /* Whether the collection goes on behind the last document that was counted. */
 static enum store_status look_behind(struct task *task, const struct lmdb_db *db,
                                      MDB_txn *txn)
@@ -102,43 +102,60 @@ static enum store_status look_behind(struct task *task, const struct lmdb_db *db
     return status;
 }
 
-static enum store_status run_count(struct task *task, const struct lmdb_db *db,
-                                   MDB_txn *txn)
+/* True where the whole collection is asked for, whose number is kept. */
+static bool count_is_kept(struct task *task, const struct lmdb_db *db, MDB_txn *txn,
+                          enum store_status *status_r)
 {
-    struct slice collection = buf_slice(&task->collection);
-    enum store_status status;
-
-    if (task->id.len == 0) { /* all of it: the number is kept */
-        status = lmdb_read_total(db, txn, collection, &task->number);
-        if (status != STORE_OK || task->number <= task->max)
-            return status;
-        task->number = 0; /* cut: after which document, counting tells */
-    }
-    while (task->number < task->max && !is_cancelled(task)) {
-        uint64_t left = task->max - task->number;
-        uint64_t slice = left < COUNT_SLICE ? left : COUNT_SLICE;
-        uint64_t count;
-
-        status = lmdb_read_count(db, txn, collection, &task->id, slice, &count);
-        task->number += count;
-        if (status != STORE_OK || count < slice)
-            return status;
-        mdb_txn_reset(txn);
-        if (lmdb_db_renew_read(db, txn) != 0)
-            return STORE_ERROR;
-    }
-    return look_behind(task, db, txn);
+    if (task->counting || task->id.len > 0)
+        return false;
+    *status_r = lmdb_read_total(db, txn, buf_slice(&task->collection), &task->number);
+    if (*status_r != STORE_OK || task->number <= task->max)
+        return true;
+    task->number = 0; /* cut: after which document, counting tells */
+    return false;
 }
 
-static enum store_status run_step(struct task *task, const struct lmdb_db *db,
+/* Counts a slice. Where there is more to count, *again_r is set: it is others' turn. */
+static enum store_status run_count(struct task *task, const struct lmdb_db *db,
+                                   MDB_txn *txn, bool *again_r)
+{
+    uint64_t left, slice, count;
+    enum store_status status;
+
+    if (count_is_kept(task, db, txn, &status))
+        return status;
+    task->counting = true;
+    left = task->max - task->number;
+    slice = left < COUNT_SLICE ? left : COUNT_SLICE;
+    if (slice == 0)
+        return look_behind(task, db, txn);
+    status =
+        lmdb_read_count(db, txn, buf_slice(&task->collection), &task->id, slice, &count);
+    task->number += count;
+    *again_r = status == STORE_OK && count == slice;
+    return status;
+}
+
+static enum store_status run_list(struct task *task, const struct lmdb_db *db,
                                   MDB_txn *txn)
+{
+    enum store_status status =
+        lmdb_read_list(db, txn, buf_slice(&task->collection), buf_slice(&task->id),
+                       task->max, task->max_bytes, &task->rows);
+
+    if (task->rows.bytes.len > 0)
+        task->blob = blob_new_steal(&task->rows.bytes); /* the rows' slices stay good */
+    return status;
+}
+
+/* *again_r tells that the task wants another step. */
+static enum store_status run_step(struct task *task, const struct lmdb_db *db,
+                                  MDB_txn *txn, bool *again_r)
 {
     switch (task->kind) {
     case TASK_GET: return run_get(task, db, txn);
-    case TASK_LIST:
-        return lmdb_read_list(db, txn, buf_slice(&task->collection), buf_slice(&task->id),
-                              task->max, task->max_bytes, &task->rows);
-    case TASK_COUNT: return run_count(task, db, txn);
+    case TASK_LIST: return run_list(task, db, txn);
+    case TASK_COUNT: return run_count(task, db, txn, again_r);
     case TASK_COLLECTIONS:
         return lmdb_read_collections(db, txn, buf_slice(&task->id), task->max,
                                      &task->names);
@@ -146,21 +163,33 @@ static enum store_status run_step(struct task *task, const struct lmdb_db *db,
     log_panic("store: no such task %d", (int)task->kind);
 }
 
-static void run_task(struct task *task, const struct lmdb_db *db)
+/* Runs a step, in a transaction of its own. Returns whether the task wants another. */
+static bool run_task(struct task *task, const struct lmdb_db *db)
 {
+    bool again = false;
     MDB_txn *txn;
     int rc;
 
     if (is_cancelled(task))
-        return;
+        return false;
     rc = lmdb_db_begin_read(db, &txn);
     if (rc != 0) {
         log_warn("store: a read cannot begin: %s", mdb_strerror(rc));
         task->status = STORE_ERROR;
-        return;
+        return false;
     }
-    task->status = run_step(task, db, txn);
+    task->status = run_step(task, db, txn, &again);
     mdb_txn_abort(txn);
+    return again;
+}
+
+/* The lock is held. Returns whether the loop must be woken. */
+static bool put_away(struct lmdb_thread *thread, struct list *link, bool again)
+{
+    bool first = !again && list_is_empty(&thread->finished);
+
+    list_append(again ? &thread->todo : &thread->finished, link);
+    return first;
 }
 
 static void *thread_main(void *arg)
@@ -170,18 +199,16 @@ static void *thread_main(void *arg)
     pthread_mutex_lock(&thread->lock);
     while (!thread->stop) {
         struct list *link = list_shift(&thread->todo);
-        bool first;
+        bool again;
 
         if (link == NULL) {
             pthread_cond_wait(&thread->wake, &thread->lock);
             continue;
         }
         pthread_mutex_unlock(&thread->lock);
-        run_task(container_of(link, struct task, link), thread->db);
+        again = run_task(container_of(link, struct task, link), thread->db);
         pthread_mutex_lock(&thread->lock);
-        first = list_is_empty(&thread->finished);
-        list_append(&thread->finished, link);
-        if (first)
+        if (put_away(thread, link, again))
             ev_async_send(thread->loop, &thread->async);
     }
     pthread_mutex_unlock(&thread->lock);
@@ -217,6 +244,7 @@ static void end_list(struct task *task, struct store_list *list)
     list->documents = task->rows.documents;
     list->count = task->status == STORE_OK ? task->rows.count : 0;
     list->more = task->rows.more;
+    list->blob = task->blob;
     list->done(list);
 }
 
@@ -329,6 +357,7 @@ void lmdb_thread_list(struct lmdb_thread *thread, struct store_list *list)
     task->request.list = list;
     task->max = list->max_documents;
     task->max_bytes = list->max_bytes;
+    task->rows.divider = list->divider;
     send_task(thread, task, &list->request);
 }
 

@@ -10,6 +10,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/list.h"
 #include "common/log.h"
 #include "server/store/redis_greeting.h"
 #include "server/store/redis_resolve.h"
@@ -34,6 +35,8 @@ struct redis_conn {
     enum conn_state state;
     struct ev_timer timer;
     struct ev_timer replica; /* runs while the server takes no writes */
+    struct redis_call probe; /* ROLE, which it sends */
+    bool probing;            /* its reply is to come */
     struct ev_prepare flush; /* runs while commands are unsent */
     redisAsyncContext *ac;   /* NULL for none */
     struct redis_resolve *resolve;
@@ -222,18 +225,30 @@ struct redis_error redis_conn_take_error(struct redis_conn *conn,
     return error;
 }
 
-/* A server that was a replica may be a master now, or its name be another server's: a new
-   connection finds out. */
+static void on_probed(struct redis_call *call, const struct redisReply *reply)
+{
+    struct redis_conn *conn = container_of(call, struct redis_conn, probe);
+
+    conn->probing = false;
+    if (reply == NULL || !redis_greeting_is_master(reply) || conn->state != CONN_UP)
+        return;
+    conn->greeting.is_replica = false;
+    ev_timer_stop(conn->loop, &conn->replica);
+    log_info("store: %s takes writes again", conn->where);
+}
+
+/* A server that was a replica may be a master now. Its connection carries reads
+   meanwhile, so it is asked on that. */
 static void on_replica(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     struct redis_conn *conn = timer->data;
+    struct redis_args args = {0};
 
     (void)loop;
     (void)events;
-    if (conn->state == CONN_UP && conn->waiting == 0) {
-        stop_connection(conn);
-        begin(conn);
-    }
+    redis_args_text(&args, "ROLE");
+    if (!conn->probing && redis_conn_send(conn, &args, &conn->probe) == 0)
+        conn->probing = true;
 }
 
 /* ---- the greeting ---- */
@@ -367,6 +382,7 @@ static void init_watchers(struct redis_conn *conn)
     ev_init(&conn->timer, on_timer);
     ev_init(&conn->replica, on_replica);
     ev_prepare_init(&conn->flush, on_flush);
+    conn->probe.on_reply = on_probed;
     conn->timer.data = conn->replica.data = conn->flush.data = conn;
 }
 

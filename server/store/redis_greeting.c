@@ -70,12 +70,16 @@ static bool is_string(const struct redisReply *reply)
     return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
 }
 
-/* ROLE: an array that begins with "master" or "slave" (or "sentinel"). */
-static void take_role(struct redis_greeting *greeting, const struct redisReply *reply)
+/* ROLE: an array that begins with "master", "slave" or "sentinel". */
+static bool is_role(const struct redisReply *reply, const char *role)
 {
-    if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
-        is_string(reply->element[0]))
-        greeting->is_replica = strcmp(reply->element[0]->str, "slave") == 0;
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+           is_string(reply->element[0]) && strcmp(reply->element[0]->str, role) == 0;
+}
+
+bool redis_greeting_is_master(const struct redisReply *reply)
+{
+    return is_role(reply, "master");
 }
 
 /* CONFIG GET: an array of a name and its value. */
@@ -115,7 +119,7 @@ static void take(struct redis_greeting *greeting, unsigned step,
         if (!may_be_forbidden(step, reply))
             end(greeting, refusal(step, reply), reply->str);
     } else if (step == STEP_ROLE) {
-        take_role(greeting, reply);
+        greeting->is_replica = is_role(reply, "slave");
     } else if (step >= STEP_SCRIPT) {
         if (is_string(reply) && reply->len == REDIS_DIGEST_CHARS)
             memcpy(greeting->digests[step - STEP_SCRIPT], reply->str,

@@ -49,6 +49,9 @@ void redis_greeting_send(struct redis_greeting *greeting, const struct redis_url
  */
 void redis_greeting_judge(const char settings[REDIS_SETTINGS][24], struct buf *out);
 
+/* True for the answer of a master to ROLE. */
+bool redis_greeting_is_master(const struct redisReply *reply);
+
 /* Frees what it remembers. */
 void redis_greeting_end(struct redis_greeting *greeting);
 

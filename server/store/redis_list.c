@@ -44,6 +44,7 @@ struct list_flight {
     struct store_list *list;
     struct store_document *documents;
     struct store_get large; /* of a first document that comes by itself */
+    struct blob *blob;      /* its bytes, while its get is being answered */
     uint8_t id[STORE_NAME_MAX];
     bool more;
 };
@@ -58,6 +59,7 @@ static void end_list(struct list_flight *flight, enum store_status status, size_
         list->documents = flight->documents;
         list->count = status == STORE_OK ? count : 0;
         list->more = status == STORE_OK && flight->more;
+        list->blob = flight->blob;
         list->done(list);
     }
     mem_free(flight->documents);
@@ -145,6 +147,7 @@ static void on_large(struct store_get *get)
         flight->documents = mem_alloc(sizeof *flight->documents);
         flight->documents[0] = (struct store_document){get->key.id, get->blob->bytes,
                                                        get->format, get->version};
+        flight->blob = get->blob;
     }
     end_list(flight, get->status, 1);
 }

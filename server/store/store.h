@@ -90,12 +90,17 @@ struct store_list {
     size_t max_documents;    /* input: at least 1 */
     size_t max_bytes;        /* input: stops before the document that would exceed it, but
                                 always gives one where there is one */
+    uint8_t divider;         /* input: what follows each JSON text in the blob */
     void (*done)(struct store_list *list);
     /* results */
     enum store_status status; /* OK (also for none), DOWN, ERROR */
     struct store_document *documents;
     size_t count;
-    bool more; /* documents follow the last one */
+    bool more;         /* documents follow the last one */
+    struct blob *blob; /* what all documents' bytes lie in, back to back but for the
+                          dividers, so that a run of them needs no copy; released after
+                          done, keep with blob_ref(). NULL where the backend has them
+                          elsewhere (then they are small), or there are none */
 };
 
 /* Counts a collection's documents after an id, stopping at max_documents, and tells where

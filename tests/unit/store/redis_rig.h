@@ -132,6 +132,28 @@ static inline void redis_rig_command(const struct redis_rig *redis, const char *
     redisFree(context);
 }
 
+/* How often the server was given a command, by its small name. */
+static inline unsigned long redis_rig_calls(const struct redis_rig *redis,
+                                            const char *command)
+{
+    redisContext *context = redis_rig_connect(redis);
+    redisReply *reply;
+    unsigned long calls = 0;
+    char begin[64];
+    const char *at;
+
+    RIG_CHECK(context != NULL);
+    reply = redisCommand(context, "INFO commandstats");
+    RIG_CHECK(reply != NULL && reply->type == REDIS_REPLY_STRING);
+    snprintf(begin, sizeof begin, "cmdstat_%s:calls=", command);
+    at = strstr(reply->str, begin);
+    if (at != NULL)
+        calls = strtoul(at + strlen(begin), NULL, 10);
+    freeReplyObject(reply);
+    redisFree(context);
+    return calls;
+}
+
 /* Runs the loop until the store says ready or not, as wanted. */
 static inline void redis_rig_await(struct rig *rig, bool ready)
 {
