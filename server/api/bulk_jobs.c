@@ -18,8 +18,8 @@ struct bulk_block {
     struct bulk_jobs *owner;
     enum block_state state;
     struct job job;
-    struct buf text;
-    uint64_t line; /* the next to be handed out */
+    struct blob *text; /* NULL once it is decoded */
+    uint64_t line;     /* the next to be handed out */
     uint64_t lines_left;
     unsigned full, lost; /* times that it found no room, or no end */
     const char *why;
@@ -43,7 +43,7 @@ static void block_destroy(struct bulk_block *block)
 {
     list_remove(&block->link);
     block->owner->held--;
-    buf_free(&block->text);
+    blob_unref(&block->text);
     blob_unref(&block->records);
     mem_free(block);
 }
@@ -80,8 +80,7 @@ void bulk_jobs_add(struct bulk_jobs *jobs, struct buf *text, uint64_t lines)
 {
     struct bulk_block *block = add(jobs, BLOCK_WAITS, lines);
 
-    block->text = *text;
-    *text = (struct buf)BUF_INIT;
+    block->text = blob_new_steal(text);
 }
 
 void bulk_jobs_add_too_long(struct bulk_jobs *jobs)
@@ -125,7 +124,7 @@ static void on_job_done(struct job *job)
     exchange_job_ended(jobs->e, job);
     assert(jobs->flying > 0 && block->state == BLOCK_FLIES);
     jobs->flying--;
-    jobs->flying_bytes -= block->text.len;
+    jobs->flying_bytes -= block->text->bytes.len;
     if (job->status == JOB_OK) {
         block->state = BLOCK_READY;
         block->records = blob_ref(job->result);
@@ -134,7 +133,7 @@ static void on_job_done(struct job *job)
         take_failure(block, job);
     }
     if (block->state != BLOCK_WAITS)
-        buf_free(&block->text);
+        blob_unref(&block->text);
     jobs->moved(jobs->ctx);
 }
 
@@ -154,13 +153,14 @@ bool bulk_jobs_submit_one(struct bulk_jobs *jobs)
 
     if (block == NULL || bulk_jobs_wait(jobs) || jobs->flying >= BULK_JOBS_FLYING ||
         (jobs->flying > 0 &&
-         jobs->flying_bytes + block->text.len > BULK_JOBS_FLYING_BYTES))
+         jobs->flying_bytes + block->text->bytes.len > BULK_JOBS_FLYING_BYTES))
         return false;
     call.format = exchange_codec_format(exchange_store_format(jobs->e));
-    call.in = buf_slice(&block->text);
+    call.in = block->text->bytes;
+    block->job.in_blob = block->text;
     block->state = BLOCK_FLIES;
     jobs->flying++;
-    jobs->flying_bytes += block->text.len;
+    jobs->flying_bytes += block->text->bytes.len;
     exchange_submit(jobs->e, &block->job, &call, on_job_done);
     return true;
 }

@@ -151,6 +151,8 @@ static void print_result(struct document_patch *patch)
     struct codec_call call;
 
     if (document_reply_plan(e, patch->format, patch->result->bytes, &call)) {
+        patch->job.in_blob = patch->result;
+        patch->job.argument_blob = NULL;
         exchange_submit(e, &patch->job, &call, on_printed);
     } else {
         patch->reply = blob_ref(patch->result);
@@ -181,6 +183,8 @@ static void check_stored(struct document_patch *patch)
                                                                       : CODEC_OP_VALIDATE,
                                     .in = patch->stored->bytes};
 
+    patch->job.in_blob = patch->stored;
+    patch->job.argument_blob = NULL;
     exchange_submit(&patch->base, &patch->job, &call, on_checked);
 }
 
@@ -210,6 +214,8 @@ static void apply_patch(struct document_patch *patch)
                                     .in = patch->stored->bytes,
                                     .argument = patch->patch->bytes};
 
+    patch->job.in_blob = patch->stored;
+    patch->job.argument_blob = patch->patch;
     exchange_submit(&patch->base, &patch->job, &call, on_patched);
 }
 

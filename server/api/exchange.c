@@ -25,6 +25,7 @@ void exchange_submit(struct exchange *e, struct job *job, const struct codec_cal
     assert(job->owner == NULL);
     *job = (struct job){.call = *call,
                         .in_blob = job->in_blob,
+                        .argument_blob = job->argument_blob,
                         .share_key = {job->share_key[0], job->share_key[1]},
                         .mode = e->mode,
                         .done = done};

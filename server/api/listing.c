@@ -22,7 +22,8 @@ struct listing {
     struct store_count count;
     struct store_list list;
     struct job job;
-    struct buf run;           /* stored documents of one format */
+    struct blob *run;         /* what the run's documents lie in */
+    struct slice documents;   /* of the run: they have one format, and dividers */
     enum store_format format; /* theirs */
     uint64_t left;            /* documents still to be sent; UINT64_MAX without a limit */
     uint64_t in_run;          /* documents in the run */
@@ -115,8 +116,8 @@ static void end_reply(struct listing *listing)
     http_reply_end(listing->base.x);
 }
 
-/* Sends a run's encoded documents and goes on. */
-static void send_run(struct listing *listing, struct blob *bytes)
+/* Sends a run's documents, which are a part of the blob, and goes on. */
+static void send_run(struct listing *listing, struct blob *blob, struct slice bytes)
 {
     bool first = !listing->begun, room = true;
 
@@ -131,7 +132,7 @@ static void send_run(struct listing *listing, struct blob *bytes)
     if (listing->in_run > 0) {
         if (!first && listing->base.type == NEGOTIATE_JSON)
             send_text(listing, ",", 1);
-        room = http_reply_chunk(listing->base.x, bytes, bytes->bytes);
+        room = http_reply_chunk(listing->base.x, blob, bytes);
         if (listing->base.type == NEGOTIATE_NDJSON)
             room = send_text(listing, "\n", 1);
         listing->sent += listing->in_run;
@@ -147,10 +148,11 @@ static void send_run(struct listing *listing, struct blob *bytes)
 /* Sends a run that needs no codec. */
 static void send_bytes(struct listing *listing)
 {
-    struct blob *bytes = blob_new_steal(&listing->run);
+    struct blob *run = listing->run;
 
-    send_run(listing, bytes);
-    blob_unref(&bytes);
+    listing->run = NULL;
+    send_run(listing, run, listing->documents);
+    blob_unref(&run);
 }
 
 static void on_job_done(struct job *job)
@@ -158,51 +160,80 @@ static void on_job_done(struct job *job)
     struct listing *listing = container_of(job, struct listing, job);
 
     exchange_job_ended(&listing->base, job);
+    blob_unref(&listing->run);
     if (job->status == JOB_OK) {
         struct blob *result = blob_ref(job->result);
 
-        send_run(listing, result);
+        send_run(listing, result, result->bytes);
         blob_unref(&result);
     } else if (!fail_begun(listing)) {
         exchange_fail_stored(&listing->base, job);
     }
 }
 
-/* True where stored documents of that format are the reply's bytes. */
-static bool needs_codec(const struct listing *listing)
+/* False where stored documents of that format are the reply's bytes. */
+static bool needs_codec(const struct exchange *e, enum store_format format)
 {
-    const struct exchange *e = &listing->base;
     bool json = e->type != NEGOTIATE_MSGPACK;
 
-    return json != (listing->format == STORE_JSON) || e->query.fields.len > 0 ||
+    return json != (format == STORE_JSON) || e->query.fields.len > 0 ||
            (e->type == NEGOTIATE_JSON && e->query.pretty);
 }
 
-/* Puts the documents that have the first one's format into the run, divided as the reply
-   or the codec wants them. */
+/* What divides stored JSON texts, as the reply or the codec wants them. */
+static uint8_t divider(const struct exchange *e)
+{
+    return e->type == NEGOTIATE_JSON && !needs_codec(e, STORE_JSON) ? ',' : '\n';
+}
+
+/* Notes the documents that have the first one's format as the run. */
+static void choose_run(struct listing *listing, const struct store_list *list)
+{
+    size_t count = 0;
+
+    listing->format = list->count > 0 ? list->documents[0].format : STORE_MSGPACK;
+    while (count < list->count && list->documents[count].format == listing->format)
+        count++;
+    if (count > 0) {
+        struct slice id = list->documents[count - 1].id;
+
+        assert(id.len <= sizeof listing->after);
+        memcpy(listing->after, id.data, id.len);
+        listing->after_len = (uint8_t)id.len;
+    }
+    listing->in_run = count;
+    listing->last_run = !list->more && count == list->count;
+}
+
+/* Puts a run together where the store has no blob of it: such a run is small. */
+static void copy_run(struct listing *listing, const struct store_list *list)
+{
+    struct buf run = BUF_INIT;
+
+    for (size_t i = 0; i < listing->in_run; i++) {
+        if (i > 0 && listing->format == STORE_JSON)
+            buf_append(&run, &list->divider, 1);
+        buf_append(&run, list->documents[i].bytes.data, list->documents[i].bytes.len);
+    }
+    listing->run = blob_new_steal(&run);
+    listing->documents = listing->run->bytes;
+}
+
+/* Takes a run out of what the store gave. */
 static void take_run(struct listing *listing, const struct store_list *list)
 {
-    const char *divider = "";
+    struct slice first, last;
 
-    listing->run.len = 0;
-    listing->in_run = 0;
-    listing->format = list->count > 0 ? list->documents[0].format : STORE_MSGPACK;
-    if (listing->format == STORE_JSON)
-        divider =
-            listing->base.type == NEGOTIATE_JSON && !needs_codec(listing) ? "," : "\n";
-    for (size_t i = 0; i < list->count; i++) {
-        const struct store_document *document = &list->documents[i];
-
-        if (document->format != listing->format)
-            break;
-        if (listing->in_run++ > 0)
-            buf_append_str(&listing->run, divider);
-        buf_append(&listing->run, document->bytes.data, document->bytes.len);
-        assert(document->id.len <= sizeof listing->after);
-        memcpy(listing->after, document->id.data, document->id.len);
-        listing->after_len = (uint8_t)document->id.len;
+    choose_run(listing, list);
+    if (listing->in_run == 0 || list->blob == NULL) {
+        copy_run(listing, list);
+        return;
     }
-    listing->last_run = !list->more && listing->in_run == list->count;
+    first = list->documents[0].bytes;
+    last = list->documents[listing->in_run - 1].bytes;
+    listing->run = blob_ref(list->blob);
+    listing->documents =
+        (struct slice){first.data, (size_t)(last.data + last.len - first.data)};
 }
 
 static void encode_run(struct listing *listing)
@@ -213,7 +244,7 @@ static void encode_run(struct listing *listing)
                               .format = exchange_codec_format(listing->format),
                               .pretty = e->query.pretty,
                               .fields = e->query.fields,
-                              .in = buf_slice(&listing->run)};
+                              .in = listing->documents};
 
     if (e->type == NEGOTIATE_NDJSON) {
         call.separator = '\n';
@@ -221,6 +252,7 @@ static void encode_run(struct listing *listing)
     }
     if (e->type == NEGOTIATE_MSGPACK)
         call.op = CODEC_OP_PROJECT;
+    listing->job.in_blob = listing->run;
     exchange_submit(&listing->base, &listing->job, &call, on_job_done);
 }
 
@@ -236,7 +268,7 @@ static void on_list_done(struct store_list *list)
         return;
     }
     take_run(listing, list);
-    if (listing->in_run > 0 && needs_codec(listing))
+    if (listing->in_run > 0 && needs_codec(e, listing->format))
         encode_run(listing);
     else
         send_bytes(listing);
@@ -251,6 +283,7 @@ static void next_run(struct listing *listing)
     list->collection = route_collection(&e->route);
     list->after = (struct slice){listing->after, listing->after_len};
     list->max_bytes = RUN_BYTES;
+    list->divider = divider(e);
     list->max_documents =
         listing->left < RUN_DOCUMENTS ? (size_t)listing->left : RUN_DOCUMENTS;
     list->done = on_list_done;
@@ -275,7 +308,7 @@ static void on_count_done(struct store_count *count)
     listing->left = count->documents;
     if (listing->left == 0) {
         listing->last_run = true;
-        send_bytes(listing);
+        send_run(listing, NULL, (struct slice){NULL, 0});
     } else {
         next_run(listing);
     }
@@ -307,7 +340,7 @@ static void cancel(struct exchange *e)
     store_cancel(&listing->count.request);
     store_cancel(&listing->list.request);
     jobs_cancel(e->api->config.jobs, &listing->job);
-    buf_free(&listing->run);
+    blob_unref(&listing->run);
 }
 
 static void writable(struct exchange *e)

@@ -59,9 +59,10 @@ struct job {
                                max_memory of 0 take the configured ones */
     struct blob *in_blob;   /* what call.in's bytes live in, NULL for none: a reference
                                saves   copying them where they must outlive a cancel */
-    uint64_t share_key[2];  /* names the bytes of call.in (a document's version): jobs of
-                               the same key and options that are in flight together may
-                               be run once; zeros for a job of its own */
+    struct blob *argument_blob; /* the same of call.argument */
+    uint64_t share_key[2]; /* names the bytes of call.in (a document's version): jobs of
+                              the same key and options that are in flight together may
+                              be run once; zeros for a job of its own */
     enum jobs_mode mode;
     uint64_t deadline_ns; /* clock_now_ns() terms; 0 for the configured job timeout */
     void (*done)(struct job *job);

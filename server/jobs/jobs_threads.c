@@ -41,7 +41,8 @@ struct task {
     enum jobs_weight weight;
     struct job *job;      /* NULL where nobody waits for it any more */
     struct blob *in_blob; /* keeps pool.call.in in place; NULL where it was copied */
-    uint8_t *copies;      /* of the call's slices */
+    struct blob *argument_blob; /* the same of pool.call.argument */
+    uint8_t *copies;            /* of the call's slices */
 };
 
 /* ---- tasks ---- */
@@ -55,21 +56,36 @@ static void move_slice(struct slice *slice, uint8_t **at)
     *at += slice->len;
 }
 
+/* The call's bytes must outlive the job: those with a blob are kept by a reference, the
+   others are copied. */
+static void keep_slices(struct task *task, const struct job *job)
+{
+    struct codec_call *call = &task->pool.call;
+    size_t bytes = call->fields.len;
+    uint8_t *at;
+
+    if (job->in_blob != NULL)
+        task->in_blob = blob_ref(job->in_blob);
+    else
+        bytes += call->in.len;
+    if (job->argument_blob != NULL)
+        task->argument_blob = blob_ref(job->argument_blob);
+    else
+        bytes += call->argument.len;
+    at = task->copies = mem_alloc(bytes + 1);
+    move_slice(&call->fields, &at);
+    if (job->in_blob == NULL)
+        move_slice(&call->in, &at);
+    if (job->argument_blob == NULL)
+        move_slice(&call->argument, &at);
+}
+
 static struct task *task_create(struct job *job)
 {
     struct task *task = mem_zalloc(sizeof *task);
-    struct codec_call *call = &task->pool.call;
-    uint8_t *at;
 
-    *call = job->call;
-    if (job->in_blob != NULL)
-        task->in_blob = blob_ref(job->in_blob);
-    at = task->copies = mem_alloc(call->argument.len + call->fields.len +
-                                  (task->in_blob == NULL ? call->in.len : 0) + 1);
-    move_slice(&call->argument, &at);
-    move_slice(&call->fields, &at);
-    if (task->in_blob == NULL)
-        move_slice(&call->in, &at);
+    task->pool.call = job->call;
+    keep_slices(task, job);
     atomic_init(&task->pool.dropped, false);
     list_init(&task->pool.link);
     list_init(&task->link);
@@ -83,6 +99,7 @@ static void task_destroy(struct task **task)
 {
     list_remove(&(*task)->link);
     blob_unref(&(*task)->in_blob);
+    blob_unref(&(*task)->argument_blob);
     buf_free(&(*task)->pool.out);
     mem_free((*task)->copies);
     mem_free(*task);

@@ -166,20 +166,28 @@ static void a_cancelled_job_may_be_freed(void **state)
 static void a_blob_is_kept_and_not_copied(void **state)
 {
     struct blob *blob = blob_new_copy("?large", 6);
-    struct asked asked = {.job = {.call = {.op = CODEC_OP_ENCODE, .in = blob->bytes},
+    struct blob *argument = blob_new_copy("large too", 9);
+    struct asked asked = {.job = {.call = {.op = CODEC_OP_ENCODE,
+                                           .in = blob->bytes,
+                                           .argument = argument->bytes},
                                   .in_blob = blob,
+                                  .argument_blob = argument,
                                   .mode = JOBS_THREADS,
                                   .done = on_done}};
 
     (void)state;
     jobs_submit(jobs, &asked.job);
     assert_int_equal(blob->refs, 2);
+    assert_int_equal(argument->refs, 2);
     codec_double_wait_inside(1);
     jobs_cancel(jobs, &asked.job);
     assert_int_equal(blob->refs, 2); /* the thread is still at it */
+    assert_int_equal(argument->refs, 2);
     codec_double_open_gate();
     jobs_destroy(&jobs);
     assert_int_equal(blob->refs, 1);
+    assert_int_equal(argument->refs, 1);
+    blob_unref(&argument);
     blob_unref(&blob);
 }
 
