@@ -292,6 +292,8 @@ static void scripts_that_redis_forgot(void **state)
 static void a_replica_takes_no_writes(void **state)
 {
     struct redis_rig redis;
+    struct store_counters counters;
+    unsigned long before;
     const char *why;
 
     (void)state;
@@ -302,6 +304,12 @@ static void a_replica_takes_no_writes(void **state)
     assert_false(store_is_ready(redis.rig.store, &why));
     assert_non_null(strstr(why, "replica"));
     assert_true(rig_has_text(&redis.rig, "c", "x", "1")); /* it still reads */
+    /* It is asked again and again whether it is a master, on the connection it has. */
+    before = redis_rig_calls(&redis, "role");
+    while (redis_rig_calls(&redis, "role") < before + 2)
+        assert_int_equal(rig_find(&redis.rig, "c", "x"), STORE_OK);
+    store_read_counters(redis.rig.store, &counters);
+    assert_int_equal(counters.writer_restarts, 0);
     redis_rig_command(&redis, "OK", "REPLICAOF NO ONE");
     redis_rig_await(&redis.rig, true); /* found out by itself */
     assert_int_equal(rig_put_text(&redis.rig, "c", "x", "3"), STORE_OK);
