@@ -274,7 +274,8 @@ struct ops_exchange {
 
 static void on_request(struct http_exchange *x, void *context)
 {
-    static const char allow[] = "Allow: GET, HEAD\r\n";
+    static const char allow[] = "Allow: GET, HEAD, OPTIONS\r\n";
+    const struct slice allowed = {(const uint8_t *)allow, sizeof allow - 1};
     struct ops *ops = context;
     const struct http_request *request = http_request(x);
     const struct resource *resource = find_resource(request->path);
@@ -288,9 +289,10 @@ static void on_request(struct http_exchange *x, void *context)
                            "there are /, /healthz, /readyz, /metrics, /debug/loop, "
                            "/debug/stats and /debug/profile",
                            -1, (struct slice){NULL, 0});
+    else if (request->method == HTTP_OPTIONS)
+        http_reply(x, &(struct http_reply){.status = 204, .headers = allowed});
     else if (request->method != HTTP_GET && request->method != HTTP_HEAD)
-        http_reply_problem(x, 405, "the operations listener is read only", -1,
-                           (struct slice){(const uint8_t *)allow, sizeof allow - 1});
+        http_reply_problem(x, 405, "the operations listener is read only", -1, allowed);
     else
         resource->answer(ops, x);
 }

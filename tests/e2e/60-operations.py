@@ -32,12 +32,15 @@ def readyz_gives_reasons(pair):
 
 
 @case
-def only_get_and_head(pair):
+def only_reading(pair):
     with Client(pair.admin_port) as client:
         for target in ("/healthz", "/readyz", "/metrics"):
             refused = client.ask("POST", target, b"")
             check_problem(refused, 405)
             assert "GET" in refused.header("allow")
+            options = client.ask("OPTIONS", target)
+            equal((options.status, options.body), (204, b""))
+            equal(options.header("allow"), refused.header("allow"))
             head = client.ask("HEAD", target)
             equal((head.status, head.body), (200, b""))
         check_problem(client.ask("GET", "/nothing"), 404)
