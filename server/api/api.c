@@ -89,6 +89,8 @@ static void reply_options(struct exchange *e)
     struct http_reply reply = {.status = 204};
 
     buf_printf(&headers, "Allow: %s\r\n", exchange_allow(e));
+    if (e->route.kind == STATS_ROUTE_DOCUMENT)
+        buf_append_str(&headers, EXCHANGE_ACCEPT_PATCH);
     exchange_put_common(e, &headers);
     if (cors_is_preflight(origin, http_header(e->x, "access-control-request-method")))
         cors_put_preflight(&e->api->config.cors, origin, exchange_allow(e), &headers);

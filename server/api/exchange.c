@@ -128,6 +128,8 @@ static void reply_problem(struct exchange *e, int status, const char *detail,
                        : "");
     if (status == 405)
         buf_printf(&headers, "Allow: %s\r\n", exchange_allow(e));
+    if (status == 415 && http_request(e->x)->method == HTTP_PATCH)
+        buf_append_str(&headers, EXCHANGE_ACCEPT_PATCH);
     exchange_put_common(e, &headers);
     http_reply_problem(e->x, status, detail, offset, buf_slice(&headers));
     buf_free(&headers);

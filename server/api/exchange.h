@@ -13,6 +13,9 @@
 #include "server/api/route.h"
 #include "server/store/store.h"
 
+/* What a PATCH may carry (RFC 5789 section 3.1), for OPTIONS and a 415. */
+#define EXCHANGE_ACCEPT_PATCH "Accept-Patch: application/merge-patch+json\r\n"
+
 struct exchange;
 
 /* How one route handles its exchanges; NULL members are not called. */

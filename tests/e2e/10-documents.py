@@ -183,6 +183,8 @@ def options_and_405_name_the_methods(pair):
             refused = client.ask("TRACE", target)
             check_problem(refused, 405)
             equal(refused.header("allow"), options.header("allow"))
+            equal((target, options.header("accept-patch")),
+                  (target, "application/merge-patch+json" if "PATCH" in allowed else None))
         check_problem(client.ask("PUT", "/v1/things", b"1", JSON), 405)
         check_problem(client.ask("DELETE", "/v1"), 405)
         check_problem(client.ask("DELETE", "/v1/things/a%20b"), 400)
