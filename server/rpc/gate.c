@@ -43,7 +43,7 @@ struct gate {
     unsigned listen_tries;
     unsigned deaf_logged;
     bool did; /* a worker was answered */
-    ev_signal term, interrupt;
+    ev_signal term;
     ev_io control;
     int status; /* of the process */
 };
@@ -236,8 +236,7 @@ static void start_watchers(struct gate *gate)
 {
     ev_signal_init(&gate->term, on_signal, SIGTERM);
     ev_signal_start(gate->loop, &gate->term);
-    ev_signal_init(&gate->interrupt, on_signal, SIGINT);
-    ev_signal_start(gate->loop, &gate->interrupt);
+    signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C: the master decides */
     if (gate->config->control_fd >= 0) {
         ev_io_init(&gate->control, on_control, gate->config->control_fd, EV_READ);
         ev_io_start(gate->loop, &gate->control);
