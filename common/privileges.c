@@ -13,13 +13,26 @@
 #include "common/log.h"
 #include "common/runtime_dir.h"
 
+/* What getpwnam() leaves where it looked and found nobody (its manual lists them). */
+static bool is_unknown(int error)
+{
+    return error == 0 || error == ENOENT || error == ESRCH;
+}
+
+int privileges_check_user(const char *user, const char **expected_r)
+{
+    *expected_r = "a user of this host";
+    errno = 0;
+    return user[0] == '\0' || getpwnam(user) != NULL || !is_unknown(errno) ? 0 : -1;
+}
+
 static const struct passwd *find_user(const char *user)
 {
     const struct passwd *entry;
 
     errno = 0;
     entry = getpwnam(user);
-    if (entry == NULL && errno != 0)
+    if (entry == NULL && !is_unknown(errno))
         log_fatal("--user: %s cannot be looked up: %m", user);
     if (entry == NULL)
         log_fatal("--user: there is no user %s", user);

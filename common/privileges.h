@@ -6,6 +6,11 @@
 #ifndef OFFLOOP_COMMON_PRIVILEGES_H
 #define OFFLOOP_COMMON_PRIVILEGES_H
 
+/* The check of --user's row: 0 where there is such a user, or none is asked for, or
+   nobody can tell now (privileges_drop() will); else -1 and what was expected, in
+   *expected_r. */
+int privileges_check_user(const char *user, const char **expected_r);
+
 /* Where `user` is not empty: makes this process that user's for good, with its groups and
    no others. No-op for a process that is that user's already; ends the process with one
    line where there is no such user or we are not root. */

@@ -7,6 +7,7 @@
 #include "common/endpoint.h"
 #include "common/codec/codec.h"
 #include "common/config.h"
+#include "common/privileges.h"
 #include "common/rpc_url.h"
 #include "common/runtime_dir.h"
 #include "common/log.h"

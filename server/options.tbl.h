@@ -72,7 +72,8 @@ OPTION(DURATION, drain_timeout_ns, "drain-timeout", "D", "30s",
 
 GROUP("Rights")
 OPTION(STRING, user, "user", "NAME", "",
-       "serve as this user, once root has opened the listeners")
+       "serve as this user, once root has opened the listeners",
+       .check = privileges_check_user)
 OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
        "no process of the server ever gains rights (no_new_privs)")
 

@@ -6,6 +6,7 @@
 #include "common/alloc.h"
 #include "common/codec/codec.h"
 #include "common/config.h"
+#include "common/privileges.h"
 #include "common/rpc_url.h"
 #include "common/runtime_dir.h"
 

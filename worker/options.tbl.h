@@ -32,7 +32,8 @@ OPTION(DURATION, drain_timeout_ns, "drain-timeout", "D", "30s",
 
 GROUP("Rights")
 OPTION(STRING, user, "user", "NAME", "",
-       "serve as this user (the daemon is started as root)")
+       "serve as this user (the daemon is started as root)",
+       .check = privileges_check_user)
 OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
        "workers give up files, programs and all but a few system calls")
 

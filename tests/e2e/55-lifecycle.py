@@ -12,8 +12,8 @@ import threading
 import time
 
 import harness
-from harness import (BUILD, JSON, SANITIZED, Daemon, case, children, equal, eventually,
-                     role_of, run_ab)
+from harness import (BUILD, JSON, SANITIZED, Daemon, alive, case, children, descendants, equal,
+                     eventually, role_of, run_ab)
 
 REQUESTS = 1_000 if SANITIZED else 10_000  # of each of two ab
 CHANGES = ("HUP", "HUP", "USR2")
@@ -34,6 +34,19 @@ def change(daemon, name):
     before = generation(daemon)
     daemon.send_signal(getattr(signal, f"SIG{name}"))
     eventually(lambda: generation(daemon) > before, f"the next generation after {name}")
+
+
+@case(own=True)
+def ctrl_c_is_for_the_masters_to_decide(pair):
+    """A terminal sends INT to all of its foreground: children go on until they are told."""
+    put_document(pair)
+    for daemon in (pair.server, pair.worker):
+        family = [*descendants(daemon.pid), daemon.pid]  # the master last: the hardest order
+        for pid in family:
+            os.kill(pid, signal.SIGINT)
+        equal(daemon.wait(), 0)
+        assert not [line for line in daemon.log if "warning" in line or "again" in line], daemon.log
+        assert not any(alive(pid) for pid in family)
 
 
 def log_has(daemon, text):
@@ -270,6 +283,6 @@ def an_unknown_user_is_one_clear_line(pair):
                                        "--admin", "off", "--store", f"lmdb:{pair.folder}/other"],
                     pair.folder / "run2", pair.folder)
     pair.daemons.append(daemon)
-    equal(daemon.wait(), 1)
-    log_has(daemon, "there is no user no-such-user")
+    equal(daemon.wait(), 2)
+    log_has(daemon, 'no-such-user" is not valid')
     equal(len(daemon.log), 1)

@@ -131,6 +131,8 @@ static void refusals(void **state)
          "--store: \"files:x\" is not valid: expected lmdb:DIR, "
          "redis://[user:password@]host[:port][/db] or "
          "redis+unix://[user:password@]/path[?db=N]"},
+        {{"--user=no-such-user-here"},
+         "--user: \"no-such-user-here\" is not valid: expected a user of this host"},
         {{"--store=lmdb:"},
          "--store: \"lmdb:\" is not valid: expected lmdb:DIR, "
          "redis://[user:password@]host[:port][/db] or "
