@@ -4,17 +4,23 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/discard.h"
 
 struct heap_blob {
     struct blob blob;
     uint8_t *bytes; /* NULL where they follow this struct */
+    size_t cap;     /* of that block */
 };
 
 static void heap_blob_release(struct blob *blob)
 {
     struct heap_blob *heap = (struct heap_blob *)blob;
 
-    mem_free(heap->bytes);
+    if (heap->bytes == NULL) {
+        discard_free(heap, sizeof *heap + heap->cap);
+        return;
+    }
+    discard_free(heap->bytes, heap->cap);
     mem_free(heap);
 }
 
@@ -25,6 +31,7 @@ struct blob *blob_new_copy(const void *bytes, size_t len)
     if (len > 0)
         memcpy(heap + 1, bytes, len);
     heap->bytes = NULL;
+    heap->cap = len;
     heap->blob = (struct blob){{(uint8_t *)(heap + 1), len}, 1, heap_blob_release};
     return &heap->blob;
 }
@@ -34,6 +41,7 @@ struct blob *blob_new_steal(struct buf *buf)
     struct heap_blob *heap = mem_alloc(sizeof *heap);
 
     heap->bytes = buf->data;
+    heap->cap = buf->cap;
     heap->blob = (struct blob){{buf->data, buf->len}, 1, heap_blob_release};
     *buf = (struct buf)BUF_INIT;
     return &heap->blob;

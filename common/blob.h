@@ -2,6 +2,9 @@
  * Bytes with an owner count: a document or a reply that several objects hold
  * without copying it. Immutable once made.
  *
+ * The memory of a large one is freed by another thread where there is one for it
+ * (discard.h).
+ *
  * Counts are not atomic: a blob belongs to one thread at a time (a thread that
  * made one hands it over whole, with the only reference).
  */

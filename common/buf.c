@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/discard.h"
 #include "common/log.h"
 
 #define BUF_MIN_BYTES 256
@@ -74,6 +75,6 @@ void buf_consume(struct buf *buf, size_t len)
 
 void buf_free(struct buf *buf)
 {
-    mem_free(buf->data);
+    discard_free(buf->data, buf->cap);
     *buf = (struct buf)BUF_INIT;
 }

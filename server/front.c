@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/discard.h"
 #include "common/log.h"
 #include "server/access_log.h"
 #include "server/api/api.h"
@@ -313,6 +314,7 @@ static void close_all(struct front *front)
     access_log_destroy(&front->access_log);
     jobs_destroy(&front->jobs);
     store_close(&front->store);
+    discard_stop();
     stats_front_leave(front->slot);
     stats_close(&front->stats);
 }
@@ -329,6 +331,7 @@ int front_main(const struct server_config *config, const struct spawn_self *self
     front.loop = ev_default_loop(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (front.loop == NULL)
         log_fatal("no event loop: epoll is missing");
+    discard_start();
     open_stats(&front);
     open_access_log(&front);
     open_profile(&front);

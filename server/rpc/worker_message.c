@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/discard.h"
 #include "server/rpc/cargo.h"
 #include "server/rpc/gate_note.h"
 #include "server/rpc/transfer.h"
@@ -19,12 +20,19 @@ struct message_blob {
     nng_msg *message;
 };
 
-static void message_blob_release(struct blob *blob)
+/* Any thread. */
+static void message_blob_free(void *object)
 {
-    struct message_blob *kept = container_of(blob, struct message_blob, blob);
+    struct message_blob *kept = object;
 
     nng_msg_free(kept->message);
     mem_free(kept);
+}
+
+static void message_blob_release(struct blob *blob)
+{
+    discard_object(message_blob_free, container_of(blob, struct message_blob, blob),
+                   blob->bytes.len);
 }
 
 struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload)
