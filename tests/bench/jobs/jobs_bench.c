@@ -1,16 +1,18 @@
 /*
  * What offloading a job costs a front and gains it, without HTTP and store:
  *
- *     jobs_bench [--workers N] [--seconds S] [--sizes BYTES,...] [--flights N,...]
+ *     jobs_bench [--quick] [--ways NAME,...] [--workers N] [--seconds S]
+ *                [--sizes BYTES,...] [--flights N,...]
  *     jobs_bench --mix RATE [--workers N] [--seconds S]
  *
  * A closed loop of MessagePack-to-JSON jobs in this process, a gate and real
- * workers as children, for each size and number in flight, in each mode in
- * turn. With --mix RATE instead: an open loop of that many small jobs a second
- * in mode rpc, of which every hundredth is one that takes about 50 ms (it also
- * compresses), and how long the small ones take. CPU and context switches are this
- * process's, all threads (getrusage). Workers run from the build tree (OFFLOOP_BUILD,
- * else build/).
+ * workers as children, for each size and number in flight, in each way in turn:
+ * the modes, and rpc and auto with memory shared with the workers ("rpc+shm").
+ * The whole table takes two minutes, --quick ten seconds. With --mix RATE instead:
+ * an open loop of that many small jobs a second in mode rpc, of which every
+ * hundredth is one that takes about 50 ms (it also compresses), and how long the
+ * small ones take. CPU and context switches are this process's, all threads
+ * (getrusage). Workers run from the build tree (OFFLOOP_BUILD, else build/).
  */
 #include <errno.h>
 #include <ev.h>
@@ -37,14 +39,33 @@
 #define MAX_SAMPLES  (1 << 20)
 #define GATE_FD      3
 #define COME_WAIT_MS 10000
+#define ARENA_BYTES  (UINT64_C(64) << 20)
+#define QUICK_S      0.1
+
+/* Two fronts live in this process, which differ in that alone. */
+enum front { FRONT_PLAIN, FRONT_SHM, FRONTS };
+
+static const struct way {
+    const char *name;
+    enum jobs_mode mode;
+    enum front front;
+} ways[] = {{"inline", JOBS_INLINE, FRONT_PLAIN},
+            {"threads", JOBS_THREADS, FRONT_PLAIN},
+            {"rpc", JOBS_RPC, FRONT_PLAIN},
+            {"rpc+shm", JOBS_RPC, FRONT_SHM},
+            {"auto+shm", JOBS_AUTO, FRONT_SHM}};
+
+#define WAYS (sizeof ways / sizeof ways[0])
 
 static struct {
     unsigned workers;
     double seconds;
     unsigned sizes[MAX_LIST], size_count;
     unsigned flights[MAX_LIST], flight_count;
-    unsigned mix; /* jobs a second; 0 for the closed loop */
-} options = {2, 1.0, {500, 5000, 20000, 200000}, 4, {1, 16, 128}, 3, 0};
+    unsigned mix;     /* jobs a second; 0 for the closed loop */
+    const char *ways; /* names; NULL for all */
+} options = {2, 1.0, {500, 2000, 5000, 20000, 200000, 2000000}, 6, {1, 16, 128}, 3,
+             0, NULL};
 
 /* One job slot of the closed loop. */
 struct slot {
@@ -54,7 +75,8 @@ struct slot {
 
 static struct {
     struct ev_loop *loop;
-    struct jobs *jobs;
+    struct jobs *fronts[FRONTS];
+    struct jobs *jobs; /* the one in use */
     struct slot slots[MAX_FLIGHT];
     struct slice document; /* MessagePack */
     enum jobs_mode mode;
@@ -168,14 +190,15 @@ static double seconds_of(struct timeval t)
     return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
-static void run(unsigned size, unsigned flight, enum jobs_mode mode, double seconds,
+static void run(unsigned size, unsigned flight, const struct way *way, double seconds,
                 bool print)
 {
     uint64_t start_ns = clock_now_ns(), samples;
     struct rusage before, after;
     double elapsed, cpu, switches;
 
-    bench.mode = mode;
+    bench.mode = way->mode;
+    bench.jobs = bench.fronts[way->front];
     bench.done = bench.failed = 0;
     bench.end_ns = start_ns + (uint64_t)(seconds * NS_PER_S);
     getrusage(RUSAGE_SELF, &before);
@@ -192,9 +215,8 @@ static void run(unsigned size, unsigned flight, enum jobs_mode mode, double seco
         (double)(after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_nivcsw);
     samples = bench.done < MAX_SAMPLES ? bench.done : MAX_SAMPLES;
     qsort(bench.latency_us, samples, sizeof *bench.latency_us, compare);
-    printf("%7u %6u  %-7s %9.0f %9.0f %9.0f %10.2f %9.2f%s\n", size, flight,
-           jobs_mode_name(mode), (double)bench.done / elapsed,
-           (double)bench.latency_us[samples / 2],
+    printf("%7u %6u  %-8s %9.0f %9.0f %9.0f %10.2f %9.2f%s\n", size, flight, way->name,
+           (double)bench.done / elapsed, (double)bench.latency_us[samples / 2],
            (double)bench.latency_us[samples * 99 / 100], cpu * 1e6 / (double)bench.done,
            switches / (double)bench.done, bench.failed ? "  FAILED JOBS" : "");
     fflush(stdout);
@@ -353,12 +375,17 @@ static unsigned parse_list(const char *text, unsigned list[MAX_LIST], unsigned m
 static int parse_options(int argc, char **argv)
 {
     unsigned one[MAX_LIST];
+    int first = argc > 1 && strcmp(argv[1], "--quick") == 0 ? 2 : 1;
 
-    for (int i = 1; i + 1 < argc; i += 2) {
+    if (first == 2)
+        options.seconds = QUICK_S;
+    for (int i = first; i + 1 < argc; i += 2) {
         const char *value = argv[i + 1];
 
         if (strcmp(argv[i], "--workers") == 0 && parse_list(value, one, MAX_WORKERS) == 1)
             options.workers = one[0];
+        else if (strcmp(argv[i], "--ways") == 0)
+            options.ways = value;
         else if (strcmp(argv[i], "--seconds") == 0 && atof(value) > 0)
             options.seconds = atof(value);
         else if (strcmp(argv[i], "--mix") == 0 && parse_list(value, one, 100000) == 1)
@@ -370,7 +397,9 @@ static int parse_options(int argc, char **argv)
         else
             return -1;
     }
-    return argc % 2 == 1 && options.size_count > 0 && options.flight_count > 0 ? 0 : -1;
+    return (argc - first) % 2 == 0 && options.size_count > 0 && options.flight_count > 0
+               ? 0
+               : -1;
 }
 
 static void on_come_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -380,6 +409,14 @@ static void on_come_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
 }
 
+static bool all_came(void)
+{
+    for (unsigned i = 0; i < FRONTS; i++)
+        if (jobs_workers(bench.fronts[i]) < options.workers)
+            return false;
+    return true;
+}
+
 static void wait_for_workers(void)
 {
     uint64_t end_ns = clock_now_ns() + COME_WAIT_MS * NS_PER_MS;
@@ -387,31 +424,45 @@ static void wait_for_workers(void)
 
     ev_timer_init(&timer, on_come_timer, 0.01, 0.01);
     ev_timer_start(bench.loop, &timer);
-    while (jobs_workers(bench.jobs) < options.workers && clock_now_ns() < end_ns)
+    while (!all_came() && clock_now_ns() < end_ns)
         ev_run(bench.loop, EVRUN_ONCE);
     ev_timer_stop(bench.loop, &timer);
-    if (jobs_workers(bench.jobs) == options.workers)
+    if (all_came())
         return;
     fprintf(stderr, "the workers did not come\n");
     exit(1);
 }
 
+static bool is_wanted(const struct way *way)
+{
+    size_t len = strlen(way->name);
+
+    for (const char *at = options.ways; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, way->name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+            return true;
+    }
+    return options.ways == NULL;
+}
+
+static void run_ways(unsigned size, unsigned flight)
+{
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (!is_wanted(&ways[i]))
+            continue;
+        run(size, flight, &ways[i], options.seconds / 5, false);
+        run(size, flight, &ways[i], options.seconds, true);
+    }
+}
+
 static void run_all(void)
 {
-    static const enum jobs_mode modes[] = {JOBS_INLINE, JOBS_THREADS, JOBS_RPC,
-                                           JOBS_AUTO};
-
-    printf("%7s %6s  %-7s %9s %9s %9s %10s %9s\n", "bytes", "flight", "mode", "jobs/s",
+    printf("%7s %6s  %-8s %9s %9s %9s %10s %9s\n", "bytes", "flight", "way", "jobs/s",
            "p50 us", "p99 us", "CPU us/job", "switches");
     for (unsigned s = 0; s < options.size_count; s++) {
         make_document(options.sizes[s]);
-        for (unsigned f = 0; f < options.flight_count; f++) {
-            for (unsigned m = 0; m < sizeof modes / sizeof modes[0]; m++) {
-                run(options.sizes[s], options.flights[f], modes[m], 0.1, false);
-                run(options.sizes[s], options.flights[f], modes[m], options.seconds,
-                    true);
-            }
-        }
+        for (unsigned f = 0; f < options.flight_count; f++)
+            run_ways(options.sizes[s], options.flights[f]);
         blob_unref(&document);
     }
 }
@@ -448,8 +499,9 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "gate") == 0)
         return gate(argv);
     if (parse_options(argc, argv) != 0) {
-        fprintf(stderr, "usage: jobs_bench [--workers N] [--seconds S] "
-                        "[--sizes BYTES,...] [--flights N,...] [--mix RATE]\n");
+        fprintf(stderr, "usage: jobs_bench [--quick] [--ways NAME,...] [--workers N] "
+                        "[--seconds S] [--sizes BYTES,...] [--flights N,...] "
+                        "[--mix RATE]\n");
         return 2;
     }
     if (mkdtemp(directory) == NULL) {
@@ -464,13 +516,19 @@ int main(int argc, char **argv)
     bench.latency_us = mem_alloc(MAX_SAMPLES * sizeof *bench.latency_us);
     list_init(&bench.idle);
     ev_idle_init(&bench.starter, on_idle);
-    bench.jobs = jobs_create(bench.loop, &config);
+    for (unsigned i = 0; i < FRONTS; i++) {
+        config.front_index = (int)i;
+        config.arena_bytes = i == FRONT_SHM ? ARENA_BYTES : 0;
+        bench.fronts[i] = jobs_create(bench.loop, &config);
+    }
+    bench.jobs = bench.fronts[FRONT_SHM];
     wait_for_workers();
     if (options.mix > 0)
         run_mix();
     else
         run_all();
-    jobs_destroy(&bench.jobs);
+    for (unsigned i = 0; i < FRONTS; i++)
+        jobs_destroy(&bench.fronts[i]);
     for (unsigned i = 0; i <= options.workers; i++) {
         kill(pids[i], SIGTERM);
         waitpid(pids[i], NULL, 0);
