@@ -14,6 +14,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/cpus.h"
 #include "common/log.h"
 #include "common/spawn.h"
 #include "proto/wire.h"
@@ -32,6 +33,8 @@
 #define SERVE_TRIM_THRESHOLD (64 << 20)
 /* Stacks of nng's dozen threads; jobs run on them and need little (no recursion). */
 #define SERVE_STACK_BYTES (1 << 20)
+/* Processors that nng is told of: it starts two threads for callbacks for each. */
+#define SERVE_NNG_CPUS 2
 
 /* Ticks without a job after which memory is given back. */
 #define SERVE_TRIM_TICKS 5
@@ -132,6 +135,17 @@ static int serve_open_servers(struct serve *serve)
     return 0;
 }
 
+/* nng starts here. One of its threads runs jobs, the others must go on meanwhile. */
+static int serve_open_nng(struct serve *serve)
+{
+    int error;
+
+    cpus_limit(SERVE_NNG_CPUS);
+    error = serve_open_servers(serve);
+    cpus_limit(0);
+    return error;
+}
+
 /* nng starts inside the first half of the cage and before the second. */
 static int serve_open_caged(struct serve *serve)
 {
@@ -141,10 +155,10 @@ static int serve_open_caged(struct serve *serve)
     if (!config->sandbox || !cage_is_possible()) {
         log_info("sandbox: %s",
                  config->sandbox ? "not in a build with sanitizers" : "off");
-        return serve_open_servers(serve);
+        return serve_open_nng(serve);
     }
     if (cage_close_files(&cage, SERVE_SOCKETS * config->connect_count) != 0 ||
-        serve_open_servers(serve) != 0)
+        serve_open_nng(serve) != 0)
         return -1;
     return cage_close_calls(&cage, config->memory_bytes);
 }

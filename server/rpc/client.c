@@ -10,6 +10,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/cpus.h"
 #include "common/host_id.h"
 #include "common/log.h"
 #include "server/rpc/arena.h"
@@ -234,7 +235,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
     }
 }
 
-/* Has nng start its threads, blind to signals: those are the loop thread's. */
+/* Has nng start its threads, few of them, blind to signals: those are the loop
+   thread's. */
 static void start_nng(void)
 {
     sigset_t all, before;
@@ -242,9 +244,11 @@ static void start_nng(void)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    cpus_limit(1);
     if (nng_aio_alloc(&aio, NULL, NULL) != 0)
         log_fatal("cannot start nng");
     nng_aio_free(aio);
+    cpus_limit(0);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
