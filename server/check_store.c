@@ -35,13 +35,15 @@ static int verify(void *context, struct store_key key, enum store_format format,
 
 int check_store(const struct server_config *config)
 {
+    const struct store_config store = {.url = config->store,
+                                       .lmdb_max = config->lmdb_max_bytes};
     struct codec *codec = codec_create(config->codec);
     struct store_check_counts counts;
     struct buf shown = BUF_INIT;
     int result;
 
     assert(codec != NULL); /* the option's check */
-    result = store_check(config->store, config->lmdb_max_bytes, verify, codec, &counts);
+    result = store_check(&store, verify, codec, &counts);
     store_url_print(config->store, &shown);
     printf("%.*s: %" PRIu64 " documents in %" PRIu64 " collections, %" PRIu64
            " bytes, %" PRIu64 " damaged\n",

@@ -8,7 +8,7 @@
 OFFLOOP_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 # What each purpose needs, on a fresh Debian 12.
-PACKAGES_BUILD=(build-essential cmake ninja-build pkg-config libev-dev libnng-dev
+PACKAGES_BUILD=(build-essential cmake ninja-build pkg-config libev-dev libssl-dev libnng-dev
     libmsgpack-dev libyajl-dev zlib1g-dev liblmdb-dev nettle-dev
     libseccomp-dev libhiredis-dev libgoogle-perftools-dev)
 PACKAGES_RUN=("${PACKAGES_BUILD[@]}" curl apache2-utils python3)

@@ -9,7 +9,7 @@
 #include "common/alloc.h"
 #include "common/list.h"
 #include "common/log.h"
-#include "server/store/redis_conn.h"
+#include "server/store/redis_hub.h"
 #include "server/store/redis_layout.h"
 
 /* Ids and keys asked for at a time. */
@@ -375,20 +375,22 @@ static void check_keys(struct check *check)
 
 /* ---- all of it ---- */
 
-int redis_check(const char *url, store_check_verify *verify, void *ctx,
+int redis_check(const struct store_config *config, store_check_verify *verify, void *ctx,
                 struct store_check_counts *counts_r)
 {
     struct check check = {.verify = verify, .ctx = ctx, .counts = counts_r};
-    struct redis_url parsed;
+    struct redis_hub hub;
     const char *why;
 
     *counts_r = (struct store_check_counts){0};
-    if (redis_url_parse(url, &parsed) < 0)
-        return -1;
     check.loop = ev_loop_new(EVFLAG_AUTO);
     if (check.loop == NULL)
         log_fatal("no event loop");
-    check.conn = redis_conn_create(check.loop, &parsed);
+    if (redis_hub_open(&hub, check.loop, config) < 0) {
+        ev_loop_destroy(check.loop);
+        return -1;
+    }
+    check.conn = hub.conn;
     redis_conn_settle(check.conn, CONNECT_S);
     check.failed = !redis_conn_is_up(check.conn, &why);
     if (!check.failed)
@@ -397,9 +399,8 @@ int redis_check(const char *url, store_check_verify *verify, void *ctx,
         check_keys(&check);
     if (check.failed)
         log_warn("store: the check could not be finished");
-    redis_conn_destroy(&check.conn);
+    redis_hub_close(&hub);
     ev_loop_destroy(check.loop);
-    redis_url_free(&parsed);
     buf_free(&check.newest_id);
     return check.failed || counts_r->damaged > 0 ? -1 : 0;
 }

@@ -12,7 +12,7 @@
 #define REDIS_CHECK_LOG_MAX 100
 
 /* store_check() for a Redis URL. */
-int redis_check(const char *url, store_check_verify *verify, void *ctx,
+int redis_check(const struct store_config *config, store_check_verify *verify, void *ctx,
                 struct store_check_counts *counts_r) __attribute__((warn_unused_result));
 
 #endif

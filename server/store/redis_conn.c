@@ -31,6 +31,7 @@ enum conn_state {
 struct redis_conn {
     struct ev_loop *loop;
     const struct redis_url *url;
+    const struct redis_tls *tls;
     char *where; /* for the log */
     enum conn_state state;
     struct ev_timer timer;
@@ -39,6 +40,7 @@ struct redis_conn {
     bool probing;            /* its reply is to come */
     struct ev_prepare flush; /* runs while commands are unsent */
     redisAsyncContext *ac;   /* NULL for none */
+    struct redis_pump *pump; /* of that, by TLS */
     struct redis_resolve *resolve;
     struct redis_addresses addresses;
     size_t next_address;
@@ -74,6 +76,7 @@ static void stop_connection(struct redis_conn *conn)
     ev_prepare_stop(conn->loop, &conn->flush);
     ev_timer_stop(conn->loop, &conn->replica);
     conn->ac = NULL;
+    conn->pump = NULL; /* goes with it */
     if (ac != NULL)
         redisAsyncFree(ac); /* ends what waits with NULL */
 }
@@ -119,6 +122,7 @@ static void on_disconnect(const redisAsyncContext *ac, int status)
     if (conn == NULL || conn->ac != ac)
         return; /* we did it */
     conn->ac = NULL;
+    conn->pump = NULL;
     fail(conn, "the connection was lost", status == REDIS_OK ? "" : ac->errstr);
 }
 
@@ -152,7 +156,9 @@ static void on_flush(struct ev_loop *loop, struct ev_prepare *prepare, int event
 
     (void)events;
     ev_prepare_stop(loop, prepare);
-    if (conn->ac != NULL)
+    if (conn->pump != NULL)
+        redis_pump_flush(conn->pump);
+    else if (conn->ac != NULL)
         redisAsyncHandleWrite(conn->ac);
 }
 
@@ -165,6 +171,7 @@ static int give(struct redis_conn *conn, const struct redis_args *args,
                               (const char **)(uintptr_t)args->parts,
                               args->lens) != REDIS_OK)
         return -1; /* it is about to be closed */
+    ev_prepare_start(conn->loop, &conn->flush);
     conn->waiting++;
     return 0;
 }
@@ -181,7 +188,6 @@ int redis_conn_send(struct redis_conn *conn, const struct redis_args *args,
         redis_conn_unsent(conn) + bytes > REDIS_CONN_MAX_BYTES ||
         give(conn, args, call) < 0)
         return -1;
-    ev_prepare_start(conn->loop, &conn->flush);
     if (conn->waiting == 1)
         ev_timer_again(conn->loop, &conn->timer);
     return 0;
@@ -280,6 +286,19 @@ static int greet(void *ctx, const struct redis_args *args, struct redis_call *ca
     return give(ctx, args, call);
 }
 
+/* The server is who it should be. */
+static void on_opened(void *ctx)
+{
+    struct redis_conn *conn = ctx;
+
+    redis_greeting_send(&conn->greeting, conn->url, greet, on_greeted, conn);
+}
+
+static void on_lost(void *ctx, const char *why, const char *detail)
+{
+    fail(ctx, why, detail);
+}
+
 static void on_connect(const redisAsyncContext *ac, int status)
 {
     struct redis_conn *conn = ac->data;
@@ -288,10 +307,14 @@ static void on_connect(const redisAsyncContext *ac, int status)
         return;
     if (status != REDIS_OK) {
         conn->ac = NULL; /* hiredis frees it */
+        conn->pump = NULL;
         fail(conn, "no connection", ac->errstr);
         return;
     }
-    redis_greeting_send(&conn->greeting, conn->url, greet, on_greeted, conn);
+    if (conn->pump != NULL)
+        redis_pump_start(conn->pump);
+    else
+        on_opened(conn);
 }
 
 /* ---- connecting ---- */
@@ -304,6 +327,18 @@ static redisAsyncContext *open_context(struct redis_conn *conn)
     conn->next_address %= conn->addresses.count;
     return redisAsyncConnect(conn->addresses.texts[conn->next_address++],
                              (int)conn->url->port);
+}
+
+/* Makes the loop carry a fresh connection. */
+static void attach(struct redis_conn *conn, redisAsyncContext *ac)
+{
+    const struct redis_pump_calls calls = {on_opened, on_lost, conn};
+
+    if (conn->url->tls)
+        conn->pump =
+            redis_pump_attach(conn->loop, ac, conn->tls, conn->url->host, &calls);
+    else if (redisLibevAttach(conn->loop, ac) != REDIS_OK)
+        log_panic("store: a fresh connection is attached already");
 }
 
 static void connect_now(struct redis_conn *conn)
@@ -321,8 +356,7 @@ static void connect_now(struct redis_conn *conn)
     ac->data = conn;
     conn->ac = ac;
     enter(conn, CONN_CONNECTING, REDIS_CONN_GREETING_S);
-    if (redisLibevAttach(conn->loop, ac) != REDIS_OK)
-        log_panic("store: a fresh connection is attached already");
+    attach(conn, ac);
     redisAsyncSetConnectCallback(ac, on_connect);
     redisAsyncSetDisconnectCallback(ac, on_disconnect);
 }
@@ -386,7 +420,8 @@ static void init_watchers(struct redis_conn *conn)
     conn->timer.data = conn->replica.data = conn->flush.data = conn;
 }
 
-struct redis_conn *redis_conn_create(struct ev_loop *loop, const struct redis_url *url)
+struct redis_conn *redis_conn_create(struct ev_loop *loop, const struct redis_url *url,
+                                     const struct redis_tls *tls)
 {
     struct redis_conn *conn = mem_zalloc(sizeof *conn);
     struct buf where = BUF_INIT;
@@ -394,8 +429,10 @@ struct redis_conn *redis_conn_create(struct ev_loop *loop, const struct redis_ur
     redis_url_print(url, &where);
     conn->where = str_printf("%.*s", (int)where.len, (const char *)where.data);
     buf_free(&where);
+    assert(!url->tls || tls != NULL);
     conn->loop = loop;
     conn->url = url;
+    conn->tls = tls;
     conn->pause_s = REDIS_CONN_PAUSE_MIN_S;
     conn->why = "Redis has not answered yet";
     conn->greeting.where = conn->where;
@@ -463,34 +500,7 @@ uint64_t redis_conn_reconnects(const struct redis_conn *conn)
     return conn->connects > 0 ? conn->connects - 1 : 0;
 }
 
-/* ---- commands ---- */
-
-void redis_args_add(struct redis_args *args, const void *bytes, size_t len)
+const char *redis_conn_digest(const struct redis_conn *conn, enum redis_script script)
 {
-    assert(args->count < REDIS_ARGS_MAX);
-    args->parts[args->count] = len > 0 ? bytes : "";
-    args->lens[args->count++] = len;
-}
-
-void redis_args_text(struct redis_args *args, const char *text)
-{
-    redis_args_add(args, text, strlen(text));
-}
-
-void redis_args_script(struct redis_args *args, const struct redis_conn *conn,
-                       enum redis_script script, int keys, bool as_text)
-{
-    static const char *const counts[] = {"0", "1", "2", "3", "4", "5"};
-    const char *digest = conn->greeting.digests[script];
-
-    assert(keys >= 0 && keys < (int)(sizeof counts / sizeof *counts));
-    args->count = 0;
-    if (as_text || digest[0] == 0) {
-        redis_args_text(args, "EVAL");
-        redis_args_text(args, redis_script_text(script));
-    } else {
-        redis_args_text(args, "EVALSHA");
-        redis_args_text(args, digest);
-    }
-    redis_args_text(args, counts[keys]);
+    return conn->greeting.digests[script];
 }

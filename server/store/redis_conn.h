@@ -18,8 +18,10 @@
 #ifndef OFFLOOP_SERVER_STORE_REDIS_CONN_H
 #define OFFLOOP_SERVER_STORE_REDIS_CONN_H
 
+#include "server/store/redis_args.h"
 #include "server/store/redis_error.h"
 #include "server/store/redis_script.h"
+#include "server/store/redis_tls.h"
 #include "server/store/redis_url.h"
 
 #define REDIS_CONN_SILENCE_S   5.0
@@ -28,8 +30,6 @@
 #define REDIS_CONN_PAUSE_MAX_S 0.5
 #define REDIS_CONN_MAX_WAITING 16384
 #define REDIS_CONN_MAX_BYTES   (UINT64_C(16) << 20) /* hiredis moves them at each write */
-
-#define REDIS_ARGS_MAX 16
 
 struct redisReply;
 struct redis_conn;
@@ -41,26 +41,10 @@ struct redis_call {
     void (*on_reply)(struct redis_call *call, const struct redisReply *reply);
 };
 
-/* A command's parts; what they point to is copied by sending. */
-struct redis_args {
-    int count;
-    const char *parts[REDIS_ARGS_MAX];
-    size_t lens[REDIS_ARGS_MAX]; /* bytes */
-};
-
-/* Adds a part. */
-void redis_args_add(struct redis_args *args, const void *bytes, size_t len);
-
-/* Adds a text; it must stay until the command is sent. */
-void redis_args_text(struct redis_args *args, const char *text);
-
-/* Begins a script's call: its name and how many of the parts to come are keys. The text
-   instead of the digest where as_text, or where Redis would not load it. */
-void redis_args_script(struct redis_args *args, const struct redis_conn *conn,
-                       enum redis_script script, int keys, bool as_text);
-
-/* Starts connecting; the URL is the caller's and must stay. */
-struct redis_conn *redis_conn_create(struct ev_loop *loop, const struct redis_url *url);
+/* Starts connecting; the URL and tls, which may be NULL where the URL asks for none, are
+   the caller's and must stay. */
+struct redis_conn *redis_conn_create(struct ev_loop *loop, const struct redis_url *url,
+                                     const struct redis_tls *tls);
 
 /* Runs the loop until the first attempt to connect has ended, well or not, but no longer
    than that: for a front that is about to serve, which would refuse its first requests
@@ -89,6 +73,9 @@ struct redis_error redis_conn_take_error(struct redis_conn *conn,
 
 /* Drops the connection and makes a new one; not from within on_reply. */
 void redis_conn_drop(struct redis_conn *conn, const char *why);
+
+/* The name by which the server knows a script; "" where it does not. */
+const char *redis_conn_digest(const struct redis_conn *conn, enum redis_script script);
 
 /* Commands without a reply yet. */
 uint64_t redis_conn_waiting(const struct redis_conn *conn);

@@ -21,6 +21,14 @@ void redis_flight_init(struct redis_flight *flight, struct redis_hub *hub,
     request->backend = &flight->flight;
 }
 
+void redis_flight_script(const struct redis_flight *flight, struct redis_args *args,
+                         enum redis_script script, int keys)
+{
+    redis_args_script(args,
+                      flight->as_text ? "" : redis_conn_digest(flight->hub->conn, script),
+                      script, keys);
+}
+
 enum store_status redis_flight_status(struct redis_flight *flight,
                                       const struct redisReply *reply, bool *again_r)
 {

@@ -9,7 +9,7 @@
 #define OFFLOOP_SERVER_STORE_REDIS_FLIGHT_H
 
 #include "common/list.h"
-#include "server/store/redis_conn.h"
+#include "server/store/redis_hub.h"
 #include "server/store/redis_layout.h"
 #include "server/store/store_backend.h"
 
@@ -22,15 +22,6 @@
 
 /* Pieces of one document under way at a time. */
 #define REDIS_PIECES 8
-
-/* What the verbs share. */
-struct redis_hub {
-    struct redis_conn *conn;
-    uint64_t uploads; /* names the next one */
-    uint64_t writes_sent;
-    uint64_t writes_unsure;
-    uint64_t writes_waiting;
-};
 
 /* The head of every flight. */
 struct redis_flight {
@@ -51,6 +42,10 @@ static inline struct redis_flight *redis_flight_of(struct redis_call *call)
 {
     return container_of(call, struct redis_flight, call);
 }
+
+/* Begins a script's call, as redis_args_script() does. */
+void redis_flight_script(const struct redis_flight *flight, struct redis_args *args,
+                         enum redis_script script, int keys);
 
 /* How a reply ends a request as far as it is an error or none (NULL): OK where it is
    neither. *again_r where the script is to be sent again, as text. */

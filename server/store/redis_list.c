@@ -80,8 +80,7 @@ static int send_list(struct list_flight *flight)
     snprintf(bytes, sizeof bytes, "%zu",
              list->max_bytes < RUN_BYTES ? list->max_bytes : RUN_BYTES);
     snprintf(whole, sizeof whole, "%d", REDIS_PIECE_BYTES);
-    redis_args_script(&args, flight->base.hub->conn, REDIS_SCRIPT_LIST, 1,
-                      flight->base.as_text);
+    redis_flight_script(&flight->base, &args, REDIS_SCRIPT_LIST, 1);
     redis_args_add(&args, index.bytes, index.len);
     redis_args_add(&args, prefix.bytes, prefix.len);
     redis_args_add(&args, list->after.data, list->after.len);
@@ -251,8 +250,7 @@ static int send_count(struct count_flight *flight)
 
     redis_key_own(&index, count->collection, 'i');
     snprintf(max, sizeof max, "%" PRIu64, count->max_documents);
-    redis_args_script(&args, flight->base.hub->conn, REDIS_SCRIPT_COUNT, 1,
-                      flight->base.as_text);
+    redis_flight_script(&flight->base, &args, REDIS_SCRIPT_COUNT, 1);
     redis_args_add(&args, index.bytes, index.len);
     redis_args_add(&args, count->after.data, count->after.len);
     redis_args_text(&args, max);
@@ -337,8 +335,7 @@ static int send_names(struct names_flight *flight)
 
     snprintf(max, sizeof max, "%zu",
              names->max_count < RUN_DOCUMENTS ? names->max_count : RUN_DOCUMENTS);
-    redis_args_script(&args, flight->base.hub->conn, REDIS_SCRIPT_NAMES, 1,
-                      flight->base.as_text);
+    redis_flight_script(&flight->base, &args, REDIS_SCRIPT_NAMES, 1);
     redis_args_text(&args, REDIS_COLLECTIONS_KEY);
     redis_args_add(&args, names->after.data, names->after.len);
     redis_args_text(&args, max);

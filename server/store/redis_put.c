@@ -86,8 +86,8 @@ static int send_commit(struct put_flight *flight)
     redis_key_own(&version, put->key.collection, 'v');
     redis_head_put_version(if_version, put->if_version);
     snprintf(size, sizeof size, "%zu", bytes.len);
-    redis_args_script(&args, flight->base.hub->conn, REDIS_SCRIPT_WRITE,
-                      flight->upload.len > 0 ? 5 : 4, flight->base.as_text);
+    redis_flight_script(&flight->base, &args, REDIS_SCRIPT_WRITE,
+                        flight->upload.len > 0 ? 5 : 4);
     redis_args_add(&args, document.bytes, document.len);
     redis_args_add(&args, index.bytes, index.len);
     redis_args_add(&args, version.bytes, version.len);

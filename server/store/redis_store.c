@@ -1,11 +1,8 @@
 #include "server/store/redis_store.h"
 
-#include <assert.h>
 #include <ev.h>
-#include <sys/random.h>
 
 #include "common/alloc.h"
-#include "common/log.h"
 #include "server/store/redis_flight.h"
 
 /* How long opening waits for Redis: a front that is renewed has clients at once. */
@@ -13,7 +10,6 @@
 
 struct redis_store {
     struct store base;
-    struct redis_url url;
     struct redis_hub hub;
 };
 
@@ -33,17 +29,11 @@ static struct store *redis_open(struct ev_loop *loop, const struct store_config 
     struct redis_store *store = mem_zalloc(sizeof *store);
 
     (void)rest;
-    if (redis_url_parse(config->url, &store->url) < 0) {
-        log_warn("no store is known for that URL: expected %s", REDIS_URL_EXPECTED);
+    if (redis_hub_open(&store->hub, loop, config) < 0) {
         mem_free(store);
         return NULL;
     }
-    /* Uploads of different fronts must not meet. */
-    if (getrandom(&store->hub.uploads, sizeof store->hub.uploads, 0) !=
-        (ssize_t)sizeof store->hub.uploads)
-        log_fatal("store: no random numbers: %m");
     store->base.backend = redis_store_backend();
-    store->hub.conn = redis_conn_create(loop, &store->url);
     redis_conn_settle(store->hub.conn, SETTLE_S);
     return &store->base;
 }
@@ -52,9 +42,7 @@ static void redis_close(struct store *base)
 {
     struct redis_store *store = of(base);
 
-    redis_conn_destroy(&store->hub.conn);
-    assert(store->hub.writes_waiting == 0);
-    redis_url_free(&store->url);
+    redis_hub_close(&store->hub);
     mem_free(store);
 }
 

@@ -5,8 +5,12 @@
 
 #include "common/alloc.h"
 
-#define TCP_SCHEME  "redis://"
-#define UNIX_SCHEME "redis+unix://"
+/* What a URL may begin with. */
+struct scheme {
+    const char *text;
+    int (*read)(struct redis_url *url, const char *text); /* what stands behind the @ */
+    bool tls;
+};
 
 bool redis_url_is_redis(const char *text)
 {
@@ -143,17 +147,31 @@ static int read_unix(struct redis_url *url, const char *text)
                        &url->db);
 }
 
+static const struct scheme schemes[] = {
+    {"redis://", read_tcp, false},
+    {"rediss://", read_tcp, true},
+    {"redis+unix://", read_unix, false},
+};
+
+static const struct scheme *find_scheme(const char *text)
+{
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        if (strncmp(text, schemes[i].text, strlen(schemes[i].text)) == 0)
+            return &schemes[i];
+    return NULL;
+}
+
 int redis_url_parse(const char *text, struct redis_url *url_r)
 {
-    bool is_unix = strncmp(text, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0;
+    const struct scheme *scheme = find_scheme(text);
     const char *at;
     int rc = 0;
 
     *url_r = (struct redis_url){.port = REDIS_URL_PORT};
-    if (strlen(text) > REDIS_URL_MAX ||
-        (!is_unix && strncmp(text, TCP_SCHEME, strlen(TCP_SCHEME)) != 0))
+    if (scheme == NULL || strlen(text) > REDIS_URL_MAX)
         return -1;
-    text += strlen(is_unix ? UNIX_SCHEME : TCP_SCHEME);
+    url_r->tls = scheme->tls;
+    text += strlen(scheme->text);
     at = strrchr(text, '@');
     if (at != NULL && memchr(text, '/', (size_t)(at - text)) != NULL)
         at = NULL; /* in the path, or a password that has to be written %2F */
@@ -162,7 +180,7 @@ int redis_url_parse(const char *text, struct redis_url *url_r)
         text = at + 1;
     }
     if (rc == 0)
-        rc = is_unix ? read_unix(url_r, text) : read_tcp(url_r, text);
+        rc = scheme->read(url_r, text);
     if (rc < 0)
         redis_url_free(url_r);
     return rc;
@@ -181,11 +199,13 @@ void redis_url_free(struct redis_url *url)
 
 void redis_url_print(const struct redis_url *url, struct buf *out)
 {
+    const char *what = url->tls ? "redis (TLS)" : "redis";
+
     assert((url->host == NULL) != (url->path == NULL));
     if (url->path != NULL)
         buf_printf(out, "redis %s, db %u", url->path, url->db);
     else if (strchr(url->host, ':') != NULL)
-        buf_printf(out, "redis [%s]:%u/%u", url->host, url->port, url->db);
+        buf_printf(out, "%s [%s]:%u/%u", what, url->host, url->port, url->db);
     else
-        buf_printf(out, "redis %s:%u/%u", url->host, url->port, url->db);
+        buf_printf(out, "%s %s:%u/%u", what, url->host, url->port, url->db);
 }

@@ -2,6 +2,7 @@
  * URLs of a Redis store, and nothing else about it: pure functions over text.
  *
  *     redis://[user[:password]@]host[:port][/db]      host: a name, 127.0.0.1 or [::1]
+ *     rediss://…                                      the same by TLS
  *     redis+unix://[user[:password]@]/path[?db=N]
  *
  * User and password may hold %XX; ":password@" alone is Redis' default user.
@@ -18,8 +19,8 @@
 #define REDIS_URL_DB_MAX 65535
 #define REDIS_URL_MAX    2048 /* bytes of the whole text */
 
-#define REDIS_URL_EXPECTED                         \
-    "redis://[user:password@]host[:port][/db] or " \
+#define REDIS_URL_EXPECTED                                             \
+    "redis://[user:password@]host[:port][/db], rediss:// for TLS, or " \
     "redis+unix://[user:password@]/path[?db=N]"
 
 /* A URL taken apart; each text is owned, or NULL for none. */
@@ -30,6 +31,7 @@ struct redis_url {
     char *password;
     unsigned port;
     unsigned db;
+    bool tls;
 };
 
 /* True for a text that names a Redis store, well formed or not. */

@@ -165,9 +165,17 @@ struct store_put {
     uint64_t version;         /* the new version; never used before for any document */
 };
 
+/* For stores that are reached by TLS: PEM texts, which need not stay; NULL for none. */
+struct store_tls {
+    const char *cert; /* ours, for a server that asks for one, and what is behind it */
+    const char *key;  /* of cert */
+    const char *ca;   /* who may vouch for the server; NULL for those the system trusts */
+};
+
 /* What a front needs to open its store. */
 struct store_config {
-    const char *url;      /* see store_url.h; need not stay */
+    const char *url; /* see store_url.h; need not stay */
+    struct store_tls tls;
     uint64_t lmdb_max;    /* bytes */
     int writer_listen_fd; /* the writer's listening socket (its address is asked of it) */
 };

@@ -23,7 +23,7 @@ typedef int store_check_verify(void *ctx, struct store_key key, enum store_forma
 /* Walks every document: heads, keys, versions, the collections' counts and, with verify
    (which may be NULL), the bytes. Returns 0 where all is sound; -1 otherwise, with a line
    in the log for each finding (up to 100). *counts_r is filled in either case. */
-int store_check(const char *url, uint64_t lmdb_max, store_check_verify *verify, void *ctx,
+int store_check(const struct store_config *config, store_check_verify *verify, void *ctx,
                 struct store_check_counts *counts_r) __attribute__((warn_unused_result));
 
 #endif

@@ -64,7 +64,10 @@ static void check_soundness(const struct rig *rig)
 {
     struct store_check_counts counts;
 
-    assert_int_equal(store_check(rig->url, rig->max, NULL, NULL, &counts), 0);
+    assert_int_equal(
+        store_check(&(struct store_config){.url = rig->url, .lmdb_max = rig->max}, NULL,
+                    NULL, &counts),
+        0);
 }
 
 static void full_map(void **state)

@@ -156,7 +156,10 @@ static void check_soundness(const struct rig *rig)
 {
     struct store_check_counts counts;
 
-    assert_int_equal(store_check(rig->url, MAP_BYTES, NULL, NULL, &counts), 0);
+    assert_int_equal(
+        store_check(&(struct store_config){.url = rig->url, .lmdb_max = MAP_BYTES}, NULL,
+                    NULL, &counts),
+        0);
 }
 
 /* 1,000 puts answered, then kill -9 of everything; a new writer and front see them all.

@@ -30,6 +30,7 @@ static void good_ones(void **state)
         {"redis://me:se%40cr%2Fet%3a@h:65535/1", "h", "", "me", "se@cr/et:", 65535, 1},
         {"redis://me:a:b@h", "h", "", "me", "a:b", 6379, 0},
         {"redis://me:a@b@h", "h", "", "me", "a@b", 6379, 0},
+        {"rediss://me:a@db.example:6380/2", "db.example", "", "me", "a", 6380, 2},
         {"redis+unix:///run/r.sock", "", "/run/r.sock", "", "", 6379, 0},
         {"redis+unix:///run/r@1.sock?db=4", "", "/run/r@1.sock", "", "", 6379, 4},
         {"redis+unix://u:p@/r?db=0", "", "/r", "u", "p", 6379, 0},
@@ -48,6 +49,7 @@ static void good_ones(void **state)
         assert_string_equal(or_empty(url.password), cases[i].password);
         assert_int_equal(url.port, cases[i].port);
         assert_int_equal(url.db, cases[i].db);
+        assert_int_equal(url.tls, strncmp(cases[i].text, "rediss", 6) == 0);
         redis_url_free(&url);
         assert_null(url.host);
     }
@@ -89,7 +91,8 @@ static void bad_ones(void **state)
         "redis+unix:///a?db=x",
         "redis+unix:///a?x=1",
         "redis+tcp://h",
-        "rediss://h",
+        "rediss://",
+        "rediss+unix:///r",
         "redis+sentinel://h/m",
         "redis+cluster://h",
         "redisx://h",

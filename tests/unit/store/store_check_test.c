@@ -59,7 +59,8 @@ static void tamper(struct rig *rig, int which, struct slice name, struct slice b
 static uint64_t count_damage(struct rig *rig)
 {
     struct store_check_counts counts;
-    int rc = store_check(rig->url, MAP_BYTES, NULL, NULL, &counts);
+    int rc = store_check(&(struct store_config){.url = rig->url, .lmdb_max = MAP_BYTES},
+                         NULL, NULL, &counts);
 
     assert_int_equal(rc, counts.damaged ? -1 : 0);
     return counts.damaged;
@@ -70,7 +71,10 @@ static void sound_store_passes(void **state)
     struct rig *rig = *state;
     struct store_check_counts counts;
 
-    assert_int_equal(store_check(rig->url, MAP_BYTES, NULL, NULL, &counts), 0);
+    assert_int_equal(
+        store_check(&(struct store_config){.url = rig->url, .lmdb_max = MAP_BYTES}, NULL,
+                    NULL, &counts),
+        0);
     assert_int_equal(counts.documents, 3);
     assert_int_equal(counts.collections, 2);
     assert_int_equal(counts.bytes, 11);
@@ -91,7 +95,10 @@ static void verify_has_its_say(void **state)
     struct store_check_counts counts;
     char ctx[] = "ctx";
 
-    assert_int_equal(store_check(rig->url, MAP_BYTES, refuse_two, ctx, &counts), -1);
+    assert_int_equal(
+        store_check(&(struct store_config){.url = rig->url, .lmdb_max = MAP_BYTES},
+                    refuse_two, ctx, &counts),
+        -1);
     assert_int_equal(counts.documents, 3);
     assert_int_equal(counts.damaged, 1);
 }
@@ -132,7 +139,10 @@ static void damaged_records_are_found(void **state)
     tamper(rig, 'c', rig_slice("b"), rig_slice("123"));
     assert_int_equal(count_damage(rig), 1);
     tamper(rig, 'm', rig_slice("version"), rig_slice("x"));
-    assert_int_equal(store_check(rig->url, MAP_BYTES, NULL, NULL, &counts), -1);
+    assert_int_equal(
+        store_check(&(struct store_config){.url = rig->url, .lmdb_max = MAP_BYTES}, NULL,
+                    NULL, &counts),
+        -1);
     assert_int_equal(rig_put_text(rig, "a", "1", "x"), STORE_ERROR);
     assert_int_equal(rig_find(rig, "a", "1"), STORE_OK);
 }
@@ -164,12 +174,17 @@ static void noise_in_the_pages_is_survived(void **state)
         for (size_t i = 0; i < sizeof noise; i++)
             noise[i] = (uint8_t)(i * 31 + (size_t)at / 4096 * 7);
         assert_int_equal(pwrite(fd, noise, sizeof noise, at), sizeof noise);
-        refused += store_check(rig->url, MAP_BYTES, NULL, NULL, &counts) < 0;
+        refused +=
+            store_check(&(struct store_config){.url = rig->url, .lmdb_max = MAP_BYTES},
+                        NULL, NULL, &counts) < 0;
         assert_int_equal(pwrite(fd, page, sizeof page, at), sizeof page);
     }
     assert_true(refused > 0); /* free pages may hold anything */
     close(fd);
-    assert_int_equal(store_check(rig->url, MAP_BYTES, NULL, NULL, &counts), 0);
+    assert_int_equal(
+        store_check(&(struct store_config){.url = rig->url, .lmdb_max = MAP_BYTES}, NULL,
+                    NULL, &counts),
+        0);
 }
 
 static void what_is_no_store_is_refused(void **state)
@@ -177,8 +192,13 @@ static void what_is_no_store_is_refused(void **state)
     struct store_check_counts counts;
 
     (void)state;
-    assert_int_equal(store_check("redis://x", MAP_BYTES, NULL, NULL, &counts), -1);
-    assert_int_equal(store_check("lmdb:/nonexistent", MAP_BYTES, NULL, NULL, &counts),
+    assert_int_equal(
+        store_check(&(struct store_config){.url = "redis://x", .lmdb_max = MAP_BYTES},
+                    NULL, NULL, &counts),
+        -1);
+    assert_int_equal(store_check(&(struct store_config){.url = "lmdb:/nonexistent",
+                                                        .lmdb_max = MAP_BYTES},
+                                 NULL, NULL, &counts),
                      -1);
     assert_int_equal(counts.documents, 0);
 }

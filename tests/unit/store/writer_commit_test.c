@@ -52,7 +52,9 @@ static int teardown(void **state)
     clear(b);
     writer_commit_destroy(&b->commit);
     lmdb_db_close(&b->db);
-    RIG_CHECK(store_check(b->rig.url, MAP_BYTES, NULL, NULL, &counts) == 0);
+    RIG_CHECK(
+        store_check(&(struct store_config){.url = b->rig.url, .lmdb_max = MAP_BYTES},
+                    NULL, NULL, &counts) == 0);
     rig_stop(&b->rig);
     mem_free(b);
     return 0;
