@@ -134,7 +134,8 @@ static void go_on(void *ctx)
     struct bulk *bulk = ctx;
     uint64_t until_ns = clock_now_ns() + SLICE_NS;
 
-    bulk_puts_retry(&bulk->puts);
+    if (bulk_puts_retry(&bulk->puts, until_ns))
+        later_ask(bulk->later, 0);
     take_lines(bulk, until_ns);
     submit_blocks(bulk, until_ns);
     if (bulk->body_ended && bulk->jobs.held == 0 && bulk->puts.count == 0) {

@@ -6,9 +6,12 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 
+/* Writes between two looks at the clock. */
+#define ROUND_SLICE 16
+
 enum put_state {
     PUT_FLIES,   /* with the store */
-    PUT_REFUSED, /* the store was down: to be written again */
+    PUT_REFUSED, /* the store was down and did not take it: to be written again */
     PUT_SETTLED  /* counted */
 };
 
@@ -17,7 +20,8 @@ struct bulk_put {
     struct bulk_puts *owner;
     struct store_put put;
     enum put_state state;
-    bool stored; /* where settled */
+    bool stored;   /* where settled */
+    bool replaced; /* where refused: see mark_replaced() */
     uint64_t line;
     struct blob *document; /* and id: both lie in the records it holds */
     size_t bytes;
@@ -95,7 +99,7 @@ static void settle(struct bulk_put *one, enum store_status status)
         bulk_report_fail(one->owner->report, one->line, store_status_text(status));
 }
 
-/* Frees what is settled; those behind an unsettled one stay: see is_replaced(). */
+/* Frees what is settled; those behind an unsettled one stay: see mark_replaced(). */
 static void sweep(struct bulk_puts *puts)
 {
     while (!list_is_empty(&puts->puts) && put_at(puts->puts.next)->state == PUT_SETTLED)
@@ -167,49 +171,105 @@ bool bulk_puts_wait(const struct bulk_puts *puts)
     return puts->refused > 0 && puts->flying == 0;
 }
 
-/* True where a later line of that id has been stored: to write this one now would bring
-   an older document back. */
-static bool is_replaced(const struct bulk_put *one)
+/* Ids in a table with open addressing, twice as large as the window. */
+struct id_table {
+    const struct bulk_put *slots[2 * BULK_PUTS_MAX];
+};
+
+/* Where the id of that write is, or would be. */
+static const struct bulk_put **find(struct id_table *table, const struct bulk_put *one)
 {
     struct slice id = one->put.key.id;
+    uint64_t at = exchange_hash(one->owner->e->api->share_seed, id);
 
-    for (struct list *at = one->link.next; at != &one->owner->puts; at = at->next) {
-        const struct bulk_put *other = put_at(at);
+    for (;; at++) {
+        const struct bulk_put **slot = &table->slots[at % (2 * BULK_PUTS_MAX)];
 
-        if (other->state == PUT_SETTLED && other->stored &&
-            other->put.key.id.len == id.len &&
-            memcmp(other->put.key.id.data, id.data, id.len) == 0)
+        if (*slot == NULL || ((*slot)->put.key.id.len == id.len &&
+                              memcmp((*slot)->put.key.id.data, id.data, id.len) == 0))
+            return slot;
+    }
+}
+
+/* Marks what was refused and has been replaced by a later line that is stored: to write
+   it now would bring an older document back. */
+static void mark_replaced(struct bulk_puts *puts)
+{
+    struct id_table table = {{NULL}};
+
+    assert(puts->count <= BULK_PUTS_MAX);
+    for (struct list *at = puts->puts.prev; at != &puts->puts; at = at->prev) {
+        struct bulk_put *one = put_at(at);
+
+        if (one->state == PUT_REFUSED)
+            one->replaced = *find(&table, one) != NULL;
+        else if (one->state == PUT_SETTLED && one->stored)
+            *find(&table, one) = one;
+    }
+}
+
+/* True where a round of writing again is to begin now. */
+static bool round_begins(const struct bulk_puts *puts, uint64_t now_ns)
+{
+    return bulk_puts_wait(puts) && now_ns >= puts->retry_at_ns;
+}
+
+static bool is_down_too_long(const struct bulk_puts *puts, uint64_t now_ns)
+{
+    return puts->down_since_ns > 0 &&
+           now_ns - puts->down_since_ns > BULK_PUTS_DOWN_MS * NS_PER_MS;
+}
+
+/* Writes a refused document again, or settles what need not or cannot be written. Returns
+   whether it was refused again. */
+static bool write_again(struct bulk_put *one, bool too_long)
+{
+    one->owner->refused--;
+    if (too_long)
+        settle(one, STORE_DOWN);
+    else if (one->replaced)
+        settle(one, STORE_OK);
+    else
+        send(one);
+    return one->state == PUT_REFUSED;
+}
+
+/* One round, from where it was left. Returns whether it goes on later. */
+static bool go_round(struct bulk_puts *puts, bool too_long, uint64_t until_ns)
+{
+    unsigned done = 0;
+
+    for (struct list *at = puts->puts.next; at != &puts->puts; at = at->next) {
+        struct bulk_put *one = put_at(at);
+
+        if (one->state != PUT_REFUSED || one->line <= puts->round_line)
+            continue;
+        puts->round_line = one->line;
+        if (write_again(one, too_long))
+            return false; /* it is down still: the others need not try */
+        if (++done % ROUND_SLICE == 0 && clock_now_ns() >= until_ns)
             return true;
     }
     return false;
 }
 
-void bulk_puts_retry(struct bulk_puts *puts)
+bool bulk_puts_retry(struct bulk_puts *puts, uint64_t until_ns)
 {
     uint64_t now_ns = clock_now_ns();
-    bool too_long = puts->down_since_ns > 0 &&
-                    now_ns - puts->down_since_ns > BULK_PUTS_DOWN_MS * NS_PER_MS;
-    unsigned before = puts->refused + 1;
+    bool goes_on;
 
-    if (!bulk_puts_wait(puts) || now_ns < puts->retry_at_ns)
-        return;
-    puts->retrying = true; /* nothing is taken out of the list meanwhile */
-    for (struct list *at = puts->puts.next; at != &puts->puts && puts->refused < before;
-         at = at->next) {
-        struct bulk_put *one = put_at(at);
-
-        if (one->state != PUT_REFUSED)
-            continue;
-        before = puts->refused--;
-        if (too_long)
-            settle(one, STORE_DOWN);
-        else if (is_replaced(one))
-            settle(one, STORE_OK);
-        else
-            send(one); /* where it is down still, the others need not try */
+    if (puts->round_line == 0) {
+        if (!round_begins(puts, now_ns))
+            return false;
+        mark_replaced(puts);
     }
+    puts->retrying = true; /* nothing is taken out of the list meanwhile */
+    goes_on = go_round(puts, is_down_too_long(puts, now_ns), until_ns);
     puts->retrying = false;
+    if (!goes_on)
+        puts->round_line = 0;
     if (puts->refused == 0)
         puts->down_since_ns = 0;
     sweep(puts);
+    return goes_on;
 }

@@ -5,7 +5,9 @@
  *
  * A store that is down or has no room for more writes is waited for; then what
  * it did not take is written again, but for documents that a later line has
- * replaced meanwhile. Loop thread only.
+ * replaced meanwhile. What it may have taken before it was lost is not: another
+ * client may have seen and changed it since. Such a line fails, and says why.
+ * Loop thread only.
  */
 #ifndef OFFLOOP_SERVER_API_BULK_PUTS_H
 #define OFFLOOP_SERVER_API_BULK_PUTS_H
@@ -36,6 +38,8 @@ struct bulk_puts {
     unsigned flying;  /* with the store */
     unsigned refused; /* to be written again */
     bool retrying;
+    uint64_t round_line; /* the last one that was written again in this round; 0 between
+                            rounds */
     uint64_t retry_at_ns;
     uint64_t down_since_ns; /* 0 while the store takes writes */
 };
@@ -59,7 +63,8 @@ void bulk_puts_add(struct bulk_puts *puts, uint64_t line, struct slice id,
    BULK_PUTS_RETRY_MS then. */
 bool bulk_puts_wait(const struct bulk_puts *puts);
 
-/* Writes again what was refused, when it is time; what was for too long fails. */
-void bulk_puts_retry(struct bulk_puts *puts);
+/* Writes again what was refused, when it is time; what was for too long fails. Returns
+   true where it is to be called again soon, as until_ns (clock_now_ns() terms) came. */
+bool bulk_puts_retry(struct bulk_puts *puts, uint64_t until_ns);
 
 #endif

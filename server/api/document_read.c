@@ -64,18 +64,13 @@ static void on_job_done(struct job *job)
         exchange_fail_stored(&read->base, job);
 }
 
-/* A key of the document's name (FNV-1a from a secret start): versions are unique only
-   within a collection where the store is Redis. Never 0. */
+/* A key of the document's name: versions are unique only within a collection where the
+   store is Redis. Never 0. */
 static uint64_t name_key(const struct exchange *e)
 {
-    const struct slice names[] = {route_collection(&e->route), route_id(&e->route)};
-    uint64_t key = e->api->share_seed;
+    uint64_t key = exchange_hash(e->api->share_seed, route_collection(&e->route));
 
-    for (unsigned n = 0; n < 2; n++) {
-        for (size_t i = 0; i < names[n].len; i++)
-            key = (key ^ names[n].data[i]) * UINT64_C(0x100000001b3);
-        key = (key ^ 0xff) * UINT64_C(0x100000001b3);
-    }
+    key = exchange_hash(key, route_id(&e->route));
     return key ? key : 1;
 }
 

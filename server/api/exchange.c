@@ -178,9 +178,17 @@ void exchange_fail_store(struct exchange *e, enum store_status status)
     case STORE_NOT_FOUND: exchange_fail(e, 404, store_status_text(status)); return;
     case STORE_CONFLICT: exchange_fail(e, 412, store_status_text(status)); return;
     case STORE_FULL: exchange_fail(e, 507, store_status_text(status)); return;
-    case STORE_DOWN: exchange_fail(e, 503, store_status_text(status)); return;
+    case STORE_DOWN:
+    case STORE_UNSURE: exchange_fail(e, 503, store_status_text(status)); return;
     default: exchange_fail(e, 500, store_status_text(status)); return;
     }
+}
+
+uint64_t exchange_hash(uint64_t key, struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        key = (key ^ name.data[i]) * UINT64_C(0x100000001b3);
+    return (key ^ 0xff) * UINT64_C(0x100000001b3);
 }
 
 void exchange_put_common(const struct exchange *e, struct buf *headers)

@@ -47,7 +47,8 @@ struct exchange {
 struct api {
     struct api_config config;
     struct new_id new_id;    /* of the ids this front makes */
-    uint64_t share_seed;     /* random, so that nobody can make two names share a key */
+    uint64_t share_seed;     /* random, so that nobody can make two names share a key:
+                                exchange_hash() */
     struct list patches;     /* at work: struct document_patch.link */
     struct list patches_due; /* about to be: the same */
     bool patches_beginning;
@@ -115,6 +116,10 @@ void exchange_put_common(const struct exchange *e, struct buf *headers);
 /* Appends "ETag: ..." and "Vary: ..." lines. */
 void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type,
                        bool gzip);
+
+/* Hashes a name (FNV-1a) from a key on, which is api.share_seed or an earlier hash: so
+   that nobody outside can make two names collide. */
+uint64_t exchange_hash(uint64_t key, struct slice name);
 
 /* True where a job's result is gzip: JSON and MessagePack of ours never begin so. */
 bool exchange_is_gzip(struct slice result);

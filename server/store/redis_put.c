@@ -247,8 +247,10 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
         take_piece(flight);
         return;
     }
-    if (reply == NULL)
+    if (reply == NULL) {
         flight->base.hub->writes_unsure++;
+        flight->status = STORE_UNSURE;
+    }
     if (again && send_commit(flight) == 0) {
         flight->status = STORE_OK;
         return;

@@ -40,7 +40,9 @@ enum store_format { STORE_MSGPACK = 1, STORE_JSON = 2 };
     X(CONFLICT, "the condition does not hold") /* see store_put.condition */ \
     X(FULL, "the store is full")                                             \
     X(DOWN, "the store cannot be reached")                                   \
-    X(ERROR, "the store failed")
+    X(ERROR, "the store failed")                                             \
+    X(UNSURE,                                                                \
+      "the store was lost before it answered: the write may or may not have happened")
 
 enum store_status {
 #define X(name, text) STORE_##name,
@@ -147,9 +149,9 @@ enum store_condition {
 /* A PUT whose condition does not hold is CONFLICT, also where the document is missing;
    deleting a missing document is NOT_FOUND whatever the condition. */
 
-/* Writes (or, with remove, deletes) one document; durable when done says so. A writer
-   that dies answers DOWN; the write may or may not have happened, and is never
-   replayed. */
+/* Writes (or, with remove, deletes) one document; durable when done says so. A write that
+   ends as DOWN has not happened; one that the store had when it was lost ends as UNSURE,
+   and is never replayed. */
 struct store_put {
     struct store_request request;
     struct store_key key; /* input; bytes must stay until done */
@@ -161,7 +163,7 @@ struct store_put {
     void (*done)(struct store_put *put);
     /* results */
     enum store_status status; /* OK (replaced, deleted), CREATED, NOT_FOUND (deleting),
-                                 CONFLICT, FULL, DOWN, ERROR */
+                                 CONFLICT, FULL, DOWN, UNSURE, ERROR */
     uint64_t version;         /* the new version; never used before for any document */
 };
 

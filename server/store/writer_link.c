@@ -94,7 +94,7 @@ static void end_outgoing(struct outgoing *out, enum store_status status, uint64_
 }
 
 /* Ends all writes of a list; the callbacks may queue and cancel others. */
-static void end_all(struct list *head)
+static void end_all(struct list *head, enum store_status status)
 {
     struct list local;
 
@@ -102,7 +102,7 @@ static void end_all(struct list *head)
     while (!list_is_empty(head))
         list_append(&local, list_shift(head));
     while (!list_is_empty(&local))
-        end_outgoing(first_of(&local), STORE_DOWN, 0);
+        end_outgoing(first_of(&local), status, 0);
 }
 
 static void cancel_outgoing(struct store_flight *flight)
@@ -213,27 +213,28 @@ static void close_fd(struct writer_link *link)
     link->in_len = 0;
 }
 
-/* The writer is gone: what it may have seen is lost, what it has not waits. */
+/* The writer is gone: what it had is lost, what it had not waits. A write that it had a
+   part of has not happened; it does not wait, in case it was the end of the writer. */
 static void drop(struct writer_link *link)
 {
     enum link_state before = link->state;
+    struct list partly;
 
+    list_init(&partly);
     close_fd(link);
     link->state = LINK_DOWN;
     if (before == LINK_UP)
         start_hold(link);
-    if (!list_is_empty(&link->queued) && first_of(&link->queued)->sent > 0) {
-        struct list *partly = list_shift(&link->queued);
-
-        list_append(&link->sent, partly);
-    }
+    if (!list_is_empty(&link->queued) && first_of(&link->queued)->sent > 0)
+        list_append(&partly, list_shift(&link->queued));
     for (struct list *at = link->sent.next; at != &link->sent; at = at->next)
         link->counters.writes_unsure++;
     /* a writer that ended well is followed by another at once */
     if (before == LINK_LEAVING)
         link->retry_s = RETRY_MIN_S;
     retry_later(link);
-    end_all(&link->sent);
+    end_all(&link->sent, STORE_UNSURE);
+    end_all(&partly, STORE_DOWN);
 }
 
 /* Collects the unsent bytes of the first writes; in LEAVING, of the one that was begun.
@@ -459,7 +460,7 @@ static void on_hold(struct ev_loop *loop, struct ev_timer *timer, int events)
     if (link->state == LINK_LEAVING && !list_is_empty(&link->queued) &&
         first_of(&link->queued)->sent > 0)
         partly = list_shift(&link->queued); /* still being sent */
-    end_all(&link->queued);
+    end_all(&link->queued, STORE_DOWN);
     if (partly != NULL)
         list_insert_before(link->queued.next, partly);
 }
@@ -513,8 +514,8 @@ void writer_link_destroy(struct writer_link **link)
         assert(container_of(at, struct outgoing, link)->put == NULL);
     for (struct list *at = l->sent.next; at != &l->sent; at = at->next)
         assert(container_of(at, struct outgoing, link)->put == NULL);
-    end_all(&l->queued);
-    end_all(&l->sent);
+    end_all(&l->queued, STORE_DOWN);
+    end_all(&l->sent, STORE_UNSURE);
     mem_free(l);
 }
 

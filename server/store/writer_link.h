@@ -2,9 +2,10 @@
  * A front's connection to the writer process: a queue of writes, sent in order,
  * answered in order.
  *
- * - A lost writer ends the writes that were sent (even in part) as DOWN; they
- *   are never sent again. Those not sent wait for the next writer, for
- *   WRITER_LINK_HOLD_S at most; then all are DOWN at once until one is there.
+ * - A lost writer ends the writes that were sent as UNSURE, and one that was sent
+ *   in part as DOWN; they are never sent again. Those not sent wait for the next
+ *   writer, for WRITER_LINK_HOLD_S at most; then all are DOWN at once until one is
+ *   there.
  * - A writer that is asked to end says BYE: nothing is lost then.
  * - At most WRITER_LINK_MAX_WRITES and _MAX_BYTES wait; more are DOWN at once.
  * - One sendmsg and one recv per turn of the loop: a large document goes in

@@ -272,7 +272,15 @@ def the_writer_dies_meanwhile(pair):
                 for pid in pair.server.of_role("writer"):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-        equal(client.reply("POST").json(), stored(count))
+        report = client.reply("POST").json()
+    # What a writer had when it died may have been stored, and is not written again
+    # behind the back of who has changed it since: these lines fail, all others do not.
+    equal(report["stored"] + report["failed"], count)
+    assert report["failed"] <= 2 * 1024, report
+    equal(len(report["errors"]), min(report["failed"], 100))
+    for error in report["errors"]:
+        assert "may or may not have happened" in error["detail"], error
+    equal(load(pair, "writer", body), stored(count))
     equal(pair.ask("GET", "/v1/writer").json(), list(range(count // 2, count)))
 
 

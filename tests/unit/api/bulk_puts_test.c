@@ -56,7 +56,10 @@ void store_cancel(struct store_request *request)
 
 const char *store_status_text(enum store_status status)
 {
-    return status == STORE_FULL ? "full" : status == STORE_DOWN ? "down" : "other";
+    static const char *const texts[] = {
+        [STORE_FULL] = "full", [STORE_DOWN] = "down", [STORE_UNSURE] = "unsure"};
+
+    return texts[status];
 }
 
 /* Answers the first write under way. */
@@ -129,6 +132,12 @@ static void pass_ms(uint64_t ms)
     now_ns += ms * NS_PER_MS;
 }
 
+/* As much as can be written again now. */
+static void retry(void)
+{
+    assert_false(bulk_puts_retry(&window, UINT64_MAX));
+}
+
 static void test_counts_what_is_durable(void **state)
 {
     (void)state;
@@ -194,7 +203,7 @@ static void test_window_of_bytes(void **state)
     blob_unref(&large);
 }
 
-/* What a dying writer did not answer is written again, in order, when it is time. */
+/* What a store that is down did not take is written again, in order, when it is time. */
 static void test_writes_again(void **state)
 {
     (void)state;
@@ -207,10 +216,10 @@ static void test_writes_again(void **state)
     assert_false(bulk_puts_wait(&window)); /* one is under way still */
     answer(STORE_DOWN);
     assert_true(bulk_puts_wait(&window));
-    bulk_puts_retry(&window);
+    retry();
     assert_int_equal(pending_count, 0); /* not at once */
     pass_ms(BULK_PUTS_RETRY_MS);
-    bulk_puts_retry(&window);
+    retry();
     assert_int_equal(pending_count, 2);
     assert_int_equal(id_of(0), 'b');
     assert_int_equal(id_of(1), 'c');
@@ -232,7 +241,7 @@ static void test_replaced_is_not_written_again(void **state)
     answer(STORE_DOWN);
     answer(STORE_OK);
     pass_ms(BULK_PUTS_RETRY_MS);
-    bulk_puts_retry(&window);
+    retry();
     assert_int_equal(pending_count, 1);
     assert_int_equal(id_of(0), 'b');
     answer(STORE_OK);
@@ -249,10 +258,103 @@ static void test_failed_replaces_nothing(void **state)
     answer(STORE_DOWN);
     answer(STORE_FULL);
     pass_ms(BULK_PUTS_RETRY_MS);
-    bulk_puts_retry(&window);
+    retry();
     answer(STORE_OK);
     assert_int_equal(report.stored, 1);
     assert_int_equal(report.failed, 1);
+}
+
+/* What may have been stored is not written again: somebody may have changed it since. */
+static void test_unsure_fails_and_is_not_written_again(void **state)
+{
+    (void)state;
+    add(1, 'a', 1);
+    add(2, 'b', 1);
+    add(3, 'c', 1);
+    answer(STORE_UNSURE);
+    answer(STORE_UNSURE);
+    assert_true(bulk_puts_has_room(&window)); /* the loading goes on */
+    answer(STORE_OK);
+    pass_ms(BULK_PUTS_RETRY_MS);
+    retry();
+    assert_int_equal(pending_count, 0);
+    assert_int_equal(report.stored, 1);
+    assert_int_equal(report.failed, 2);
+    assert_int_equal(report.errors[1].line, 2);
+    assert_string_equal(report.errors[1].detail, "unsure");
+    assert_int_equal(window.count, 0);
+}
+
+/* A full window of ids that repeat: of each the last one counts, wherever it settled. */
+static void test_many_replaced(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < BULK_PUTS_MAX; i++)
+        add(i + 1, (char)('a' + i % 26), 1 + i % 20);
+    for (unsigned i = 0; i < BULK_PUTS_MAX; i++)
+        answer(i % 26 < 13 && i >= 26 ? STORE_OK : STORE_DOWN);
+    pass_ms(BULK_PUTS_RETRY_MS);
+    retry();
+    /* of the first 26 lines the first half is replaced; the other half never was stored
+     */
+    assert_int_equal(pending_count,
+                     BULK_PUTS_MAX / 26 * 13 +
+                         (BULK_PUTS_MAX % 26 > 13 ? BULK_PUTS_MAX % 26 - 13 : 0));
+    for (unsigned i = 0; i < pending_count; i++)
+        assert_true(id_of(i) >= 'n');
+    while (pending_count > 0)
+        answer(STORE_OK);
+    assert_int_equal(report.stored, BULK_PUTS_MAX);
+    assert_int_equal(window.count, 0);
+}
+
+/* Writing again is done in pieces that end when the turn's time is over, in order. */
+static void test_a_round_takes_turns(void **state)
+{
+    unsigned turns = 1;
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++)
+        add(i + 1, (char)('a' + i % 26), 1);
+    for (unsigned i = 0; i < 100; i++)
+        answer(STORE_DOWN);
+    pass_ms(BULK_PUTS_RETRY_MS);
+    while (bulk_puts_retry(&window, now_ns)) { /* each turn is over at once */
+        assert_false(bulk_puts_has_room(&window));
+        assert_true(pending_count < 100);
+        turns++;
+    }
+    assert_in_range(turns, 3, 10);
+    assert_int_equal(pending_count, 100);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(id_of(i), 'a' + i % 26);
+    while (pending_count > 0)
+        answer(STORE_OK);
+    assert_int_equal(report.stored, 100);
+}
+
+/* What is refused again while a round goes on waits for the next one. */
+static void test_refused_in_a_round(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 40; i++)
+        add(i + 1, 'a', 1);
+    for (unsigned i = 0; i < 40; i++)
+        answer(STORE_DOWN);
+    pass_ms(BULK_PUTS_RETRY_MS);
+    assert_true(bulk_puts_retry(&window, now_ns));
+    answer(STORE_DOWN);
+    retry();
+    assert_int_equal(window.refused, 1);
+    while (pending_count > 0)
+        answer(STORE_OK);
+    retry(); /* too early */
+    assert_int_equal(window.refused, 1);
+    pass_ms(BULK_PUTS_RETRY_MS);
+    retry(); /* later lines are stored: it has been replaced */
+    assert_int_equal(pending_count, 0);
+    assert_int_equal(report.stored, 40);
+    assert_int_equal(window.count, 0);
 }
 
 /* While it is down still, only one write is tried at a time; in the end all fail. */
@@ -264,11 +366,11 @@ static void test_down_for_long(void **state)
     assert_false(bulk_puts_has_room(&window));
     for (unsigned i = 0; i < BULK_PUTS_DOWN_MS / BULK_PUTS_RETRY_MS; i++) {
         pass_ms(BULK_PUTS_RETRY_MS);
-        bulk_puts_retry(&window);
+        retry();
         assert_int_equal(window.count, 1);
     }
     pass_ms(BULK_PUTS_RETRY_MS);
-    bulk_puts_retry(&window);
+    retry();
     assert_int_equal(window.count, 0);
     assert_int_equal(report.failed, 1);
     assert_string_equal(report.errors[0].detail, "down");
@@ -291,7 +393,7 @@ static void test_some_settle_in_between(void **state)
     answer(STORE_OK);
     assert_int_equal(window.count, 6); /* settled ones stay behind the first unsettled */
     pass_ms(2 * BULK_PUTS_DOWN_MS);    /* the store took writes since: not too long */
-    bulk_puts_retry(&window);
+    retry();
     assert_int_equal(pending_count, 3);
     answer(STORE_OK);
     answer(STORE_OK);
@@ -324,6 +426,10 @@ int main(void)
                                        TEST(test_writes_again),
                                        TEST(test_replaced_is_not_written_again),
                                        TEST(test_failed_replaces_nothing),
+                                       TEST(test_unsure_fails_and_is_not_written_again),
+                                       TEST(test_many_replaced),
+                                       TEST(test_a_round_takes_turns),
+                                       TEST(test_refused_in_a_round),
                                        TEST(test_down_for_long),
                                        TEST(test_some_settle_in_between),
                                        TEST(test_cancels)};
