@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <ev.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/list.h"
@@ -19,7 +20,7 @@ struct lmdb_store {
     struct ev_loop *loop;
     char *dir;
     uint64_t map_bytes;
-    struct lmdb_db db; /* closed until the writer has been met */
+    struct lmdb_db db; /* closed until there are files */
     MDB_txn *txn;      /* the loop's, reset between its steps */
     struct lmdb_thread *thread;
     struct writer_link *link;
@@ -98,6 +99,10 @@ static struct store *lmdb_open(struct ev_loop *loop, const struct store_config *
     ev_init(&store->reopen, on_reopen);
     store->reopen.data = store;
     store->link = writer_link_create(loop, config->writer_listen_fd, on_link_up, store);
+    /* A front that follows another has clients at once, before the writer's greeting; the
+       files are there, or soon will be. */
+    if (store->link != NULL && access(dir, F_OK) == 0)
+        (void)!open_db(store);
     if (store->link != NULL)
         return &store->base;
     lmdb_close(&store->base);
