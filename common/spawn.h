@@ -33,7 +33,7 @@
 /* To be bumped with any change here, of what children of one master say to each other
    (writer and gate links) or of handover records: an upgrade goes between binaries of one
    version only. A child of another version refuses to start, which undoes the upgrade. */
-#define SPAWN_VERSION 2
+#define SPAWN_VERSION 3
 
 /* Exit status for a bad flag or value. */
 #define EXIT_USAGE 2

@@ -161,6 +161,11 @@ void wire_put_ping(struct buf *out, uint64_t token)
     wire_put_number(out, WIRE_PING, token);
 }
 
+void wire_put_prompt(struct buf *out)
+{
+    wire_put_head(out, WIRE_PROMPT, 0);
+}
+
 void wire_put_results(struct buf *out, const struct wire_result *results, unsigned count)
 {
     assert(count >= 1 && count <= WIRE_MAX_BATCH);

@@ -56,6 +56,7 @@
     X(JOBS, 18)         /* front to worker */                                           \
     X(CANCEL, 19)       /* front to worker */                                           \
     X(PING, 20)         /* front to worker: answered by an ALIVE with the same token */ \
+    X(PROMPT, 21)       /* front to worker: say hello at the gate at once */            \
     X(RESULTS, 32)      /* worker to front */                                           \
     X(STARTED, 33)      /* worker to front: before a job with WIRE_JOB_REPORT runs */   \
     X(ALIVE, 34)        /* worker to front, every second and after a PING */            \
@@ -69,7 +70,8 @@ enum wire_type {
 
 /* What a worker can do beyond version 1, as bits of a hello. Unknown bits are ignored. */
 enum wire_capability {
-    WIRE_CAN_ARENA = 1 /* maps the arena a SEAT_WELCOME names */
+    WIRE_CAN_ARENA = 1, /* maps the arena a SEAT_WELCOME names */
+    WIRE_CAN_PROMPT = 2 /* says hello at once when a PROMPT comes */
 };
 
 /* Bits of a job. */
@@ -260,6 +262,9 @@ void wire_put_cancel(struct buf *out, const uint64_t *ids, unsigned count);
 
 /* Appends a PING; the token is not 0. */
 void wire_put_ping(struct buf *out, uint64_t token);
+
+/* Appends a PROMPT; only for workers with WIRE_CAN_PROMPT. */
+void wire_put_prompt(struct buf *out);
 
 /* Appends the envelope of a RESULTS message; payloads as with wire_put_jobs(). */
 void wire_put_results(struct buf *out, const struct wire_result *results, unsigned count);

@@ -211,6 +211,7 @@ static void wire_get_body(struct envelope_reader *in, struct wire_message *msg_r
     case WIRE_JOBS: wire_get_jobs(in, &msg_r->jobs); break;
     case WIRE_CANCEL: wire_get_cancel(in, &msg_r->cancel); break;
     case WIRE_PING: msg_r->ping_token = wire_get_number(in, 1, UINT64_MAX); break;
+    case WIRE_PROMPT: wire_get_array(in, 0); break;
     case WIRE_RESULTS: wire_get_results(in, &msg_r->results); break;
     case WIRE_STARTED: msg_r->started_id = wire_get_number(in, 0, UINT64_MAX); break;
     case WIRE_ALIVE: wire_get_alive(in, &msg_r->alive); break;

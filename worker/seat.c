@@ -280,6 +280,7 @@ static const char *seat_take_message(struct seat *seat, uint32_t peer, nng_msg *
         runner_cancel(seat->world->runner, &seat->sink, peer, &decoded.cancel);
         return NULL;
     case WIRE_PING: seat_send_alive(seat, peer, decoded.ping_token); return NULL;
+    case WIRE_PROMPT: seat->world->on_prompt(seat->world->arg); return NULL;
     case WIRE_SEAT_WELCOME: return seat_take_welcome(seat, peer, &decoded.seat_welcome);
     default: return "a message that a front does not send";
     }

@@ -23,6 +23,7 @@ struct seat_world {
     struct runner *runner;
     const struct wire_hello *hello; /* who we are */
     void (*on_lost)(void *arg);     /* a front hung up; any thread */
+    void (*on_prompt)(void *arg);   /* a front says that there are others; any thread */
     void *arg;
 };
 

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -65,9 +66,10 @@ struct serve {
     struct seat_world world;
     unsigned server_count;
     struct serve_server *servers;
-    int wake_fd;    /* eventfd that nng's threads write to */
-    int signal_fd;  /* TERM and INT */
-    int control_fd; /* -1 once it ended */
+    atomic_bool is_prompted; /* a front has asked for a hello */
+    int wake_fd;             /* eventfd that nng's threads write to */
+    int signal_fd;           /* TERM and INT */
+    int control_fd;          /* -1 once it ended */
     enum serve_state state;
     bool has_done; /* on_did was called */
     uint64_t next_tick_ns;
@@ -86,6 +88,15 @@ static void serve_wake(void *arg)
 
     /* full is as good: the main thread has not looked yet */
     assert(written == sizeof(one) || errno == EAGAIN);
+}
+
+/* Any thread. */
+static void serve_prompt(void *arg)
+{
+    struct serve *serve = arg;
+
+    atomic_store(&serve->is_prompted, true);
+    serve_wake(serve);
 }
 
 static void serve_tune_memory(void)
@@ -201,7 +212,8 @@ static int serve_open(struct serve *serve)
     }
     hello_init(&serve->hello, config->engine);
     serve_watch_crashes(serve);
-    serve->world = (struct seat_world){serve->runner, &serve->hello, serve_wake, serve};
+    serve->world = (struct seat_world){serve->runner, &serve->hello, serve_wake,
+                                       serve_prompt, serve};
     return serve_open_caged(serve);
 }
 
@@ -247,13 +259,14 @@ static void serve_clear_wake(struct serve *serve)
     assert(got == sizeof(count) || errno == EAGAIN);
 }
 
-/* Asks the gate, at once where a front is gone: its successor may be there already. */
-static void serve_ask(struct serve_server *server)
+/* Asks the gate, at once where a front says so, or is gone: its successor may be there
+   already. */
+static void serve_ask(struct serve_server *server, bool is_prompted)
 {
     unsigned connected = seats_connected(server->seats);
     struct wire_welcome welcome;
 
-    if (connected < server->connected)
+    if (is_prompted || connected < server->connected)
         gate_hurry(server->gate);
     server->connected = connected;
     gate_tick(server->gate);
@@ -273,6 +286,7 @@ static bool serve_is_delivered(const struct serve *serve)
 static void serve_look(struct serve *serve)
 {
     uint64_t done = runner_jobs_done(serve->runner);
+    bool is_prompted = atomic_exchange(&serve->is_prompted, false);
 
     if (done && !serve->has_done) {
         serve->has_done = true;
@@ -290,7 +304,7 @@ static void serve_look(struct serve *serve)
     if (serve->state == SERVE_DRAINING)
         return;
     for (unsigned i = 0; i < serve->server_count; i++)
-        serve_ask(&serve->servers[i]);
+        serve_ask(&serve->servers[i], is_prompted);
 }
 
 static void serve_tick(struct serve *serve)

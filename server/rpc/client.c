@@ -21,6 +21,7 @@
 #include "server/rpc/reaper.h"
 #include "server/rpc/transfer.h"
 #include "server/rpc/worker.h"
+#include "server/rpc/worker_send.h"
 #include "server/stats/stats.h"
 
 #define TICK_S 0.5
@@ -87,6 +88,15 @@ static void on_gate_up(void *ctx)
         if (worker->seat != NULL)
             offer(client, worker);
     }
+}
+
+/* Another front is there, with seats that our workers do not know of. */
+static void on_prompt(void *ctx)
+{
+    struct rpc_client *client = ctx;
+
+    for (struct list *at = client->workers.next; at != &client->workers; at = at->next)
+        worker_send_prompt(container_of(at, struct rpc_worker, link));
 }
 
 static struct rpc_worker *add_worker(struct rpc_client *client, const struct wire_id *id)
@@ -265,7 +275,7 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
                                      const struct rpc_client_config *config,
                                      const struct rpc_client_events *events, void *ctx)
 {
-    static const struct gate_link_events link_events = {on_gate_up, on_hello};
+    static const struct gate_link_events link_events = {on_gate_up, on_hello, on_prompt};
     struct rpc_client *client = mem_zalloc(sizeof *client);
 
     assert(config->stats != NULL &&

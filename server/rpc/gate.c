@@ -18,8 +18,10 @@
 #include "server/rpc/gate_probe.h"
 #include "server/rpc/gate_rep.h"
 
-/* A worker's first hello waits so long for the fronts to make their seats. */
-#define OFFERS_WAIT_S 0.05
+/* A worker's first hello waits so long for the fronts to make their seats; where there is
+   no front, as while the only one is being restarted, until the worker's next hello. */
+#define OFFERS_WAIT_S 0.2
+#define FRONTS_WAIT_S (WIRE_HELLO_EVERY_MS / 1e3)
 
 /* The address may still be the gate's that is about to leave (USR2), or a killed one's
    last connections. */
@@ -124,6 +126,20 @@ static void on_fronts_changed(void *ctx)
     }
 }
 
+/* It knows no worker: those that wait are told to it, and the others, which do not know
+   it either, are asked to come by. */
+static void on_front_came(void *ctx)
+{
+    struct gate *gate = ctx;
+
+    for (struct list *at = gate->waiting.next; at != &gate->waiting; at = at->next) {
+        struct waiting *waiting = container_of(at, struct waiting, link);
+
+        gate_fronts_tell(gate->fronts, gate_request_bytes(waiting->request));
+    }
+    gate_fronts_prompt(gate->fronts);
+}
+
 /* Its sockets close a moment before the process counts as dead. */
 static void on_front_left(void *ctx)
 {
@@ -153,7 +169,8 @@ static void wait_for_offers(struct gate *gate, struct gate_request *request,
     waiting->worker = *worker;
     list_init(&waiting->link);
     list_append(&gate->waiting, &waiting->link);
-    ev_timer_init(&waiting->timer, on_offers_late, OFFERS_WAIT_S, 0);
+    ev_timer_init(&waiting->timer, on_offers_late,
+                  gate_fronts_is_empty(gate->fronts) ? FRONTS_WAIT_S : OFFERS_WAIT_S, 0);
     ev_timer_start(gate->loop, &waiting->timer);
 }
 
@@ -248,7 +265,8 @@ static void start_watchers(struct gate *gate)
 
 int rpc_gate_main(const struct rpc_gate_config *config)
 {
-    static const struct gate_fronts_events events = {on_fronts_changed, on_front_left};
+    static const struct gate_fronts_events events = {on_front_came, on_fronts_changed,
+                                                     on_front_left};
     struct gate gate = {.config = config, .loop = ev_default_loop(EVFLAG_NOSIGMASK)};
 
     assert(config->listen_fd >= 0);

@@ -111,7 +111,8 @@ static int take_note(struct front *front, struct slice datagram)
         if (offer != NULL)
             offer_destroy(&offer);
         return 0;
-    case GATE_NOTE_HELLO: break;
+    case GATE_NOTE_HELLO:
+    case GATE_NOTE_PROMPT: break;
     }
     return -1;
 }
@@ -180,6 +181,7 @@ static void on_acceptable(struct ev_loop *loop, ev_io *acceptable, int events)
     list_append(&fronts->all, &front->link);
     ev_io_init(&front->readable, on_readable, fd, EV_READ);
     ev_io_start(loop, &front->readable);
+    fronts->events.came(fronts->ctx);
 }
 
 struct gate_fronts *gate_fronts_create(struct ev_loop *loop, int listen_fd,
@@ -212,19 +214,39 @@ void gate_fronts_destroy(struct gate_fronts **fronts)
     mem_free(all);
 }
 
-void gate_fronts_tell(struct gate_fronts *fronts, struct slice hello)
+static void tell_all(struct gate_fronts *fronts, const struct buf *note)
 {
-    struct buf note = BUF_INIT;
-
-    gate_note_put_hello(&note, hello);
     for (struct list *at = fronts->all.next; at != &fronts->all; at = at->next) {
         struct front *front = container_of(at, struct front, link);
 
         /* One that is full misses a hello; the worker repeats it in a second. One that
            is gone is noticed when it is next read from. */
-        (void)!send(front->readable.fd, note.data, note.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)!send(front->readable.fd, note->data, note->len,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
     }
+}
+
+void gate_fronts_tell(struct gate_fronts *fronts, struct slice hello)
+{
+    struct buf note = BUF_INIT;
+
+    gate_note_put_hello(&note, hello);
+    tell_all(fronts, &note);
     buf_free(&note);
+}
+
+void gate_fronts_prompt(struct gate_fronts *fronts)
+{
+    struct buf note = BUF_INIT;
+
+    gate_note_put_prompt(&note);
+    tell_all(fronts, &note);
+    buf_free(&note);
+}
+
+bool gate_fronts_is_empty(const struct gate_fronts *fronts)
+{
+    return list_is_empty(&fronts->all);
 }
 
 bool gate_fronts_seats(const struct gate_fronts *fronts, const struct wire_id *worker,

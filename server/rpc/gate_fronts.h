@@ -13,6 +13,7 @@ struct ev_loop;
 struct gate_fronts;
 
 struct gate_fronts_events {
+    void (*came)(void *ctx);    /* a front has connected */
     void (*changed)(void *ctx); /* an offer came, or a front went */
     void (*left)(void *ctx);    /* a front's connection is closed */
 };
@@ -28,6 +29,12 @@ void gate_fronts_destroy(struct gate_fronts **fronts);
 
 /* Passes a worker's hello, as it came, on to every front. */
 void gate_fronts_tell(struct gate_fronts *fronts, struct slice hello);
+
+/* Has every front prompt its workers: one has come that they do not know. */
+void gate_fronts_prompt(struct gate_fronts *fronts);
+
+/* True where no front is connected. */
+bool gate_fronts_is_empty(const struct gate_fronts *fronts);
 
 /* Fills in the seats that the fronts offer to the worker; slices are valid until the next
    event. Returns true where there are fronts and every one has made its offer. */

@@ -44,13 +44,19 @@ static void disconnect(struct gate_link *link)
     link->readable.fd = -1;
 }
 
-/* A hello is for the owner; anything else is not from a gate. */
+/* Hellos and prompts are for the owner; anything else is not from a gate. */
 static int take_note(struct gate_link *link, struct slice datagram)
 {
     struct wire_message message;
     struct gate_note note;
 
-    if (gate_note_decode(datagram, &note) != 0 || note.type != GATE_NOTE_HELLO ||
+    if (gate_note_decode(datagram, &note) != 0)
+        return -1;
+    if (note.type == GATE_NOTE_PROMPT) {
+        link->events.prompt(link->ctx);
+        return 0;
+    }
+    if (note.type != GATE_NOTE_HELLO ||
         wire_decode(note.hello, &message, NULL) != WIRE_OK || message.type != WIRE_HELLO)
         return -1;
     link->events.hello(link->ctx, &message.hello);
@@ -72,7 +78,7 @@ static void on_readable(struct ev_loop *loop, ev_io *readable, int events)
         if (got > 0 && take_note(link, (struct slice){bytes, (size_t)got}) == 0)
             continue;
         if (got > 0)
-            log_warn("the gate sent what is no hello; connecting again");
+            log_warn("the gate sent what is no note; connecting again");
         disconnect(link);
         connect_later(link);
     }

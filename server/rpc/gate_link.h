@@ -16,6 +16,7 @@ struct gate_link;
 struct gate_link_events {
     void (*up)(void *ctx); /* connected (again): offers must be made anew */
     void (*hello)(void *ctx, const struct wire_hello *hello); /* a worker's; valid here */
+    void (*prompt)(void *ctx); /* another front has come: workers are to say hello */
 };
 
 /* Connects to the socket that listens at gate_listen_fd (the address is asked of it), now

@@ -33,6 +33,11 @@ void gate_note_put_gone(struct buf *out, const struct wire_id *worker)
     put_head(out, GATE_NOTE_GONE, worker);
 }
 
+void gate_note_put_prompt(struct buf *out)
+{
+    put_head(out, GATE_NOTE_PROMPT, NULL);
+}
+
 static int decode_offer(struct slice bytes, struct gate_note *note_r)
 {
     struct wire_message message;
@@ -57,6 +62,8 @@ int gate_note_decode(struct slice datagram, struct gate_note *note_r)
         note_r->hello = rest;
         return rest.len > 0 ? 0 : -1;
     }
+    if (note_r->type == GATE_NOTE_PROMPT)
+        return rest.len == 0 ? 0 : -1;
     if (rest.len < sizeof note_r->worker.bytes)
         return -1;
     memcpy(note_r->worker.bytes, rest.data, sizeof note_r->worker.bytes);

@@ -8,6 +8,8 @@
  *     OFFER  front to gate    2, the worker's id, then a WELCOME (wire.h) with the one
  *                             seat that this front has for it
  *     GONE   front to gate    3, the worker's id: the seat is closed
+ *     PROMPT gate to front    4, and nothing: another front has come, so its workers
+ *                             are to say hello
  *
  * No state; any thread may call.
  */
@@ -19,11 +21,16 @@
 /* No datagram is longer: hellos are checked against it before they are passed on. */
 #define GATE_NOTE_MAX_BYTES 16384
 
-enum gate_note_type { GATE_NOTE_HELLO = 1, GATE_NOTE_OFFER = 2, GATE_NOTE_GONE = 3 };
+enum gate_note_type {
+    GATE_NOTE_HELLO = 1,
+    GATE_NOTE_OFFER = 2,
+    GATE_NOTE_GONE = 3,
+    GATE_NOTE_PROMPT = 4
+};
 
 struct gate_note {
     enum gate_note_type type;
-    struct wire_id worker; /* all */
+    struct wire_id worker; /* OFFER, GONE */
     struct slice hello;    /* HELLO: the worker's own bytes, for wire_decode() */
     struct wire_seat seat; /* OFFER: slices point into the datagram */
 };
@@ -38,8 +45,11 @@ void gate_note_put_offer(struct buf *out, const struct wire_id *worker,
 /* Appends a GONE. */
 void gate_note_put_gone(struct buf *out, const struct wire_id *worker);
 
+/* Appends a PROMPT. */
+void gate_note_put_prompt(struct buf *out);
+
 /* Reads one datagram; -1 where it is not exactly one. The hello inside a HELLO is not
-   looked at, and note_r->worker is zero then. */
+   looked at; note_r->worker is zero where there is none. */
 int gate_note_decode(struct slice datagram, struct gate_note *note_r)
     __attribute__((warn_unused_result));
 

@@ -139,6 +139,7 @@ bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello
     worker->credits = hello->credits;
     worker->can_arena =
         (hello->capabilities & WIRE_CAN_ARENA) != 0 && is_here(worker->room, hello);
+    worker->can_prompt = (hello->capabilities & WIRE_CAN_PROMPT) != 0;
     if (worker->state == WORKER_BANNED && now_ns - worker->since_ns > BAN_NS)
         set_state(worker, WORKER_AWAY);
     if (worker->state == WORKER_AWAY)

@@ -55,6 +55,7 @@ struct rpc_worker {
     uint64_t pid;
     unsigned credits;
     bool can_arena;    /* it is on this host and can map an arena */
+    bool can_prompt;   /* it takes a PROMPT */
     uint64_t hello_ns; /* last hello */
     uint64_t heard_ns; /* last message on the seat */
     struct seat *seat; /* NULL where the state says so */

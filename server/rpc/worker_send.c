@@ -196,3 +196,11 @@ void rpc_worker_send_ping(struct rpc_worker *worker)
     wire_put_ping(empty_scratch(worker), clock_now_ns() | 1);
     (void)!send_head(worker);
 }
+
+void worker_send_prompt(struct rpc_worker *worker)
+{
+    if (worker->state != WORKER_UP || !worker->can_prompt)
+        return;
+    wire_put_prompt(empty_scratch(worker));
+    (void)!send_head(worker);
+}

@@ -13,6 +13,10 @@ struct transfer;
    the worker does not read. */
 int worker_send_welcome(struct rpc_worker *worker) __attribute__((warn_unused_result));
 
+/* Asks the worker to say hello at the gate now; one that is not connected, cannot be
+   asked or does not read will within a second anyhow. */
+void worker_send_prompt(struct rpc_worker *worker);
+
 /* All bytes of a message are in place, or all its jobs were forgotten: sends it, or
    answers for the worker. Takes the transfer over. Returns as worker_message_handle(). */
 const char *worker_send_finished(struct rpc_worker *worker, struct transfer *transfer);

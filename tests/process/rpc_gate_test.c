@@ -27,6 +27,7 @@
 #include "common/clock.h"
 #include "proto/wire.h"
 #include "server/rpc/address.h"
+#include "server/rpc/gate_note.h"
 #include "tests/process/support/child.h"
 #include "tests/process/support/rpc_fixture.h"
 
@@ -58,8 +59,9 @@ static bool is_answered(void *ctx)
     return ((struct question *)ctx)->answered;
 }
 
-static void ask(struct rpc_fixture *fixture, struct question *question,
-                struct slice bytes)
+/* Asks, and does not wait for the answer. */
+static void begin_question(struct rpc_fixture *fixture, struct question *question,
+                           struct slice bytes)
 {
     memset(question, 0, sizeof *question);
     assert_int_equal(nng_req0_open(&question->socket), 0);
@@ -68,6 +70,10 @@ static void ask(struct rpc_fixture *fixture, struct question *question,
     assert_int_equal(
         nng_send(question->socket, (void *)(uintptr_t)bytes.data, bytes.len, 0), 0);
     nng_recv_aio(question->socket, question->aio);
+}
+
+static void wait_answer(struct rpc_fixture *fixture, struct question *question)
+{
     rpc_fixture_run_until(fixture, is_answered, question);
     assert_int_equal(nng_aio_result(question->aio), 0);
     question->bytes = nng_aio_get_msg(question->aio);
@@ -75,6 +81,13 @@ static void ask(struct rpc_fixture *fixture, struct question *question,
                                                 nng_msg_len(question->bytes)},
                                  &question->answer, NULL),
                      WIRE_OK);
+}
+
+static void ask(struct rpc_fixture *fixture, struct question *question,
+                struct slice bytes)
+{
+    begin_question(fixture, question, bytes);
+    wait_answer(fixture, question);
 }
 
 static void end_question(struct question *question)
@@ -154,6 +167,69 @@ static void every_front_offers_a_seat_at_first_contact(void **state)
     rpc_fixture_run_for(fixture, 0.1); /* so that it has met the gate */
     assert_int_equal(say_hello(fixture, url, &incarnation), 1);
     rpc_fixture_stop_front(fixture);
+    rpc_fixture_destroy(&fixture);
+}
+
+/* While there is no front, as when the only one is being restarted, a hello waits. */
+static void a_hello_waits_for_a_front_that_starts(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create(&usual);
+    struct question question;
+    struct buf bytes = BUF_INIT;
+
+    (void)state;
+    rpc_fixture_start_gate(fixture);
+    wire_put_hello(&bytes, &hello);
+    begin_question(fixture, &question, buf_slice(&bytes));
+    rpc_fixture_start_front(fixture);
+    wait_answer(fixture, &question);
+    assert_int_equal(question.answer.type, WIRE_WELCOME);
+    assert_int_equal(question.answer.welcome.seat_count, 1);
+    end_question(&question);
+    buf_free(&bytes);
+    rpc_fixture_stop_front(fixture);
+    rpc_fixture_destroy(&fixture);
+}
+
+/* Connects to the gate as a front does. */
+static int come_as_front(const struct rpc_fixture *fixture)
+{
+    struct sockaddr_un address;
+    socklen_t len = sizeof address;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(getsockname(fixture->gate_fd, (struct sockaddr *)&address, &len), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, len), 0);
+    return fd;
+}
+
+/* The next note from the gate. */
+static enum gate_note_type read_note(int fd)
+{
+    uint8_t bytes[GATE_NOTE_MAX_BYTES];
+    struct gate_note note;
+    ssize_t got = recv(fd, bytes, sizeof bytes, 0);
+
+    assert_true(got > 0);
+    assert_int_equal(gate_note_decode((struct slice){bytes, (size_t)got}, &note), 0);
+    return note.type;
+}
+
+static void fronts_are_told_to_prompt_their_workers_for_a_new_one(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create(&usual);
+    int first, second;
+
+    (void)state;
+    rpc_fixture_start_gate(fixture);
+    first = come_as_front(fixture);
+    assert_int_equal(read_note(first), GATE_NOTE_PROMPT); /* its own coming */
+    second = come_as_front(fixture);
+    assert_int_equal(read_note(first), GATE_NOTE_PROMPT);
+    assert_int_equal(read_note(second), GATE_NOTE_PROMPT);
+    close(first);
+    close(second);
     rpc_fixture_destroy(&fixture);
 }
 
@@ -360,6 +436,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(what_is_no_hello_is_refused),
         TEST(every_front_offers_a_seat_at_first_contact),
+        TEST(a_hello_waits_for_a_front_that_starts),
+        TEST(fronts_are_told_to_prompt_their_workers_for_a_new_one),
         TEST(a_killed_gate_leaves_its_file_and_a_new_one_takes_it),
         TEST(an_address_in_use_is_left_alone),
         TEST(the_gate_ends_with_its_address_free),

@@ -34,9 +34,37 @@ static void test_worker_says_who_it_is(void **state)
     hello = fake_front_last_hello(fixture->server);
     assert_int_equal(hello.pid, fixture->pid);
     assert_int_equal(hello.credits, 2);
-    assert_int_equal(hello.capabilities, WIRE_CAN_ARENA);
+    assert_int_equal(hello.capabilities, WIRE_CAN_ARENA | WIRE_CAN_PROMPT);
     assert_int_equal(hello.crash_count, 0);
     assert_int_equal(hello.auth.len, 0);
+}
+
+/* Prompted, it says hello at once: the ALIVEs that come meanwhile, one a second, are
+   fewer than the hellos. */
+static void test_prompt_is_answered_by_a_hello(void **state)
+{
+    struct worker_fixture *fixture = *state;
+    const unsigned prompts = 30;
+    const struct wire_message *message;
+    struct buf prompt = BUF_INIT, ping = BUF_INIT;
+    unsigned seconds = 0;
+
+    worker_fixture_seat(fixture, "0");
+    wire_put_prompt(&prompt);
+    for (unsigned i = 0; i < prompts; i++) {
+        fake_front_send(fixture->server, 0, buf_slice(&prompt));
+        fake_front_wait_hellos(fixture->server, 1);
+    }
+    wire_put_ping(&ping, 77);
+    fake_front_send(fixture->server, 0, buf_slice(&ping));
+    do {
+        message = fake_front_recv_any(fixture->server, 0);
+        assert_int_equal(message->type, WIRE_ALIVE);
+        seconds += message->alive.token == 0;
+    } while (message->alive.token != 77);
+    assert_true(seconds < prompts / 2);
+    buf_free(&prompt);
+    buf_free(&ping);
 }
 
 static void test_batch_is_answered_in_one_message(void **state)
@@ -312,6 +340,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         WORKER_TEST(test_worker_says_who_it_is),
+        WORKER_TEST(test_prompt_is_answered_by_a_hello),
         WORKER_TEST(test_batch_is_answered_in_one_message),
         WORKER_TEST(test_every_operation_runs),
         WORKER_TEST(test_light_results_do_not_wait_for_a_heavy_job),

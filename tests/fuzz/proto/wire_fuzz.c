@@ -41,6 +41,7 @@ static void put_again(struct buf *out, const struct wire_message *m)
     case WIRE_JOBS: wire_put_jobs(out, m->jobs.jobs, m->jobs.count); break;
     case WIRE_CANCEL: wire_put_cancel(out, m->cancel.ids, m->cancel.count); break;
     case WIRE_PING: wire_put_ping(out, m->ping_token); break;
+    case WIRE_PROMPT: wire_put_prompt(out); break;
     case WIRE_RESULTS: wire_put_results(out, m->results.results, m->results.count); break;
     case WIRE_STARTED: wire_put_started(out, m->started_id); break;
     case WIRE_ALIVE: wire_put_alive(out, &m->alive); break;

@@ -371,6 +371,9 @@ static void test_ping_started_alive_and_bye(void **state)
     assert_int_equal(message.ping_token, 99);
     wire_put_ping(&out, 99);
     check_same(&out, &bytes);
+    decode_example("PROMPT", WIRE_PROMPT, &bytes, &message);
+    wire_put_prompt(&out);
+    check_same(&out, &bytes);
     decode_example("STARTED", WIRE_STARTED, &bytes, &message);
     assert_int_equal(message.started_id, 8);
     wire_put_started(&out, 8);

@@ -61,6 +61,20 @@ static void a_goodbye_there_and_back(void **state)
     buf_free(&bytes);
 }
 
+static void a_prompt_is_its_type_alone(void **state)
+{
+    struct buf bytes = BUF_INIT;
+    struct gate_note note;
+
+    (void)state;
+    gate_note_put_prompt(&bytes);
+    assert_int_equal(gate_note_decode(buf_slice(&bytes), &note), 0);
+    assert_int_equal(note.type, GATE_NOTE_PROMPT);
+    buf_append(&bytes, "", 1);
+    assert_int_equal(gate_note_decode(buf_slice(&bytes), &note), -1);
+    buf_free(&bytes);
+}
+
 /* Every cut and every first byte of a right datagram; nothing may be read beyond. */
 static void cut_and_odd_datagrams_are_refused(void **state)
 {
@@ -76,7 +90,7 @@ static void cut_and_odd_datagrams_are_refused(void **state)
         assert_int_equal(gate_note_decode((struct slice){copy, len}, &note), -1);
         test_free(copy);
     }
-    for (unsigned type = 4; type < 256; type++) {
+    for (unsigned type = 5; type < 256; type++) {
         bytes.data[0] = (uint8_t)type;
         assert_int_equal(gate_note_decode(buf_slice(&bytes), &note), -1);
     }
@@ -104,6 +118,7 @@ int main(void)
         cmocka_unit_test(a_hello_is_passed_on_as_it_is),
         cmocka_unit_test(an_offer_there_and_back),
         cmocka_unit_test(a_goodbye_there_and_back),
+        cmocka_unit_test(a_prompt_is_its_type_alone),
         cmocka_unit_test(cut_and_odd_datagrams_are_refused),
         cmocka_unit_test(an_offer_has_exactly_one_seat),
     };
