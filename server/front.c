@@ -22,6 +22,11 @@
 #include "server/stats/stats.h"
 #include "server/store/store.h"
 
+/* A front of a reload or an upgrade takes no clients before a worker has come to it, or
+   this long: the fronts before it go on serving meanwhile. */
+#define WORKER_WAIT_MS 500
+#define WORKER_LOOK_S  0.002
+
 /* What one codec job on the loop may use; workers have their own --memory. */
 #define INLINE_MEMORY_BYTES (UINT64_C(1) << 30)
 
@@ -46,6 +51,8 @@ struct front {
     ev_io on_control;
     ev_timer on_drain_timeout;
     ev_timer on_alive;
+    ev_timer on_worker_wait; /* active until it serves */
+    uint64_t serve_by_ns;    /* with workers or without */
     ev_prepare on_prepare;
 };
 
@@ -141,7 +148,7 @@ static struct cors origins(const struct option_list *list)
     return (struct cors){list->items, list->count};
 }
 
-static void serve_clients(struct front *front)
+static void create_clients(struct front *front)
 {
     const struct server_config *config = front->config;
     const struct api_config api = {.loop = front->loop,
@@ -165,11 +172,9 @@ static void serve_clients(struct front *front)
     limits.body_bytes = config->max_body_bytes;
     front->api = api_create(&api);
     front->clients = http_server_create(front->loop, &limits, &callbacks, front->api);
-    for (size_t i = 0; i < config->listen.count; i++)
-        http_server_listen(front->clients, SPAWN_FD_CLIENT + (int)i);
 }
 
-static void serve_operators(struct front *front)
+static void create_operators(struct front *front)
 {
     const struct ops_config config = {.loop = front->loop,
                                       .stats = front->stats,
@@ -184,7 +189,40 @@ static void serve_operators(struct front *front)
         return;
     front->ops = ops_create(&config);
     front->operators = http_server_create(front->loop, &limits, &callbacks, front->ops);
-    http_server_listen(front->operators, SPAWN_FD_ADMIN);
+}
+
+static void serve(struct front *front)
+{
+    for (size_t i = 0; i < front->config->listen.count; i++)
+        http_server_listen(front->clients, SPAWN_FD_CLIENT + (int)i);
+    if (front->operators != NULL)
+        http_server_listen(front->operators, SPAWN_FD_ADMIN);
+    spawn_tell(SPAWN_READY);
+}
+
+static void on_worker_wait(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct front *front = timer->data;
+
+    (void)events;
+    if (jobs_workers(front->jobs) == 0 && clock_now_ns() < front->serve_by_ns)
+        return;
+    ev_timer_stop(loop, timer);
+    serve(front);
+}
+
+/* The first generation has nobody that could serve meanwhile. */
+static void serve_soon(struct front *front)
+{
+    ev_timer_init(&front->on_worker_wait, on_worker_wait, 0., WORKER_LOOK_S);
+    front->on_worker_wait.data = front;
+    if (front->self->generation <= 1 || front->config->mode == JOBS_INLINE ||
+        front->config->mode == JOBS_THREADS) {
+        serve(front);
+        return;
+    }
+    front->serve_by_ns = clock_now_ns() + WORKER_WAIT_MS * NS_PER_MS;
+    ev_timer_start(front->loop, &front->on_worker_wait);
 }
 
 static void on_operators_drained(void *context)
@@ -220,6 +258,7 @@ static void drain(struct front *front)
     if (front->draining)
         return;
     front->draining = true;
+    ev_timer_stop(front->loop, &front->on_worker_wait);
     if (front->ops != NULL)
         ops_drain(front->ops);
     ev_timer_set(&front->on_drain_timeout, (double)front->config->drain_timeout_ns / 1e9,
@@ -339,9 +378,9 @@ int front_main(const struct server_config *config, const struct spawn_self *self
     create_jobs(&front);
     watch(&front);
     load_auth(&front);
-    serve_clients(&front);
-    serve_operators(&front);
-    spawn_tell(SPAWN_READY);
+    create_clients(&front);
+    create_operators(&front);
+    serve_soon(&front);
     ev_run(front.loop, 0);
     close_all(&front);
     return 0;
