@@ -6,7 +6,9 @@
 #define CALL_US        2.0
 #define BYTE_US        0.005
 #define BYTE_GZIP_US   0.03
-#define RPC_BYTE_US    0.0005
+#define RPC_BYTE_US    0.002
+#define RPC_BYTE_MIN   0.0001
+#define RPC_BYTE_MAX   0.02
 #define RPC_FLOOR_US   0.2
 #define LEARN_DOWN     0.125   /* weight of a sample below the estimate... */
 #define LEARN_UP       0.03125 /* ...and of one above it */
@@ -26,6 +28,7 @@ void jobs_cost_init(struct jobs_cost *cost, struct stats_front *stats)
             cost->factor[op][false][size] = cost->factor[op][true][size] = 1.0;
     for (unsigned i = 0; i < STATS_COST_BACKLOGS; i++)
         cost->rpc_us[i] = rpc_default_us[i];
+    cost->rpc_byte_us = RPC_BYTE_US;
 }
 
 static unsigned log2_class(uint64_t value, unsigned classes)
@@ -99,7 +102,7 @@ double jobs_cost_rpc_us(const struct jobs_cost *cost, const struct codec_call *c
                         unsigned backlog)
 {
     return cost->rpc_us[jobs_cost_backlog_class(backlog)] +
-           RPC_BYTE_US * (double)bytes_of(call);
+           cost->rpc_byte_us * (double)bytes_of(call);
 }
 
 void jobs_cost_learn_rpc(struct jobs_cost *cost, unsigned backlog, double bytes,
@@ -107,7 +110,12 @@ void jobs_cost_learn_rpc(struct jobs_cost *cost, unsigned backlog, double bytes,
 {
     unsigned class = jobs_cost_backlog_class(backlog);
 
-    us -= RPC_BYTE_US * bytes;
+    if (bytes > JOBS_COST_SMALL_BYTES) {
+        learn(&cost->rpc_byte_us,
+              clamp((us - cost->rpc_us[class]) / bytes, RPC_BYTE_MIN, RPC_BYTE_MAX));
+        return;
+    }
+    us -= cost->rpc_byte_us * bytes;
     learn(&cost->rpc_us[class], us > RPC_FLOOR_US ? us : RPC_FLOOR_US);
     stats_set(&cost->stats->cost_rpc_ns[class],
               (uint64_t)(cost->rpc_us[class] * NS_PER_COST_US));

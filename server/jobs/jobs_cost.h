@@ -15,6 +15,9 @@
 #include "common/codec/codec.h"
 #include "server/stats/stats.h"
 
+/* Jobs larger than this on average tell what bytes cost, smaller ones what a job does. */
+#define JOBS_COST_SMALL_BYTES 4096
+
 /* A job of more is heavy: no small one shall stand behind it. */
 #define JOBS_HEAVY_US 5000
 
@@ -22,7 +25,9 @@ struct jobs_cost {
     struct stats_front *stats; /* where estimates can be seen */
     /* measured time to default time, plain and with compression */
     double factor[CODEC_OPS][2][STATS_COST_SIZES];
-    double rpc_us[STATS_COST_BACKLOGS];
+    double rpc_us[STATS_COST_BACKLOGS]; /* of a small one */
+    double rpc_byte_us;                 /* and of each byte: it is moved, and where many
+                                           bytes go few jobs share a message */
 };
 
 /* Nothing learned yet. */
@@ -40,8 +45,7 @@ void jobs_cost_learn_codec(struct jobs_cost *cost, const struct codec_call *call
 double jobs_cost_rpc_us(const struct jobs_cost *cost, const struct codec_call *call,
                         unsigned backlog);
 
-/* Jobs cost so much each, without what moving their `bytes` each costs, while that many
-   were under way. */
+/* Jobs of `bytes` each on average cost so much each, while that many were under way. */
 void jobs_cost_learn_rpc(struct jobs_cost *cost, unsigned backlog, double bytes,
                          double us);
 

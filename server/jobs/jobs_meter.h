@@ -2,7 +2,8 @@
  * Measures what jobs sent to workers cost this front: the processor time of
  * all its threads (nng's do most of the sending) but the loop's, and the loop's
  * in the rpc phase, by the jobs of the same quarter of a second. Only where
- * nothing else explains the time: many small jobs, no codec on threads.
+ * nothing else explains the time: many jobs, none so large that the store's
+ * thread reads them, no codec on threads.
  * Inside the jobs room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_JOBS_JOBS_METER_H
@@ -13,7 +14,7 @@
 /* How often is measured; fewer jobs, or larger ones, say nothing. */
 #define JOBS_METER_EVERY_NS  UINT64_C(250000000)
 #define JOBS_METER_MIN_JOBS  32
-#define JOBS_METER_MAX_BYTES 4096
+#define JOBS_METER_MAX_BYTES 65536
 
 /* The clocks at one moment. */
 struct meter_reading {

@@ -132,8 +132,30 @@ static void rpc_is_cheaper_in_company(void **state)
         jobs_cost_learn_rpc(&cost, 20, 100, 3);
     CLOSE(jobs_cost_rpc_us(&cost, &small, 16), 3);
     CLOSE(jobs_cost_rpc_us(&cost, &small, 1), 90);
-    jobs_cost_learn_rpc(&cost, 1, 1e9, 3); /* less than its bytes cost: a floor holds */
+    jobs_cost_learn_rpc(&cost, 1, 4000, 0); /* less than its bytes cost: a floor holds */
     assert_true(jobs_cost_rpc_us(&cost, &small, 1) > 0);
+}
+
+/* Large ones tell what a byte costs, and leave alone what a job does. */
+static void bytes_have_a_cost_of_their_own(void **state)
+{
+    struct codec_call none = call_of(0), large = call_of(20000);
+    double job_us = jobs_cost_rpc_us(&cost, &none, 16);
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++)
+        jobs_cost_learn_rpc(&cost, 16, 20000, job_us + 100);
+    CLOSE(jobs_cost_rpc_us(&cost, &large, 16), job_us + 100);
+    CLOSE(jobs_cost_rpc_us(&cost, &none, 16), job_us);
+    for (unsigned i = 0; i < 1000; i++)
+        jobs_cost_learn_rpc(&cost, 16, 20000, job_us + 20);
+    CLOSE(jobs_cost_rpc_us(&cost, &large, 16), job_us + 20);
+    for (unsigned i = 0; i < 1000; i++)
+        jobs_cost_learn_rpc(&cost, 16, 20000, 0); /* never nothing, never less */
+    assert_true(jobs_cost_rpc_us(&cost, &large, 16) > job_us);
+    for (unsigned i = 0; i < 10000; i++)
+        jobs_cost_learn_rpc(&cost, 16, 20000, 1e9);
+    assert_true(jobs_cost_rpc_us(&cost, &large, 16) < job_us + 1000);
 }
 
 #define MS UINT64_C(1000000)
@@ -213,6 +235,7 @@ int main(void)
         cmocka_unit_test_setup(a_single_sample_changes_little, setup),
         cmocka_unit_test_setup(estimates_can_be_seen, setup),
         cmocka_unit_test_setup(rpc_is_cheaper_in_company, setup),
+        cmocka_unit_test_setup(bytes_have_a_cost_of_their_own, setup),
         cmocka_unit_test_setup(the_meter_learns_what_sending_costs, setup),
         cmocka_unit_test_setup(the_meter_ignores_what_says_nothing, setup),
     };
