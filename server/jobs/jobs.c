@@ -1,6 +1,7 @@
 #include "server/jobs/jobs.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <string.h>
 
 #include <ev.h>
@@ -52,6 +53,16 @@ static void fill_defaults(struct jobs_config *config)
         config->max_output_bytes = DEFAULT_MAX_OUTPUT_BYTES;
 }
 
+/* The processors that this process may run on. */
+static unsigned cpus(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return CPU_SETSIZE; /* more than the set has room for */
+    return (unsigned)CPU_COUNT(&set);
+}
+
 static void measure(struct jobs *jobs)
 {
     uint64_t now_ns = clock_now_ns();
@@ -73,6 +84,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
     (void)events;
     while ((job = jobs_dispatch_take_stranded(jobs->dispatch)) != NULL)
         jobs_threads_submit(jobs->threads, job);
+    jobs_turn_end(&jobs->book.turn);
     jobs_auto_end_turn(&jobs->chooser);
     measure(jobs);
 }
@@ -89,8 +101,9 @@ struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config)
     jobs_cost_init(&jobs->book.cost, jobs->book.stats);
     jobs_poison_init(&jobs->book.poison);
     jobs_share_init(&jobs->book.share);
+    jobs_turn_init(&jobs->book.turn);
     jobs_auto_init(&jobs->chooser, &jobs->book.cost,
-                   (double)jobs->config.inline_budget_ns / (double)NS_PER_US);
+                   (double)jobs->config.inline_budget_ns / (double)NS_PER_US, cpus());
     jobs_meter_init(&jobs->meter);
     jobs->inline_runner = jobs_inline_create(jobs->config.engine, &jobs->book);
     jobs->threads = jobs_threads_create(loop, &jobs->config, &jobs->book);
@@ -109,6 +122,7 @@ void jobs_destroy(struct jobs **jobs)
     jobs_dispatch_destroy(&(*jobs)->dispatch);
     jobs_threads_destroy(&(*jobs)->threads);
     jobs_inline_destroy(&(*jobs)->inline_runner);
+    jobs_turn_end(&(*jobs)->book.turn);
     mem_free((*jobs)->own_stats);
     mem_free(*jobs);
     *jobs = NULL;
@@ -152,6 +166,22 @@ static void submit_rpc(struct jobs *jobs, struct job *job)
     jobs_dispatch_submit(jobs->dispatch, job);
 }
 
+/* True where an equal job of this turn has the result already: the job is done. */
+static bool is_known(struct jobs *jobs, struct job *job)
+{
+    struct blob *result =
+        job->mode == JOBS_AUTO ? jobs_turn_find(&jobs->book.turn, job) : NULL;
+
+    if (result == NULL)
+        return false;
+    jobs_auto_count(&jobs->chooser);
+    stats_add(&jobs->book.stats->jobs_shared, 1);
+    job->ran = JOBS_INLINE;
+    job->result = result;
+    jobs_finish(&jobs->book, job, JOB_OK);
+    return true;
+}
+
 /* Gives a prepared job to what shall run it. */
 static void place(struct jobs *jobs, struct job *job)
 {
@@ -162,6 +192,8 @@ static void place(struct jobs *jobs, struct job *job)
         jobs_finish(&jobs->book, job, JOB_POISON);
         return;
     }
+    if (is_known(jobs, job))
+        return;
     if (mode == JOBS_AUTO)
         mode = jobs_auto_choose(&jobs->chooser, &job->call, jobs_workers(jobs),
                                 jobs_dispatch_under_way(jobs->dispatch));

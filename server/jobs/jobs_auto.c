@@ -8,16 +8,24 @@
 /* A thread's job costs the loop about this much: a lock, two wake-ups. */
 #define THREADS_US 20.0
 
-/* Off the loop has to be this much cheaper: it takes the other cores' time as well, and
-   what it saves here must be worth that. */
-#define AWAY_FACTOR 1.5
-#define AWAY_US     3.0
+/* Off the loop has to be this much cheaper: it takes the other processors' time as well,
+   and what it saves here must be worth that. With one processor nothing but the budget
+   sends a job away. */
+#define AWAY_FACTOR         1.5
+#define AWAY_FACTOR_TWO_CPU 2.0
+#define AWAY_FACTOR_ONE_CPU 1000.0
+#define AWAY_US             3.0
 
 void jobs_auto_init(struct jobs_auto *chooser, const struct jobs_cost *cost,
-                    double budget_us)
+                    double budget_us, unsigned cpus)
 {
-    assert(cost != NULL && budget_us >= 0);
-    *chooser = (struct jobs_auto){.cost = cost, .budget_us = budget_us, .demand = 1};
+    assert(cost != NULL && budget_us >= 0 && cpus > 0);
+    *chooser = (struct jobs_auto){.cost = cost,
+                                  .budget_us = budget_us,
+                                  .away_factor = cpus == 1   ? AWAY_FACTOR_ONE_CPU
+                                                 : cpus == 2 ? AWAY_FACTOR_TWO_CPU
+                                                             : AWAY_FACTOR,
+                                  .demand = 1};
 }
 
 static unsigned max(unsigned a, unsigned b)
@@ -37,12 +45,17 @@ enum jobs_mode jobs_auto_choose(struct jobs_auto *chooser, const struct codec_ca
     together = max(max(under_way + 1, chooser->turn_jobs), (unsigned)chooser->demand);
     away_us = workers == 0 ? THREADS_US : jobs_cost_rpc_us(chooser->cost, call, together);
     if (known && codec_us <= chooser->budget_us &&
-        codec_us <= away_us * AWAY_FACTOR + AWAY_US &&
+        codec_us <= away_us * chooser->away_factor + AWAY_US &&
         chooser->turn_us + codec_us <= chooser->budget_us * JOBS_AUTO_TURN_BUDGETS) {
         chooser->turn_us += codec_us;
         return JOBS_INLINE;
     }
     return workers > 0 ? JOBS_RPC : JOBS_THREADS;
+}
+
+void jobs_auto_count(struct jobs_auto *chooser)
+{
+    chooser->turn_jobs++;
 }
 
 void jobs_auto_end_turn(struct jobs_auto *chooser)

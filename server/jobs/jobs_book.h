@@ -10,12 +10,14 @@
 #include "server/jobs/jobs_cost.h"
 #include "server/jobs/jobs_poison.h"
 #include "server/jobs/jobs_share.h"
+#include "server/jobs/jobs_turn.h"
 
 struct jobs_book {
     struct stats_front *stats;
     struct jobs_cost cost;
     struct jobs_poison poison;
     struct jobs_share share;
+    struct jobs_turn turn;
     /* Finds another place for a job whose leader ended for reasons of its own. */
     void (*place)(struct jobs_book *book, struct job *job);
 };

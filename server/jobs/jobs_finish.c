@@ -82,5 +82,7 @@ void jobs_finish_run(struct jobs_book *book, struct job *job,
     job->result = result;
     if (fault->status == CODEC_OK)
         jobs_cost_learn_codec(&book->cost, &job->call, job->codec_us);
+    if (result != NULL && job->mode == JOBS_AUTO && job->ran == JOBS_INLINE)
+        jobs_turn_keep(&book->turn, job);
     jobs_finish(book, job, fault->status == CODEC_OK ? JOB_OK : JOB_REFUSED);
 }

@@ -16,16 +16,17 @@ static struct job *job_at(struct list *link)
 
 static bool is_same_text(struct slice a, struct slice b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+    return a.len == b.len &&
+           (a.len == 0 || a.data == b.data || memcmp(a.data, b.data, a.len) == 0);
 }
 
-static bool is_same_call(const struct codec_call *a, const struct codec_call *b)
+bool jobs_share_is_same(const struct codec_call *a, const struct codec_call *b)
 {
     return a->op == b->op && a->pretty == b->pretty && a->gzip == b->gzip &&
            a->gunzip == b->gunzip && a->separator == b->separator &&
            a->format == b->format && a->in.len == b->in.len && a->argument.len == 0 &&
            b->argument.len == 0 && a->max_output == b->max_output &&
-           is_same_text(a->fields, b->fields);
+           is_same_text(a->fields, b->fields) && is_same_text(a->in, b->in);
 }
 
 static bool may_follow(const struct job *job, const struct job *leader)
@@ -33,8 +34,7 @@ static bool may_follow(const struct job *job, const struct job *leader)
     return job->share_key[0] == leader->share_key[0] &&
            job->share_key[1] == leader->share_key[1] &&
            job->deadline_ns >= leader->deadline_ns &&
-           is_same_call(&job->call, &leader->call) &&
-           is_same_text(job->call.in, leader->call.in);
+           jobs_share_is_same(&job->call, &leader->call);
 }
 
 bool jobs_share_join(struct jobs_share *share, struct job *job)

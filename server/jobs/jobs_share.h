@@ -19,6 +19,10 @@ struct jobs_share {
     struct list leaders[SHARE_BUCKETS]; /* job.share */
 };
 
+/* True where two calls have the same options and the same bytes, and so the same result;
+   those with an argument never are. */
+bool jobs_share_is_same(const struct codec_call *a, const struct codec_call *b);
+
 /* Nothing is under way. */
 void jobs_share_init(struct jobs_share *share);
 

@@ -8,6 +8,7 @@
 #include "server/jobs/jobs_auto.h"
 
 #define BUDGET_US 200
+#define MANY_CPUS 8
 
 static struct stats_front stats;
 static struct jobs_cost cost;
@@ -17,7 +18,7 @@ static int setup(void **state)
 {
     (void)state;
     jobs_cost_init(&cost, &stats);
-    jobs_auto_init(&chooser, &cost, BUDGET_US);
+    jobs_auto_init(&chooser, &cost, BUDGET_US, MANY_CPUS);
     return 0;
 }
 
@@ -122,6 +123,37 @@ static void follows_what_is_learned(void **state)
     assert_int_equal(choose_first(4000, 2, 0), JOBS_INLINE);
 }
 
+/* The smallest document that is sent away beside so many others. */
+static size_t crossover(unsigned cpus, unsigned under_way)
+{
+    size_t bytes = 100;
+
+    jobs_auto_init(&chooser, &cost, BUDGET_US, cpus);
+    while (choose_first(bytes, 2, under_way) == JOBS_INLINE)
+        bytes += 100;
+    return bytes;
+}
+
+/* What a worker spends is not free where it takes it from the loop. */
+static void few_processors_keep_more(void **state)
+{
+    (void)state;
+    assert_true(crossover(2, 15) > crossover(MANY_CPUS, 15));
+    assert_int_equal(crossover(3, 15), crossover(MANY_CPUS, 15));
+    assert_int_equal(crossover(1, 1000), 39700); /* the budget alone, 200 us */
+}
+
+/* Equal jobs whose result was there show how many come at once. */
+static void counted_jobs_are_demand(void **state)
+{
+    (void)state;
+    assert_int_equal(choose_first(5000, 2, 0), JOBS_INLINE);
+    jobs_auto_end_turn(&chooser);
+    for (unsigned i = 0; i < 200; i++)
+        jobs_auto_count(&chooser);
+    assert_int_equal(choose(5000, 2, 0), JOBS_RPC);
+}
+
 static void threads_stand_in_for_workers(void **state)
 {
     (void)state;
@@ -139,6 +171,8 @@ int main(void)
         cmocka_unit_test_setup(demand_is_seen_in_one_turn, setup),
         cmocka_unit_test_setup(the_budget_bounds_one_job_and_a_turn, setup),
         cmocka_unit_test_setup(follows_what_is_learned, setup),
+        cmocka_unit_test_setup(few_processors_keep_more, setup),
+        cmocka_unit_test_setup(counted_jobs_are_demand, setup),
         cmocka_unit_test_setup(threads_stand_in_for_workers, setup),
     };
 
