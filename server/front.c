@@ -162,6 +162,7 @@ static void create_clients(struct front *front)
                                    .max_reply_bytes = config->max_reply_bytes,
                                    .max_memory_bytes = INLINE_MEMORY_BYTES,
                                    .max_body_bytes = config->max_body_bytes,
+                                   .job_timeout_ns = config->job_timeout_ns,
                                    .auth = front->auth,
                                    .cors = origins(&config->cors),
                                    .on_event = on_event,

@@ -45,6 +45,7 @@ struct api_config {
     uint64_t max_reply_bytes;  /* a job's result */
     uint64_t max_memory_bytes; /* a job's memory */
     uint64_t max_body_bytes;   /* what a compressed body may expand to */
+    uint64_t job_timeout_ns;   /* how long a request waits for its turn at a document */
     const struct auth *auth;   /* who may do what; NULL where everybody may do all */
     struct cors cors;          /* origins whose scripts may read replies */
     void (*on_event)(void *context, const struct api_event *event); /* may be NULL */

@@ -4,7 +4,8 @@
  * the one read; where it is not, start again. So no update is lost, whoever else writes.
  *
  * Patches of one document that meet in one front wait for each other: without that, of
- * n clients n - 1 would do their work in vain each time.
+ * n clients n - 1 would do their work in vain each time. None waits longer than a job may
+ * take.
  */
 #include "server/api/conditions.h"
 #include "server/api/document_reply.h"
@@ -14,6 +15,7 @@
 #include <strings.h>
 
 #include "common/clock.h"
+#include "common/later.h"
 
 /* After so long of others always being first, the client is asked to come again. */
 #define PATCH_TRY_NS (10 * NS_PER_S)
@@ -23,6 +25,7 @@ struct document_patch {
     struct list link;    /* in api.patches: at work; in api.patches_due: about to be; or
                             in another's `waiting` */
     struct list waiting; /* patches of the same document */
+    struct later *late;  /* while it waits for another: when that is over */
     bool gunzip;
     uint64_t begun_ns; /* when it went to work */
     struct conditions conditions;
@@ -51,6 +54,7 @@ static bool same_document(const struct exchange *a, const struct exchange *b)
 
 static void begin_work(struct document_patch *patch)
 {
+    later_destroy(&patch->late);
     patch->begun_ns = clock_now_ns();
     list_append(&patch->base.api->patches, &patch->link);
     read_document(patch);
@@ -77,6 +81,7 @@ static void end_work(struct document_patch *patch)
     struct list *first;
     struct document_patch *next;
 
+    later_destroy(&patch->late);
     list_remove(&patch->link);
     first = list_shift(&patch->waiting);
     if (first == NULL)
@@ -241,6 +246,23 @@ static void read_document(struct document_patch *patch)
     exchange_get(&patch->base, &patch->get, on_get_done);
 }
 
+static void on_late(void *ctx)
+{
+    struct document_patch *patch = ctx;
+
+    exchange_fail(&patch->base, 504, "others change the document; it took too long");
+    end_work(patch);
+}
+
+static void wait_for(struct document_patch *patch, struct document_patch *other)
+{
+    const struct api_config *config = &patch->base.api->config;
+
+    list_append(&other->waiting, &patch->link);
+    patch->late = later_create(config->loop, on_late, patch);
+    later_ask(patch->late, (unsigned)(config->job_timeout_ns / NS_PER_MS));
+}
+
 static void body_end(struct exchange *e)
 {
     struct document_patch *patch = container_of(e, struct document_patch, base);
@@ -251,7 +273,7 @@ static void body_end(struct exchange *e)
         struct document_patch *other = container_of(at, struct document_patch, link);
 
         if (same_document(e, &other->base)) {
-            list_append(&other->waiting, &patch->link);
+            wait_for(patch, other);
             return;
         }
     }

@@ -1,9 +1,12 @@
 """PATCH: JSON merge patches (RFC 7396), what it refuses, and that no update is lost."""
 import gzip
 import json
+import os
+import signal
 import threading
 
-from harness import JSON, SANITIZED, case, check_problem, equal
+from harness import (JSON, SANITIZED, case, check_problem, equal, eventually, lmdb_only,
+                     request)
 
 PATCH = [("Content-Type", "application/merge-patch+json")]
 PACKED = [("Accept", "application/msgpack")]
@@ -249,6 +252,32 @@ def clients_that_leave_let_the_others_go_on(pair):
         for client in clients[(turn + 1) % 2::2]:
             equal(client.reply("PATCH").status, 200)
             client.close()
+
+
+@case(server=["--job-timeout", "2s"])
+def none_waits_for_its_turn_for_ever(pair):
+    """The first one's write hangs with the store; those that wait for it are told so."""
+    lmdb_only("a Redis that hangs answers no read either")
+    pair.put("/v1/patch/turn", {"n": 0})
+    store = pair.store_process()
+    before = pair.metric("offloop_jobs_total", operation="patch") or 0
+    clients = [pair.client() for _ in range(4)]
+    os.kill(store, signal.SIGSTOP)
+    try:
+        for number, client in enumerate(clients):
+            client.send(request("PATCH", "/v1/patch/turn", b'{"n":%d}' % (number + 1), PATCH))
+            eventually(lambda: pair.metric("offloop_jobs_total", operation="patch") == before + 1,
+                       "the first one has its turn")
+        for client in clients[1:]:
+            check_problem(client.reply("PATCH"), 504, "others change the document")
+    finally:
+        os.kill(store, signal.SIGCONT)
+    equal(clients[0].reply("PATCH").json(), {"n": 1})
+    equal(pair.ask("GET", "/v1/patch/turn").json(), {"n": 1})
+    with pair.client() as client:
+        equal(client.ask("PATCH", "/v1/patch/turn", b'{"n":9}', PATCH).json(), {"n": 9})
+    for client in clients:
+        client.close()
 
 
 def damage(pair, before, after):
