@@ -160,6 +160,24 @@ static bool refuse_stranger(struct exchange *e)
     return true;
 }
 
+/* Chooses the reply's representation; where none is acceptable, answers. */
+static void choose_type(struct exchange *e)
+{
+    enum negotiate_type types = NEGOTIATE_MSGPACK; /* of others: JSON alone */
+    const char *offered = "offered is application/json";
+
+    if (e->route.kind == STATS_ROUTE_DOCUMENT) {
+        types = NEGOTIATE_DOCUMENT_TYPES;
+        offered = "offered are application/json and application/msgpack";
+    } else if (e->route.kind == STATS_ROUTE_COLLECTION) {
+        types = NEGOTIATE_TYPES;
+        offered = "offered are application/json, application/msgpack and "
+                  "application/x-ndjson";
+    }
+    if (negotiate_accept(http_header_joined(e->x, "accept"), types, &e->type) != 0)
+        exchange_fail(e, 406, offered);
+}
+
 /* Reads what all routes read of a request; true where it has been answered. */
 static bool understand(struct exchange *e)
 {
@@ -167,9 +185,6 @@ static bool understand(struct exchange *e)
     bool reads = request->method == HTTP_GET || request->method == HTTP_HEAD;
     struct slice mode = http_header(e->x, "offloop-mode");
     const char *fault = query_parse(request->query, &e->query);
-    enum negotiate_type types = e->route.kind == STATS_ROUTE_COLLECTION
-                                    ? NEGOTIATE_TYPES
-                                    : NEGOTIATE_DOCUMENT_TYPES;
 
     e->gzip = negotiate_gzip(http_header_joined(e->x, "accept-encoding"));
     if (fault != NULL)
@@ -179,10 +194,8 @@ static bool understand(struct exchange *e)
         exchange_fail(e, 400, "Offloop-Mode is inline, threads, rpc or auto");
     else if (!reads && request->method != HTTP_PATCH)
         return false; /* the reply has no body to negotiate */
-    else if (negotiate_accept(http_header_joined(e->x, "accept"), types, &e->type) != 0)
-        exchange_fail(e, 406,
-                      "offered are application/json and application/msgpack, of "
-                      "collections also application/x-ndjson");
+    else
+        choose_type(e);
     return http_replied(e->x);
 }
 

@@ -26,6 +26,7 @@ static void begin_reply(struct collections_read *read)
     struct http_reply reply = {.status = 200};
 
     reply.content_type = negotiate_media_type(NEGOTIATE_JSON);
+    exchange_put_vary(&read->base, &headers);
     exchange_put_common(&read->base, &headers);
     reply.headers = buf_slice(&headers);
     read->begun = true;
@@ -98,10 +99,7 @@ static void next_run(struct collections_read *read)
 
 static void start(struct exchange *e)
 {
-    if (e->type == NEGOTIATE_JSON)
-        next_run(container_of(e, struct collections_read, base));
-    else
-        exchange_fail(e, 406, "offered is application/json");
+    next_run(container_of(e, struct collections_read, base));
 }
 
 static void writable(struct exchange *e)

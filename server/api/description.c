@@ -11,12 +11,9 @@ static void start(struct exchange *e)
     struct buf headers = BUF_INIT;
     struct http_reply reply = {.status = 200};
 
-    if (e->type != NEGOTIATE_JSON) {
-        exchange_fail(e, 406, "offered is application/json");
-        return;
-    }
     reply.content_type = negotiate_media_type(NEGOTIATE_JSON);
     reply.body = blob_new_copy(description_text, len);
+    exchange_put_vary(e, &headers);
     exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);

@@ -99,7 +99,8 @@ bool exchange_check_body(struct exchange *e, const char *what, bool *gunzip_r)
     if (http_header(e->x, "content-length").data == NULL && !http_request(e->x)->has_body)
         exchange_fail(e, 411, detail);
     else if (negotiate_content_coding(coding, gunzip_r) != 0)
-        exchange_fail(e, 415, "the only Content-Encoding taken is gzip");
+        exchange_fail_with(e, 415, "the only Content-Encoding taken is gzip",
+                           "Accept-Encoding: gzip\r\n");
     else if (http_header(e->x, "content-range").data != NULL)
         exchange_fail(e, 400, "a part of a document cannot be written");
     return !http_replied(e->x);
@@ -114,8 +115,27 @@ const char *exchange_allow(const struct exchange *e)
     }
 }
 
+void exchange_put_vary(const struct exchange *e, struct buf *headers)
+{
+    bool codings =
+        e->route.kind == STATS_ROUTE_DOCUMENT || e->route.kind == STATS_ROUTE_COLLECTION;
+
+    buf_append_str(headers,
+                   codings ? "Vary: Accept, Accept-Encoding\r\n" : "Vary: Accept\r\n");
+}
+
+/* A problem stands in place of what was negotiated; with another Accept there might be
+   none. */
+static bool is_negotiated(const struct exchange *e)
+{
+    enum http_method method = http_request(e->x)->method;
+
+    return (method == HTTP_GET || method == HTTP_HEAD) &&
+           (e->route.kind != STATS_ROUTE_OTHER || e->route.is_description);
+}
+
 static void reply_problem(struct exchange *e, int status, const char *detail,
-                          int64_t offset)
+                          int64_t offset, const char *extra)
 {
     struct buf headers = BUF_INIT;
 
@@ -130,6 +150,9 @@ static void reply_problem(struct exchange *e, int status, const char *detail,
         buf_printf(&headers, "Allow: %s\r\n", exchange_allow(e));
     if (status == 415 && http_request(e->x)->method == HTTP_PATCH)
         buf_append_str(&headers, EXCHANGE_ACCEPT_PATCH);
+    if (is_negotiated(e))
+        exchange_put_vary(e, &headers);
+    buf_append_str(&headers, extra);
     exchange_put_common(e, &headers);
     http_reply_problem(e->x, status, detail, offset, buf_slice(&headers));
     buf_free(&headers);
@@ -137,7 +160,13 @@ static void reply_problem(struct exchange *e, int status, const char *detail,
 
 void exchange_fail(struct exchange *e, int status, const char *detail)
 {
-    reply_problem(e, status, detail, -1);
+    reply_problem(e, status, detail, -1, "");
+}
+
+void exchange_fail_with(struct exchange *e, int status, const char *detail,
+                        const char *headers)
+{
+    reply_problem(e, status, detail, -1, headers);
 }
 
 void exchange_fail_job(struct exchange *e, const struct job *job)
@@ -157,7 +186,7 @@ void exchange_fail_job(struct exchange *e, const struct job *job)
     }
     snprintf(detail, sizeof detail, "%s at byte %" PRIu64,
              codec_status_text(job->fault.status), job->fault.offset);
-    reply_problem(e, status, detail, (int64_t)job->fault.offset);
+    reply_problem(e, status, detail, (int64_t)job->fault.offset, "");
 }
 
 void exchange_fail_stored(struct exchange *e, const struct job *job)

@@ -97,6 +97,10 @@ bool exchange_check_body(struct exchange *e, const char *what, bool *gunzip_r);
 /* Replies with a problem; 503 gets Retry-After, 405 an Allow from exchange_allow(). */
 void exchange_fail(struct exchange *e, int status, const char *detail);
 
+/* The same with further header lines, each ended by CRLF. */
+void exchange_fail_with(struct exchange *e, int status, const char *detail,
+                        const char *headers);
+
 /* Replies with what a job that did not end OK means for the client's own bytes. */
 void exchange_fail_job(struct exchange *e, const struct job *job);
 
@@ -112,6 +116,9 @@ const char *exchange_allow(const struct exchange *e);
 /* Appends what every reply carries: the lines of cors.h, and Server-Timing where it is
    switched on. */
 void exchange_put_common(const struct exchange *e, struct buf *headers);
+
+/* Appends the "Vary: ..." line of what the exchange's route negotiates. */
+void exchange_put_vary(const struct exchange *e, struct buf *headers);
 
 /* Appends "ETag: ..." and "Vary: ..." lines. */
 void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type,

@@ -73,7 +73,7 @@ static void begin_reply(struct listing *listing)
 
     reply.content_type = negotiate_media_type(e->type);
     put_next_link(listing, &headers);
-    buf_append_str(&headers, "Vary: Accept, Accept-Encoding\r\n");
+    exchange_put_vary(e, &headers);
     exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
     listing->begun = true;

@@ -68,7 +68,9 @@ static const char *take_parameter(struct slice name, struct slice value,
     } else if (named(name, "limit") && !query->has_limit) {
         query->has_limit = true;
         if (limit_parse(value, &query->limit) != 0)
-            return "limit must be a whole number of at least 1";
+            return "limit must be a whole number from 1 to 18446744073709551615; leave "
+                   "it "
+                   "out for all documents";
     } else if (named(name, "after") && query->after_len == 0 && value.len > 0) {
         int len = route_name_decode(value, query->after);
 

@@ -80,6 +80,34 @@ def other_types_are_415(pair):
 
 
 @case
+def problems_of_what_is_negotiated_tell_caches_so(pair):
+    pair.put("/v1/things/vary", 1)
+    both, accept = "Accept, Accept-Encoding", "Accept"
+    for target, vary in (("/v1/things/vary", both), ("/v1/things/missing", both),
+                         ("/v1/things", both), ("/v1/things?limit=0", both),
+                         ("/v1/bad%20name", both), ("/v1", accept), ("/openapi.json", accept)):
+        for method in ("GET", "HEAD"):
+            with pair.client() as client:
+                for headers in ([], [("Accept", "text/html")]):
+                    reply = client.ask(method, target, headers=headers)
+                    equal((method, target, headers, reply.header("vary")),
+                          (method, target, headers, vary))
+                    assert not headers or reply.status in (400, 404, 406), reply
+    equal(pair.ask("GET", "/elsewhere").header("vary"), None)
+    equal(pair.ask("DELETE", "/v1/things/missing").header("vary"), None)
+
+
+@case
+def what_is_there_in_json_alone(pair):
+    for target in ("/v1", "/openapi.json"):
+        reply = pair.ask("GET", target,
+                         headers=[("Accept", "application/msgpack, application/json;q=0.1")])
+        equal((reply.status, reply.header("content-type")), (200, "application/json"))
+        check_problem(pair.ask("GET", target, headers=[("Accept", "application/msgpack")]),
+                      406, "offered is application/json")
+
+
+@case
 def msgpack_in_and_out(pair):
     accept = [("Accept", "application/msgpack")]
     with pair.client() as client:

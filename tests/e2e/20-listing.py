@@ -88,6 +88,10 @@ def bad_paging_is_400(pair):
     for query in ("limit=0", "limit=-1", "limit=x", "limit=", "limit=1.5",
                   "limit=99999999999999999999", "after=a%20b", "after=" + "x" * 256):
         check_problem(pair.ask("GET", f"/v1/fits?{query}"), 400)
+    for limit in ("0", "18446744073709551616"):
+        check_problem(pair.ask("GET", f"/v1/fits?limit={limit}"), 400,
+                      "from 1 to 18446744073709551615; leave it out for all")
+    equal(pair.ask("GET", "/v1/fits?limit=18446744073709551615").json(), [1, 2])
 
 
 @case
