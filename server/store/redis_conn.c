@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "server/store/redis_greeting.h"
 #include "server/store/redis_resolve.h"
+#include "server/store/redis_sentinel.h"
 
 /* Errors of Redis that are logged, at most one in this time. */
 #define GRUMBLE_NS NS_PER_S
@@ -23,6 +24,7 @@
 
 enum conn_state {
     CONN_PAUSED,     /* the timer ends the pause */
+    CONN_SEARCHING,  /* Sentinels are asked, who give up by themselves */
     CONN_RESOLVING,  /* a thread looks the name up; the timer gives up */
     CONN_CONNECTING, /* connect() and greeting; the timer gives up */
     CONN_UP          /* while commands wait the timer guards against silence */
@@ -32,10 +34,13 @@ struct redis_conn {
     struct ev_loop *loop;
     const struct redis_url *url;
     const struct redis_tls *tls;
-    char *where; /* for the log */
+    struct redis_sentinels *sentinels; /* NULL where the URL says where the server is */
+    struct redis_found server;         /* host and port of this attempt; not for a path */
+    char *where;                       /* for the log */
     enum conn_state state;
     struct ev_timer timer;
-    struct ev_timer replica; /* runs while the server takes no writes */
+    struct ev_timer replica; /* runs while the server takes no writes; with Sentinels
+                                always: is it still the one? */
     struct redis_call probe; /* ROLE, which it sends */
     bool probing;            /* its reply is to come */
     struct ev_prepare flush; /* runs while commands are unsent */
@@ -73,6 +78,8 @@ static void stop_connection(struct redis_conn *conn)
     redisAsyncContext *ac = conn->ac;
 
     redis_resolve_drop(&conn->resolve);
+    if (conn->sentinels != NULL)
+        redis_sentinels_drop(conn->sentinels);
     ev_prepare_stop(conn->loop, &conn->flush);
     ev_timer_stop(conn->loop, &conn->replica);
     conn->ac = NULL;
@@ -203,13 +210,18 @@ static void grumble(struct redis_conn *conn, const struct redisReply *reply)
     log_warn("store: %s answered: %.200s", conn->where, reply->str);
 }
 
-static void set_replica(struct redis_conn *conn)
+static void start_asking(struct redis_conn *conn)
 {
-    conn->greeting.is_replica = true;
     if (!ev_is_active(&conn->replica)) {
         ev_timer_set(&conn->replica, REPLICA_S, REPLICA_S);
         ev_timer_start(conn->loop, &conn->replica);
     }
+}
+
+static void set_replica(struct redis_conn *conn)
+{
+    conn->greeting.is_replica = true;
+    start_asking(conn);
 }
 
 struct redis_error redis_conn_take_error(struct redis_conn *conn,
@@ -236,11 +248,27 @@ static void on_probed(struct redis_call *call, const struct redisReply *reply)
     struct redis_conn *conn = container_of(call, struct redis_conn, probe);
 
     conn->probing = false;
-    if (reply == NULL || !redis_greeting_is_master(reply) || conn->state != CONN_UP)
+    if (reply == NULL || !redis_greeting_is_master(reply) || conn->state != CONN_UP ||
+        !conn->greeting.is_replica)
         return;
     conn->greeting.is_replica = false;
-    ev_timer_stop(conn->loop, &conn->replica);
+    if (conn->sentinels == NULL)
+        ev_timer_stop(conn->loop, &conn->replica);
     log_info("store: %s takes writes again", conn->where);
+}
+
+/* Another server is the master where most Sentinels say so, or where one does and ours is
+   none. */
+static void on_still(void *ctx, const struct redis_found *found)
+{
+    struct redis_conn *conn = ctx;
+
+    if (conn->state != CONN_UP || found->host[0] == 0 ||
+        redis_found_equals(found, &conn->server))
+        return;
+    if (conn->greeting.is_replica ||
+        2 * found->votes > redis_sentinels_count(conn->sentinels))
+        fail(conn, "another server is the master now", "");
 }
 
 /* A server that was a replica may be a master now. Its connection carries reads
@@ -253,8 +281,14 @@ static void on_replica(struct ev_loop *loop, struct ev_timer *timer, int events)
     (void)loop;
     (void)events;
     redis_args_text(&args, "ROLE");
-    if (!conn->probing && redis_conn_send(conn, &args, &conn->probe) == 0)
+    if (conn->greeting.is_replica && !conn->probing &&
+        redis_conn_send(conn, &args, &conn->probe) == 0)
         conn->probing = true;
+    if (conn->sentinels != NULL && conn->state == CONN_UP &&
+        !redis_sentinels_is_searching(conn->sentinels))
+        redis_sentinels_search(conn->sentinels,
+                               conn->greeting.is_replica ? &conn->server : NULL, on_still,
+                               conn);
 }
 
 /* ---- the greeting ---- */
@@ -264,6 +298,8 @@ static void on_greeted(void *ctx, const char *why, const char *detail)
     struct redis_conn *conn = ctx;
 
     conn->settled = true;
+    if (why == NULL && conn->sentinels != NULL && conn->greeting.is_replica)
+        why = "the server that Sentinel names is no master (yet)";
     if (why != NULL) {
         tell_down(conn, why, detail);
         conn->why = why;
@@ -277,8 +313,8 @@ static void on_greeted(void *ctx, const char *why, const char *detail)
     conn->connects++;
     enter(conn, CONN_UP, 0.);
     ev_timer_set(&conn->timer, 0., REDIS_CONN_SILENCE_S);
-    if (conn->greeting.is_replica)
-        set_replica(conn);
+    if (conn->greeting.is_replica || conn->sentinels != NULL)
+        start_asking(conn);
 }
 
 static int greet(void *ctx, const struct redis_args *args, struct redis_call *call)
@@ -326,7 +362,7 @@ static redisAsyncContext *open_context(struct redis_conn *conn)
     assert(conn->addresses.count > 0);
     conn->next_address %= conn->addresses.count;
     return redisAsyncConnect(conn->addresses.texts[conn->next_address++],
-                             (int)conn->url->port);
+                             (int)conn->server.port);
 }
 
 /* Makes the loop carry a fresh connection. */
@@ -336,7 +372,7 @@ static void attach(struct redis_conn *conn, redisAsyncContext *ac)
 
     if (conn->url->tls)
         conn->pump =
-            redis_pump_attach(conn->loop, ac, conn->tls, conn->url->host, &calls);
+            redis_pump_attach(conn->loop, ac, conn->tls, conn->server.host, &calls);
     else if (redisLibevAttach(conn->loop, ac) != REDIS_OK)
         log_panic("store: a fresh connection is attached already");
 }
@@ -375,20 +411,47 @@ static void on_resolved(void *ctx, const struct redis_addresses *addresses,
     connect_now(conn);
 }
 
-/* Another attempt. */
-static void begin(struct redis_conn *conn)
+/* To conn->server. */
+static void resolve(struct redis_conn *conn)
 {
-    assert(conn->ac == NULL && conn->resolve == NULL);
-    if (conn->url->path != NULL) {
-        connect_now(conn);
-    } else if (redis_resolve_is_numeric(conn->url->host)) {
+    if (redis_resolve_is_numeric(conn->server.host)) {
         conn->addresses.count = 1;
-        memcpy(conn->addresses.texts[0], conn->url->host, strlen(conn->url->host) + 1);
+        memcpy(conn->addresses.texts[0], conn->server.host,
+               strlen(conn->server.host) + 1);
         connect_now(conn);
     } else {
         enter(conn, CONN_RESOLVING, REDIS_CONN_SILENCE_S);
         conn->resolve =
-            redis_resolve_start(conn->loop, conn->url->host, on_resolved, conn);
+            redis_resolve_start(conn->loop, conn->server.host, on_resolved, conn);
+    }
+}
+
+static void on_found(void *ctx, const struct redis_found *found)
+{
+    struct redis_conn *conn = ctx;
+
+    assert(conn->state == CONN_SEARCHING);
+    if (found->host[0] == 0) {
+        fail(conn, found->why, "");
+        return;
+    }
+    conn->server = *found;
+    resolve(conn);
+}
+
+/* Another attempt. */
+static void begin(struct redis_conn *conn)
+{
+    assert(conn->ac == NULL && conn->resolve == NULL);
+    if (conn->sentinels != NULL) {
+        enter(conn, CONN_SEARCHING, 0.);
+        redis_sentinels_search(conn->sentinels,
+                               conn->server.host[0] != 0 ? &conn->server : NULL, on_found,
+                               conn);
+    } else if (conn->url->path != NULL) {
+        connect_now(conn);
+    } else {
+        resolve(conn);
     }
 }
 
@@ -403,6 +466,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
         stop_connection(conn); /* one that Redis refused is still there */
         begin(conn);
         break;
+    case CONN_SEARCHING: log_panic("a search has a patience of its own");
     case CONN_RESOLVING: fail(conn, "the host's name is not found in time", ""); break;
     case CONN_CONNECTING: fail(conn, "no connection in time", ""); break;
     case CONN_UP: fail(conn, "no reply in time", ""); break;
@@ -420,22 +484,37 @@ static void init_watchers(struct redis_conn *conn)
     conn->timer.data = conn->replica.data = conn->flush.data = conn;
 }
 
-struct redis_conn *redis_conn_create(struct ev_loop *loop, const struct redis_url *url,
-                                     const struct redis_tls *tls)
+static void init_texts(struct redis_conn *conn, const struct redis_conn_config *config)
 {
-    struct redis_conn *conn = mem_zalloc(sizeof *conn);
     struct buf where = BUF_INIT;
 
-    redis_url_print(url, &where);
-    conn->where = str_printf("%.*s", (int)where.len, (const char *)where.data);
+    redis_url_print(config->url, &where);
+    conn->where =
+        str_printf("%s%.*s", config->purpose == REDIS_FOR_SENTINEL ? "Sentinel, " : "",
+                   (int)where.len, (const char *)where.data);
     buf_free(&where);
-    assert(!url->tls || tls != NULL);
+    if (config->url->host != NULL) {
+        assert(strlen(config->url->host) < sizeof conn->server.host);
+        strcpy(conn->server.host, config->url->host);
+        conn->server.port = config->url->port;
+    }
+}
+
+struct redis_conn *redis_conn_create(struct ev_loop *loop,
+                                     const struct redis_conn_config *config)
+{
+    struct redis_conn *conn = mem_zalloc(sizeof *conn);
+
+    assert(!config->url->tls || config->tls != NULL);
     conn->loop = loop;
-    conn->url = url;
-    conn->tls = tls;
+    conn->url = config->url;
+    conn->tls = config->tls;
+    conn->sentinels = config->sentinels;
+    init_texts(conn, config);
     conn->pause_s = REDIS_CONN_PAUSE_MIN_S;
     conn->why = "Redis has not answered yet";
     conn->greeting.where = conn->where;
+    conn->greeting.is_sentinel = config->purpose == REDIS_FOR_SENTINEL;
     init_watchers(conn);
     begin(conn);
     return conn;

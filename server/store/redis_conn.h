@@ -33,6 +33,7 @@
 
 struct redisReply;
 struct redis_conn;
+struct redis_sentinels;
 
 /* What waits for replies: embedded in the caller's object, which must stay until on_reply
    was called as often as commands were sent with it. */
@@ -41,10 +42,24 @@ struct redis_call {
     void (*on_reply)(struct redis_call *call, const struct redisReply *reply);
 };
 
-/* Starts connecting; the URL and tls, which may be NULL where the URL asks for none, are
-   the caller's and must stay. */
-struct redis_conn *redis_conn_create(struct ev_loop *loop, const struct redis_url *url,
-                                     const struct redis_tls *tls);
+/* What a connection is for. */
+enum redis_purpose {
+    REDIS_FOR_DATA,
+    REDIS_FOR_SENTINEL /* to one: it is asked for masters and nothing else */
+};
+
+/* How to connect; what it points to is the caller's and must stay. */
+struct redis_conn_config {
+    const struct redis_url *url;
+    const struct redis_tls *tls; /* NULL where the URL asks for none */
+    struct redis_sentinels
+        *sentinels; /* who say where the server is; NULL: the URL does */
+    enum redis_purpose purpose;
+};
+
+/* Starts connecting. */
+struct redis_conn *redis_conn_create(struct ev_loop *loop,
+                                     const struct redis_conn_config *config);
 
 /* Runs the loop until the first attempt to connect has ended, well or not, but no longer
    than that: for a front that is about to serve, which would refuse its first requests

@@ -12,6 +12,7 @@
 enum step {
     STEP_AUTH,
     STEP_SELECT,
+    STEP_PING,
     STEP_ROLE,
     STEP_SETTING,
     STEP_SCRIPT = STEP_SETTING + REDIS_SETTINGS
@@ -60,7 +61,7 @@ static void tell_durability(struct redis_greeting *greeting)
 static void end(struct redis_greeting *greeting, const char *why, const char *detail)
 {
     greeting->failed = why != NULL;
-    if (why == NULL)
+    if (why == NULL && !greeting->is_sentinel)
         tell_durability(greeting);
     greeting->done(greeting->ctx, why, detail);
 }
@@ -93,8 +94,11 @@ static void take_setting(struct redis_greeting *greeting, unsigned setting,
 }
 
 /* True where an ACL may forbid the command and life goes on. */
-static bool may_be_forbidden(unsigned step, const struct redisReply *reply)
+static bool may_be_forbidden(const struct redis_greeting *greeting, unsigned step,
+                             const struct redisReply *reply)
 {
+    if (greeting->is_sentinel && step == STEP_AUTH)
+        return strncmp(reply->str, "ERR", 3) == 0; /* it has no password */
     return step != STEP_AUTH && step != STEP_SELECT &&
            (strncmp(reply->str, "NOPERM", 6) == 0 || strncmp(reply->str, "ERR", 3) == 0);
 }
@@ -116,7 +120,7 @@ static void take(struct redis_greeting *greeting, unsigned step,
                  const struct redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_ERROR) {
-        if (!may_be_forbidden(step, reply))
+        if (!may_be_forbidden(greeting, step, reply))
             end(greeting, refusal(step, reply), reply->str);
     } else if (step == STEP_ROLE) {
         greeting->is_replica = is_role(reply, "slave");
@@ -157,6 +161,8 @@ static void fill(struct redis_args *args, unsigned step, const struct redis_url 
         snprintf(number, 16, "%u", url->db);
         redis_args_text(args, "SELECT");
         redis_args_text(args, number);
+    } else if (step == STEP_PING) {
+        redis_args_text(args, "PING");
     } else if (step == STEP_ROLE) {
         redis_args_text(args, "ROLE");
     } else if (step >= STEP_SCRIPT) {
@@ -179,7 +185,10 @@ static void plan(struct redis_greeting *greeting, const struct redis_url *url)
         greeting->steps[count++] = STEP_AUTH;
     if (url->db != 0)
         greeting->steps[count++] = STEP_SELECT;
-    for (unsigned step = STEP_ROLE; step < STEP_SCRIPT + REDIS_SCRIPTS; step++)
+    if (greeting->is_sentinel)
+        greeting->steps[count++] = STEP_PING;
+    for (unsigned step = STEP_ROLE;
+         !greeting->is_sentinel && step < STEP_SCRIPT + REDIS_SCRIPTS; step++)
         greeting->steps[count++] = step;
     assert(count <= sizeof greeting->steps / sizeof *greeting->steps);
     greeting->step_count = count;

@@ -21,10 +21,11 @@ enum redis_setting {
     REDIS_SETTINGS /* how many */
 };
 
-/* Embedded in the connection; zeroed at first. All but `where` is the greeting's to
-   write. */
+/* Embedded in the connection; zeroed at first. All but `where` and
+   `is_sentinel` is the greeting's to write. */
 struct redis_greeting {
     const char *where; /* the server, for the log */
+    bool is_sentinel;  /* which knows AUTH and PING, perhaps */
     bool is_replica;
     char digests[REDIS_SCRIPTS][REDIS_DIGEST_CHARS + 1]; /* "" where it is not loaded */
     char settings[REDIS_SETTINGS][24];                   /* "" where it is not known */

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "common/log.h"
+#include "server/store/redis_sentinel.h"
 
 /* What is wrong with the certificates shows when they are needed: now. */
 static int open_tls(struct redis_hub *hub, const struct store_tls *given)
@@ -34,7 +35,11 @@ int redis_hub_open(struct redis_hub *hub, struct ev_loop *loop,
     /* Uploads of different fronts must not meet. */
     if (getrandom(&hub->uploads, sizeof hub->uploads, 0) != (ssize_t)sizeof hub->uploads)
         log_fatal("store: no random numbers: %m");
-    hub->conn = redis_conn_create(loop, &hub->url, hub->tls);
+    if (hub->url.kind == REDIS_SENTINEL)
+        hub->sentinels = redis_sentinels_create(loop, &hub->url, hub->tls);
+    hub->conn = redis_conn_create(
+        loop, &(struct redis_conn_config){
+                  .url = &hub->url, .tls = hub->tls, .sentinels = hub->sentinels});
     return 0;
 }
 
@@ -42,6 +47,7 @@ void redis_hub_close(struct redis_hub *hub)
 {
     redis_conn_destroy(&hub->conn);
     assert(hub->writes_waiting == 0);
+    redis_sentinels_destroy(&hub->sentinels);
     redis_tls_destroy(&hub->tls);
     redis_url_free(&hub->url);
 }

@@ -11,7 +11,8 @@
 /* What the verbs share; the counters are theirs. */
 struct redis_hub {
     struct redis_url url;
-    struct redis_tls *tls; /* NULL where the URL asks for none */
+    struct redis_tls *tls;             /* NULL where the URL asks for none */
+    struct redis_sentinels *sentinels; /* NULL where the URL has none */
     struct redis_conn *conn;
     uint64_t uploads; /* names the next one */
     uint64_t writes_sent;

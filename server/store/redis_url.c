@@ -9,6 +9,7 @@
 struct scheme {
     const char *text;
     int (*read)(struct redis_url *url, const char *text); /* what stands behind the @ */
+    enum redis_kind kind;
     bool tls;
 };
 
@@ -91,8 +92,8 @@ static bool is_host_char(char c)
            c == '.' || c == '-' || c == '_';
 }
 
-/* Where the host ends, and the host in the URL; NULL where it is none. */
-static const char *read_host(struct redis_url *url, const char *text)
+/* Where the host ends, and the host; NULL where it is none. */
+static const char *read_host(char **host_r, const char *text)
 {
     const char *end = text;
 
@@ -101,34 +102,84 @@ static const char *read_host(struct redis_url *url, const char *text)
         if (end == NULL ||
             strspn(text + 1, "0123456789abcdefABCDEF:.") != (size_t)(end - text - 1))
             return NULL;
-        url->host = copy(text + 1, (size_t)(end - text - 1));
+        *host_r = copy(text + 1, (size_t)(end - text - 1));
         end++;
     } else {
         while (is_host_char(*end))
             end++;
-        url->host = copy(text, (size_t)(end - text));
+        *host_r = copy(text, (size_t)(end - text));
     }
-    return url->host[0] == 0 || strlen(url->host) > 255 ? NULL : end;
+    return (*host_r)[0] == 0 || strlen(*host_r) > 255 ? NULL : end;
 }
 
-/* "host:port/db" */
-static int read_tcp(struct redis_url *url, const char *text)
+/* Where "host:port" ends; NULL where it is none. */
+static const char *read_place(struct redis_place *place, const char *text)
 {
-    text = read_host(url, text);
-    if (text == NULL)
-        return -1;
-    if (*text == ':') {
-        size_t len = strcspn(++text, "/");
+    text = read_host(&place->host, text);
+    if (text != NULL && *text == ':') {
+        size_t len = strcspn(++text, ",/");
 
-        if (read_number(text, len, 65535, &url->port) < 0 || url->port == 0)
-            return -1;
+        if (read_number(text, len, 65535, &place->port) < 0 || place->port == 0)
+            return NULL;
         text += len;
     }
+    return text;
+}
+
+/* "" or "/" or "/db" */
+static int read_db(struct redis_url *url, const char *text)
+{
     if (*text == 0 || strcmp(text, "/") == 0)
         return 0;
     if (*text != '/')
         return -1;
     return read_number(text + 1, strlen(text + 1), REDIS_URL_DB_MAX, &url->db);
+}
+
+/* "host:port/db" */
+static int read_tcp(struct redis_url *url, const char *text)
+{
+    struct redis_place place = {NULL, REDIS_URL_PORT};
+
+    text = read_place(&place, text);
+    url->host = place.host;
+    url->port = place.port;
+    return text == NULL ? -1 : read_db(url, text);
+}
+
+/* Where "host:port,host:port" ends; NULL where it is none. */
+static const char *read_places(struct redis_url *url, const char *text, unsigned port)
+{
+    url->places = mem_zalloc(REDIS_URL_PLACES * sizeof *url->places);
+    for (;;) {
+        if (url->place_count == REDIS_URL_PLACES)
+            return NULL;
+        url->places[url->place_count].port = port;
+        text = read_place(&url->places[url->place_count++], text);
+        if (text == NULL || *text != ',')
+            return text;
+        text++;
+    }
+}
+
+static bool is_master_char(char c)
+{
+    return (is_host_char(c) || c == '~') && c != 0;
+}
+
+/* "host:port,host:port/master/db" */
+static int read_sentinel(struct redis_url *url, const char *text)
+{
+    size_t len = 0;
+
+    text = read_places(url, text, REDIS_URL_SENTINEL_PORT);
+    if (text == NULL || *text != '/')
+        return -1;
+    text++;
+    while (is_master_char(text[len]))
+        len++;
+    url->master = copy(text, len);
+    return len == 0 || len > 255 ? -1 : read_db(url, text + len);
 }
 
 /* "/path?db=N" */
@@ -148,9 +199,11 @@ static int read_unix(struct redis_url *url, const char *text)
 }
 
 static const struct scheme schemes[] = {
-    {"redis://", read_tcp, false},
-    {"rediss://", read_tcp, true},
-    {"redis+unix://", read_unix, false},
+    {"redis://", read_tcp, REDIS_SERVER, false},
+    {"rediss://", read_tcp, REDIS_SERVER, true},
+    {"redis+unix://", read_unix, REDIS_SERVER, false},
+    {"redis+sentinel://", read_sentinel, REDIS_SENTINEL, false},
+    {"rediss+sentinel://", read_sentinel, REDIS_SENTINEL, true},
 };
 
 static const struct scheme *find_scheme(const char *text)
@@ -171,6 +224,7 @@ int redis_url_parse(const char *text, struct redis_url *url_r)
     if (scheme == NULL || strlen(text) > REDIS_URL_MAX)
         return -1;
     url_r->tls = scheme->tls;
+    url_r->kind = scheme->kind;
     text += strlen(scheme->text);
     at = strrchr(text, '@');
     if (at != NULL && memchr(text, '/', (size_t)(at - text)) != NULL)
@@ -186,10 +240,26 @@ int redis_url_parse(const char *text, struct redis_url *url_r)
     return rc;
 }
 
+void redis_url_of_place(struct redis_url *url_r, const struct redis_url *like,
+                        const char *host, unsigned port)
+{
+    *url_r = (struct redis_url){
+        .host = str_dup(host),
+        .port = port,
+        .user = like->user != NULL ? str_dup(like->user) : NULL,
+        .password = like->password != NULL ? str_dup(like->password) : NULL,
+        .tls = like->tls,
+    };
+}
+
 void redis_url_free(struct redis_url *url)
 {
     if (url->password != NULL)
         explicit_bzero(url->password, strlen(url->password));
+    for (size_t i = 0; i < url->place_count; i++)
+        mem_free(url->places[i].host);
+    mem_free(url->places);
+    mem_free(url->master);
     mem_free(url->host);
     mem_free(url->path);
     mem_free(url->user);
@@ -199,13 +269,18 @@ void redis_url_free(struct redis_url *url)
 
 void redis_url_print(const struct redis_url *url, struct buf *out)
 {
-    const char *what = url->tls ? "redis (TLS)" : "redis";
-
+    buf_append_str(out, url->tls ? "redis (TLS) " : "redis ");
+    switch (url->kind) {
+    case REDIS_SENTINEL:
+        buf_printf(out, "%s/%u by Sentinel", url->master, url->db);
+        return;
+    case REDIS_SERVER: break;
+    }
     assert((url->host == NULL) != (url->path == NULL));
     if (url->path != NULL)
-        buf_printf(out, "redis %s, db %u", url->path, url->db);
+        buf_printf(out, "%s, db %u", url->path, url->db);
     else if (strchr(url->host, ':') != NULL)
-        buf_printf(out, "%s [%s]:%u/%u", what, url->host, url->port, url->db);
+        buf_printf(out, "[%s]:%u/%u", url->host, url->port, url->db);
     else
-        buf_printf(out, "%s %s:%u/%u", what, url->host, url->port, url->db);
+        buf_printf(out, "%s:%u/%u", url->host, url->port, url->db);
 }

@@ -73,15 +73,9 @@ static inline redisContext *redis_rig_connect(const struct redis_rig *redis)
     return NULL;
 }
 
-/* Starts redis-server and waits until it answers (if only that it wants a password). */
-static inline void redis_rig_start_server(struct redis_rig *redis)
+/* Waits until a server answers (if only that it wants a password). */
+static inline void redis_rig_await_server(const struct redis_rig *redis)
 {
-    RIG_CHECK(redis->pid == 0);
-    fflush(NULL);
-    redis->pid = fork();
-    RIG_CHECK(redis->pid >= 0);
-    if (redis->pid == 0)
-        redis_rig_exec(redis);
     for (;;) {
         redisContext *context = redis_rig_connect(redis);
         redisReply *reply = context ? redisCommand(context, "PING") : NULL;
@@ -96,6 +90,18 @@ static inline void redis_rig_start_server(struct redis_rig *redis)
         RIG_CHECK(waitpid(redis->pid, NULL, WNOHANG) == 0);
         usleep(2000); /* polling */
     }
+}
+
+/* Starts redis-server and waits until it answers. */
+static inline void redis_rig_start_server(struct redis_rig *redis)
+{
+    RIG_CHECK(redis->pid == 0);
+    fflush(NULL);
+    redis->pid = fork();
+    RIG_CHECK(redis->pid >= 0);
+    if (redis->pid == 0)
+        redis_rig_exec(redis);
+    redis_rig_await_server(redis);
 }
 
 static inline void redis_rig_end_server(struct redis_rig *redis, int number)

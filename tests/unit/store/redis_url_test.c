@@ -55,6 +55,38 @@ static void good_ones(void **state)
     }
 }
 
+static void sentinels(void **state)
+{
+    struct redis_url url;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    assert_int_equal(
+        redis_url_parse("rediss+sentinel://u:p@a,[::1]:7,b.c:65535/my-master.1/3", &url),
+        0);
+    assert_int_equal(url.kind, REDIS_SENTINEL);
+    assert_true(url.tls);
+    assert_null(url.host);
+    assert_int_equal(url.place_count, 3);
+    assert_string_equal(url.places[0].host, "a");
+    assert_int_equal(url.places[0].port, 26379);
+    assert_string_equal(url.places[1].host, "::1");
+    assert_int_equal(url.places[1].port, 7);
+    assert_string_equal(url.places[2].host, "b.c");
+    assert_int_equal(url.places[2].port, 65535);
+    assert_string_equal(url.master, "my-master.1");
+    assert_string_equal(url.user, "u");
+    assert_string_equal(url.password, "p");
+    assert_int_equal(url.db, 3);
+    redis_url_print(&url, &out);
+    assert_int_equal(out.len, strlen("redis (TLS) my-master.1/3 by Sentinel"));
+    buf_free(&out);
+    redis_url_free(&url);
+    assert_int_equal(redis_url_parse("redis+sentinel://h/m/", &url), 0);
+    assert_int_equal(url.db, 0);
+    redis_url_free(&url);
+}
+
 static void bad_ones(void **state)
 {
     static const char *const texts[] = {
@@ -93,7 +125,17 @@ static void bad_ones(void **state)
         "redis+tcp://h",
         "rediss://",
         "rediss+unix:///r",
-        "redis+sentinel://h/m",
+        "redis+sentinel://h",
+        "redis+sentinel://h/",
+        "redis+sentinel:///m",
+        "redis+sentinel://h,/m",
+        "redis+sentinel://,h/m",
+        "redis+sentinel://h;i/m",
+        "redis+sentinel://h:1,i:0/m",
+        "redis+sentinel://h/m/x",
+        "redis+sentinel://h/m n",
+        "redis+sentinel://h/m/0/1",
+        "redis+sentinel://a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q/m",
         "redis+cluster://h",
         "redisx://h",
     };
@@ -194,11 +236,9 @@ static void print_of_a_url(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_ones),
-        cmocka_unit_test(bad_ones),
-        cmocka_unit_test(too_long_ones),
-        cmocka_unit_test(check_of_stores),
-        cmocka_unit_test(no_password_is_shown),
+        cmocka_unit_test(good_ones),       cmocka_unit_test(sentinels),
+        cmocka_unit_test(bad_ones),        cmocka_unit_test(too_long_ones),
+        cmocka_unit_test(check_of_stores), cmocka_unit_test(no_password_is_shown),
         cmocka_unit_test(print_of_a_url),
     };
 
