@@ -32,6 +32,7 @@ struct reader {
     struct given_flag *flags;
     size_t flag_count;
     const char *file; /* --config, NULL for none */
+    bool is_ours;     /* reads what options_dump() wrote */
     enum request request;
 };
 
@@ -68,14 +69,14 @@ static struct reader reader_start(const struct options_program *program, void *c
     return reader;
 }
 
-static const struct option_row *find_row(const struct options_program *program,
-                                         const char *name, size_t len)
+static const struct option_row *find_row(const struct reader *reader, const char *name,
+                                         size_t len)
 {
-    for (size_t i = 0; i < program->row_count; i++) {
-        const struct option_row *row = &program->rows[i];
+    for (size_t i = 0; i < reader->program->row_count; i++) {
+        const struct option_row *row = &reader->program->rows[i];
 
-        if (row->kind != OPTION_GROUP && strlen(row->name) == len &&
-            memcmp(row->name, name, len) == 0)
+        if (row->kind != OPTION_GROUP && (!row->internal || reader->is_ours) &&
+            strlen(row->name) == len && memcmp(row->name, name, len) == 0)
             return row;
     }
     return NULL;
@@ -148,7 +149,7 @@ static int read_pair(struct reader *reader, const char *file, unsigned number, c
                     number);
     *equals = '\0';
     cut_space(line);
-    row = find_row(reader->program, line, strlen(line));
+    row = find_row(reader, line, strlen(line));
     if (row == NULL || row->kind == OPTION_COMMAND)
         return fail(reader, "%s:%u: unknown key \"%s\"", file, number, line);
     if (row->kind != OPTION_LIST &&
@@ -220,7 +221,7 @@ static const struct option_row *find_variable(const struct options_program *prog
         struct buf name = BUF_INIT;
         bool same;
 
-        if (row->kind == OPTION_GROUP || row->kind == OPTION_COMMAND)
+        if (row->kind == OPTION_GROUP || row->kind == OPTION_COMMAND || row->internal)
             continue;
         options_env_name(program, row, &name);
         same = name.len == len && memcmp(name.data, variable, len) == 0;
@@ -330,7 +331,7 @@ static int read_flag(struct reader *reader, int argc, char **argv, int *at)
     const char *name = argv[*at] + 2;
     size_t len = strcspn(name, "=");
     enum request request = find_request(name, len);
-    const struct option_row *row = find_row(reader->program, name, len);
+    const struct option_row *row = find_row(reader, name, len);
     bool is_config = len == 6 && memcmp(name, "config", len) == 0;
     const char *value;
 
@@ -442,6 +443,7 @@ enum options_outcome options_read_text(const struct options_program *program,
     struct reader reader = reader_start(program, config, text);
     enum options_outcome outcome = OPTIONS_RUN;
 
+    reader.is_ours = true;
     if (read_lines(&reader, file, input) < 0 || resolve(&reader) < 0)
         outcome = OPTIONS_BAD;
     reader_free(&reader);

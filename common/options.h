@@ -74,6 +74,7 @@ struct option_row {
     const char *const *(*names)(void); /* the texts allowed, NULL last */
     int (*check)(const char *text, const char **expected_r); /* of a text or item: -1
                                            and what is expected */
+    bool internal; /* for children only: no flag, no key, not shown to anybody */
     void (*mask)(const char *text, struct buf *out); /* appends a text (any, valid or not)
                                            as people may see it: it may hold a secret */
 };

@@ -26,6 +26,8 @@ static void print_all(const struct options_program *program, const void *config,
     for (size_t i = 0; i < program->row_count; i++) {
         const struct option_row *row = &program->rows[i];
 
+        if (masked && row->internal)
+            continue;
         for (size_t n = 0; n < option_value_count(row, config); n++) {
             buf_printf(out, "%s = ", row->name);
             if (masked && row->mask != NULL)
@@ -120,7 +122,8 @@ void options_help(const struct options_program *program, struct buf *out)
     buf_printf(out, "Usage: %s [--FLAG VALUE | --FLAG=VALUE]...\n%s\n", program->name,
                program->summary);
     for (size_t i = 0; i < program->row_count; i++)
-        print_row(out, &program->rows[i]);
+        if (!program->rows[i].internal)
+            print_row(out, &program->rows[i]);
     buf_append_str(out, "\nConfiguration:\n");
     print_entry(out, "config", "FILE", "read options from FILE (default: none)");
     print_entry(out, "check-config", "", "check the configuration and exit");

@@ -7,6 +7,10 @@
 
 #include "common/endpoint.h"
 
+#define IPC_SCHEME "ipc://"
+#define TCP_SCHEME "tcp://"
+#define TLS_SCHEME "tls+tcp://"
+
 static bool is_loopback(const struct endpoint *endpoint)
 {
     const void *storage = &endpoint->socket.storage;
@@ -26,27 +30,70 @@ static bool has_port_0(const struct endpoint *endpoint)
     return !endpoint_is_unix(endpoint) && in->sin_port == 0;
 }
 
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* What is behind the scheme of a URL over TCP; NULL for others. */
+static const char *tcp_address(const char *url)
+{
+    if (starts_with(url, TLS_SCHEME))
+        return url + strlen(TLS_SCHEME);
+    return starts_with(url, TCP_SCHEME) ? url + strlen(TCP_SCHEME) : NULL;
+}
+
+bool rpc_url_is_tls(const char *url)
+{
+    return starts_with(url, TLS_SCHEME);
+}
+
+static int check_path(const char *path, const char **expected_r)
+{
+    if (strlen(path) > RPC_URL_PATH_MAX) {
+        *expected_r = "a path of at most 64 bytes behind ipc://";
+        return -1;
+    }
+    return path[0] == '/' && path[1] != '\0' ? 0 : -1;
+}
+
 int rpc_url_check(const char *url, const char **expected_r)
 {
+    const char *address = tcp_address(url);
     struct endpoint endpoint;
 
-    *expected_r = "ipc:///path or tcp://127.0.0.1:PORT";
-    if (strncmp(url, "ipc://", 6) == 0) {
-        if (strlen(url + 6) > RPC_URL_PATH_MAX) {
-            *expected_r = "a path of at most 64 bytes behind ipc://";
-            return -1;
-        }
-        return url[6] == '/' && url[7] != '\0' ? 0 : -1;
-    }
-    if (strncmp(url, "tcp://", 6) != 0 ||
-        endpoint_parse(url + 6, &endpoint, expected_r) < 0)
+    *expected_r = "ipc:///path, tcp://ADDR:PORT or tls+tcp://ADDR:PORT, numeric";
+    if (starts_with(url, IPC_SCHEME))
+        return check_path(url + strlen(IPC_SCHEME), expected_r);
+    if (address == NULL || endpoint_parse(address, &endpoint, &(const char *){0}) < 0 ||
+        endpoint_is_unix(&endpoint))
         return -1;
-    if (has_port_0(&endpoint)) {
-        *expected_r = "a port that workers can know, not 0";
-        return -1;
-    }
-    if (is_loopback(&endpoint))
+    if (!has_port_0(&endpoint))
         return 0;
-    *expected_r = "a loopback address: plain tcp:// leaves this host unprotected";
+    *expected_r = "a port that workers can know, not 0";
     return -1;
+}
+
+int rpc_url_check_guard(const char *url, const struct rpc_url_guard *guard,
+                        const char **why_r)
+{
+    const char *address = tcp_address(url);
+    struct endpoint endpoint;
+
+    if (address == NULL)
+        return 0;
+    if (endpoint_parse(address, &endpoint, why_r) < 0)
+        return -1;
+    *why_r = NULL;
+    if (rpc_url_is_tls(url)) {
+        if (!guard->has_tls)
+            *why_r = "tls+tcp:// needs --tls-cert, --tls-key and --tls-ca";
+    } else if (!is_loopback(&endpoint)) {
+        if (!guard->may_leave_plain)
+            *why_r = "plain tcp:// off this host lets everybody on the way read along: "
+                     "use tls+tcp://, or --allow-plain-tcp with --worker-secret";
+        else if (!guard->has_secret)
+            *why_r = "--allow-plain-tcp needs --worker-secret too";
+    }
+    return *why_r == NULL ? 0 : -1;
 }

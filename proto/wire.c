@@ -76,6 +76,33 @@ void wire_put_refused(struct buf *out, enum wire_refusal reason, const char *tex
     envelope_put_str(out, cut);
 }
 
+/* A nonce or a proof. */
+static void wire_put_secret_bytes(struct buf *out, struct slice bytes)
+{
+    assert(bytes.len == WIRE_PROOF_BYTES);
+    envelope_put_bin(out, bytes.data, bytes.len);
+}
+
+void wire_put_ask(struct buf *out, const struct wire_ask *ask)
+{
+    wire_put_head(out, WIRE_ASK, ASK_ITEMS);
+    wire_put_id(out, &ask->worker);
+    wire_put_secret_bytes(out, ask->nonce);
+}
+
+void wire_put_challenge(struct buf *out, const struct wire_challenge *challenge)
+{
+    wire_put_head(out, WIRE_CHALLENGE, CHALLENGE_ITEMS);
+    wire_put_secret_bytes(out, challenge->nonce);
+    wire_put_secret_bytes(out, challenge->proof);
+}
+
+void wire_put_proof(struct buf *out, struct slice proof)
+{
+    wire_put_head(out, WIRE_PROOF, PROOF_ITEMS);
+    wire_put_secret_bytes(out, proof);
+}
+
 void wire_put_seat_hello(struct buf *out, const struct wire_seat_hello *hello)
 {
     wire_put_head(out, WIRE_SEAT_HELLO, SEAT_HELLO_ITEMS);

@@ -32,6 +32,7 @@
 #define WIRE_MAX_TEXT_BYTES    255  /* any text: URLs, engine names, reasons */
 #define WIRE_MAX_OPTIONS_BYTES 8192 /* options of one job */
 #define WIRE_MAX_AUTH_BYTES    64
+#define WIRE_PROOF_BYTES       32 /* nonces and proofs of the shared secret */
 #define WIRE_MAX_CRASHES       4  /* crash reports in a hello */
 #define WIRE_MAX_CREDITS       64 /* JOBS messages a worker takes unanswered */
 
@@ -51,6 +52,9 @@
     X(HELLO, 1)         /* worker to gate (REQ) */                                      \
     X(WELCOME, 2)       /* gate to worker (REP) */                                      \
     X(REFUSED, 3)       /* gate to worker (REP) */                                      \
+    X(ASK, 4)           /* worker to gate or front: do you know the secret? */          \
+    X(CHALLENGE, 5)     /* gate or front to worker: yes; do you? */                     \
+    X(PROOF, 6)         /* worker to front: yes */                                      \
     X(SEAT_HELLO, 16)   /* worker to front: the first message on a seat */              \
     X(SEAT_WELCOME, 17) /* front to worker: the answer to it */                         \
     X(JOBS, 18)         /* front to worker */                                           \
@@ -119,7 +123,7 @@ struct wire_hello {
     uint64_t capabilities; /* enum wire_capability bits */
     unsigned credits;      /* JOBS messages taken unanswered: 1 to WIRE_MAX_CREDITS */
     struct slice engine;   /* the codec's name */
-    struct slice auth;     /* proof of the shared secret; empty for none */
+    struct slice auth;     /* the gate's nonce and a proof (proof.h); empty for none */
     unsigned crash_count;
     struct wire_crash crashes[WIRE_MAX_CRASHES];
 };
@@ -139,6 +143,17 @@ struct wire_welcome {
 struct wire_refused {
     enum wire_refusal reason;
     struct slice text; /* for people */
+};
+
+/* Nonces and proofs point to WIRE_PROOF_BYTES each. */
+struct wire_ask {
+    struct wire_id worker;
+    struct slice nonce;
+};
+
+struct wire_challenge {
+    struct slice nonce;
+    struct slice proof;
 };
 
 struct wire_seat_hello {
@@ -214,6 +229,9 @@ struct wire_message {
         struct wire_hello hello;
         struct wire_welcome welcome;
         struct wire_refused refused;
+        struct wire_ask ask;
+        struct wire_challenge challenge;
+        struct slice proof;
         struct wire_seat_hello seat_hello;
         struct wire_seat_welcome seat_welcome;
         struct wire_jobs jobs;
@@ -246,6 +264,15 @@ void wire_put_welcome(struct buf *out, const struct wire_welcome *welcome);
 
 /* Appends a REFUSED; text is cut to WIRE_MAX_TEXT_BYTES. */
 void wire_put_refused(struct buf *out, enum wire_refusal reason, const char *text);
+
+/* Appends an ASK. */
+void wire_put_ask(struct buf *out, const struct wire_ask *ask);
+
+/* Appends a CHALLENGE. */
+void wire_put_challenge(struct buf *out, const struct wire_challenge *challenge);
+
+/* Appends a PROOF. */
+void wire_put_proof(struct buf *out, struct slice proof);
 
 /* Appends a SEAT_HELLO. */
 void wire_put_seat_hello(struct buf *out, const struct wire_seat_hello *hello);

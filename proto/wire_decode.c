@@ -77,6 +77,37 @@ static void wire_get_refused(struct envelope_reader *in, struct wire_refused *re
     refused_r->text = envelope_get_str(in, WIRE_MAX_TEXT_BYTES);
 }
 
+/* A nonce or a proof. */
+static struct slice wire_get_secret_bytes(struct envelope_reader *in)
+{
+    struct slice bytes = envelope_get_bin(in, WIRE_PROOF_BYTES);
+
+    if (bytes.len != WIRE_PROOF_BYTES)
+        envelope_fail(in, "nonce or proof of another length");
+    return bytes;
+}
+
+static void wire_get_ask(struct envelope_reader *in, struct wire_ask *ask_r)
+{
+    wire_get_array(in, ASK_ITEMS);
+    wire_get_id(in, &ask_r->worker);
+    ask_r->nonce = wire_get_secret_bytes(in);
+}
+
+static void wire_get_challenge(struct envelope_reader *in,
+                               struct wire_challenge *challenge_r)
+{
+    wire_get_array(in, CHALLENGE_ITEMS);
+    challenge_r->nonce = wire_get_secret_bytes(in);
+    challenge_r->proof = wire_get_secret_bytes(in);
+}
+
+static void wire_get_proof(struct envelope_reader *in, struct slice *proof_r)
+{
+    wire_get_array(in, PROOF_ITEMS);
+    *proof_r = wire_get_secret_bytes(in);
+}
+
 static void wire_get_seat_hello(struct envelope_reader *in,
                                 struct wire_seat_hello *hello_r)
 {
@@ -206,6 +237,9 @@ static void wire_get_body(struct envelope_reader *in, struct wire_message *msg_r
     case WIRE_HELLO: wire_get_hello(in, &msg_r->hello); break;
     case WIRE_WELCOME: wire_get_welcome(in, &msg_r->welcome); break;
     case WIRE_REFUSED: wire_get_refused(in, &msg_r->refused); break;
+    case WIRE_ASK: wire_get_ask(in, &msg_r->ask); break;
+    case WIRE_CHALLENGE: wire_get_challenge(in, &msg_r->challenge); break;
+    case WIRE_PROOF: wire_get_proof(in, &msg_r->proof); break;
     case WIRE_SEAT_HELLO: wire_get_seat_hello(in, &msg_r->seat_hello); break;
     case WIRE_SEAT_WELCOME: wire_get_seat_welcome(in, &msg_r->seat_welcome); break;
     case WIRE_JOBS: wire_get_jobs(in, &msg_r->jobs); break;

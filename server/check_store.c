@@ -7,6 +7,7 @@
 #include "common/codec/codec.h"
 #include "common/log.h"
 #include "server/store/store_check.h"
+#include "common/credentials/credentials.h"
 #include "server/store/store_url.h"
 
 /* The codec's opinion of a document: one MessagePack value that JSON can hold, or one
@@ -35,14 +36,18 @@ static int verify(void *context, struct store_key key, enum store_format format,
 
 int check_store(const struct server_config *config)
 {
-    const struct store_config store = {.url = config->store,
-                                       .lmdb_max = config->lmdb_max_bytes};
+    const struct credentials_texts texts = CREDENTIALS_TEXTS(config);
+    struct credentials credentials;
+    struct store_config store = {.url = config->store,
+                                 .lmdb_max = config->lmdb_max_bytes};
     struct codec *codec = codec_create(config->codec);
     struct store_check_counts counts;
     struct buf shown = BUF_INIT;
     int result;
 
     assert(codec != NULL); /* the option's check */
+    credentials_unpack(&texts, &credentials);
+    store.tls = (struct store_tls){credentials.cert, credentials.key, credentials.ca};
     result = store_check(&store, verify, codec, &counts);
     store_url_print(config->store, &shown);
     printf("%.*s: %" PRIu64 " documents in %" PRIu64 " collections, %" PRIu64
@@ -51,5 +56,6 @@ int check_store(const struct server_config *config)
            counts.bytes, counts.damaged);
     buf_free(&shown);
     codec_destroy(&codec);
+    credentials_free(&credentials);
     return result < 0 ? 1 : 0;
 }

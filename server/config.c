@@ -7,10 +7,11 @@
 #include "common/endpoint.h"
 #include "common/codec/codec.h"
 #include "common/config.h"
-#include "common/privileges.h"
+#include "common/credentials/credentials.h"
 #include "common/rpc_url.h"
 #include "common/runtime_dir.h"
 #include "common/log.h"
+#include "common/privileges.h"
 #include "common/spawn.h"
 #include "server/api/auth.h"
 #include "server/api/cors.h"
@@ -134,6 +135,24 @@ void server_config_warn(const struct server_config *config)
     }
 }
 
+/* The master reads the files; a child finds in its configuration what they held. */
+static int check_trust(struct server_config *config, struct buf *why)
+{
+    const struct credentials_options options = CREDENTIALS_OPTIONS(config);
+    struct credentials_texts texts;
+    struct rpc_url_guard guard;
+    const char *flaw;
+
+    if (credentials_load(&options, why) < 0)
+        return -1;
+    texts = CREDENTIALS_TEXTS(config);
+    guard = credentials_guard(&texts, config->allow_plain_tcp);
+    if (rpc_url_check_guard(config->rpc, &guard, &flaw) == 0)
+        return 0;
+    buf_printf(why, "--rpc: %s: %s", config->rpc, flaw);
+    return -1;
+}
+
 static int resolve(void *context, struct buf *why)
 {
     struct server_config *config = context;
@@ -147,7 +166,7 @@ static int resolve(void *context, struct buf *why)
             return -1;
         }
     }
-    if (check_auth_file(config, why) < 0)
+    if (check_trust(config, why) < 0 || check_auth_file(config, why) < 0)
         return -1;
     return check_listeners(config, why);
 }

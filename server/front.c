@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/credentials/credentials.h"
 #include "common/discard.h"
 #include "common/log.h"
 #include "server/access_log.h"
@@ -37,6 +38,7 @@ struct front {
     struct stats *stats;
     struct stats_front *slot;
     struct store *store;
+    struct credentials credentials;
     struct jobs *jobs;
     struct auth *auth; /* NULL where clients need no tokens */
     struct api *api;
@@ -96,11 +98,20 @@ static void open_stats(struct front *front)
     stats_loop_watch(front->loop, front->slot);
 }
 
+static void unpack_credentials(struct front *front)
+{
+    const struct credentials_texts texts = CREDENTIALS_TEXTS(front->config);
+
+    credentials_unpack(&texts, &front->credentials);
+}
+
 static void open_store(struct front *front)
 {
-    const struct store_config config = {.url = front->config->store,
-                                        .lmdb_max = front->config->lmdb_max_bytes,
-                                        .writer_listen_fd = SPAWN_FD_WRITER};
+    const struct store_config config = {
+        .url = front->config->store,
+        .tls = {front->credentials.cert, front->credentials.key, front->credentials.ca},
+        .lmdb_max = front->config->lmdb_max_bytes,
+        .writer_listen_fd = SPAWN_FD_WRITER};
 
     front->store = store_open(front->loop, &config);
     if (front->store == NULL)
@@ -122,6 +133,7 @@ static void create_jobs(struct front *front)
                                      .gate_listen_fd = SPAWN_FD_GATE,
                                      .arena_bytes = config->arena_bytes,
                                      .rpc_url = config->rpc,
+                                     .credentials = &front->credentials,
                                      .stats = front->slot};
 
     front->jobs = jobs_create(front->loop, &jobs);
@@ -353,6 +365,7 @@ static void close_all(struct front *front)
     ops_destroy(&front->ops);
     access_log_destroy(&front->access_log);
     jobs_destroy(&front->jobs);
+    credentials_free(&front->credentials);
     store_close(&front->store);
     discard_stop();
     stats_front_leave(front->slot);
@@ -375,6 +388,7 @@ int front_main(const struct server_config *config, const struct spawn_self *self
     open_stats(&front);
     open_access_log(&front);
     open_profile(&front);
+    unpack_credentials(&front);
     open_store(&front);
     create_jobs(&front);
     watch(&front);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/credentials/credentials.h"
 #include "common/handover.h"
 #include "common/log.h"
 #include "common/process.h"
@@ -43,9 +44,14 @@ static int run_writer(const struct server_config *config)
 
 static int run_gate(const struct server_config *config, const struct spawn_self *self)
 {
+    const struct credentials_texts texts = CREDENTIALS_TEXTS(config);
+    struct credentials credentials;
+
+    credentials_unpack(&texts, &credentials);
     return rpc_gate_main(&(struct rpc_gate_config){
         .rpc_url = config->rpc,
         .generation = self->generation,
+        .credentials = &credentials,
         .listen_fd = SPAWN_FD_FIRST,
         .control_fd = SPAWN_FD_CONTROL,
         .on_ready = tell_ready,

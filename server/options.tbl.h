@@ -20,7 +20,7 @@ OPTION(LIST, listen, "listen", "ADDR:PORT", "127.0.0.1:8080",
 OPTION(STRING, admin, "admin", "ADDR:PORT", "127.0.0.1:8081",
        "operations listener (health, metrics), or off", .check = config_check_admin)
 OPTION(STRING, rpc, "rpc", "URL", NULL,
-       "where workers connect: ipc:///path or tcp://127.0.0.1:PORT",
+       "where workers connect: ipc:///path, tls+tcp://ADDR:PORT, or tcp:// on this host",
        .shown = "ipc:// rpc.sock in the runtime directory", .check = rpc_url_check)
 
 GROUP("Documents")
@@ -76,6 +76,8 @@ OPTION(STRING, user, "user", "NAME", "",
        .check = privileges_check_user)
 OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
        "no process of the server ever gains rights (no_new_privs)")
+
+#include "common/credentials/options.tbl.h"
 
 GROUP("Seeing")
 OPTION(SWITCH, mode_header, "mode-header", "on|off", "off",

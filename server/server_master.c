@@ -108,6 +108,14 @@ static const char *find_fixed(const struct server_config *now,
         return "store";
     if (strcmp(now->rpc, next->rpc) != 0)
         return "rpc";
+    if (strcmp(now->worker_secret_text, next->worker_secret_text) != 0)
+        return "worker-secret";
+    if (strcmp(now->tls_cert_text, next->tls_cert_text) != 0)
+        return "tls-cert";
+    if (strcmp(now->tls_key_text, next->tls_key_text) != 0)
+        return "tls-key";
+    if (strcmp(now->tls_ca_text, next->tls_ca_text) != 0)
+        return "tls-ca";
     if (now->lmdb_sync != next->lmdb_sync)
         return "lmdb-sync";
     if (now->lmdb_max_bytes != next->lmdb_max_bytes)

@@ -7,6 +7,7 @@
 #include "common/codec/codec.h"
 #include "common/config.h"
 #include "common/privileges.h"
+#include "common/credentials/credentials.h"
 #include "common/rpc_url.h"
 #include "common/runtime_dir.h"
 
@@ -39,6 +40,26 @@ static int check_connect(const struct worker_config *config, struct buf *why)
     return 0;
 }
 
+/* The master reads the files; a child finds in its configuration what they held. */
+static int check_trust(struct worker_config *config, struct buf *why)
+{
+    const struct credentials_options options = CREDENTIALS_OPTIONS(config);
+    struct credentials_texts texts;
+    struct rpc_url_guard guard;
+    const char *flaw;
+
+    if (credentials_load(&options, why) < 0)
+        return -1;
+    texts = CREDENTIALS_TEXTS(config);
+    guard = credentials_guard(&texts, config->allow_plain_tcp);
+    for (size_t i = 0; i < config->connect.count; i++)
+        if (rpc_url_check_guard(config->connect.items[i], &guard, &flaw) < 0) {
+            buf_printf(why, "--connect: %s: %s", config->connect.items[i], flaw);
+            return -1;
+        }
+    return 0;
+}
+
 static int resolve(void *context, struct buf *why)
 {
     struct worker_config *config = context;
@@ -56,7 +77,7 @@ static int resolve(void *context, struct buf *why)
             return -1;
         }
     }
-    return check_connect(config, why);
+    return check_connect(config, why) == 0 ? check_trust(config, why) : -1;
 }
 
 static const struct options_program program = {

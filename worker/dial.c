@@ -14,6 +14,11 @@ static int dial_open(struct dial *dial)
 {
     if (nng_dialer_create(&dial->dialer, dial->socket, dial->url) != 0)
         return -1;
+    if (dial->tls &&
+        nng_dialer_set_ptr(dial->dialer, NNG_OPT_TLS_CONFIG, dial->tls) != 0) {
+        nng_dialer_close(dial->dialer);
+        return -1;
+    }
     nng_dialer_set_ms(dial->dialer, NNG_OPT_RECONNMINT, DIAL_RETRY_MIN_MS);
     nng_dialer_set_ms(dial->dialer, NNG_OPT_RECONNMAXT, DIAL_RETRY_MAX_MS);
     dial->down_since_ns = clock_now_ns();
@@ -23,10 +28,12 @@ static int dial_open(struct dial *dial)
     return -1;
 }
 
-int dial_start(struct dial *dial, nng_socket socket, const char *url)
+int dial_start(struct dial *dial, nng_socket socket, const char *url,
+               struct nng_tls_config *tls)
 {
     assert(!dial->url);
     dial->socket = socket;
+    dial->tls = tls;
     dial->url = str_dup(url);
     if (dial_open(dial) == 0)
         return 0;

@@ -17,17 +17,21 @@
 /* A healthy dialer tries many times in this. */
 #define DIAL_STUCK_MS 2000
 
+struct nng_tls_config;
+
 struct dial {
     nng_socket socket;
     nng_dialer dialer;
-    char *url; /* NULL while nothing is dialled */
+    struct nng_tls_config *tls; /* NULL without */
+    char *url;                  /* NULL while nothing is dialled */
     uint64_t down_since_ns;
 };
 
-/* Starts to dial the URL (copied) from the socket, and keeps at it. Returns -1 where the
-   URL is not one. */
-int dial_start(struct dial *dial, nng_socket socket, const char *url)
-    __attribute__((warn_unused_result));
+/* Starts to dial the URL (copied) from the socket, and keeps at it. `tls` is for
+   tls+tcp:// URLs, NULL for others, and must outlive the dial. Returns -1 where the URL
+   is not one. */
+int dial_start(struct dial *dial, nng_socket socket, const char *url,
+               struct nng_tls_config *tls) __attribute__((warn_unused_result));
 
 /* To be called every second or so: replaces a dialer that seems stuck. */
 void dial_check(struct dial *dial, bool is_connected);

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "worker/dial.h"
 #include "worker/grumble.h"
+#include "worker/vouch.h"
 
 /* The longest that one hello may be on its way, either direction: a lost answer costs
    this much and no more. */
@@ -27,6 +28,8 @@ enum gate_state {
 
 struct gate {
     const struct wire_hello *hello;
+    struct slice secret; /* empty for none */
+    struct vouch vouch;  /* where there is one */
     void (*wake)(void *arg);
     void *wake_arg;
     nng_socket socket;
@@ -141,19 +144,21 @@ static int gate_open_socket(struct gate *gate)
     return 0;
 }
 
-struct gate *gate_create(const char *url, const struct wire_hello *hello,
+struct gate *gate_create(const struct gate_server *server, const struct wire_hello *hello,
                          void (*wake)(void *arg), void *arg)
 {
     struct gate *gate = mem_zalloc(sizeof(*gate));
 
     gate->hello = hello;
+    gate->secret = server->secret;
     gate->wake = wake;
     gate->wake_arg = arg;
     gate->state = GATE_IDLE;
     pthread_mutex_init(&gate->lock, NULL);
-    if (gate_open_socket(gate) == 0 && dial_start(&gate->dial, gate->socket, url) == 0)
+    if (gate_open_socket(gate) == 0 &&
+        dial_start(&gate->dial, gate->socket, server->url, server->tls) == 0)
         return gate;
-    log_warn("%s: cannot be dialled", url);
+    log_warn("%s: cannot be dialled", server->url);
     mem_free(gate);
     return NULL;
 }
@@ -163,21 +168,32 @@ void gate_hurry(struct gate *gate)
     gate->asked_ns = 0;
 }
 
-static void gate_ask(struct gate *gate)
+/* Sends a request, whose bytes are freed; the aio must be idle. */
+static void gate_send(struct gate *gate, struct buf *request)
 {
-    struct buf hello = BUF_INIT;
     nng_msg *message;
 
-    wire_put_hello(&hello, gate->hello);
-    if (nng_msg_alloc(&message, hello.len) != 0)
+    if (nng_msg_alloc(&message, request->len) != 0)
         log_fatal("out of memory for a hello");
-    memcpy(nng_msg_body(message), hello.data, hello.len);
-    buf_free(&hello);
-    gate->asked_ns = clock_now_ns();
+    memcpy(nng_msg_body(message), request->data, request->len);
+    buf_free(request);
     gate_enter_state(gate, GATE_ASKING);
     nng_aio_set_timeout(gate->aio, GATE_TIMEOUT_MS);
     nng_aio_set_msg(gate->aio, message);
     nng_send_aio(gate->socket, gate->aio);
+}
+
+/* Says hello; where there is a secret, the gate has to show first that it knows it. */
+static void gate_ask(struct gate *gate)
+{
+    struct buf request = BUF_INIT;
+
+    if (gate->secret.len > 0)
+        vouch_ask(&gate->vouch, &gate->hello->worker, &request);
+    else
+        wire_put_hello(&request, gate->hello);
+    gate->asked_ns = clock_now_ns();
+    gate_send(gate, &request);
 }
 
 void gate_tick(struct gate *gate)
@@ -187,7 +203,7 @@ void gate_tick(struct gate *gate)
     bool is_up;
 
     pthread_mutex_lock(&gate->lock);
-    is_idle = gate->state == GATE_IDLE;
+    is_idle = gate->state == GATE_IDLE && gate->answer == NULL;
     is_up = gate->pipe != 0;
     is_due = is_due || gate->is_new;
     if (is_idle && is_up)
@@ -196,6 +212,31 @@ void gate_tick(struct gate *gate)
     dial_check(&gate->dial, is_up);
     if (is_idle && is_up && is_due)
         gate_ask(gate);
+}
+
+/* The gate's answer to what we asked. Returns NULL, or what is wrong with it. */
+static const char *gate_take_challenge(struct gate *gate,
+                                       const struct wire_challenge *challenge)
+{
+    struct buf hello = BUF_INIT;
+    const char *why;
+    bool is_idle;
+
+    pthread_mutex_lock(&gate->lock);
+    is_idle = gate->state == GATE_IDLE;
+    pthread_mutex_unlock(&gate->lock);
+    if (!is_idle)
+        return NULL; /* we are asking again already */
+    why = vouch_answer_gate(&gate->vouch, gate->secret, challenge, gate->hello, &hello);
+    if (why == NULL)
+        gate_send(gate, &hello);
+    return why;
+}
+
+/* True where a list of seats may be believed. */
+static bool gate_is_trusted(const struct gate *gate)
+{
+    return gate->secret.len == 0 || gate->vouch.is_answered;
 }
 
 /* Reads an answer; false, with a line in the log, where it is no list of seats. */
@@ -208,11 +249,14 @@ static bool gate_read_answer(struct gate *gate, nng_msg *answer,
     char text[WIRE_MAX_TEXT_BYTES + 16];
 
     if (wire_decode(bytes, &decoded, &why) == WIRE_OK) {
-        if (decoded.type == WIRE_WELCOME) {
+        if (decoded.type == WIRE_CHALLENGE && gate->secret.len > 0) {
+            why = gate_take_challenge(gate, &decoded.challenge);
+            if (why == NULL)
+                return false;
+        } else if (decoded.type == WIRE_WELCOME && gate_is_trusted(gate)) {
             *welcome_r = decoded.welcome;
             return true;
-        }
-        if (decoded.type == WIRE_REFUSED) {
+        } else if (decoded.type == WIRE_REFUSED) {
             snprintf(text, sizeof(text), "refused us: %.*s",
                      (int)decoded.refused.text.len,
                      (const char *)decoded.refused.text.data);

@@ -14,11 +14,19 @@
 #include "proto/wire.h"
 
 struct gate;
+struct nng_tls_config;
 
-/* Dials the server's --rpc URL. `wake` is called by nng's threads when there is an
+/* How a server is reached and believed; outlives the gate. */
+struct gate_server {
+    const char *url;            /* its --rpc URL */
+    struct nng_tls_config *tls; /* for tls+tcp://; NULL for others */
+    struct slice secret;        /* that both sides have to know; empty for none */
+};
+
+/* Dials the server. `wake` is called by nng's threads when there is an
    answer, or a new connection to ask on. NULL, with a line in the log, where the URL
    cannot be dialled. */
-struct gate *gate_create(const char *url, const struct wire_hello *hello,
+struct gate *gate_create(const struct gate_server *server, const struct wire_hello *hello,
                          void (*wake)(void *arg), void *arg);
 
 /* Every second and when woken: says hello, unless the last one is still on its way. */

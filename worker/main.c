@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/credentials/credentials.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "common/spawn.h"
@@ -31,6 +32,8 @@ static void tell_alive(void)
 static int run_child(const struct spawn_self *self)
 {
     struct worker_config *config;
+    struct credentials_texts texts;
+    struct credentials credentials;
     char role[32];
 
     snprintf(role, sizeof role, "%s %u", spawn_role_name(self->role), self->index);
@@ -39,9 +42,12 @@ static int run_child(const struct spawn_self *self)
         log_fatal("the worker daemon has no %s", spawn_role_name(self->role));
     if (worker_config_read_fd(SPAWN_FD_CONFIG, &config) < 0)
         return EXIT_USAGE;
+    texts = CREDENTIALS_TEXTS(config);
+    credentials_unpack(&texts, &credentials);
     return worker_serve_main(&(struct worker_serve_config){
         .connect_urls = (const char *const *)config->connect.items,
         .connect_count = (unsigned)config->connect.count,
+        .credentials = &credentials,
         .engine = config->codec,
         .max_jobs = config->max_jobs,
         .memory_bytes = config->memory_bytes,

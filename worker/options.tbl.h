@@ -12,7 +12,7 @@
 
 GROUP("Servers")
 OPTION(LIST, connect, "connect", "URL", NULL,
-       "a server's --rpc URL: ipc:///path or tcp://127.0.0.1:PORT",
+       "a server's --rpc URL: ipc:///path, tls+tcp://ADDR:PORT, or tcp:// on this host",
        .shown = "ipc:// rpc.sock in the runtime directory", .check = rpc_url_check)
 
 GROUP("Codec")
@@ -36,6 +36,8 @@ OPTION(STRING, user, "user", "NAME", "",
        .check = privileges_check_user)
 OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
        "workers give up files, programs and all but a few system calls")
+
+#include "common/credentials/options.tbl.h"
 
 #undef GROUP
 #undef OPTION

@@ -13,6 +13,7 @@
 #include "worker/arena.h"
 #include "worker/dial.h"
 #include "worker/grumble.h"
+#include "worker/vouch.h"
 
 /* Messages that may wait for a front that does not read; then it is dropped. */
 #define SEAT_MAX_UNSENT (2 * WIRE_MAX_CREDITS)
@@ -43,6 +44,8 @@ struct seat {
     nng_pipe pipe;                     /* of the connected front; id 0 for none */
     struct arena *arena;               /* shared with it; NULL for none */
     uint32_t gone; /* id of the last pipe that went: perhaps told before that it came */
+    struct vouch vouch; /* where there is a secret */
+    uint32_t greeted;   /* id of the last pipe that we have said hello on */
     bool is_sending;
     struct list unsent;
     unsigned unsent_count;
@@ -264,6 +267,57 @@ static const char *seat_take_welcome(struct seat *seat, uint32_t peer,
     return NULL;
 }
 
+/* Says who we are, and that we leave where we do. */
+static void seat_greet(struct seat *seat, uint32_t peer)
+{
+    struct wire_seat_hello hello = {seat->world->hello->worker, 0};
+    struct buf envelope = BUF_INIT;
+    unsigned bye;
+
+    pthread_mutex_lock(&seat->lock);
+    hello.incarnation = seat->incarnation;
+    pthread_mutex_unlock(&seat->lock);
+    wire_put_seat_hello(&envelope, &hello);
+    seat_send_small(seat, peer, &envelope);
+    pthread_mutex_lock(&seat->lock);
+    seat->greeted = peer;
+    bye = seat->bye;
+    pthread_mutex_unlock(&seat->lock);
+    if (bye) {
+        wire_put_bye(&envelope, (enum wire_bye)bye);
+        seat_send_small(seat, peer, &envelope);
+    }
+}
+
+static const char *seat_take_challenge(struct seat *seat, uint32_t peer,
+                                       const struct wire_challenge *challenge)
+{
+    struct buf proof = BUF_INIT;
+    const char *why = "another connection's challenge";
+
+    pthread_mutex_lock(&seat->lock);
+    if (peer == seat->pipe.id)
+        why = vouch_answer_front(&seat->vouch, seat->world->secret, challenge,
+                                 &seat->world->hello->worker, seat->incarnation, &proof);
+    pthread_mutex_unlock(&seat->lock);
+    if (why)
+        return why;
+    seat_send_small(seat, peer, &proof);
+    seat_greet(seat, peer);
+    return NULL;
+}
+
+/* True where the front has shown that it knows the secret, or there is none. */
+static bool seat_is_trusted(struct seat *seat)
+{
+    bool is_trusted;
+
+    pthread_mutex_lock(&seat->lock);
+    is_trusted = seat->world->secret.len == 0 || seat->vouch.is_answered;
+    pthread_mutex_unlock(&seat->lock);
+    return is_trusted;
+}
+
 /* Does what one message asks for; clears *message where it was kept. Returns NULL, or
    what is wrong with it. */
 static const char *seat_take_message(struct seat *seat, uint32_t peer, nng_msg **message)
@@ -274,6 +328,10 @@ static const char *seat_take_message(struct seat *seat, uint32_t peer, nng_msg *
 
     if (wire_decode(bytes, &decoded, &why) != WIRE_OK)
         return why;
+    if (seat->world->secret.len > 0 && decoded.type == WIRE_CHALLENGE)
+        return seat_take_challenge(seat, peer, &decoded.challenge);
+    if (!seat_is_trusted(seat))
+        return "it does not show that it knows the worker secret";
     switch (decoded.type) {
     case WIRE_JOBS: return seat_take_jobs(seat, peer, &decoded.jobs, message);
     case WIRE_CANCEL:
@@ -352,27 +410,24 @@ static void seat_on_pipe_coming(nng_pipe pipe, nng_pipe_ev event, void *arg)
     seat_forget_peer(arg);
 }
 
-/* nng: connected. The hello goes first. */
+/* nng: connected. The hello goes first; where there is a secret, the front has to show
+   before it that it knows it. */
 static void seat_on_pipe_up(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
     struct seat *seat = arg;
-    struct wire_seat_hello hello = {seat->world->hello->worker, 0};
     struct buf envelope = BUF_INIT;
-    unsigned bye;
 
     (void)event;
     pthread_mutex_lock(&seat->lock);
     if (pipe.id != seat->gone)
         seat->pipe = pipe;
-    hello.incarnation = seat->incarnation;
-    bye = seat->bye;
+    if (seat->world->secret.len > 0)
+        vouch_ask(&seat->vouch, &seat->world->hello->worker, &envelope);
     pthread_mutex_unlock(&seat->lock);
-    wire_put_seat_hello(&envelope, &hello);
-    seat_send_small(seat, pipe.id, &envelope);
-    if (bye) {
-        wire_put_bye(&envelope, (enum wire_bye)bye);
+    if (envelope.len > 0)
         seat_send_small(seat, pipe.id, &envelope);
-    }
+    else
+        seat_greet(seat, pipe.id);
 }
 
 /* nng: disconnected; perhaps told only after the next connection is there, or even
@@ -430,7 +485,8 @@ struct seat *seat_create(const struct seat_world *world)
     return seat;
 }
 
-int seat_start(struct seat *seat, const struct wire_seat *front)
+int seat_start(struct seat *seat, const struct wire_seat *front,
+               struct nng_tls_config *tls)
 {
     assert(!seat_is_used(seat) && front->url.len < sizeof(seat->url));
     pthread_mutex_lock(&seat->lock);
@@ -438,7 +494,7 @@ int seat_start(struct seat *seat, const struct wire_seat *front)
     seat->url[front->url.len] = '\0';
     seat->incarnation = front->incarnation;
     pthread_mutex_unlock(&seat->lock);
-    return dial_start(&seat->dial, seat->socket, seat->url);
+    return dial_start(&seat->dial, seat->socket, seat->url, tls);
 }
 
 void seat_stop(struct seat *seat)
@@ -486,6 +542,16 @@ static void seat_doubt_peer(struct seat *seat)
         seat_forget_peer(seat);
 }
 
+static bool seat_has_greeted(struct seat *seat, uint32_t peer)
+{
+    bool has_greeted;
+
+    pthread_mutex_lock(&seat->lock);
+    has_greeted = seat->greeted == peer;
+    pthread_mutex_unlock(&seat->lock);
+    return has_greeted;
+}
+
 void seat_tick(struct seat *seat)
 {
     uint32_t peer;
@@ -495,7 +561,7 @@ void seat_tick(struct seat *seat)
     seat_doubt_peer(seat);
     peer = seat_peer(seat);
     dial_check(&seat->dial, peer != 0);
-    if (peer)
+    if (peer && seat_has_greeted(seat, peer))
         seat_send_alive(seat, peer, 0);
 }
 
@@ -516,7 +582,7 @@ void seat_say_bye(struct seat *seat, enum wire_bye reason)
 
     pthread_mutex_lock(&seat->lock);
     seat->bye = reason;
-    peer = seat->pipe.id;
+    peer = seat->greeted == seat->pipe.id ? seat->pipe.id : 0;
     pthread_mutex_unlock(&seat->lock);
     if (!peer)
         return;

@@ -16,12 +16,14 @@
 #include "proto/wire.h"
 #include "worker/runner.h"
 
+struct nng_tls_config;
 struct seat;
 
 /* What all seats of a process share; outlives them. */
 struct seat_world {
     struct runner *runner;
     const struct wire_hello *hello; /* who we are */
+    struct slice secret;            /* that fronts have to know too; empty for none */
     void (*on_lost)(void *arg);     /* a front hung up; any thread */
     void (*on_prompt)(void *arg);   /* a front says that there are others; any thread */
     void *arg;
@@ -30,9 +32,10 @@ struct seat_world {
 /* A seat without a front. NULL, with a line in the log, where nng refuses. */
 struct seat *seat_create(const struct seat_world *world);
 
-/* Dials a front. Returns -1 where the URL cannot be dialled; the seat is unused then. */
-int seat_start(struct seat *seat, const struct wire_seat *front)
-    __attribute__((warn_unused_result));
+/* Dials a front; with TLS where it is not NULL, which must outlive the seat. Returns -1
+ * where the URL cannot be dialled; the seat is unused then. */
+int seat_start(struct seat *seat, const struct wire_seat *front,
+               struct nng_tls_config *tls) __attribute__((warn_unused_result));
 
 /* Leaves the front; the seat may start again. */
 void seat_stop(struct seat *seat);

@@ -15,15 +15,17 @@ struct seats_entry {
 
 struct seats {
     const struct seat_world *world;
+    struct nng_tls_config *tls;
     unsigned count; /* of entries, used or to be used again */
     struct seats_entry entries[SEATS_MAX];
 };
 
-struct seats *seats_create(const struct seat_world *world)
+struct seats *seats_create(const struct seat_world *world, struct nng_tls_config *tls)
 {
     struct seats *seats = mem_zalloc(sizeof(*seats));
 
     seats->world = world;
+    seats->tls = tls;
     return seats;
 }
 
@@ -81,7 +83,7 @@ void seats_update(struct seats *seats, const struct wire_welcome *welcome)
         if (!entry)
             entry = seats_find_free(seats);
         if (entry && !seat_is_used(entry->seat))
-            entry->is_listed = seat_start(entry->seat, front) == 0;
+            entry->is_listed = seat_start(entry->seat, front, seats->tls) == 0;
     }
 }
 

@@ -10,10 +10,12 @@
 #include "proto/wire.h"
 #include "worker/seat.h"
 
+struct nng_tls_config;
 struct seats;
 
-/* No seats yet. They live as long as the process; see seat.h. */
-struct seats *seats_create(const struct seat_world *world);
+/* No seats yet. They live as long as the process; see seat.h. `tls` is for tls+tcp://
+   URLs, NULL without. */
+struct seats *seats_create(const struct seat_world *world, struct nng_tls_config *tls);
 
 /* Takes the gate's list: dials fronts that are new in it, and leaves those that are not
    in it any more once they have hung up. */

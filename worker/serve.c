@@ -15,6 +15,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/credentials/credentials.h"
 #include "common/cpus.h"
 #include "common/log.h"
 #include "common/spawn.h"
@@ -26,6 +27,7 @@
 #include "worker/priority.h"
 #include "worker/runner.h"
 #include "worker/seats.h"
+#include "worker/tls.h"
 
 /* Blocks of this size come fresh from the kernel, page fault by page fault, which halves
    the speed of documents around 1 MB; below it they are reused. */
@@ -53,6 +55,7 @@ enum serve_state {
 };
 
 struct serve_server {
+    struct gate_server address;
     struct gate *gate;
     struct seats *seats;
     unsigned connected; /* fronts, when last looked at */
@@ -128,6 +131,12 @@ static int serve_take_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static struct slice serve_secret(const struct worker_serve_config *config)
+{
+    return config->credentials ? buf_slice(&config->credentials->secret)
+                               : (struct slice){NULL, 0};
+}
+
 static int serve_open_servers(struct serve *serve)
 {
     const struct worker_serve_config *config = serve->config;
@@ -136,11 +145,15 @@ static int serve_open_servers(struct serve *serve)
     for (unsigned i = 0; i < config->connect_count; i++) {
         struct serve_server *server = &serve->servers[i];
 
-        server->gate =
-            gate_create(config->connect_urls[i], &serve->hello, serve_wake, serve);
+        server->address = (struct gate_server){.url = config->connect_urls[i],
+                                               .secret = serve_secret(config)};
+        if (worker_tls_create(server->address.url, config->credentials,
+                              &server->address.tls) != 0)
+            return -1;
+        server->gate = gate_create(&server->address, &serve->hello, serve_wake, serve);
         if (!server->gate)
             return -1;
-        server->seats = seats_create(&serve->world);
+        server->seats = seats_create(&serve->world, server->address.tls);
         serve->server_count++;
     }
     return 0;
@@ -212,8 +225,12 @@ static int serve_open(struct serve *serve)
     }
     hello_init(&serve->hello, config->engine);
     serve_watch_crashes(serve);
-    serve->world = (struct seat_world){serve->runner, &serve->hello, serve_wake,
-                                       serve_prompt, serve};
+    serve->world = (struct seat_world){.runner = serve->runner,
+                                       .hello = &serve->hello,
+                                       .secret = serve_secret(config),
+                                       .on_lost = serve_wake,
+                                       .on_prompt = serve_prompt,
+                                       .arg = serve};
     return serve_open_caged(serve);
 }
 

@@ -13,18 +13,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct credentials;
+
 struct worker_serve_config {
-    const char *const *connect_urls; /* of the servers' gates */
-    unsigned connect_count;          /* at least 1 */
-    const char *engine;              /* "yajl" */
-    uint64_t max_jobs;               /* then it drains and returns; 0 for never */
-    size_t memory_bytes;             /* what one job may use */
-    uint64_t drain_timeout_ms;       /* the longest that draining may take */
-    int crash_fd;                    /* the master's board (crash.h); -1 for none */
-    unsigned index;                  /* this process's place there */
-    int control_fd;                  /* end of file there means drain; -1 for none */
-    bool sandbox;                    /* enter the cage (cage.h), where that is possible */
-    void (*on_ready)(void);          /* once, when it dials; may be NULL; main thread */
+    const char *const *connect_urls;       /* of the servers' gates */
+    unsigned connect_count;                /* at least 1 */
+    const struct credentials *credentials; /* TLS and secret; NULL for neither */
+    const char *engine;                    /* "yajl" */
+    uint64_t max_jobs;                     /* then it drains and returns; 0 for never */
+    size_t memory_bytes;                   /* what one job may use */
+    uint64_t drain_timeout_ms;             /* the longest that draining may take */
+    int crash_fd;                          /* the master's board (crash.h); -1 for none */
+    unsigned index;                        /* this process's place there */
+    int control_fd;         /* end of file there means drain; -1 for none */
+    bool sandbox;           /* enter the cage (cage.h), where that is possible */
+    void (*on_ready)(void); /* once, when it dials; may be NULL; main thread */
     void (*on_did)(void);   /* once, after the first job; may be NULL; main thread */
     void (*on_alive)(void); /* every SPAWN_ALIVE_EVERY_MS; may be NULL; main thread */
 };

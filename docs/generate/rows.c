@@ -38,7 +38,8 @@ void rows_each(const struct options_program *program, bool built_in,
 {
     assert(program->row_count > 0);
     for (size_t i = 0; i < program->row_count; i++)
-        each(program, &program->rows[i], out);
+        if (!program->rows[i].internal)
+            each(program, &program->rows[i], out);
     for (size_t i = 0; built_in && i < sizeof built_in_rows / sizeof *built_in_rows; i++)
         each(program, &built_in_rows[i], out);
 }

@@ -18,6 +18,7 @@
 #include "common/codec/codec.h"
 #include "common/list.h"
 
+struct credentials;
 struct ev_loop;
 struct jobs;
 struct stats_front;
@@ -103,7 +104,9 @@ struct jobs_config {
     uint64_t arena_bytes; /* memory shared with each worker on this host; 0 for none */
     const char *rpc_url;  /* where workers connect; seats derive from it; NULL for a front
                              that never has workers (gate_listen_fd is not used then) */
-    struct stats_front *stats; /* counters to keep; NULL for none */
+    const struct credentials *credentials; /* what is between us and workers elsewhere;
+                                              NULL for nothing */
+    struct stats_front *stats;             /* counters to keep; NULL for none */
 };
 
 /* Makes the jobs of one front. The caller ends it with jobs_destroy(). */

@@ -543,6 +543,7 @@ static struct rpc_client *create_client(struct jobs_dispatch *dispatch)
         .front_index = (unsigned)config->front_index,
         .gate_listen_fd = config->gate_listen_fd,
         .arena_bytes = config->arena_bytes,
+        .credentials = config->credentials,
         .stats = config->stats,
     };
 

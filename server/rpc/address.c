@@ -13,6 +13,7 @@
 
 #define IPC_SCHEME "ipc://"
 #define TCP_SCHEME "tcp://"
+#define TLS_SCHEME "tls+tcp://"
 
 static_assert(ADDRESS_MAX_PATH_BYTES + sizeof "-9999999-4194304-9999999999" <
                   sizeof(((struct sockaddr_un *)0)->sun_path),
@@ -40,18 +41,30 @@ static int check_path(const char *path, const char **why_r)
     return *why_r == NULL ? 0 : -1;
 }
 
+bool address_is_tls(const char *url)
+{
+    return starts_with(url, TLS_SCHEME);
+}
+
+/* What is behind the scheme of a URL over TCP; NULL for others. */
+static const char *host_and_port(const char *url)
+{
+    if (address_is_tls(url))
+        return url + strlen(TLS_SCHEME);
+    return starts_with(url, TCP_SCHEME) ? url + strlen(TCP_SCHEME) : NULL;
+}
+
 int address_check(const char *url, const char **why_r)
 {
-    const char *path = address_path(url), *colon;
+    const char *path = address_path(url), *host = host_and_port(url), *colon;
 
     if (path != NULL)
         return check_path(path, why_r);
-    *why_r = "must be ipc:///PATH or tcp://ADDRESS:PORT";
-    if (!starts_with(url, TCP_SCHEME) ||
-        strlen(url) + sizeof ":65535" > ADDRESS_MAX_BYTES)
+    *why_r = "must be ipc:///PATH, tcp://ADDRESS:PORT or tls+tcp://ADDRESS:PORT";
+    if (host == NULL || strlen(url) + sizeof ":65535" > ADDRESS_MAX_BYTES)
         return -1;
-    colon = strrchr(url, ':');
-    if (colon == url + 3 || colon[1] == '\0' ||
+    colon = strrchr(host, ':');
+    if (colon == NULL || colon[1] == '\0' ||
         strspn(colon + 1, "0123456789") != strlen(colon + 1) || atol(colon + 1) > 65535)
         return -1;
     *why_r = NULL;
@@ -115,6 +128,25 @@ void address_set_port(struct address *address, int port)
         return;
     assert(strcmp(colon, ":0") == 0 && room >= sizeof "65535");
     snprintf(colon + 1, room, "%d", port);
+}
+
+bool address_set_host(struct address *address, const char *host)
+{
+    static const char *const wildcards[] = {"0.0.0.0:", "[::]:"};
+    const char *old = host_and_port(address->url);
+
+    for (size_t i = 0; old != NULL && i < sizeof wildcards / sizeof *wildcards; i++)
+        if (starts_with(old, wildcards[i])) {
+            struct address set;
+            int len =
+                snprintf(set.url, sizeof set.url, "%.*s%s%s", (int)(old - address->url),
+                         address->url, host, strrchr(old, ':'));
+
+            assert(len > 0 && (size_t)len < sizeof set.url);
+            *address = set;
+            return true;
+        }
+    return false;
 }
 
 /* True where the process is gone, or is only waiting to be reaped. (Never asked of the

@@ -6,6 +6,7 @@
  *     ipc:///run/offloop/rpc-3-4711-9    generation 3, front process 4711, its seat 9
  *     tcp://10.0.0.1:9000                the gate
  *     tcp://10.0.0.1:0                   a seat listens there and asks for its port
+ *     tls+tcp://10.0.0.1:9000            the same with TLS
  *
  * nng leaves the file of an ipc socket behind when its process is killed; the
  * names say whose it was. No state; any thread may call.
@@ -33,7 +34,8 @@ struct address {
 const char *address_path(const char *url);
 
 /* True where the URL is one that a gate can listen at: ipc:// with an absolute path of at
-   most ADDRESS_MAX_PATH_BYTES, or tcp://HOST:PORT; else *why_r is a static text. */
+   most ADDRESS_MAX_PATH_BYTES, or tcp:// or tls+tcp://HOST:PORT; else *why_r is a static
+   text. */
 int address_check(const char *url, const char **why_r)
     __attribute__((warn_unused_result));
 
@@ -52,6 +54,13 @@ void address_of_seat(const char *gate_url, uint64_t generation, pid_t front,
 
 /* Puts the port that was bound in the place of port 0; no-op for ipc URLs. */
 void address_set_port(struct address *address, int port);
+
+/* True for tls+tcp:// URLs. */
+bool address_is_tls(const char *url);
+
+/* Puts that host in the place of a wildcard one (0.0.0.0, [::]), which is no address that
+   somebody else could connect to; no-op for other URLs. Returns true where it did. */
+bool address_set_host(struct address *address, const char *host);
 
 /* Unlinks what seats of dead processes left beside the gate's socket. Returns how many
    files went. */

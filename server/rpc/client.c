@@ -19,6 +19,8 @@
 #include "server/rpc/gate_note.h"
 #include "server/rpc/inbox.h"
 #include "server/rpc/reaper.h"
+#include "server/rpc/strangers.h"
+#include "server/rpc/tls.h"
 #include "server/rpc/transfer.h"
 #include "server/rpc/worker.h"
 #include "server/rpc/worker_send.h"
@@ -28,6 +30,9 @@
 
 /* More than any host has; a gate that were told by a flood of hellos stops here. */
 #define MAX_WORKERS 1024
+
+/* Each has a socket that listens; new ones wait until those before have come. */
+#define MAX_UNSEATED 128
 
 /* Events handled before the loop gets its other work done. */
 #define EVENTS_PER_TURN 256
@@ -42,6 +47,7 @@ struct rpc_client {
     struct gate_link *gate;
     struct list workers;
     unsigned worker_count;
+    struct strangers floods;
     ev_timer tick;
     ev_timer more; /* active where events were left for the next turn */
 };
@@ -99,12 +105,25 @@ static void on_prompt(void *ctx)
         worker_send_prompt(container_of(at, struct rpc_worker, link));
 }
 
+/* Workers that said hello and are not connected. */
+static unsigned count_unseated(const struct rpc_client *client)
+{
+    unsigned count = 0;
+
+    for (struct list *at = client->workers.next; at != &client->workers; at = at->next)
+        count += container_of(at, struct rpc_worker, link)->state != WORKER_UP;
+    return count;
+}
+
 static struct rpc_worker *add_worker(struct rpc_client *client, const struct wire_id *id)
 {
     struct rpc_worker *worker;
 
-    if (client->worker_count == MAX_WORKERS)
+    if (client->worker_count == MAX_WORKERS || count_unseated(client) >= MAX_UNSEATED) {
+        strangers_note(&client->floods, client->config.rpc_url,
+                       "too many workers that say hello and do not come");
         return NULL;
+    }
     client->worker_count++;
     worker = worker_create(&client->room, id);
     list_append(&client->workers, &worker->link);
@@ -294,6 +313,7 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
                              .reaper = reaper_create(),
                              .unmapper = reaper_create(),
                              .transfers = transfers_create(loop, on_transfer, client),
+                             .tls = rpc_tls_create(config->rpc_url, config->credentials),
                              .incarnation = new_incarnation(),
                              .next_seat_id = 1};
     open_door(client);
@@ -328,6 +348,7 @@ void rpc_client_destroy(struct rpc_client **client)
     all_closed = reaper_destroy(&c->room.reaper, CLOSE_WAIT_MS);
     if (!all_closed)
         log_warn("closing the connections to the workers hangs; leaving it to the end");
+    rpc_tls_destroy(&c->room.tls);
     inbox_destroy(&c->room.inbox, !all_closed);
     buf_free(&c->room.scratch);
     mem_free((char *)(uintptr_t)c->config.rpc_url);

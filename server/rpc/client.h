@@ -19,6 +19,7 @@
 #include "common/blob.h"
 #include "proto/wire.h"
 
+struct credentials;
 struct ev_loop;
 struct rpc_client;
 struct rpc_message; /* a message under way to its receiver */
@@ -46,8 +47,10 @@ struct rpc_client_config {
     const char *rpc_url; /* where workers say hello; seats derive from it */
     uint64_t generation; /* stands in seats' addresses */
     unsigned front_index;
-    int gate_listen_fd;        /* see gate_link.h */
-    uint64_t arena_bytes;      /* shared with each worker on this host; 0 for none */
+    int gate_listen_fd;   /* see gate_link.h */
+    uint64_t arena_bytes; /* shared with each worker on this host; 0 for none */
+    const struct credentials *credentials; /* for TLS, and a secret that workers have to
+                                              know; NULL for neither */
     struct stats_front *stats; /* peers_dropped and workers_lost are counted there */
 };
 

@@ -5,10 +5,13 @@
 #include <ev.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
+#include "common/credentials/credentials.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "proto/wire.h"
@@ -17,6 +20,9 @@
 #include "server/rpc/gate_note.h"
 #include "server/rpc/gate_probe.h"
 #include "server/rpc/gate_rep.h"
+#include "server/rpc/gate_trust.h"
+#include "server/rpc/strangers.h"
+#include "server/rpc/tls.h"
 
 /* A worker's first hello waits so long for the fronts to make their seats; where there is
    no front, as while the only one is being restarted, until the worker's next hello. */
@@ -33,6 +39,14 @@
 
 #define DEAF_LOG_MAX 5
 
+/* No look at ourselves goes through TLS. But workers say hello every second: where none
+   has for so long there is nothing to lose by listening again. */
+#define TLS_QUIET_S 5.0
+
+/* Hellos that are passed on to the fronts in a second, each of which costs every front a
+   little: more than a thousand workers say. */
+#define HELLOS_PER_S 2048
+
 struct gate {
     struct ev_loop *loop;
     const struct rpc_gate_config *config;
@@ -40,7 +54,15 @@ struct gate {
     struct gate_fronts *fronts;
     struct gate_probe *probe; /* NULL before the gate listens */
     struct list waiting;      /* hellos that wait for offers */
-    ev_timer sweep_timer;     /* active after a front has left */
+    struct gate_trust trust;
+    struct nng_tls_config *tls; /* NULL without */
+    struct strangers strangers;
+    struct strangers floods;
+    uint64_t second_ns; /* when hellos were counted from... */
+    unsigned hellos;    /* ...and how many there have been */
+    bool heard;         /* a request, since quiet_timer last looked */
+    ev_timer quiet_timer;
+    ev_timer sweep_timer; /* active after a front has left */
     ev_timer listen_timer;
     unsigned listen_tries;
     unsigned deaf_logged;
@@ -64,12 +86,34 @@ int rpc_gate_check_url(const char *url, const char **why_r)
     return address_check(url, why_r);
 }
 
+/* Fronts that listen at all addresses do not know by which a worker reaches them; the
+   connection does. */
+static void name_hosts(const struct gate_request *request, struct wire_welcome *welcome,
+                       struct address seats[WIRE_MAX_SEATS])
+{
+    char host[ADDRESS_MAX_BYTES / 2];
+    bool known = gate_request_local_host(request, host, sizeof host) == 0;
+
+    for (unsigned i = 0; known && i < welcome->seat_count; i++) {
+        struct slice *url = &welcome->seats[i].url;
+
+        if (url->len >= sizeof seats[i].url)
+            continue;
+        snprintf(seats[i].url, sizeof seats[i].url, "%.*s", (int)url->len,
+                 (const char *)url->data);
+        if (address_set_host(&seats[i], host))
+            *url = (struct slice){(const uint8_t *)seats[i].url, strlen(seats[i].url)};
+    }
+}
+
 static void send_welcome(struct gate *gate, struct gate_request *request,
                          struct wire_welcome *welcome)
 {
     const struct rpc_gate_config *config = gate->config;
     struct buf answer = BUF_INIT;
+    struct address seats[WIRE_MAX_SEATS];
 
+    name_hosts(request, welcome, seats);
     welcome->generation = config->generation;
     wire_put_welcome(&answer, welcome);
     gate_request_answer(request, buf_slice(&answer));
@@ -174,30 +218,89 @@ static void wait_for_offers(struct gate *gate, struct gate_request *request,
     ev_timer_start(gate->loop, &waiting->timer);
 }
 
+static void turn_away(struct gate *gate, struct gate_request *request,
+                      enum wire_refusal reason, const char *why, const char *answer)
+{
+    strangers_note(&gate->strangers, gate->config->rpc_url, why);
+    refuse(request, reason, answer);
+}
+
+/* A flood of hellos is not passed on to the fronts. */
+static bool may_pass_on(struct gate *gate, uint64_t now_ns)
+{
+    if (now_ns - gate->second_ns >= NS_PER_S) {
+        gate->second_ns = now_ns;
+        gate->hellos = 0;
+    }
+    return gate->hellos++ < HELLOS_PER_S;
+}
+
+static void take_ask(struct gate *gate, struct gate_request *request,
+                     const struct wire_ask *ask)
+{
+    struct buf answer = BUF_INIT;
+
+    if (!gate_trust_is_needed(&gate->trust)) {
+        turn_away(gate, request, WIRE_REFUSED_AUTH,
+                  "it wants a worker secret, which this server has not",
+                  "this server has no worker secret");
+        return;
+    }
+    gate_trust_put_challenge(&gate->trust, ask, gate_request_pipe(request),
+                             clock_now_ns(), &answer);
+    gate_request_answer(request, buf_slice(&answer));
+    buf_free(&answer);
+}
+
+static void take_hello(struct gate *gate, struct gate_request *request,
+                       const struct wire_hello *hello)
+{
+    struct slice bytes = gate_request_bytes(request);
+    struct wire_welcome welcome;
+    uint64_t now_ns = clock_now_ns();
+    const char *why = NULL;
+
+    if (gate_trust_is_needed(&gate->trust))
+        why = gate_trust_judge(&gate->trust, bytes, hello, gate_request_pipe(request),
+                               now_ns);
+    if (why != NULL) {
+        turn_away(gate, request, WIRE_REFUSED_AUTH, why,
+                  "the worker secret is missing or wrong");
+        return;
+    }
+    if (!may_pass_on(gate, now_ns)) {
+        strangers_note(&gate->floods, gate->config->rpc_url, "too many hellos a second");
+        gate_request_drop(request);
+        return;
+    }
+    gate_fronts_tell(gate->fronts, bytes);
+    if (gate_fronts_seats(gate->fronts, &hello->worker, &welcome))
+        send_welcome(gate, request, &welcome);
+    else
+        wait_for_offers(gate, request, &hello->worker);
+}
+
 /* A worker's hello, or what somebody else sent to this address. */
 static void on_request(void *ctx, struct gate_request *request)
 {
     struct gate *gate = ctx;
     struct slice bytes = gate_request_bytes(request);
     struct wire_message message;
-    struct wire_welcome welcome;
-    const char *why;
-    enum wire_error error = wire_decode(bytes, &message, &why);
+    enum wire_error error = wire_decode(bytes, &message, NULL);
 
-    if (error == WIRE_BAD_VERSION) {
+    gate->heard = true;
+    if (error == WIRE_BAD_VERSION)
         refuse(request, WIRE_REFUSED_VERSION, "the server speaks another version");
-        return;
-    }
-    if (error != WIRE_OK || message.type != WIRE_HELLO ||
-        bytes.len >= GATE_NOTE_MAX_BYTES) {
+    else if (error == WIRE_OK && message.type == WIRE_ASK)
+        take_ask(gate, request, &message.ask);
+    else if (error == WIRE_OK && message.type == WIRE_HELLO &&
+             bytes.len < GATE_NOTE_MAX_BYTES)
+        take_hello(gate, request, &message.hello);
+    else if (gate_probe_is_question(bytes))
         refuse(request, WIRE_REFUSED_OTHER, "that is no hello");
-        return;
-    }
-    gate_fronts_tell(gate->fronts, bytes);
-    if (gate_fronts_seats(gate->fronts, &message.hello.worker, &welcome))
-        send_welcome(gate, request, &welcome);
     else
-        wait_for_offers(gate, request, &message.hello.worker);
+        turn_away(gate, request, WIRE_REFUSED_OTHER, "what it sent is no hello",
+                  "that is no hello");
 }
 
 static void on_deaf(void *ctx)
@@ -213,6 +316,30 @@ static void on_deaf(void *ctx)
         log_warn("cannot listen at %s: %s", gate->config->rpc_url, why);
 }
 
+static void on_quiet_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct gate *gate = container_of(timer, struct gate, quiet_timer);
+    const char *why;
+
+    (void)loop;
+    (void)events;
+    if (!gate->heard &&
+        gate_rep_listen_again(gate->rep, gate->config->rpc_url, &why) != 0)
+        log_warn("cannot listen at %s: %s", gate->config->rpc_url, why);
+    gate->heard = false;
+}
+
+/* nng 1.5.2 can lose a listener and not know it. */
+static void watch_listener(struct gate *gate)
+{
+    if (gate->tls == NULL) {
+        gate->probe = gate_probe_create(gate->loop, gate->config->rpc_url, on_deaf, gate);
+        return;
+    }
+    ev_timer_init(&gate->quiet_timer, on_quiet_timer, TLS_QUIET_S, TLS_QUIET_S);
+    ev_timer_start(gate->loop, &gate->quiet_timer);
+}
+
 static void on_listen_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct gate *gate = container_of(timer, struct gate, listen_timer);
@@ -221,7 +348,7 @@ static void on_listen_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     if (!address_is_taken(url) && gate_rep_listen(gate->rep, url, &why) == 0) {
         ev_timer_stop(loop, timer);
-        gate->probe = gate_probe_create(loop, url, on_deaf, gate);
+        watch_listener(gate);
         if (gate->config->on_ready != NULL)
             gate->config->on_ready(gate->config->ctx);
     } else if (++gate->listen_tries == LISTEN_TRIES) {
@@ -271,12 +398,16 @@ int rpc_gate_main(const struct rpc_gate_config *config)
 
     assert(config->listen_fd >= 0);
     list_init(&gate.waiting);
+    gate_trust_init(&gate.trust, config->credentials == NULL
+                                     ? (struct slice){NULL, 0}
+                                     : buf_slice(&config->credentials->secret));
     if (address_make_directory(config->rpc_url) != 0) {
         log_warn("cannot make the directory of %s: %s", config->rpc_url, strerror(errno));
         return EXIT_FATAL;
     }
     address_sweep(config->rpc_url);
-    gate.rep = gate_rep_create(gate.loop, on_request, &gate);
+    gate.tls = rpc_tls_create(config->rpc_url, config->credentials);
+    gate.rep = gate_rep_create(gate.loop, gate.tls, on_request, &gate);
     gate.fronts = gate_fronts_create(gate.loop, config->listen_fd, &events, &gate);
     start_watchers(&gate);
     ev_run(gate.loop, 0);

@@ -11,11 +11,15 @@
 
 #include <stdint.h>
 
+struct credentials;
+
 struct rpc_gate_config {
     const char *rpc_url;
     uint64_t generation; /* spawn_self.generation, told to the workers */
-    int listen_fd;       /* AF_UNIX SOCK_SEQPACKET, listening: the fronts connect here */
-    int control_fd;      /* to the master; end of file ends the gate; -1 for none */
+    const struct credentials *credentials; /* for TLS, and a secret that workers have to
+                                              know; NULL for neither */
+    int listen_fd;  /* AF_UNIX SOCK_SEQPACKET, listening: the fronts connect here */
+    int control_fd; /* to the master; end of file ends the gate; -1 for none */
     void (*on_ready)(void *ctx); /* listening at both; once; NULL for none */
     void (*on_did)(
         void *ctx); /* a worker has been given its seats; once; NULL for none */

@@ -28,9 +28,11 @@
    REQ0), zeros. */
 #define HANDSHAKE 0, 'S', 'P', 0, 0, 0x30, 0, 0
 
+#define QUESTION_BYTE '?'
+
 /* A REQ0 message: its length (after the byte 1 over ipc), a request id with the highest
    bit set, and one byte that is no hello: the gate will say so. */
-#define QUESTION 0, 0, 0, 0, 0, 0, 0, 5, 0x80, 0, 0, 1, '?'
+#define QUESTION 0, 0, 0, 0, 0, 0, 0, 5, 0x80, 0, 0, 1, QUESTION_BYTE
 
 static const uint8_t ipc_bytes[] = {HANDSHAKE, 1, QUESTION};
 static const uint8_t tcp_bytes[] = {HANDSHAKE, QUESTION};
@@ -192,6 +194,11 @@ struct gate_probe *gate_probe_create(struct ev_loop *loop, const char *url,
     if (probe->address_len > 0)
         rest(probe, PROBE_EVERY_S);
     return probe;
+}
+
+bool gate_probe_is_question(struct slice bytes)
+{
+    return bytes.len == 1 && bytes.data[0] == QUESTION_BYTE;
 }
 
 void gate_probe_destroy(struct gate_probe **probe)

@@ -11,6 +11,10 @@
 #ifndef OFFLOOP_SERVER_RPC_GATE_PROBE_H
 #define OFFLOOP_SERVER_RPC_GATE_PROBE_H
 
+#include <stdbool.h>
+
+#include "common/buf.h"
+
 struct ev_loop;
 struct gate_probe;
 
@@ -20,6 +24,9 @@ struct gate_probe;
    gate_probe_destroy(). */
 struct gate_probe *gate_probe_create(struct ev_loop *loop, const char *url,
                                      void (*on_deaf)(void *ctx), void *ctx);
+
+/* True for what a probe asks, which is no stranger's doing. */
+bool gate_probe_is_question(struct slice bytes);
 
 /* Ends the probing; NULL inside is allowed. */
 void gate_probe_destroy(struct gate_probe **probe);

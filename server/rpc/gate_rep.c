@@ -3,8 +3,11 @@
 #include <assert.h>
 #include <ev.h>
 #include <nng/nng.h>
+#include <arpa/inet.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "common/alloc.h"
 #include "common/log.h"
@@ -41,6 +44,7 @@ struct gate_rep {
     ev_async wake;
     void (*on_request)(void *ctx, struct gate_request *request);
     void *ctx;
+    struct nng_tls_config *tls;
     nng_socket socket;
     nng_listener listener;
     struct gate_request requests[CONTEXTS];
@@ -120,7 +124,7 @@ static void open_contexts(struct gate_rep *rep)
 }
 
 struct gate_rep *
-gate_rep_create(struct ev_loop *loop,
+gate_rep_create(struct ev_loop *loop, struct nng_tls_config *tls,
                 void (*on_request)(void *ctx, struct gate_request *request), void *ctx)
 {
     struct gate_rep *rep = mem_zalloc(sizeof *rep);
@@ -130,6 +134,7 @@ gate_rep_create(struct ev_loop *loop,
         log_fatal("cannot open the gate's socket: %s", nng_strerror(error));
     nng_socket_set_size(rep->socket, NNG_OPT_RECVMAXSZ, WIRE_MAX_HELLO_BYTES);
     rep->loop = loop;
+    rep->tls = tls;
     rep->on_request = on_request;
     rep->ctx = ctx;
     list_init(&rep->arrived);
@@ -147,6 +152,8 @@ int gate_rep_listen(struct gate_rep *rep, const char *url, const char **why_r)
     if (error == 0 && address_path(url) != NULL)
         error = nng_listener_set_int(rep->listener, NNG_OPT_IPC_PERMISSIONS,
                                      SOCKET_FILE_MODE);
+    if (error == 0 && rep->tls != NULL)
+        error = nng_listener_set_ptr(rep->listener, NNG_OPT_TLS_CONFIG, rep->tls);
     if (error == 0)
         error = nng_listener_start(rep->listener, 0);
     if (error == 0)
@@ -166,6 +173,30 @@ struct slice gate_request_bytes(const struct gate_request *request)
 {
     assert(request->state == REQUEST_OPEN);
     return (struct slice){nng_msg_body(request->message), nng_msg_len(request->message)};
+}
+
+uint32_t gate_request_pipe(const struct gate_request *request)
+{
+    assert(request->state == REQUEST_OPEN);
+    return (uint32_t)nng_pipe_id(nng_msg_get_pipe(request->message));
+}
+
+int gate_request_local_host(const struct gate_request *request, char *host_r, size_t room)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    nng_sockaddr address;
+    int len = -1;
+
+    if (nng_pipe_get_addr(nng_msg_get_pipe(request->message), NNG_OPT_LOCADDR,
+                          &address) != 0)
+        return -1;
+    if (address.s_family == NNG_AF_INET &&
+        inet_ntop(AF_INET, &address.s_in.sa_addr, text, sizeof text) != NULL)
+        len = snprintf(host_r, room, "%s", text);
+    else if (address.s_family == NNG_AF_INET6 &&
+             inet_ntop(AF_INET6, address.s_in6.sa_addr, text, sizeof text) != NULL)
+        len = snprintf(host_r, room, "[%s]", text);
+    return len > 0 && (size_t)len < room ? 0 : -1;
 }
 
 /* The message that came is used for the answer. */

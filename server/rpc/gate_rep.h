@@ -13,11 +13,13 @@
 struct ev_loop;
 struct gate_rep;
 struct gate_request;
+struct nng_tls_config;
 
-/* A socket that does not listen yet. on_request gets every request, which must be ended
+/* A socket that does not listen yet. `tls` is for tls+tcp:// URLs, NULL without, and must
+   outlive it. on_request gets every request, which must be ended
    with gate_request_answer() or gate_request_drop(). */
 struct gate_rep *
-gate_rep_create(struct ev_loop *loop,
+gate_rep_create(struct ev_loop *loop, struct nng_tls_config *tls,
                 void (*on_request)(void *ctx, struct gate_request *request), void *ctx);
 
 /* Starts to listen at the URL. Where a server that was killed left its ipc socket, it is
@@ -32,6 +34,14 @@ int gate_rep_listen_again(struct gate_rep *rep, const char *url, const char **wh
 
 /* The request's bytes, valid until it is ended. */
 struct slice gate_request_bytes(const struct gate_request *request);
+
+/* nng's number of the connection that the request came on; no two have the same. */
+uint32_t gate_request_pipe(const struct gate_request *request);
+
+/* The numeric address of ours that the other side connected to ("192.0.2.1", "[::1]"),
+   for URLs; -1 where there is none. */
+int gate_request_local_host(const struct gate_request *request, char *host_r, size_t room)
+    __attribute__((warn_unused_result));
 
 /* Sends the answer (copied) and ends the request. */
 void gate_request_answer(struct gate_request *request, struct slice answer);

@@ -90,7 +90,8 @@ static int set_options(struct seat *seat, size_t max_message_bytes)
     return error;
 }
 
-static int start_listening(struct seat *seat, struct address *address)
+static int start_listening(struct seat *seat, struct address *address,
+                           struct nng_tls_config *tls)
 {
     nng_listener listener;
     int port = 0;
@@ -100,6 +101,8 @@ static int start_listening(struct seat *seat, struct address *address)
         return error;
     if (address_path(address->url) != NULL)
         error = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, SOCKET_FILE_MODE);
+    if (error == 0 && tls != NULL)
+        error = nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, tls);
     if (error == 0)
         error = nng_listener_start(listener, 0);
     if (error == 0 && address_path(address->url) == NULL) {
@@ -135,7 +138,8 @@ static struct seat *seat_new(struct inbox *inbox, uint64_t id)
 }
 
 struct seat *seat_open(struct inbox *inbox, uint64_t id, struct address *address,
-                       size_t max_message_bytes, const char **why_r)
+                       size_t max_message_bytes, struct nng_tls_config *tls,
+                       const char **why_r)
 {
     struct seat *seat = seat_new(inbox, id);
     int error = nng_pair0_open(&seat->socket);
@@ -149,7 +153,7 @@ struct seat *seat_open(struct inbox *inbox, uint64_t id, struct address *address
     if (error == 0)
         nng_recv_aio(seat->socket, seat->receive);
     if (error == 0)
-        error = start_listening(seat, address);
+        error = start_listening(seat, address, tls);
     if (error == 0)
         return seat;
     *why_r = nng_strerror(error);

@@ -17,14 +17,17 @@
 #include "server/rpc/address.h"
 
 struct inbox;
+struct nng_tls_config;
 struct reaper;
 struct seat;
 
 /* Opens a seat that listens at *address (whose port 0 becomes the one that was bound) and
-   takes messages of at most max_message_bytes. Returns NULL with *why_r (static text)
+   takes messages of at most max_message_bytes; `tls` is for tls+tcp:// addresses, NULL
+   for others, and is held as long as the seat. Returns NULL with *why_r (static text)
    where it cannot. The caller ends it with seat_close(). */
 struct seat *seat_open(struct inbox *inbox, uint64_t id, struct address *address,
-                       size_t max_message_bytes, const char **why_r);
+                       size_t max_message_bytes, struct nng_tls_config *tls,
+                       const char **why_r);
 
 /* A message that begins with a copy of the head; what fills the bytes behind it is the
    caller's to say before it is sent. The caller ends it with nng_msg_free() or

@@ -27,6 +27,8 @@
 
 /* From connecting to saying who it is. */
 #define JOIN_WAIT_NS (5 * NS_PER_S)
+/* Strangers can connect there, and keep the worker out meanwhile. */
+#define TCP_JOIN_WAIT_NS (2 * NS_PER_S)
 
 /* Without a word for so long it is dead or cut off, though the connection stands. */
 #define SILENCE_NS (30 * NS_PER_S)
@@ -96,9 +98,28 @@ static void leave_seat(struct rpc_worker *worker, enum worker_state next)
     worker->owner = NULL;
 }
 
+/* Somebody who did not come from the gate, or does not know the secret, was at the seat
+   of a worker, which is not to blame: it gets another one. */
+static void turn_away(struct rpc_worker *worker, const char *why)
+{
+    strangers_note(&worker->room->strangers, worker->address.url, why);
+    stats_add(&worker->room->config->stats->peers_dropped, 1);
+    leave_seat(worker, WORKER_AWAY);
+}
+
+/* True for seats that others than this host's processes may reach. */
+static bool is_over_tcp(const struct rpc_worker *worker)
+{
+    return address_path(worker->address.url) == NULL;
+}
+
 /* The peer sent what no worker may send. */
 static void drop(struct rpc_worker *worker, const char *why)
 {
+    if (is_over_tcp(worker) && !worker->has_greeted && !worker->is_misled) {
+        turn_away(worker, why);
+        return;
+    }
     log_warn("worker process %llu dropped: %s", (unsigned long long)worker->pid, why);
     stats_add(&worker->room->config->stats->peers_dropped, 1);
     leave_seat(worker, worker->is_misled ? WORKER_AWAY : WORKER_BANNED);
@@ -115,7 +136,7 @@ static void open_seat(struct rpc_worker *worker)
     address_of_seat(room->config->rpc_url, room->config->generation, getpid(),
                     worker->seat_id, &worker->address);
     worker->seat = seat_open(room->inbox, worker->seat_id, &worker->address,
-                             WIRE_MAX_MESSAGE_BYTES, &why);
+                             WIRE_MAX_MESSAGE_BYTES, room->tls, &why);
     if (worker->seat == NULL)
         log_warn("cannot listen at %s: %s", worker->address.url, why);
     else
@@ -166,6 +187,8 @@ static void replace_seat(struct rpc_worker *worker)
 static void join(struct rpc_worker *worker, int pipe)
 {
     worker->pipe = pipe;
+    worker->trust = (struct worker_trust){0};
+    worker->has_greeted = false;
     worker->heard_ns = clock_now_ns();
     set_state(worker, WORKER_JOINED);
 }
@@ -209,7 +232,7 @@ static void take_message(struct rpc_worker *worker, struct inbox_event *event)
     }
     if (worker->state == WORKER_UP)
         worker_send_again(worker);
-    if (was_joined) {
+    if (was_joined && worker->has_greeted) {
         set_state(worker, WORKER_UP);
         worker->stale_offers = 0;
         worker->room->events->up(worker->room->ctx, worker);
@@ -254,7 +277,8 @@ bool worker_tick(struct rpc_worker *worker)
 
     switch (worker->state) {
     case WORKER_JOINED:
-        if (now_ns - worker->since_ns > JOIN_WAIT_NS)
+        if (now_ns - worker->since_ns >
+            (is_over_tcp(worker) ? TCP_JOIN_WAIT_NS : JOIN_WAIT_NS))
             drop(worker, "it connected and did not say who it is");
         return true;
     case WORKER_UP:

@@ -10,12 +10,15 @@
 #include "common/list.h"
 #include "server/rpc/address.h"
 #include "server/rpc/client.h"
+#include "server/rpc/strangers.h"
+#include "server/rpc/worker_trust.h"
 
 struct arena;
 struct arena_door;
 struct cargo;
 struct inbox;
 struct inbox_event;
+struct nng_tls_config;
 struct reaper;
 struct seat;
 struct transfer;
@@ -25,9 +28,10 @@ enum worker_state {
     WORKER_AWAY,    /* no seat; awaits a hello */
     WORKER_OFFERED, /* its seat listens; awaits the connection, and gets another seat when
                        later hellos show that it cannot come */
-    WORKER_JOINED,  /* connected; awaits the SEAT_HELLO, five seconds */
-    WORKER_UP,      /* awaits results and signs of life, half a minute */
-    WORKER_BANNED   /* no seat; awaits the end of the ban, half a minute */
+    WORKER_JOINED, /* connected; awaits the SEAT_HELLO, and before it what proves that the
+                      peer knows the secret, if there is one; five seconds */
+    WORKER_UP,     /* awaits results and signs of life, half a minute */
+    WORKER_BANNED  /* no seat; awaits the end of the ban, half a minute */
 };
 
 /* What all workers of a client share. */
@@ -39,11 +43,13 @@ struct worker_room {
     struct reaper *reaper;   /* of sockets: it may hang */
     struct reaper *unmapper; /* of arenas */
     struct transfers *transfers;
-    struct arena_door *door; /* NULL where no arenas are wanted */
-    struct wire_id host;     /* ours; zeros where unknown */
-    uint64_t incarnation;    /* of this front process */
-    uint64_t next_seat_id;   /* from 1 */
-    struct buf scratch;      /* for envelopes */
+    struct arena_door *door;    /* NULL where no arenas are wanted */
+    struct nng_tls_config *tls; /* NULL without */
+    struct strangers strangers;
+    struct wire_id host;   /* ours; zeros where unknown */
+    uint64_t incarnation;  /* of this front process */
+    uint64_t next_seat_id; /* from 1 */
+    struct buf scratch;    /* for envelopes */
 };
 
 struct rpc_worker {
@@ -60,14 +66,16 @@ struct rpc_worker {
     uint64_t heard_ns; /* last message on the seat */
     struct seat *seat; /* NULL where the state says so */
     uint64_t seat_id;
-    struct address address; /* of the seat */
-    int pipe;               /* nng's id of the connection; 0 for none */
-    int left_pipe;          /* a connection that left the seat before it was joined */
-    struct arena *arena;    /* offered to it; NULL for none */
-    struct cargo *cargo;    /* NULL until it has mapped the arena */
-    struct list transfers;  /* large payloads on their way */
-    bool is_misled;         /* it looks for a front that was here before: no fault */
-    unsigned stale_offers;  /* seats in a row that it did not come to */
+    struct address address;    /* of the seat */
+    int pipe;                  /* nng's id of the connection; 0 for none */
+    int left_pipe;             /* a connection that left the seat before it was joined */
+    struct arena *arena;       /* offered to it; NULL for none */
+    struct cargo *cargo;       /* NULL until it has mapped the arena */
+    struct list transfers;     /* large payloads on their way */
+    struct worker_trust trust; /* in this connection */
+    bool has_greeted;          /* its SEAT_HELLO has come in this connection */
+    bool is_misled;            /* it looks for a front that was here before: no fault */
+    unsigned stale_offers;     /* seats in a row that it did not come to */
     void *owner;
 };
 

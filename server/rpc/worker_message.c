@@ -65,10 +65,13 @@ static const char *take_seat_hello(struct rpc_worker *worker,
 {
     if (!gate_note_same_worker(&hello->worker, &worker->id))
         return "another worker's seat";
+    if (!worker_trust_is_enough(worker))
+        return "it does not know the worker secret";
     if (hello->incarnation != worker->room->incarnation) {
         worker->is_misled = true;
         return "another front's seat";
     }
+    worker->has_greeted = true;
     return worker_send_welcome(worker) == 0 ? NULL : "it does not read";
 }
 
@@ -172,6 +175,17 @@ static const char *take_while_up(struct rpc_worker *worker,
     }
 }
 
+static const char *take_before_up(struct rpc_worker *worker,
+                                  const struct wire_message *decoded)
+{
+    switch (decoded->type) {
+    case WIRE_ASK: return worker_trust_take_ask(worker, &decoded->ask);
+    case WIRE_PROOF: return worker_trust_take_proof(worker, decoded->proof);
+    case WIRE_SEAT_HELLO: return take_seat_hello(worker, &decoded->seat_hello);
+    default: return "its first message is no SEAT_HELLO";
+    }
+}
+
 const char *worker_message_handle(struct rpc_worker *worker, nng_msg **message)
 {
     struct slice bytes = {nng_msg_body(*message), nng_msg_len(*message)};
@@ -186,9 +200,7 @@ const char *worker_message_handle(struct rpc_worker *worker, nng_msg **message)
         blob_unref(&under_way.kept);
         return why;
     }
-    if (decoded.type != WIRE_SEAT_HELLO)
-        return "its first message is no SEAT_HELLO";
-    return take_seat_hello(worker, &decoded.seat_hello);
+    return take_before_up(worker, &decoded);
 }
 
 uint64_t rpc_worker_heard_ns(const struct rpc_worker *worker)

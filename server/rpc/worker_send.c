@@ -60,6 +60,13 @@ int worker_send_welcome(struct rpc_worker *worker)
     return send_head(worker);
 }
 
+int worker_send_challenge(struct rpc_worker *worker,
+                          const struct wire_challenge *challenge)
+{
+    wire_put_challenge(empty_scratch(worker), challenge);
+    return send_head(worker);
+}
+
 /* Adds what is to be copied for one job: its input, and behind it its argument. Returns
    where the next payload goes that has to be in the message. */
 static uint8_t *add_job(struct transfer *transfer, const struct wire_job *job,

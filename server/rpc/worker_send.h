@@ -13,6 +13,11 @@ struct transfer;
    the worker does not read. */
 int worker_send_welcome(struct rpc_worker *worker) __attribute__((warn_unused_result));
 
+/* Sends a CHALLENGE. Returns -1 where the worker does not read. */
+int worker_send_challenge(struct rpc_worker *worker,
+                          const struct wire_challenge *challenge)
+    __attribute__((warn_unused_result));
+
 /* Asks the worker to say hello at the gate now; one that is not connected, cannot be
    asked or does not read will within a second anyhow. */
 void worker_send_prompt(struct rpc_worker *worker);

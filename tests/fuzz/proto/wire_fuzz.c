@@ -36,6 +36,9 @@ static void put_again(struct buf *out, const struct wire_message *m)
     case WIRE_HELLO: wire_put_hello(out, &m->hello); break;
     case WIRE_WELCOME: wire_put_welcome(out, &m->welcome); break;
     case WIRE_REFUSED: put_refused(out, &m->refused); break;
+    case WIRE_ASK: wire_put_ask(out, &m->ask); break;
+    case WIRE_CHALLENGE: wire_put_challenge(out, &m->challenge); break;
+    case WIRE_PROOF: wire_put_proof(out, m->proof); break;
     case WIRE_SEAT_HELLO: wire_put_seat_hello(out, &m->seat_hello); break;
     case WIRE_SEAT_WELCOME: wire_put_seat_welcome(out, &m->seat_welcome); break;
     case WIRE_JOBS: wire_put_jobs(out, m->jobs.jobs, m->jobs.count); break;

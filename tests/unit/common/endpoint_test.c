@@ -203,8 +203,11 @@ static void abstract_sockets_have_names_of_their_own(void **state)
 
 static void rpc_urls(void **state)
 {
-    static const char *const good[] = {"ipc:///run/x", "ipc:///a b", "tcp://127.0.0.1:1",
-                                       "tcp://127.9.9.9:65535", "tcp://[::1]:9000"};
+    static const char *const good[] = {"ipc:///run/x",      "ipc:///a b",
+                                       "tcp://127.0.0.1:1", "tcp://127.9.9.9:65535",
+                                       "tcp://[::1]:9000",  "tcp://10.0.0.1:9000",
+                                       "tcp://[::2]:1",     "tls+tcp://127.0.0.1:1",
+                                       "tls+tcp://[::]:1"};
     static const char *const bad[] = {
         "",
         "ipc://",
@@ -213,13 +216,14 @@ static void rpc_urls(void **state)
         "ipc:/x",
         "tcp://",
         "tcp://localhost:1",
-        "tcp://10.0.0.1:9000",
-        "tcp://[::2]:1",
+        "tls+tcp://localhost:1",
+        "tls+tcp://10.0.0.1:0",
+        "tls+tcp://",
         "tcp://127.0.0.1",
         "tcp://127.0.0.1:0",
         "tcp://unix:/x",
         "inproc://x",
-        "tls+tcp://127.0.0.1:1",
+        "tls://127.0.0.1:1",
         ("ipc:///5678901234567890123456789012345678901234567"
          "890123456789012345678")};
     const char *expected;
@@ -231,6 +235,49 @@ static void rpc_urls(void **state)
     for (size_t i = 0; i < COUNT(bad); i++)
         if (rpc_url_check(bad[i], &expected) == 0)
             fail_msg("%s was taken", bad[i]);
+}
+
+/* What protects a connection, and what each kind of URL needs of it. */
+static void guarded_urls(void **state)
+{
+    enum { TLS = 1, SECRET = 2, PLAIN = 4 };
+    static const struct {
+        const char *url;
+        unsigned has;
+        const char *why; /* NULL where it is good */
+    } cases[] = {
+        {"ipc:///run/x", 0, NULL},
+        {"tcp://127.0.0.1:1", 0, NULL},
+        {"tcp://[::1]:1", 0, NULL},
+        {"tcp://10.0.0.1:1", 0, "--allow-plain-tcp with --worker-secret"},
+        {"tcp://10.0.0.1:1", TLS | SECRET, "--allow-plain-tcp with --worker-secret"},
+        {"tcp://0.0.0.0:1", SECRET, "--allow-plain-tcp with --worker-secret"},
+        {"tcp://[::]:1", SECRET, "--allow-plain-tcp with --worker-secret"},
+        {"tcp://[::ffff:10.0.0.1]:1", 0, "--allow-plain-tcp with --worker-secret"},
+        {"tcp://10.0.0.1:1", PLAIN, "--allow-plain-tcp needs --worker-secret too"},
+        {"tcp://10.0.0.1:1", PLAIN | TLS, "--allow-plain-tcp needs --worker-secret too"},
+        {"tcp://10.0.0.1:1", PLAIN | SECRET, NULL},
+        {"tls+tcp://127.0.0.1:1", SECRET, "needs --tls-cert, --tls-key and --tls-ca"},
+        {"tls+tcp://10.0.0.1:1", PLAIN | SECRET, "needs --tls-cert"},
+        {"tls+tcp://10.0.0.1:1", TLS, NULL},
+    };
+    const char *why;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct rpc_url_guard guard = {.has_tls = cases[i].has & TLS,
+                                            .has_secret = cases[i].has & SECRET,
+                                            .may_leave_plain = cases[i].has & PLAIN};
+
+        if (rpc_url_check_guard(cases[i].url, &guard, &why) == 0) {
+            if (cases[i].why != NULL)
+                fail_msg("%s was taken with %x", cases[i].url, cases[i].has);
+        } else if (cases[i].why == NULL || strstr(why, cases[i].why) == NULL) {
+            fail_msg("%s with %x: %s", cases[i].url, cases[i].has, why);
+        }
+    }
+    assert_true(rpc_url_is_tls("tls+tcp://10.0.0.1:1"));
+    assert_false(rpc_url_is_tls("tcp://10.0.0.1:1"));
 }
 
 static void runtime_directory(void **state)
@@ -271,6 +318,7 @@ int main(void)
         cmocka_unit_test(other_files_are_not_replaced),
         cmocka_unit_test(abstract_sockets_have_names_of_their_own),
         cmocka_unit_test(rpc_urls),
+        cmocka_unit_test(guarded_urls),
         cmocka_unit_test(runtime_directory),
     };
 

@@ -42,6 +42,9 @@ static void urls_are_checked(void **state)
     expect_verdict("tcp://0.0.0.0:0", 0);
     expect_verdict("ipc://run/offloop/rpc", -1);
     expect_verdict("ipc:///run/", -1);
+    expect_verdict("tls+tcp://127.0.0.1:9000", 0);
+    expect_verdict("tls+tcp://127.0.0.1", -1);
+    expect_verdict("tls+tcp://", -1);
     expect_verdict("tcp://127.0.0.1", -1);
     expect_verdict("tcp://127.0.0.1:", -1);
     expect_verdict("tcp://127.0.0.1:http", -1);
@@ -67,6 +70,8 @@ static void seats_derive_from_the_gate(void **state)
     assert_string_equal(address.url, "tcp://10.0.0.1:0");
     address_set_port(&address, 65535);
     assert_string_equal(address.url, "tcp://10.0.0.1:65535");
+    address_of_seat("tls+tcp://10.0.0.1:9000", 3, 4711, 9, &address);
+    assert_string_equal(address.url, "tls+tcp://10.0.0.1:0");
     address_of_seat("tcp://[::1]:9000", 3, 4711, 9, &address);
     assert_string_equal(address.url, "tcp://[::1]:0");
 }
@@ -176,9 +181,37 @@ static void a_zombie_is_swept(void **state)
     assert_int_equal(rmdir(base), 0);
 }
 
+static void wildcard_hosts(void **state)
+{
+    static const struct {
+        const char *url, *host, *expected;
+    } cases[] = {
+        {"tcp://0.0.0.0:7", "10.0.0.1", "tcp://10.0.0.1:7"},
+        {"tls+tcp://0.0.0.0:65535", "127.0.0.1", "tls+tcp://127.0.0.1:65535"},
+        {"tcp://[::]:7", "[fe80::1]", "tcp://[fe80::1]:7"},
+        {"tcp://10.0.0.2:7", "10.0.0.1", NULL},
+        {"tcp://[::1]:7", "10.0.0.1", NULL},
+        {"ipc:///0.0.0.0:7", "10.0.0.1", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct address address;
+
+        snprintf(address.url, sizeof address.url, "%s", cases[i].url);
+        assert_int_equal(address_set_host(&address, cases[i].host),
+                         cases[i].expected != NULL);
+        assert_string_equal(address.url,
+                            cases[i].expected != NULL ? cases[i].expected : cases[i].url);
+    }
+    assert_true(address_is_tls("tls+tcp://[::]:1"));
+    assert_false(address_is_tls("tcp://[::]:1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wildcard_hosts),
         cmocka_unit_test(paths_are_of_ipc_urls_only),
         cmocka_unit_test(urls_are_checked),
         cmocka_unit_test(seats_derive_from_the_gate),

@@ -92,8 +92,13 @@ static void refusals(void **state)
         {{"--connect=ipc:///a", "--connect=ipc:///a"},
          "--connect: ipc:///a is given twice"},
         {{"--connect=tcp://10.0.0.1:5"},
-         "--connect: \"tcp://10.0.0.1:5\" is not valid: expected a loopback address: "
-         "plain tcp:// leaves this host unprotected"},
+         "--connect: tcp://10.0.0.1:5: plain tcp:// off this host lets everybody on the "
+         "way read along: use tls+tcp://, or --allow-plain-tcp with --worker-secret"},
+        {{"--connect=tcp://10.0.0.1:5", "--allow-plain-tcp"},
+         "--connect: tcp://10.0.0.1:5: --allow-plain-tcp needs --worker-secret too"},
+        {{"--connect=ipc:///a", "--connect=tls+tcp://[::1]:5"},
+         "--connect: tls+tcp://[::1]:5: tls+tcp:// needs --tls-cert, --tls-key and "
+         "--tls-ca"},
         {{"--connect=tcp://127.0.0.1:0"},
          "--connect: \"tcp://127.0.0.1:0\" is not valid: expected a port that workers "
          "can know, not 0"},

@@ -1,0 +1,24 @@
+/*
+ * The options by which the two daemons trust each other over a network, the
+ * same rows in both of their tables, which include this one and define the
+ * macros; see common/options.h. The rows marked internal hold what the master
+ * read from the files that the others name: the way of certificates and
+ * secrets to children that may not, or cannot any more, read a file.
+ */
+/* clang-format off */
+GROUP("Trust")
+OPTION(STRING, tls_cert, "tls-cert", "FILE", "",
+       "certificate of this daemon (PEM, with what is between it and the CA) for TLS")
+OPTION(STRING, tls_key, "tls-key", "FILE", "",
+       "its private key (PEM, not encrypted)")
+OPTION(STRING, tls_ca, "tls-ca", "FILE", "",
+       "certificates (PEM) of those who may sign the other side's")
+OPTION(STRING, worker_secret, "worker-secret", "FILE", "",
+       "a secret that server and workers share: neither talks to a stranger")
+OPTION(SWITCH, allow_plain_tcp, "allow-plain-tcp", "on|off", "off",
+       "let plain tcp:// leave this host, where everybody on the way can read along; "
+       "needs --worker-secret")
+OPTION(STRING, tls_cert_text, "tls-cert.text", "", "", "", .internal = true)
+OPTION(STRING, tls_key_text, "tls-key.text", "", "", "", .internal = true)
+OPTION(STRING, tls_ca_text, "tls-ca.text", "", "", "", .internal = true)
+OPTION(STRING, worker_secret_text, "worker-secret.text", "", "", "", .internal = true)
