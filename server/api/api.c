@@ -187,10 +187,10 @@ static bool understand(struct exchange *e)
     const char *fault = query_parse(request->query, &e->query);
 
     e->gzip = negotiate_gzip(http_header_joined(e->x, "accept-encoding"));
+    e->mode_chosen = e->api->config.mode_header && mode.data != NULL;
     if (fault != NULL)
         exchange_fail(e, 400, fault);
-    else if (e->api->config.mode_header && mode.data != NULL &&
-             jobs_mode_parse(mode, &e->mode) != 0)
+    else if (e->mode_chosen && jobs_mode_parse(mode, &e->mode) != 0)
         exchange_fail(e, 400, "Offloop-Mode is inline, threads, rpc or auto");
     else if (!reads && request->method != HTTP_PATCH)
         return false; /* the reply has no body to negotiate */

@@ -94,8 +94,10 @@ static void on_store_done(struct store_get *get)
     }
     read->stored = blob_ref(get->blob);
     read->job.in_blob = read->stored;
-    read->job.share_key[0] = get->version;
-    read->job.share_key[1] = name_key(e);
+    if (!e->mode_chosen) {
+        read->job.share_key[0] = get->version;
+        read->job.share_key[1] = name_key(e);
+    }
     exchange_submit(e, &read->job, &call, on_job_done);
 }
 

@@ -37,6 +37,7 @@ struct exchange {
     enum negotiate_type type; /* of the reply */
     bool gzip;                /* the client takes gzip */
     enum jobs_mode mode;      /* asked for */
+    bool mode_chosen;         /* by Offloop-Mode: to be measured, so its job is its own */
     enum jobs_mode ran;       /* of the last job */
     bool ran_job;
     uint64_t started_ns;

@@ -336,6 +336,29 @@ def equal_reads_in_flight_share_a_job(pair):
     equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
 
 
+@case
+def a_chosen_mode_has_its_job_to_itself(pair):
+    """What ab measures by Offloop-Mode is one document; were its jobs shared, the codec would
+    look faster by as many times as ab has connections."""
+    put_document(pair)
+    shared = pair.metric("offloop_jobs_shared_total") or 0
+    victim = pair.worker.of_role("worker")[0]
+    os.kill(victim, signal.SIGSTOP)
+    clients = [pair.client() for _ in range(10)]
+    try:
+        for client in clients:
+            client.send(request("GET", "/v1/faults/doc", headers=[("Offloop-Mode", "rpc")]))
+        # The loop has read them all when it has answered what came later.
+        equal(pair.ask("GET", "/v1/faults/none").status, 404)
+    finally:
+        os.kill(victim, signal.SIGCONT)
+    for client in clients:
+        reply = client.reply()
+        assert reply.status in (200, 503), reply
+        client.close()
+    equal(pair.metric("offloop_jobs_shared_total") or 0, shared)
+
+
 @case(server=["--queue", "4"])
 def a_full_queue_is_503_at_once(pair):
     put_document(pair)
