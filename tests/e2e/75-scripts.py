@@ -121,6 +121,8 @@ def compare_refuses_what_is_not_whole(pair):
 def compare_says_what_is_wrong_with_its_arguments(pair):
     for arguments, words in ((["--sizes", "9k"], "9k"), (["--requests", "2"], "--concurrency")):
         assert words in run("compare", *arguments, status=2).stderr
+    missing = run("compare", "--quick", "--url", f"http://127.0.0.1:{pair.port}/v1/things/none", status=1)
+    assert "refused" in missing.stderr and "no mode" in missing.stderr, missing.stderr
     other = run("compare", "--quick", "--url", "ftp://x", status=1)
     assert "ftp://x" in other.stderr
     assert "--quick" in run("compare", "--help").stdout

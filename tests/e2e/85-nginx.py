@@ -2,6 +2,7 @@
 server, over TCP and over a unix socket. curl is the client; where one of the programs is
 missing the cases say so and pass."""
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 
-from harness import ROOT, case, equal, eventually
+from harness import BUILD, ROOT, case, equal, eventually
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
 MISSING = [name for name, found in (("nginx", NGINX), ("openssl", shutil.which("openssl")),
@@ -50,9 +51,10 @@ class Nginx:
     """One nginx with the file from deploy/: only addresses and the certificate's folder
     are other than there."""
 
-    def __init__(self, upstream):
+    def __init__(self, upstream, without=None):
         self.folder = None
         self.upstream = upstream
+        self.without = without  # a line of the file that a case does without
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="offloop-nginx-"))
@@ -71,6 +73,8 @@ class Nginx:
         site = replaced(site, "listen 80;", f"listen 127.0.0.1:{self.http};")
         site = replaced(site, "listen 443 ssl", f"listen 127.0.0.1:{self.https} ssl")
         site = replaced(site, "server 127.0.0.1:8080;", f"server {self.upstream};")
+        if self.without:
+            site = replaced(site, self.without, "")
         site = replaced(site, "/etc/ssl/offloop", str(self.folder))
         (self.folder / "site.conf").write_text(site)
         temporary = "".join(f"{one}_temp_path {self.folder}/{one};\n" for one in (
@@ -128,13 +132,13 @@ class Nginx:
         return rest
 
 
-def with_nginx(function):
+def with_nginx(function, **options):
     """A case that gets an nginx over TCP; it is skipped where a program is missing."""
     def run(pair):
         if MISSING:
             print(f"     skipped: no {', '.join(MISSING)} here")
             return
-        with Nginx(f"127.0.0.1:{pair.port}") as nginx:
+        with Nginx(f"127.0.0.1:{pair.port}", **options) as nginx:
             function(pair, nginx)
     run.__name__ = function.__name__
     return case(run)
@@ -207,6 +211,23 @@ def http_is_sent_to_https_and_nothing_else_is_there(_, nginx):
     equal((status, headers["location"]), (308, f"https://{NAME}/v1/a?limit=1"))
     for path in ("/", "/metrics", "/healthz", "/debug/stats"):
         equal(nginx.ask("GET", path)[0], 404)
+
+
+@functools.partial(with_nginx, without='proxy_set_header Offloop-Mode "";')
+def compare_over_https(pair, nginx):
+    """As ab and the prober see it: TLS, a header, a cookie. (The file keeps strangers from
+    choosing the mode; whoever compares lets them.)"""
+    pair.put("/v1/compared/one", {"a": list(range(100))})
+    out = pair.folder / "https"
+    done = subprocess.run(
+        [ROOT / "scripts/compare", "--quick", "--probe-seconds", "1", "--requests", "60", "--concurrency", "4",
+         "--rounds", "1", "--url", f"https://127.0.0.1:{nginx.https}/v1/compared/one", "--header", "X-One:1",
+         "--cookie", "a=b", "--out", out], capture_output=True, text=True, timeout=300,
+        env={**os.environ, "OFFLOOP_BUILD": str(BUILD)})
+    equal((done.returncode, done.stderr if done.returncode else ""), (0, ""))
+    report = json.loads((out / "report.json").read_text())
+    equal({row["mode"] for row in report["rows"]}, {"inline", "threads", "rpc", "auto"})
+    equal({line["requests"] for line in report["light"]}, {200})
 
 
 @case

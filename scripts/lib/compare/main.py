@@ -137,16 +137,28 @@ def machine():
     return {"cpus": os.cpu_count(), "kind": kind, "kernel": platform.release()}
 
 
-def measure_all(options, server, texts):
+def quick_seconds(runs, probes, options, spent):
+    """What one run may take, so that all is done in two minutes, the build (spent) included."""
+    each_probe = options.probe_seconds + 1.5
+    left = 110 - spent - probes * each_probe
+    return min(options.seconds, max(0.1, left / runs - 0.35))  # ab's start, its pilots, the counters
+
+
+def measure_all(options, server, texts, started):
     cells = make_cells(options, texts, server)
     available = server.modes(cells[0].path)
     for mode, why in available.items():
         if why:
             print(f"   {mode} is not available: {why}", file=sys.stderr)
+    if all(available.values()):
+        raise ab.Refused(f"{cells[0].path} can be measured in no mode")
     light_path, heavy = light_and_heavy(options, cells)
+    runs = options.rounds * sum(len(cell.modes(available)) for cell in cells)
+    probes = options.probe_rounds * (1 + len(heavy.modes(available)))
+    if options.quick:
+        options.seconds = quick_seconds(runs, probes, options, time.monotonic() - started)
     work = measure.Measurement(server, options, available)
-    steps = options.rounds * sum(len(cell.modes(available)) for cell in cells) + \
-        options.probe_rounds * (1 + len(heavy.modes(available)))
+    steps = runs + probes
     progress = measure.Progress(steps)
     work.all_runs(cells, progress)
     light = work.light_route(light_path, heavy, progress)
@@ -172,7 +184,7 @@ def main():
             server = servers.Own(options.workers, texts)
             if "collection" in options.sizes and not options.data:
                 server.load_collection()
-        report = measure_all(options, server, texts)
+        report = measure_all(options, server, texts, started)
     except ab.Refused as why:
         sys.exit(f"compare: refused, no report is made: {why}")
     finally:

@@ -20,11 +20,18 @@ CONNECTIONS = 64
 TIMEOUT_S = 30
 
 
+def tls_context():
+    """Like ab: whatever certificate there is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 class Probe:
     """One kept-alive connection."""
 
-    def __init__(self, parts, headers):
-        self.parts = parts
+    def __init__(self, parts, headers, context):
+        self.parts, self.context = parts, context
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         lines = [f"GET {target} HTTP/1.1", f"Host: {parts.netloc.split('@')[-1]}", *headers]
         self.request = ("\r\n".join(lines) + "\r\n\r\n").encode()
@@ -34,10 +41,8 @@ class Probe:
         port = self.parts.port or (443 if self.parts.scheme == "https" else 80)
         self.socket = socket.create_connection((self.parts.hostname, port), TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.parts.scheme == "https":  # like ab: whatever certificate there is
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            self.socket = context.wrap_socket(self.socket, server_hostname=self.parts.hostname)
+        if self.parts.scheme == "https":
+            self.socket = self.context.wrap_socket(self.socket, server_hostname=self.parts.hostname)
 
     def ask(self):
         """The status of one reply, read whole."""
@@ -105,9 +110,15 @@ def run(schedule, probe):
 
 def probe_url(url, rate, seconds, headers=()):
     parts = urllib.parse.urlsplit(url)
+    context = tls_context() if parts.scheme == "https" else None
+    probes = [Probe(parts, headers, context) for _ in range(min(CONNECTIONS, int(rate * seconds)))]
+    try:
+        for probe in probes:
+            probe.connect()  # beforehand: a client of the light route is connected already
+    except OSError as problem:
+        return {"latencies_us": [], "statuses": {}, "problem": str(problem)}
     schedule = Schedule(rate, seconds)
-    threads = [threading.Thread(target=run, args=(schedule, Probe(parts, headers)))
-               for _ in range(min(CONNECTIONS, schedule.count))]
+    threads = [threading.Thread(target=run, args=(schedule, probe)) for probe in probes]
     sys.setswitchinterval(0.0005)
     for thread in threads:
         thread.start()

@@ -27,7 +27,7 @@ def ask(url, method="GET", body=None, headers=()):
     else:
         connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     try:
-        fields = dict(line.split(": ", 1) for line in headers)
+        fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in headers)}
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target, body, fields)
         reply = connection.getresponse()
@@ -148,7 +148,7 @@ class Running:
             return ask(self.base_url + path, headers=[*self.all_headers(), f"Offloop-Mode: {mode}"])[0]
         # A server that honours the header refuses what is no mode.
         if status("no-such-mode") != 400:
-            raise Refused("the server ignores Offloop-Mode: start it with --mode-header")
+            raise Refused("the server ignores Offloop-Mode, or a proxy drops it: start it with --mode-header")
         found = {}
         for mode in MODES:
             got = status(mode)
