@@ -38,22 +38,23 @@ def rect(x, y, width, height, kind, title=""):
             f'class="{kind}">{inside}</rect>')
 
 
-NAME_WIDTH = 66  # of the names at the left
-WIDTH = 480      # of every chart: as wide as a phone makes readable
+NAME_WIDTH = 58  # of the names at the left
+WIDTH = 400      # of every chart: what a phone shows without making the words small
+VALUE_CHAR, NOTE_CHAR = 9.2, 6.3  # a character's width in a wide font
 
 
 def bars(rows, label, unit=short, names=NAME_WIDTH):
     """Horizontal bars. rows: [(name, value or None, class, note)]; None says why in note."""
     top = max([value for _, value, _, _ in rows if value] or [1])
-    values = max([8.4 * len(unit(value)) for _, value, _, _ in rows if value] or [0])
-    notes = max([5.9 * len(note) for _, value, _, note in rows if value] or [0])
+    values = max([VALUE_CHAR * len(unit(value)) for _, value, _, _ in rows if value] or [0])
+    notes = max([NOTE_CHAR * len(note) for _, value, _, note in rows if value] or [0])
     room = WIDTH - names - 8 - values - 12 - notes
     parts, y = [], 2
     for name, value, kind, note in rows:
         parts.append(text(names, y + 15, name, "name", "end"))
         x = names + 8
         if value is None:
-            parts.append(text(x, y + 15, note[:70], "soft"))
+            parts.append(text(x, y + 15, note[:55], "soft"))
         else:
             long = max(value / top * room, 1.5)
             parts.append(rect(x, y + 2, long, 17, kind, f"{name}: {unit(value)} {note}"))
@@ -65,7 +66,7 @@ def bars(rows, label, unit=short, names=NAME_WIDTH):
 
 def stacked(rows, keys, label):
     """Stacked bars of shares. rows: [(name, {key: seconds}, whole, note)]."""
-    room = WIDTH - NAME_WIDTH - 16 - max([5.9 * len(note) for _, _, _, note in rows] or [0])
+    room = WIDTH - NAME_WIDTH - 16 - max([NOTE_CHAR * len(note) for _, _, _, note in rows] or [0])
     parts, y = [], 2
     for name, values, whole, note in rows:
         parts.append(text(NAME_WIDTH, y + 15, name, "name", "end"))

@@ -4,10 +4,11 @@
 
 const ROW = 20, DEEPEST = 40;
 
-function colour(name) {
+// What the codec calls is its own: copying and allocating too.
+function colour(name, inCodec) {
+  if (inCodec) return "fill-engine";
   if (/epoll|poll/.test(name)) return "fill-wait";
-  if (/codec|yajl|encode|cursor|_number|^put_|^run_|jobs_inline|msgpack/.test(name)) return "fill-engine";
-  if (/send|recv|read|write|nng|futex|mutex|libnng/.test(name)) return "fill-io";
+  if (/send|recv|read|write|nng|futex|mutex|lock|cond_/.test(name)) return "fill-io";
   return "fill-other";
 }
 
@@ -15,6 +16,10 @@ function draw(box) {
   const root = JSON.parse(box.querySelector("script").textContent);
   const canvas = box.querySelector(".canvas"), told = box.querySelector(".told");
   const total = root[1] || 1;
+
+  function isCodec(path) {
+    return path.some((node) => node[0] === "codec_run" || node[0] === "jobs_inline_run");
+  }
 
   function words(node) {
     return `${node[0]}: ${node[1]} of ${total} samples, ${(node[1] / total * 100).toFixed(1)} %`;
@@ -28,7 +33,7 @@ function draw(box) {
       deepest = Math.max(deepest, depth);
       const cell = document.createElement("button");
       cell.type = "button";
-      cell.className = colour(node[0]);
+      cell.className = colour(node[0], isCodec(trail));
       cell.style.left = left * 100 + "%";
       cell.style.width = width * 100 + "%";
       cell.style.top = depth * ROW + "px";

@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -105,22 +106,31 @@ def side_by_side(profiles, clock):
 
 # ---- the page
 
+KINDS = [("fill-engine", "JSON codec, with all it calls"), ("fill-wait", "waiting"),
+         ("fill-io", "sending, receiving, waking others"), ("fill-other", "the rest")]
+
+
+IO = re.compile("send|recv|read|write|nng|futex|mutex|lock|cond_")  # as icicle.js has it
+
+
 def function_table(profile):
-    rows = []
+    engine, rows = profile.own_in(ENGINE), []
     for name, own, whole in profile.functions()[:TOP]:
         if own:
-            width = own / profile.total * 100
-            rows.append(f"<tr><th scope=row class=name>{escape(name)}<td>{own}<td>{width:.1f} %"
-                        f"<td class=meter><meter max=100 value={width:.1f} aria-hidden=true></meter>"
-                        f"<td>{whole / profile.total:.1%}")
-    return ("<div class=scroll tabindex=0><table><thead><tr><th scope=col>Function<th scope=col>Samples<th scope=col>Own"
-            "<th scope=col><span class=hidden>share</span><th scope=col>With callees</tr></thead><tbody>"
-            + "".join(rows) + "</tbody></table></div>")
+            share = own / profile.total
+            kind = ("fill-engine" if name in engine else "fill-wait" if name in WAIT else
+                    "fill-io" if IO.search(name) else "fill-other")
+            rows.append(f"<tr><th scope=row class=name title='{escape(name)}'><i class='dot {kind}'></i>{escape(name)}<td>{share:.1%}"
+                        f"<td class=meter aria-hidden=true><i class={kind} style='width:{share:.1%}'></i>"
+                        f"<td>{whole / profile.total:.1%}<td class=count>{own}")
+    return ("<table class=functions><thead><tr><th scope=col>Function<th scope=col>Own<td class=meter>"
+            "<th scope=col>With callees<th scope=col class=count>Samples</tr></thead><tbody>"
+            + "".join(rows) + "</tbody></table>")
 
 
 def icicle(profile, label):
     data = json.dumps(profile.tree(), separators=(",", ":")).replace("<", "\\u003c")
-    return (f'<div class=icicle role=group aria-label="{escape(label)}"><p class="told soft" aria-live=polite></p>'
+    return (f'<div class=icicle role=group aria-label="{escape(label)}"><p class="told soft"></p>'
             f'<div class=canvas></div><script type="application/json">{data}</script></div>')
 
 
@@ -131,7 +141,7 @@ def headline(profiles, mode, clock):
 
 
 def clock_section(profiles, clock):
-    parts = [f"<section><h2>In {escape(CLOCKS[clock])}</h2><div class=two>"]
+    parts = [f"<section><h2>In {escape(CLOCKS[clock])}</h2>{charts.legend(KINDS)}<div class=two>"]
     for mode in MODES:
         title = "before: inline" if mode == "inline" else "after: rpc"
         parts.append(f"<div><h3>{title}</h3><p class=soft>{headline(profiles, mode, clock)}</p>"

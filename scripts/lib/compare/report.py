@@ -110,6 +110,10 @@ def speed_section(report):
     return "".join(parts)
 
 
+def doubt_box(report):
+    return f"<p class=doubt>{escape(doubt(report))}</p>" if doubt(report) else ""
+
+
 def light_table(report):
     parts = ["<div class=scroll tabindex=0><table><thead><tr><th scope=col>Mode<th scope=col>p50"
              "<th scope=col>p99<th scope=col>p99.9<th scope=col>max<th scope=col>heavy/s</tr></thead><tbody>"]
@@ -120,12 +124,28 @@ def light_table(report):
     return "".join(parts) + "</tbody></table></div>"
 
 
+def facts(report):
+    """What it comes down to, before and after: of the same load, JSON on the loop and in workers."""
+    lines = {line["mode"]: line for line in report["light"]}
+    if not {"inline", "rpc"} <= set(lines):
+        return ""
+    before, after = lines["inline"], lines["rpc"]
+    told = [(f"{duration(before['p99_us'])} → {duration(after['p99_us'])}", "p99 of the light requests")]
+    if before.get("loop"):
+        away = [duration(line["loop"]["away_us"]["p99"]) for line in (before, after)]
+        spent = [f"{line['loop']['wall']['encode'] / line['loop']['seconds']:.0%}" for line in (before, after)]
+        told += [(" → ".join(away), "p99 of the loop’s time away from its poll"),
+                 (" → ".join(spent), "of the loop’s time in the JSON encoder")]
+    return ("<p>From JSON on the loop (inline) to JSON in worker processes (rpc), under the same heavy load:</p>"
+            "<ul class=facts>" + "".join(f"<li><b>{escape(value)}</b><span>{escape(what)}</span>"
+                                         for value, what in told) + "</ul>")
+
+
 def light_section(report):
     if not report["light"]:
         return ""
     last = report["light"][-1]
-    rows = [(line["mode"] or "no load", line["p99_us"], f"mode-{line['mode'] or 'idle'}",
-             f"p50 {duration(line['p50_us'])}, max {duration(line['max_us'])}")
+    rows = [(line["mode"] or "no load", line["p99_us"], f"mode-{line['mode'] or 'idle'}", "")
             for line in report["light"]]
     chart = charts.bars(rows, "p99 of the light route: " + ", ".join(
         f"{name} {duration(value)}" for name, value, _, _ in rows), duration)
@@ -133,7 +153,7 @@ def light_section(report):
             f"<b>{escape(report['light_document'])}</b> is asked for {last['rate']} times a second at fixed moments, "
             f"whatever the server does, while {report['options']['heavy']} clients read "
             f"<b>{escape(last['heavy'])}</b> as fast as they can. A request counts from the moment at which it was "
-            f"due. “no load” is what the prober sees of a server with nothing else to do. <b>{escape(doubt(report))}</b></p><div class=two><div>{chart}</div>"
+            f"due. “no load” is what the prober sees of a server with nothing else to do.</p><div class=two><div>{chart}</div>"
             f"<div>{light_table(report)}</div></div></section>")
 
 
@@ -155,15 +175,14 @@ def loop_sections(report):
                                  f"Loop away from poll, {line['mode']}: {note}")
         parts.append(f"<div><h3>{line['mode']}</h3><p class=soft>{note}</p>{chart}</div>")
     parts.append("</div></section><section><h2>Where the loop’s time went</h2><p class=soft>Under the same load. "
-                 "Above: CPU time by phase, as a share of the time that passed. Below: wall time, in which poll is "
-                 "waiting.</p>")
-    parts.append(charts.legend([(f"phase-{phase}", phase) for phase in PHASES]))
+                 "CPU time by phase, as a share of the time that passed; and wall time, in which poll is waiting.</p>")
+    parts.append(charts.legend([(f"phase-{phase}", phase) for phase in PHASES]) + "<div class=two>")
     for kind, title in (("phases", "CPU"), ("wall", "Wall")):
         rows = [(line["mode"], line["loop"][kind], line["loop"]["seconds"],
                  f"{sum(line['loop'][kind].values()) / line['loop']['seconds']:.0%} of a CPU" if kind == "phases"
                  else f"poll {line['loop'][kind]['poll'] / line['loop']['seconds']:.0%}") for line in lines]
-        parts.append(f"<h3>{title}</h3>" + charts.stacked(rows, PHASES, f"{title} time of the loop by phase"))
-    return "".join(parts) + "</section>"
+        parts.append(f"<div><h3>{title}</h3>{charts.stacked(rows, PHASES, f'{title} time of the loop by phase')}</div>")
+    return "".join(parts) + "</div></section>"
 
 
 def table_section(report):
@@ -197,7 +216,7 @@ def page(report):
             f"<style>{style}</style></head><body><header><h1>offloop: the modes compared</h1>"
             f"<p>{escape(report['made'])} on {machine['cpus']} CPUs ({escape(machine['kind'])}); client, server and "
             f"workers share them. <code>{escape(report['command'])}</code></p></header><main>"
-            f"{light_section(report)}{speed_section(report)}{loop_sections(report)}{table_section(report)}"
+            f"{doubt_box(report)}{facts(report)}{light_section(report)}{speed_section(report)}{loop_sections(report)}{table_section(report)}"
             "</main><footer><p>inline: on the loop. threads: on threads of the front. rpc: in worker processes. "
             "auto: offloop chooses. as-is: stored as JSON text and sent as it is, no codec at all.</p></footer>"
             "</body></html>\n")
