@@ -1,7 +1,6 @@
 /* The gate as workers and strangers see it, and nng's listeners under peers that leave in
    the middle of their handshake (nng issue 1518). */
 #include <dirent.h>
-#include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -18,10 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <nng/nng.h>
-#include <nng/protocol/pair0/pair.h>
-#include <nng/protocol/reqrep0/req.h>
-
 #include <cmocka.h>
 
 #include "common/clock.h"
@@ -30,6 +25,7 @@
 #include "server/rpc/gate_note.h"
 #include "tests/process/support/child.h"
 #include "tests/process/support/rpc_fixture.h"
+#include "tests/process/support/sp_peer.h"
 
 #define DROPS 200
 
@@ -40,47 +36,33 @@ static const struct wire_hello hello = {
 
 /* ---- asking the gate ---- */
 
-/* A question under way, so that the front's loop can run meanwhile. */
+/* A request's id; the last one of a chain has the highest bit. */
+static const uint8_t request_id[4] = {0x80, 0, 0, 1};
+
+/* A question under way; the front's loop runs meanwhile. */
 struct question {
-    nng_socket socket;
-    nng_aio *aio;
-    _Atomic bool answered;
-    struct wire_message answer; /* points into bytes */
-    nng_msg *bytes;
+    struct sp_peer peer;
+    struct wire_message answer; /* points into what the peer received */
 };
-
-static void on_answer(void *arg)
-{
-    ((struct question *)arg)->answered = true;
-}
-
-static bool is_answered(void *ctx)
-{
-    return ((struct question *)ctx)->answered;
-}
 
 /* Asks, and does not wait for the answer. */
 static void begin_question(struct rpc_fixture *fixture, struct question *question,
                            struct slice bytes)
 {
-    memset(question, 0, sizeof *question);
-    assert_int_equal(nng_req0_open(&question->socket), 0);
-    assert_int_equal(nng_aio_alloc(&question->aio, on_answer, question), 0);
-    assert_int_equal(nng_dial(question->socket, fixture->url, NULL, 0), 0);
-    assert_int_equal(
-        nng_send(question->socket, (void *)(uintptr_t)bytes.data, bytes.len, 0), 0);
-    nng_recv_aio(question->socket, question->aio);
+    sp_peer_connect(&question->peer, fixture->url, SP_REQ0);
+    sp_peer_send(&question->peer, (struct slice){request_id, sizeof request_id}, bytes);
 }
 
 static void wait_answer(struct rpc_fixture *fixture, struct question *question)
 {
-    rpc_fixture_run_until(fixture, is_answered, question);
-    assert_int_equal(nng_aio_result(question->aio), 0);
-    question->bytes = nng_aio_get_msg(question->aio);
-    assert_int_equal(wire_decode((struct slice){nng_msg_body(question->bytes),
-                                                nng_msg_len(question->bytes)},
-                                 &question->answer, NULL),
-                     WIRE_OK);
+    struct slice got;
+
+    rpc_fixture_run_until(fixture, sp_peer_has_message, &question->peer);
+    got = sp_peer_message(&question->peer);
+    assert_true(got.len > sizeof request_id);
+    assert_memory_equal(got.data, request_id, sizeof request_id);
+    got = (struct slice){got.data + sizeof request_id, got.len - sizeof request_id};
+    assert_int_equal(wire_decode(got, &question->answer, NULL), WIRE_OK);
 }
 
 static void ask(struct rpc_fixture *fixture, struct question *question,
@@ -92,9 +74,7 @@ static void ask(struct rpc_fixture *fixture, struct question *question,
 
 static void end_question(struct question *question)
 {
-    nng_msg_free(question->bytes);
-    nng_close(question->socket);
-    nng_aio_free(question->aio);
+    sp_peer_close(&question->peer);
 }
 
 /* Says hello as a worker; returns how many seats it was given, and the first one's URL.
@@ -120,6 +100,17 @@ static unsigned say_hello(struct rpc_fixture *fixture, char url_r[ADDRESS_MAX_BY
     }
     end_question(&question);
     return count;
+}
+
+/* A gate answers with what it knows in time; so workers repeat their hello until they
+   have a seat, and this does. */
+static void say_hello_until_seated(struct rpc_fixture *fixture,
+                                   char url_r[ADDRESS_MAX_BYTES], uint64_t *incarnation_r)
+{
+    uint64_t end_ns = clock_now_ns() + RPC_FIXTURE_PATIENCE_S * NS_PER_S;
+
+    while (say_hello(fixture, url_r, incarnation_r) != 1)
+        assert_true(clock_now_ns() < end_ns);
 }
 
 static void expect_refusal(struct rpc_fixture *fixture, struct slice bytes,
@@ -164,8 +155,7 @@ static void every_front_offers_a_seat_at_first_contact(void **state)
     rpc_fixture_start_gate(fixture);
     assert_int_equal(say_hello(fixture, url, &incarnation), 0); /* no front is there */
     rpc_fixture_start_front(fixture);
-    rpc_fixture_run_for(fixture, 0.1); /* so that it has met the gate */
-    assert_int_equal(say_hello(fixture, url, &incarnation), 1);
+    say_hello_until_seated(fixture, url, &incarnation);
     rpc_fixture_stop_front(fixture);
     rpc_fixture_destroy(&fixture);
 }
@@ -297,14 +287,15 @@ static bool is_no_file(void *path)
 static void what_dead_fronts_left_goes(void **state)
 {
     struct rpc_fixture *fixture = rpc_fixture_create(&usual);
-    char path[256];
+    char path[256], url[ADDRESS_MAX_BYTES];
+    uint64_t incarnation;
 
     (void)state;
     leave_file(fixture, path, sizeof path);
     rpc_fixture_start_gate(fixture);
     assert_true(is_no_file(path));
     rpc_fixture_start_front(fixture);
-    rpc_fixture_run_for(fixture, 0.1);
+    say_hello_until_seated(fixture, url, &incarnation); /* so they have met */
     leave_file(fixture, path, sizeof path);
     rpc_fixture_stop_front(fixture); /* the gate notices, and looks around */
     rpc_fixture_run_until(fixture, is_no_file, path);
@@ -313,30 +304,15 @@ static void what_dead_fronts_left_goes(void **state)
 
 /* ---- peers that leave in the middle of their handshake ---- */
 
-static int connect_to(const char *url)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", address_path(url));
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
 /* Connects again and again, and leaves after 0 to 8 bytes of a handshake. */
 static void leave_early(const char *url, uint8_t protocol)
 {
-    const uint8_t opening[8] = {0, 'S', 'P', 0, 0, protocol, 0, 0};
-
     for (unsigned i = 0; i < DROPS; i++) {
-        int fd = connect_to(url);
+        int fd = sp_peer_dial(url);
 
         if (fd < 0)
             return; /* it is deaf already */
-        (void)!send(fd, opening, i % 9, MSG_NOSIGNAL);
+        sp_peer_open(fd, protocol, i % (SP_OPENING_BYTES + 1));
         close(fd);
     }
 }
@@ -346,45 +322,25 @@ static void the_gate_survives_peers_that_leave_early(void **state)
     struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 0, NULL);
 
     (void)state;
-    leave_early(fixture->url, 0x30);
+    leave_early(fixture->url, SP_REQ0);
     rpc_fixture_start_worker(fixture, NULL, 0);
     rpc_fixture_run_until_workers(fixture, 1);
     rpc_fixture_destroy(&fixture);
 }
 
-static _Atomic bool is_up; /* the seat's one connection */
-
-static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
-{
-    (void)pipe;
-    (void)event;
-    (void)arg;
-    is_up = true;
-}
-
-static bool seat_is_up(void *ctx)
-{
-    (void)ctx;
-    return is_up;
-}
-
-/* Takes a seat as a worker would, and comes up. */
+/* Takes a seat as a worker would, comes up, and leaves. */
 static void take_seat(struct rpc_fixture *fixture, const char *url, uint64_t incarnation)
 {
     const struct wire_seat_hello seat_hello = {hello.worker, incarnation};
     struct buf bytes = BUF_INIT;
-    nng_socket socket;
+    struct sp_peer peer;
 
-    is_up = false;
-    assert_int_equal(nng_pair0_open(&socket), 0);
-    nng_pipe_notify(socket, NNG_PIPE_EV_ADD_POST, on_pipe, NULL);
-    assert_int_equal(nng_dial(socket, url, NULL, NNG_FLAG_NONBLOCK), 0);
-    rpc_fixture_run_until(fixture, seat_is_up, NULL);
+    sp_peer_connect(&peer, url, SP_PAIR0);
     wire_put_seat_hello(&bytes, &seat_hello);
-    assert_int_equal(nng_send(socket, bytes.data, bytes.len, 0), 0);
+    sp_peer_send(&peer, (struct slice){NULL, 0}, buf_slice(&bytes));
     buf_free(&bytes);
     rpc_fixture_run_until_workers(fixture, 1);
-    nng_close(socket);
+    sp_peer_close(&peer);
     rpc_fixture_run_until_workers(fixture, 0);
 }
 
@@ -398,12 +354,11 @@ static void a_seat_survives_peers_that_leave_early(void **state)
     (void)state;
     rpc_fixture_start_gate(fixture);
     rpc_fixture_start_front(fixture);
-    rpc_fixture_run_for(fixture, 0.1);
-    assert_int_equal(say_hello(fixture, first, &incarnation), 1);
-    leave_early(first, 0x10);
+    say_hello_until_seated(fixture, first, &incarnation);
+    leave_early(first, SP_PAIR0);
     do {
-        rpc_fixture_run_for(fixture, 1.0); /* a worker's pause between hellos */
-        assert_int_equal(say_hello(fixture, second, &incarnation), 1);
+        rpc_fixture_run_for(fixture, 0.5); /* hellos have pauses between them */
+        say_hello_until_seated(fixture, second, &incarnation);
     } while (strcmp(first, second) == 0);
     take_seat(fixture, second, incarnation);
     rpc_fixture_destroy(&fixture);
@@ -422,7 +377,7 @@ static void a_taken_seat_takes_nobody_else(void **state)
         if (strncmp(entry->d_name, "rpc-", 4) == 0)
             snprintf(url, sizeof url, "ipc://%s/%s", fixture->directory, entry->d_name);
     closedir(dir);
-    leave_early(url, 0x10);
+    leave_early(url, SP_PAIR0);
     rpc_fixture_run_for(fixture, 0.2);
     assert_int_equal(jobs_workers(fixture->jobs), 1);
     assert_int_equal(stats_read(&fixture->stats.workers_lost), 0);

@@ -222,13 +222,37 @@ static void check_directory(const struct rpc_fixture *fixture)
     assert_int_equal(rmdir(fixture->directory), 0);
 }
 
+/* For the one who reads that a test failed. */
+static void print_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *entry;
+
+    while ((entry = readdir(dir)) != NULL) {
+        struct sockaddr_un own = {0}, peer = {0};
+        char target[128] = "";
+
+        (void)getsockname(atoi(entry->d_name), (struct sockaddr *)&own,
+                          &(socklen_t){sizeof own});
+        (void)getpeername(atoi(entry->d_name), (struct sockaddr *)&peer,
+                          &(socklen_t){sizeof peer});
+        if (readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1) > 0)
+            print_message("open: %s %s %.107s %.107s\n", entry->d_name, target,
+                          own.sun_path, peer.sun_path);
+    }
+    closedir(dir);
+}
+
 /* nng closes on threads of its own, also what an earlier test left it with: waits until
    no descriptor is open that was not before. */
 static void wait_for_fds(int most)
 {
-    for (int i = 0; i < 1000 && count_fds() > most; i++)
+    for (int i = 0; i < RPC_FIXTURE_PATIENCE_S * 100 && count_fds() > most; i++)
         usleep(10000);
-    assert_true(count_fds() <= most);
+    if (count_fds() <= most)
+        return;
+    print_fds();
+    fail_msg("%d descriptors are open, %d were before", count_fds(), most);
 }
 
 void rpc_fixture_destroy(struct rpc_fixture **fixture)
