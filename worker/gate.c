@@ -29,6 +29,7 @@ enum gate_state {
 struct gate {
     const struct wire_hello *hello;
     struct slice secret; /* empty for none */
+    bool is_remote;      /* over TCP */
     struct vouch vouch;  /* where there is one */
     void (*wake)(void *arg);
     void *wake_arg;
@@ -44,6 +45,7 @@ struct gate {
     uint32_t pipe;   /* id of the connection; 0 for none */
     uint32_t gone;   /* id of the last one that went: perhaps told before that it came */
     bool is_new;     /* connected since the last tick */
+    bool is_mute;    /* the last answer did not come in time */
 };
 
 static void gate_enter_state(struct gate *gate, enum gate_state state)
@@ -79,6 +81,7 @@ static void gate_on_answered(struct gate *gate)
     }
     pthread_mutex_lock(&gate->lock);
     old = answer ? gate->answer : NULL;
+    gate->is_mute = !answer;
     if (answer)
         gate->answer = answer;
     gate->state = GATE_IDLE;
@@ -151,6 +154,7 @@ struct gate *gate_create(const struct gate_server *server, const struct wire_hel
 
     gate->hello = hello;
     gate->secret = server->secret;
+    gate->is_remote = strncmp(server->url, "ipc://", 6) != 0;
     gate->wake = wake;
     gate->wake_arg = arg;
     gate->state = GATE_IDLE;
@@ -196,12 +200,28 @@ static void gate_ask(struct gate *gate)
     gate_send(gate, &request);
 }
 
+/* A connection over a network that is cut says nothing of it: where no answer came, there
+   is a new one to be had. */
+static void gate_leave_mute(struct gate *gate)
+{
+    nng_pipe pipe = NNG_PIPE_INITIALIZER;
+
+    pthread_mutex_lock(&gate->lock);
+    if (gate->is_mute)
+        pipe.id = gate->pipe;
+    gate->is_mute = false;
+    pthread_mutex_unlock(&gate->lock);
+    if (pipe.id != 0 && gate->is_remote)
+        nng_pipe_close(pipe);
+}
+
 void gate_tick(struct gate *gate)
 {
     bool is_due = clock_now_ns() - gate->asked_ns >= WIRE_HELLO_EVERY_MS * NS_PER_MS;
     bool is_idle;
     bool is_up;
 
+    gate_leave_mute(gate);
     pthread_mutex_lock(&gate->lock);
     is_idle = gate->state == GATE_IDLE && gate->answer == NULL;
     is_up = gate->pipe != 0;

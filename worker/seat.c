@@ -139,6 +139,17 @@ static void seat_send(struct seat *seat, uint32_t peer, struct buf *envelope,
         nng_pipe_close((nng_pipe){peer});
 }
 
+/* The connection that we have said hello on; 0 for none. */
+static uint32_t seat_greeted(struct seat *seat)
+{
+    uint32_t greeted;
+
+    pthread_mutex_lock(&seat->lock);
+    greeted = seat->greeted == seat->pipe.id ? seat->greeted : 0;
+    pthread_mutex_unlock(&seat->lock);
+    return greeted;
+}
+
 static void seat_send_small(struct seat *seat, uint32_t peer, struct buf *envelope)
 {
     seat_send(seat, peer, envelope, (struct slice){NULL, 0});
@@ -307,17 +318,6 @@ static const char *seat_take_challenge(struct seat *seat, uint32_t peer,
     return NULL;
 }
 
-/* True where the front has shown that it knows the secret, or there is none. */
-static bool seat_is_trusted(struct seat *seat)
-{
-    bool is_trusted;
-
-    pthread_mutex_lock(&seat->lock);
-    is_trusted = seat->world->secret.len == 0 || seat->vouch.is_answered;
-    pthread_mutex_unlock(&seat->lock);
-    return is_trusted;
-}
-
 /* Does what one message asks for; clears *message where it was kept. Returns NULL, or
    what is wrong with it. */
 static const char *seat_take_message(struct seat *seat, uint32_t peer, nng_msg **message)
@@ -330,7 +330,7 @@ static const char *seat_take_message(struct seat *seat, uint32_t peer, nng_msg *
         return why;
     if (seat->world->secret.len > 0 && decoded.type == WIRE_CHALLENGE)
         return seat_take_challenge(seat, peer, &decoded.challenge);
-    if (!seat_is_trusted(seat))
+    if (seat->world->secret.len > 0 && seat_greeted(seat) != peer)
         return "it does not show that it knows the worker secret";
     switch (decoded.type) {
     case WIRE_JOBS: return seat_take_jobs(seat, peer, &decoded.jobs, message);
@@ -514,6 +514,12 @@ bool seat_is_for(const struct seat *seat, const struct wire_seat *front)
            memcmp(seat->url, front->url.data, front->url.len) == 0;
 }
 
+bool seat_has_moved(const struct seat *seat, const struct wire_seat *front)
+{
+    return seat_is_used(seat) && seat->incarnation == front->incarnation &&
+           !seat_is_for(seat, front);
+}
+
 static uint32_t seat_peer(struct seat *seat)
 {
     uint32_t peer;
@@ -522,6 +528,15 @@ static uint32_t seat_peer(struct seat *seat)
     peer = seat->pipe.id;
     pthread_mutex_unlock(&seat->lock);
     return peer;
+}
+
+void seat_hang_up(struct seat *seat)
+{
+    nng_pipe pipe = {seat_peer(seat)};
+
+    seat_stop(seat);
+    if (pipe.id != 0)
+        nng_pipe_close(pipe);
 }
 
 bool seat_is_connected(struct seat *seat)
@@ -542,16 +557,6 @@ static void seat_doubt_peer(struct seat *seat)
         seat_forget_peer(seat);
 }
 
-static bool seat_has_greeted(struct seat *seat, uint32_t peer)
-{
-    bool has_greeted;
-
-    pthread_mutex_lock(&seat->lock);
-    has_greeted = seat->greeted == peer;
-    pthread_mutex_unlock(&seat->lock);
-    return has_greeted;
-}
-
 void seat_tick(struct seat *seat)
 {
     uint32_t peer;
@@ -561,7 +566,7 @@ void seat_tick(struct seat *seat)
     seat_doubt_peer(seat);
     peer = seat_peer(seat);
     dial_check(&seat->dial, peer != 0);
-    if (peer && seat_has_greeted(seat, peer))
+    if (peer && peer == seat_greeted(seat))
         seat_send_alive(seat, peer, 0);
 }
 

@@ -46,6 +46,13 @@ bool seat_is_used(const struct seat *seat);
 /* True where the seat is that front's (the same process at the same address). */
 bool seat_is_for(const struct seat *seat, const struct wire_seat *front);
 
+/* True where the seat is that front process', which is at another address now: it has
+   given up this connection, whatever the network says. */
+bool seat_has_moved(const struct seat *seat, const struct wire_seat *front);
+
+/* Leaves the front and hangs up. */
+void seat_hang_up(struct seat *seat);
+
 /* True while the front is connected. */
 bool seat_is_connected(struct seat *seat);
 

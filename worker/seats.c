@@ -65,6 +65,15 @@ static void seats_prune(struct seats *seats)
     }
 }
 
+/* Where a front is listed at another address than before, the connection that there is to
+   it was cut. */
+static void seats_leave_moved(struct seats *seats, const struct wire_seat *front)
+{
+    for (unsigned i = 0; i < seats->count; i++)
+        if (seat_has_moved(seats->entries[i].seat, front))
+            seat_hang_up(seats->entries[i].seat);
+}
+
 void seats_update(struct seats *seats, const struct wire_welcome *welcome)
 {
     for (unsigned i = 0; i < seats->count; i++)
@@ -74,6 +83,7 @@ void seats_update(struct seats *seats, const struct wire_welcome *welcome)
 
         if (entry)
             entry->is_listed = true;
+        seats_leave_moved(seats, &welcome->seats[i]);
     }
     seats_prune(seats);
     for (unsigned i = 0; i < welcome->seat_count; i++) {

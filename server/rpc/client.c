@@ -49,7 +49,8 @@ struct rpc_client {
     unsigned worker_count;
     struct strangers floods;
     ev_timer tick;
-    ev_timer more; /* active where events were left for the next turn */
+    uint64_t ticked_ns; /* when it was last */
+    ev_timer more;      /* active where events were left for the next turn */
 };
 
 static struct rpc_worker *find_by_id(struct rpc_client *client, const struct wire_id *id)
@@ -255,8 +256,14 @@ static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
 {
     struct rpc_client *client = container_of(tick, struct rpc_client, tick);
 
+    uint64_t now_ns = clock_now_ns();
+    bool is_late = now_ns - client->ticked_ns > (uint64_t)(2 * TICK_S * NS_PER_S);
+
     (void)loop;
     (void)events;
+    client->ticked_ns = now_ns;
+    if (is_late)
+        return; /* this process stood still: it will now hear what the workers said */
     for (struct list *at = client->workers.next, *next; at != &client->workers;
          at = next) {
         next = at->next;
@@ -318,6 +325,7 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
                              .next_seat_id = 1};
     open_door(client);
     client->gate = gate_link_create(loop, config->gate_listen_fd, &link_events, client);
+    client->ticked_ns = clock_now_ns();
     ev_timer_init(&client->tick, on_tick, TICK_S, TICK_S);
     ev_timer_start(loop, &client->tick);
     ev_timer_init(&client->more, on_more, 0, 0);

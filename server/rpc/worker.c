@@ -33,6 +33,14 @@
 /* Without a word for so long it is dead or cut off, though the connection stands. */
 #define SILENCE_NS (30 * NS_PER_S)
 
+/* Over a network: so long without a word on its seat and without a hello at the gate,
+   both of which come every second and by connections of their own, and the network
+   between us is cut; TCP would take minutes to find out, and long to recover. (On the
+   seat alone the silence may be a large result on its way.) A little less is enough when
+   a hello comes again: the seat's connection may still wait for its turn. */
+#define CUT_NS          (3 * NS_PER_S)
+#define CUT_AND_BACK_NS (2500 * NS_PER_MS)
+
 /* A worker that has sent something wrong is not listened to for a while. */
 #define BAN_NS (30 * NS_PER_S)
 
@@ -151,10 +159,26 @@ static bool is_here(const struct worker_room *room, const struct wire_hello *hel
            memcmp(&hello->host, &unknown, sizeof unknown) != 0;
 }
 
+/* Both ways by which it is heard of have been silent for so long. */
+static bool is_silent(const struct rpc_worker *worker, uint64_t now_ns, uint64_t for_ns)
+{
+    return is_over_tcp(worker) && now_ns - worker->heard_ns > for_ns &&
+           now_ns - worker->hello_ns > for_ns;
+}
+
+static void leave_cut_seat(struct rpc_worker *worker)
+{
+    log_warn("worker process %llu is cut off; leaving the connection",
+             (unsigned long long)worker->pid);
+    leave_seat(worker, WORKER_AWAY);
+}
+
 bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello)
 {
     uint64_t now_ns = clock_now_ns();
 
+    if (worker->state == WORKER_UP && is_silent(worker, now_ns, CUT_AND_BACK_NS))
+        leave_cut_seat(worker);
     worker->hello_ns = now_ns;
     worker->pid = hello->pid;
     worker->credits = hello->credits;
@@ -286,6 +310,8 @@ bool worker_tick(struct rpc_worker *worker)
             log_warn("worker process %llu is silent; leaving it",
                      (unsigned long long)worker->pid);
             leave_seat(worker, WORKER_AWAY);
+        } else if (is_silent(worker, now_ns, CUT_NS)) {
+            leave_cut_seat(worker);
         } else {
             worker_send_again(worker);
         }
