@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/cpu_slice.h"
 #include "server/jobs/jobs_auto.h"
 #include "server/jobs/jobs_book.h"
 #include "server/jobs/jobs_dispatch.h"
@@ -111,6 +112,7 @@ struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config)
     jobs->loop = loop;
     ev_prepare_init(&jobs->turn, on_turn);
     ev_prepare_start(loop, &jobs->turn);
+    cpu_slice_shorten(); /* the loop's alone: the threads that carry messages are there */
     return jobs;
 }
 
