@@ -414,5 +414,6 @@ int rpc_gate_main(const struct rpc_gate_config *config)
     gate_probe_destroy(&gate.probe);
     gate_fronts_destroy(&gate.fronts);
     gate_rep_close(&gate.rep);
+    address_sweep(config->rpc_url); /* a front may have been killed a moment ago */
     return gate.status;
 }
