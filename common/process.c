@@ -34,3 +34,18 @@ void process_print_end(int status, struct buf *out)
         buf_printf(out, "exit status %d", WEXITSTATUS(status));
     }
 }
+
+bool process_is_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    return true;
+#else
+    return false;
+#endif
+#else
+    return false;
+#endif
+}

@@ -5,6 +5,8 @@
 #ifndef OFFLOOP_COMMON_PROCESS_H
 #define OFFLOOP_COMMON_PROCESS_H
 
+#include <stdbool.h>
+
 #include "common/buf.h"
 
 /* Opens /dev/null for standard descriptors that are closed, so that no socket takes
@@ -13,5 +15,8 @@ void process_start(void);
 
 /* Appends how a child ended, from waitpid()'s status: "exit status 1", "SIGSEGV". */
 void process_print_end(int status, struct buf *out);
+
+/* True in a build with sanitizers, which need calls and memory that a sandbox refuses. */
+bool process_is_sanitized(void);
 
 #endif

@@ -75,7 +75,7 @@ OPTION(STRING, user, "user", "NAME", "",
        "serve as this user, once root has opened the listeners",
        .check = privileges_check_user)
 OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
-       "no process of the server ever gains rights (no_new_privs)")
+       "no process of the server gains rights; children start no program")
 
 #include "common/credentials/options.tbl.h"
 

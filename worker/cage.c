@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/process.h"
 #include "worker/cage_calls.h"
 
 /* Descriptors beside the sockets: what was inherited, nng's pollers and eventfds. */
@@ -34,17 +35,7 @@
 
 bool cage_is_possible(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    return false;
-#else
-    return true;
-#endif
-#else
-    return true;
-#endif
+    return !process_is_sanitized();
 }
 
 static int limit(int resource, const char *name, uint64_t value)

@@ -214,6 +214,8 @@ def workers_are_caged_unless_told_otherwise(pair):
              for pid in pair.worker.of_role("worker")]
     equal(caged, [("0", "0") if SANITIZED else ("2", "1")])
     equal({status_of(pid, "NoNewPrivs") for pid in children(pair.server.pid)}, {"1"})
+    equal({status_of(pid, "Seccomp") for pid in children(pair.server.pid)},
+          {"0" if SANITIZED else "2"})
     pair.worker.stop()
     pair.worker_arguments += ["--sandbox", "off"]
     pair.start_worker()
