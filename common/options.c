@@ -416,11 +416,12 @@ static enum options_outcome read_all(struct reader *reader, int argc, char **arg
         return OPTIONS_BAD;
     if (reader->request == ASK_NOTHING)
         return OPTIONS_RUN;
-    buf_free(reader->text);
-    if (reader->request == ASK_CHECK)
+    if (reader->request == ASK_CHECK) { /* after the warnings, if any */
         buf_append_str(reader->text, "configuration is valid\n");
-    else
-        options_show(reader->program, reader->config, reader->text);
+        return OPTIONS_TEXT;
+    }
+    buf_free(reader->text);
+    options_show(reader->program, reader->config, reader->text);
     return OPTIONS_TEXT;
 }
 

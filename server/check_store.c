@@ -50,10 +50,13 @@ int check_store(const struct server_config *config)
     store.tls = (struct store_tls){credentials.cert, credentials.key, credentials.ca};
     result = store_check(&store, verify, codec, &counts);
     store_url_print(config->store, &shown);
-    printf("%.*s: %" PRIu64 " documents in %" PRIu64 " collections, %" PRIu64
-           " bytes, %" PRIu64 " damaged\n",
-           (int)shown.len, (const char *)shown.data, counts.documents, counts.collections,
-           counts.bytes, counts.damaged);
+    if (result < 0 && counts.documents + counts.collections + counts.damaged == 0)
+        printf("%.*s: nothing could be read\n", (int)shown.len, (const char *)shown.data);
+    else
+        printf("%.*s: %" PRIu64 " documents in %" PRIu64 " collections, %" PRIu64
+               " bytes, %" PRIu64 " damaged\n",
+               (int)shown.len, (const char *)shown.data, counts.documents,
+               counts.collections, counts.bytes, counts.damaged);
     buf_free(&shown);
     codec_destroy(&codec);
     credentials_free(&credentials);

@@ -12,6 +12,7 @@
 #include "common/spawn.h"
 #include "server/check_store.h"
 #include "server/config.h"
+#include "server/fence.h"
 #include "server/front.h"
 #include "server/rpc/gate.h"
 #include "server/server_master.h"
@@ -29,9 +30,17 @@ static void tell_did(void *context)
     spawn_tell(SPAWN_DID);
 }
 
+/* What a child could not have, and what to change: the last word on a failed start. */
+static int explain(int status, const char *flag, const char *value, const char *way_out)
+{
+    if (status == EXIT_FATAL)
+        log_warn("cannot serve with %s %s (see above): %s", flag, value, way_out);
+    return status;
+}
+
 static int run_writer(const struct server_config *config)
 {
-    return store_writer_main(&(struct store_writer_config){
+    int status = store_writer_main(&(struct store_writer_config){
         .url = config->store,
         .lmdb_max = config->lmdb_max_bytes,
         .sync = config->lmdb_sync,
@@ -40,15 +49,21 @@ static int run_writer(const struct server_config *config)
         .on_ready = tell_ready,
         .on_did = tell_did,
     });
+
+    return explain(
+        status, "--store", config->store,
+        "give a directory that this user may write, or one in a directory that "
+        "is there");
 }
 
 static int run_gate(const struct server_config *config, const struct spawn_self *self)
 {
     const struct credentials_texts texts = CREDENTIALS_TEXTS(config);
     struct credentials credentials;
+    int status;
 
     credentials_unpack(&texts, &credentials);
-    return rpc_gate_main(&(struct rpc_gate_config){
+    status = rpc_gate_main(&(struct rpc_gate_config){
         .rpc_url = config->rpc,
         .generation = self->generation,
         .credentials = &credentials,
@@ -57,6 +72,10 @@ static int run_gate(const struct server_config *config, const struct spawn_self 
         .on_ready = tell_ready,
         .on_did = tell_did,
     });
+
+    return explain(
+        status, "--rpc", config->rpc,
+        "give another one, or another RUNTIME_DIRECTORY that this user may write");
 }
 
 static int run_child(const struct spawn_self *self)
@@ -68,6 +87,8 @@ static int run_child(const struct spawn_self *self)
     log_open(server_config_program()->name, role);
     if (server_config_read_fd(SPAWN_FD_CONFIG, &config) < 0)
         return EXIT_USAGE;
+    if (config->sandbox)
+        fence_close();
     switch (self->role) {
     case SPAWN_FRONT: return front_main(config, self);
     case SPAWN_WRITER: return run_writer(config);

@@ -24,7 +24,8 @@ static size_t count_before(const struct option_list *listen, size_t i)
 
 static int fail_listen(struct buf *why, const char *text)
 {
-    buf_printf(why, "cannot listen on %s: %s", text, strerror(errno));
+    buf_printf(why, "cannot listen on %s (see --listen and --admin): %s", text,
+               strerror(errno));
     return -1;
 }
 

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "server/store/store_backend.h"
 #include "server/store/writer_commit.h"
+#include "server/store/lmdb_sharing.h"
 #include "server/store/writer_conn.h"
 
 /* Connections accepted in one turn of the loop. */
@@ -155,6 +156,17 @@ static void ignore_signals(void)
     signal(SIGXFSZ, SIG_IGN);
 }
 
+static void warn_of_others(const struct lmdb_db *db, const char *dir)
+{
+    pid_t other = lmdb_sharing_find(db);
+
+    if (other != 0)
+        log_warn(
+            "the store in '%s' is another server's too (pid %d): that is rarely meant; "
+            "--store names another one",
+            dir, (int)other);
+}
+
 static int open_store(struct writer *writer)
 {
     const char *dir = store_backend_match(writer->config->url, "lmdb");
@@ -168,8 +180,11 @@ static int open_store(struct writer *writer)
         log_warn("store: the writer's listening socket is not there");
         return -1;
     }
-    return lmdb_db_open_writer(&writer->db, dir, writer->config->lmdb_max,
-                               writer->config->sync);
+    if (lmdb_db_open_writer(&writer->db, dir, writer->config->lmdb_max,
+                            writer->config->sync) < 0)
+        return -1;
+    warn_of_others(&writer->db, dir);
+    return 0;
 }
 
 int store_writer_main(const struct store_writer_config *config)

@@ -3,10 +3,11 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 
-from harness import (JSON, SANITIZED, Client, Daemon, case, check_problem, equal, eventually,
+from harness import (BUILD, JSON, SANITIZED, Client, Daemon, case, check_problem, equal, eventually,
                      lmdb_only, request)
 
 DOCUMENT = json.dumps([{"n": n, "text": "x" * 50} for n in range(300)],
@@ -293,6 +294,63 @@ def a_port_that_is_taken_is_said_clearly(pair):
     status = other.wait()
     assert status not in (0, None), status
     assert any(taken in line for line in other.log), other.log
+
+
+def lonely(pair, *arguments):
+    """A server that cannot start: its exit status and log."""
+    other = Daemon("offloop-server", ["--listen", "127.0.0.1:0", "--admin", "off", "--store",
+                                      f"lmdb:{pair.folder}/other", *arguments],
+                   pair.folder / "run2", pair.folder)
+    pair.daemons.append(other)
+    return other.wait(), other.log
+
+
+@case
+def what_keeps_a_server_from_starting_is_said_with_the_way_out(pair):
+    foreign = pair.folder / "foreign"
+    foreign.mkdir()
+    (foreign / "data.mdb").write_text("no store of ours")
+    for flag, arguments in (
+            ("--store", ["--store", f"lmdb:{pair.folder}/no/such"]),
+            ("--store", ["--store", f"lmdb:{foreign}"]),
+            ("--rpc", ["--rpc", "ipc:///proc/no/such"]),
+            ("--listen", ["--listen", f"127.0.0.1:{pair.port}"])):
+        status, log = lonely(pair, *arguments)
+        equal(status, 1)
+        assert any(flag in line for line in log), (flag, log)
+
+
+@case(own=True)
+def two_servers_on_one_store_are_noticed(pair):
+    lmdb_only("Redis is made to be shared")
+    restarted = pair.server
+    restarted.send_signal(signal.SIGHUP)
+    eventually(lambda: any("generation 2 serves" in line for line in restarted.log), "reloaded")
+    (pair.folder / "run2").mkdir()
+    other = Daemon("offloop-server", ["--listen", "127.0.0.1:0", "--admin", "off", "--store",
+                                      pair.store_url], pair.folder / "run2", pair.folder)
+    pair.daemons.append(other)
+    eventually(lambda: any(f"another server's too (pid {pair.server.pid})" in line
+                           for line in other.log), "it is said")
+    other.stop()
+    assert not any("another server" in line for line in restarted.log), restarted.log
+
+
+@case
+def a_store_that_is_not_there_is_said_clearly(pair):
+    done = subprocess.run([BUILD / "offloop-server", "--check-store", "--store",
+                           f"lmdb:{pair.folder}/absent"], capture_output=True, text=True)
+    equal(done.returncode, 1)
+    assert "nothing could be read" in done.stdout and "No such file" in done.stderr, done
+
+
+@case
+def a_misspelt_variable_is_warned_of(pair):
+    for program, name in (("server", "OFFLOOP_SERVER_LISTN"), ("worker", "OFFLOOP_WORKER_PROCESS")):
+        done = subprocess.run([BUILD / f"offloop-{program}", "--check-config"],
+                              capture_output=True, text=True, env={**os.environ, name: "1"})
+        equal(done.returncode, 0)
+        assert f"{name} names no option" in done.stdout, done
 
 
 @case(own=True)

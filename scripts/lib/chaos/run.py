@@ -75,8 +75,9 @@ class Run:
         except Exception as problem:
             self.row("it comes to its end", f"{type(problem).__name__}: {problem}"[:300], False)
             for pair in self.pairs:
-                for line in pair.logs():
-                    self.note(line)
+                for daemon in pair.daemons[-2:]:
+                    for line in daemon.log[-15:]:
+                        self.note(line)
         finally:
             self.clean()
 
