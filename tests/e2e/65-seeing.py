@@ -15,6 +15,7 @@ import browser
 from harness import (ROOT, SANITIZED, Client, Skip, case, check_problem, equal, eventually,
                      open_fds)
 
+ALONE = True  # it compares CPU times
 PAIR = {"workers": 2}
 
 

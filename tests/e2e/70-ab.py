@@ -6,6 +6,7 @@ from harness import ROOT, SANITIZED, case, equal, run_ab
 
 REQUESTS = 500 if SANITIZED else 10_000
 COLLECTION_REQUESTS = 20 if SANITIZED else 300  # scripts/bench-http does all 10,000
+UNSANITIZED = True  # it only measures
 PAIR = {"workers": 2}
 
 

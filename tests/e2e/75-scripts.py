@@ -10,6 +10,7 @@ import threading
 import browser
 from harness import BUILD, ROOT, SANITIZED, Skip, case, equal
 
+UNSANITIZED = True  # it only measures
 PAIR = {"workers": 1}
 
 

@@ -5,6 +5,8 @@ import threading
 
 from harness import JSON, SANITIZED, Client, case, eventually, memory_bytes, request
 
+ALONE = True
+UNSANITIZED = True  # what it is about is memory
 MIB = 1 << 20
 LIMIT = 64 * MIB
 
