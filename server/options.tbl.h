@@ -26,7 +26,8 @@ OPTION(STRING, rpc, "rpc", "URL", NULL,
 GROUP("Documents")
 OPTION(STRING, store, "store", "URL", "lmdb:data",
        "where documents are kept: lmdb:DIR, redis://[user:password@]host:port/db, "
-       "rediss:// (TLS), redis+unix:///path, redis+sentinel://host:port,.../master",
+       "rediss:// (TLS), redis+unix:///path, redis+sentinel://host:port,.../master, "
+       "redis+cluster://host:port,...",
        .check = store_url_check, .mask = store_url_print)
 OPTION(ENUM, representation, "representation", "R", "msgpack",
        "what a write stores: msgpack, or json (compact text, sent as is)",

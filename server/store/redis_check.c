@@ -20,7 +20,7 @@
 
 struct check {
     struct ev_loop *loop;
-    struct redis_conn *conn;
+    struct redis_hub hub;
     store_check_verify *verify;
     void *ctx;
     struct store_check_counts *counts;
@@ -33,6 +33,7 @@ struct check {
 struct question {
     struct redis_call call;
     struct check *check;
+    struct redis_conn *conn;
     void (*take)(struct check *check, const struct redisReply *reply, void *into);
     void *into;
     bool done;
@@ -45,26 +46,39 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
     question->done = true;
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
         if (reply != NULL && !question->check->failed)
-            redis_conn_take_error(question->check->conn, reply);
+            redis_conn_take_error(question->conn, reply);
         question->check->failed = true;
     } else {
         question->take(question->check, reply, question->into);
     }
 }
 
-/* Sends a command and runs the loop until take has had its reply. */
-static void ask(struct check *check, const struct redis_args *args,
-                void (*take)(struct check *, const struct redisReply *, void *),
-                void *into)
+/* Sends a command on a connection and runs the loop until take has had its reply. */
+static void ask_on(struct check *check, struct redis_conn *conn,
+                   const struct redis_args *args,
+                   void (*take)(struct check *, const struct redisReply *, void *),
+                   void *into)
 {
-    struct question question = {{on_reply}, check, take, into, false};
+    struct question question = {{on_reply}, check, conn, take, into, false};
 
-    if (check->failed || redis_conn_send(check->conn, args, &question.call) < 0) {
+    if (check->failed || conn == NULL ||
+        redis_conn_send(conn, args, &question.call) < 0) {
         check->failed = true;
         return;
     }
     while (!question.done)
         ev_run(check->loop, EVRUN_ONCE);
+}
+
+/* The same for a command whose first argument is a key: where that lies. */
+static void ask(struct check *check, const struct redis_args *args,
+                void (*take)(struct check *, const struct redisReply *, void *),
+                void *into)
+{
+    const struct slice key = {(const uint8_t *)args->parts[1], args->lens[1]};
+
+    assert(args->count > 1);
+    ask_on(check, redis_hub_conn(&check->hub, key), args, take, into);
 }
 
 /* "GET key" and the like. */
@@ -245,8 +259,8 @@ static void check_collection(struct check *check, struct slice collection)
     struct redis_key index;
     struct buf after = BUF_INIT;
     size_t count;
+    bool counted = false;
 
-    check->counts->collections++;
     redis_key_own(&index, collection, 'i');
     do {
         struct texts ids = {0};
@@ -256,6 +270,9 @@ static void check_collection(struct check *check, struct slice collection)
             check_listed(check, &index,
                          (struct store_key){collection, buf_slice(&ids.items[i])});
         check_newest(check, collection);
+        check->counts->collections +=
+            !counted && ids.count > 0; /* a cluster lists empty ones too */
+        counted |= ids.count > 0;
         count = ids.count;
         after.len = 0;
         if (count > 0)
@@ -351,7 +368,7 @@ static void check_key(struct check *check, struct slice text)
               listed ? "its collection is not listed" : "is there but not listed");
 }
 
-static void check_keys(struct check *check)
+static void check_keys(struct check *check, struct redis_conn *conn)
 {
     struct scan scan = {0};
 
@@ -365,7 +382,7 @@ static void check_keys(struct check *check)
         redis_args_text(&args, "offloop:{*}:d:*");
         redis_args_text(&args, "COUNT");
         redis_args_text(&args, STEP);
-        ask(check, &args, take_scan, &scan);
+        ask_on(check, conn, &args, take_scan, &scan);
         for (size_t i = 0; i < scan.keys.count; i++)
             check_key(check, buf_slice(&scan.keys.items[i]));
         texts_free(&scan.keys);
@@ -375,31 +392,41 @@ static void check_keys(struct check *check)
 
 /* ---- all of it ---- */
 
+/* True once every server that holds keys is there. */
+static bool is_whole(struct check *check)
+{
+    struct redis_conn *conn;
+    const char *why;
+
+    redis_hub_settle(&check->hub, CONNECT_S);
+    for (unsigned i = 0; (conn = redis_hub_node(&check->hub, i)) != NULL; i++)
+        if (!redis_conn_is_up(conn, &why))
+            return false;
+    return redis_hub_node(&check->hub, 0) != NULL;
+}
+
 int redis_check(const struct store_config *config, store_check_verify *verify, void *ctx,
                 struct store_check_counts *counts_r)
 {
     struct check check = {.verify = verify, .ctx = ctx, .counts = counts_r};
-    struct redis_hub hub;
-    const char *why;
+    struct redis_conn *conn;
 
     *counts_r = (struct store_check_counts){0};
     check.loop = ev_loop_new(EVFLAG_AUTO);
     if (check.loop == NULL)
         log_fatal("no event loop");
-    if (redis_hub_open(&hub, check.loop, config) < 0) {
+    if (redis_hub_open(&check.hub, check.loop, config) < 0) {
         ev_loop_destroy(check.loop);
         return -1;
     }
-    check.conn = hub.conn;
-    redis_conn_settle(check.conn, CONNECT_S);
-    check.failed = !redis_conn_is_up(check.conn, &why);
+    check.failed = !is_whole(&check);
     if (!check.failed)
         check_collections(&check);
-    if (!check.failed)
-        check_keys(&check);
+    for (unsigned i = 0; !check.failed && (conn = redis_hub_node(&check.hub, i)); i++)
+        check_keys(&check, conn);
     if (check.failed)
         log_warn("store: the check could not be finished");
-    redis_hub_close(&hub);
+    redis_hub_close(&check.hub);
     ev_loop_destroy(check.loop);
     buf_free(&check.newest_id);
     return check.failed || counts_r->damaged > 0 ? -1 : 0;

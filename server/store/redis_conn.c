@@ -37,6 +37,7 @@ struct redis_conn {
     struct redis_sentinels *sentinels; /* NULL where the URL says where the server is */
     struct redis_found server;         /* host and port of this attempt; not for a path */
     char *where;                       /* for the log */
+    enum redis_purpose purpose;
     enum conn_state state;
     struct ev_timer timer;
     struct ev_timer replica; /* runs while the server takes no writes; with Sentinels
@@ -231,9 +232,10 @@ struct redis_error redis_conn_take_error(struct redis_conn *conn,
 
     assert(reply->type == REDIS_REPLY_ERROR);
     error = redis_error_read(reply->str, reply->len);
-    if (error.remedy != REDIS_REMEDY_LOAD)
+    if (error.remedy != REDIS_REMEDY_LOAD && error.remedy != REDIS_REMEDY_MOVED &&
+        error.remedy != REDIS_REMEDY_ASK && error.remedy != REDIS_REMEDY_WAIT)
         grumble(conn, reply);
-    if (error.remedy == REDIS_REMEDY_REPLICA)
+    if (error.remedy == REDIS_REMEDY_REPLICA && conn->purpose == REDIS_FOR_DATA)
         set_replica(conn);
     if (error.remedy == REDIS_REMEDY_RECONNECT && conn->state == CONN_UP) {
         conn->told_down = true; /* by the line above */
@@ -313,6 +315,8 @@ static void on_greeted(void *ctx, const char *why, const char *detail)
     conn->connects++;
     enter(conn, CONN_UP, 0.);
     ev_timer_set(&conn->timer, 0., REDIS_CONN_SILENCE_S);
+    if (conn->purpose == REDIS_FOR_CLUSTER)
+        conn->greeting.is_replica = false; /* it redirects us */
     if (conn->greeting.is_replica || conn->sentinels != NULL)
         start_asking(conn);
 }
@@ -510,6 +514,7 @@ struct redis_conn *redis_conn_create(struct ev_loop *loop,
     conn->url = config->url;
     conn->tls = config->tls;
     conn->sentinels = config->sentinels;
+    conn->purpose = config->purpose;
     init_texts(conn, config);
     conn->pause_s = REDIS_CONN_PAUSE_MIN_S;
     conn->why = "Redis has not answered yet";
@@ -542,21 +547,9 @@ bool redis_conn_is_up(const struct redis_conn *conn, const char **why_r)
     return conn->state == CONN_UP;
 }
 
-static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events)
+bool redis_conn_is_settled(const struct redis_conn *conn)
 {
-    (void)events;
-    ev_timer_stop(loop, timer);
-}
-
-void redis_conn_settle(struct redis_conn *conn, double seconds)
-{
-    struct ev_timer patience;
-
-    ev_timer_init(&patience, on_patience, seconds, 0.);
-    ev_timer_start(conn->loop, &patience);
-    while (!conn->settled && ev_is_active(&patience))
-        ev_run(conn->loop, EVRUN_ONCE);
-    ev_timer_stop(conn->loop, &patience);
+    return conn->settled;
 }
 
 bool redis_conn_is_writable(const struct redis_conn *conn)

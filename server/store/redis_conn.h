@@ -45,6 +45,7 @@ struct redis_call {
 /* What a connection is for. */
 enum redis_purpose {
     REDIS_FOR_DATA,
+    REDIS_FOR_CLUSTER, /* to a node: it says itself what it does not take */
     REDIS_FOR_SENTINEL /* to one: it is asked for masters and nothing else */
 };
 
@@ -61,17 +62,15 @@ struct redis_conn_config {
 struct redis_conn *redis_conn_create(struct ev_loop *loop,
                                      const struct redis_conn_config *config);
 
-/* Runs the loop until the first attempt to connect has ended, well or not, but no longer
-   than that: for a front that is about to serve, which would refuse its first requests
-   otherwise. Nothing else may be on the loop. */
-void redis_conn_settle(struct redis_conn *conn, double seconds);
-
 /* Closes: commands under way end with NULL. Never from within on_reply. NULL inside is
    allowed. */
 void redis_conn_destroy(struct redis_conn **conn);
 
 /* True where commands are taken; else *why_r is a static text. */
 bool redis_conn_is_up(const struct redis_conn *conn, const char **why_r);
+
+/* True once the first attempt to connect has ended, well or not. */
+bool redis_conn_is_settled(const struct redis_conn *conn);
 
 /* True where the server also takes writes, as far as is known. */
 bool redis_conn_is_writable(const struct redis_conn *conn);

@@ -15,8 +15,10 @@ static const struct redis_error table[] = {
     {"MISCONF", STORE_DOWN, REDIS_REMEDY_NONE},    /* cannot write its files */
     {"NOREPLICAS", STORE_DOWN, REDIS_REMEDY_NONE}, /* min-replicas-to-write */
     {"BUSY", STORE_DOWN, REDIS_REMEDY_NONE},       /* in somebody's long script */
-    {"TRYAGAIN", STORE_DOWN, REDIS_REMEDY_NONE},
-    {"CLUSTERDOWN", STORE_DOWN, REDIS_REMEDY_NONE},
+    {"MOVED", STORE_DOWN, REDIS_REMEDY_MOVED},
+    {"ASK", STORE_DOWN, REDIS_REMEDY_ASK},
+    {"TRYAGAIN", STORE_DOWN, REDIS_REMEDY_WAIT},
+    {"CLUSTERDOWN", STORE_DOWN, REDIS_REMEDY_DOUBT},
 };
 
 static bool is_word_end(const char *text, size_t len, size_t at)
@@ -39,6 +41,11 @@ static bool has_code(const char *text, size_t len, const char *code)
     return false;
 }
 
+static bool contains(const char *text, size_t len, const char *what)
+{
+    return memmem(text, len, what, strlen(what)) != NULL;
+}
+
 struct redis_error redis_error_read(const char *text, size_t len)
 {
     struct redis_error error = {"", STORE_ERROR, REDIS_REMEDY_NONE};
@@ -48,8 +55,11 @@ struct redis_error redis_error_read(const char *text, size_t len)
             error = table[i];
             break;
         }
-    if (strcmp(error.code, "MISCONF") == 0 &&
-        memmem(text, len, "No space left", strlen("No space left")) != NULL)
+    /* What a script says that meets a key which has gone ahead to the slot's next node.
+     */
+    if (error.code[0] == 0 && contains(text, len, "access a non local key"))
+        return (struct redis_error){"TRYAGAIN", STORE_DOWN, REDIS_REMEDY_WAIT};
+    if (strcmp(error.code, "MISCONF") == 0 && contains(text, len, "No space left"))
         error.status = STORE_FULL;
     return error;
 }

@@ -1,8 +1,10 @@
 #include "server/store/redis_flight.h"
 
 #include <assert.h>
+#include <ev.h>
 #include <hiredis/hiredis.h>
 
+#include "common/alloc.h"
 #include "common/log.h"
 
 static void cancel(struct store_flight *flight)
@@ -10,8 +12,15 @@ static void cancel(struct store_flight *flight)
     container_of(flight, struct redis_flight, flight)->cancelled = true;
 }
 
+void redis_flight_turn_to(struct redis_flight *flight, struct slice key)
+{
+    flight->key = key;
+    flight->conn = redis_hub_conn(flight->hub, key);
+    flight->asking = false;
+}
+
 void redis_flight_init(struct redis_flight *flight, struct redis_hub *hub,
-                       struct store_request *request,
+                       struct store_request *request, struct slice key,
                        void (*on_reply)(struct redis_call *, const struct redisReply *))
 {
     assert(request->backend == NULL);
@@ -19,14 +28,172 @@ void redis_flight_init(struct redis_flight *flight, struct redis_hub *hub,
     flight->call.on_reply = on_reply;
     flight->hub = hub;
     request->backend = &flight->flight;
+    redis_flight_turn_to(flight, key);
 }
 
 void redis_flight_script(const struct redis_flight *flight, struct redis_args *args,
                          enum redis_script script, int keys)
 {
-    redis_args_script(args,
-                      flight->as_text ? "" : redis_conn_digest(flight->hub->conn, script),
+    bool as_text = flight->as_text || flight->conn == NULL;
+
+    redis_args_script(args, as_text ? "" : redis_conn_digest(flight->conn, script),
                       script, keys);
+}
+
+/* ---- sending, perhaps later ---- */
+
+/* A command that waits: until a slot has arrived, or a node's connection is up. */
+struct delayed {
+    struct list link; /* in hub->delayed */
+    struct redis_flight *flight;
+    struct redis_args args; /* their bytes are in `bytes` */
+    struct buf bytes;
+};
+
+static int send_now(struct redis_flight *flight, const struct redis_args *args)
+{
+    struct redis_args asking = {0};
+
+    if (flight->conn == NULL)
+        return -1;
+    redis_args_text(&asking, "ASKING");
+    if (flight->asking && redis_conn_send(flight->conn, &asking, &flight->hub->asked) < 0)
+        return -1;
+    return redis_conn_send(flight->conn, args, &flight->call);
+}
+
+static void delay(struct redis_flight *flight, const struct redis_args *args)
+{
+    struct delayed *delayed = mem_zalloc(sizeof *delayed);
+    struct redis_hub *hub = flight->hub;
+    size_t at = 0;
+
+    for (int i = 0; i < args->count; i++)
+        buf_append(&delayed->bytes, args->parts[i], args->lens[i]);
+    for (int i = 0; i < args->count; i++) {
+        redis_args_add(&delayed->args, delayed->bytes.data + at, args->lens[i]);
+        at += args->lens[i];
+    }
+    delayed->flight = flight;
+    list_append(&hub->delayed, &delayed->link);
+    if (!ev_is_active(&hub->delay))
+        ev_timer_again(hub->loop, &hub->delay);
+}
+
+int redis_flight_send(struct redis_flight *flight, const struct redis_args *args)
+{
+    if (!flight->delayed)
+        return send_now(flight, args);
+    flight->delayed = false;
+    delay(flight, args);
+    return 0;
+}
+
+/* Sends a command that has waited, or has its flight end. */
+static void send_delayed(struct delayed *delayed, bool is_end)
+{
+    struct redis_flight *flight = delayed->flight;
+    const char *why;
+
+    if (!flight->asking && !flight->cancelled)
+        redis_flight_turn_to(flight, flight->key); /* the map may know more now */
+    if (!is_end && !flight->cancelled && flight->tries < REDIS_TRIES &&
+        (flight->conn == NULL || !redis_conn_is_up(flight->conn, &why))) {
+        flight->tries++;
+        list_append(&flight->hub->delayed, &delayed->link);
+        return;
+    }
+    if (is_end || flight->cancelled || send_now(flight, &delayed->args) < 0)
+        flight->call.on_reply(&flight->call, NULL);
+    buf_free(&delayed->bytes);
+    mem_free(delayed);
+}
+
+static void send_all_delayed(struct redis_hub *hub, bool is_end)
+{
+    struct list now, *link;
+
+    /* What is put off again comes next time. */
+    list_init(&now);
+    while ((link = list_shift(&hub->delayed)) != NULL)
+        list_append(&now, link);
+    while ((link = list_shift(&now)) != NULL)
+        send_delayed(container_of(link, struct delayed, link), is_end);
+}
+
+static void on_delay(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct redis_hub *hub = timer->data;
+
+    (void)events;
+    send_all_delayed(hub, false);
+    if (list_is_empty(&hub->delayed))
+        ev_timer_stop(loop, timer);
+}
+
+void redis_flight_init_delays(struct redis_hub *hub)
+{
+    list_init(&hub->delayed);
+    ev_timer_init(&hub->delay, on_delay, 0., REDIS_TRY_PAUSE_S);
+    hub->delay.data = hub;
+}
+
+void redis_flight_end_delays(struct redis_hub *hub)
+{
+    ev_timer_stop(hub->loop, &hub->delay);
+    while (!list_is_empty(&hub->delayed))
+        send_all_delayed(hub, true);
+    ev_timer_stop(hub->loop, &hub->delay);
+}
+
+/* ---- replies ---- */
+
+/* Where a redirection leads; false where it leads nowhere. */
+static bool follow(struct redis_flight *flight, const struct redisReply *reply,
+                   bool asking)
+{
+    struct redis_hub *hub = flight->hub;
+    struct redis_conn *to;
+    const char *why;
+
+    if (hub->cluster == NULL)
+        return false;
+    to = redis_cluster_redirect(hub->cluster, flight->conn, reply->str, reply->len);
+    if (to == NULL)
+        return false;
+    flight->conn = to;
+    flight->asking = asking;
+    flight->delayed = !redis_conn_is_up(to, &why); /* one that is new */
+    return true;
+}
+
+/* True where an error's remedy is to send the command again. */
+static bool remedy(struct redis_flight *flight, const struct redisReply *reply,
+                   enum redis_remedy remedy)
+{
+    switch (remedy) {
+    case REDIS_REMEDY_LOAD:
+        if (flight->as_text)
+            return false;
+        flight->as_text = true;
+        return true;
+    case REDIS_REMEDY_MOVED: return follow(flight, reply, false);
+    case REDIS_REMEDY_ASK: return follow(flight, reply, true);
+    case REDIS_REMEDY_WAIT:
+        if (flight->hub->cluster == NULL)
+            return false;
+        redis_flight_turn_to(flight, flight->key);
+        flight->delayed = true;
+        return true;
+    case REDIS_REMEDY_DOUBT:
+        if (flight->hub->cluster != NULL)
+            redis_cluster_doubt(flight->hub->cluster);
+        return false;
+    case REDIS_REMEDY_NONE:
+    case REDIS_REMEDY_REPLICA:
+    case REDIS_REMEDY_RECONNECT: break;
+    }
+    return false;
 }
 
 enum store_status redis_flight_status(struct redis_flight *flight,
@@ -39,11 +206,9 @@ enum store_status redis_flight_status(struct redis_flight *flight,
         return STORE_DOWN;
     if (reply->type != REDIS_REPLY_ERROR)
         return STORE_OK;
-    error = redis_conn_take_error(flight->hub->conn, reply);
-    if (error.remedy == REDIS_REMEDY_LOAD && !flight->as_text) {
-        flight->as_text = true;
-        *again_r = !flight->cancelled;
-    }
+    error = redis_conn_take_error(flight->conn, reply);
+    if (!flight->cancelled && flight->tries++ < REDIS_TRIES)
+        *again_r = remedy(flight, reply, error.remedy);
     return error.status;
 }
 

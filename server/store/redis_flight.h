@@ -23,19 +23,41 @@
 /* Pieces of one document under way at a time. */
 #define REDIS_PIECES 8
 
+/* Redirections and pauses of one flight before it is DOWN: a second in all. */
+#define REDIS_TRIES       40
+#define REDIS_TRY_PAUSE_S 0.025
+
 /* The head of every flight. */
 struct redis_flight {
     struct store_flight flight; /* first: store_cancel() has its address */
     struct redis_call call;
     struct redis_hub *hub;
+    struct redis_conn *conn; /* where its commands go; NULL for nowhere */
+    struct slice key;        /* a key, or a collection's name, that lies there */
+    unsigned tries;
     bool cancelled; /* the request is gone */
     bool as_text;   /* scripts go as text: Redis has lost them */
+    bool asking;    /* conn takes its commands only behind ASKING */
+    bool delayed;   /* its next command waits a moment */
 };
 
-/* Makes a flight the one of a request; its cancel only marks it. */
+/* Makes a flight the one of a request; its cancel only marks it. The key's bytes must
+   stay until the request is done or cancelled. */
 void redis_flight_init(struct redis_flight *flight, struct redis_hub *hub,
-                       struct store_request *request,
+                       struct store_request *request, struct slice key,
                        void (*on_reply)(struct redis_call *, const struct redisReply *));
+
+/* Sends the flight's next commands to where another key lies. */
+void redis_flight_turn_to(struct redis_flight *flight, struct slice key);
+
+/* Sends a command; its reply, or NULL, goes to the flight's on_reply. -1 where it cannot
+   be sent: then on_reply is not called. */
+int redis_flight_send(struct redis_flight *flight, const struct redis_args *args)
+    __attribute__((warn_unused_result));
+
+/* The hub's part in what redis_flight_send() delays; the second ends all of it. */
+void redis_flight_init_delays(struct redis_hub *hub);
+void redis_flight_end_delays(struct redis_hub *hub);
 
 /* The flight of a call. */
 static inline struct redis_flight *redis_flight_of(struct redis_call *call)
@@ -48,7 +70,8 @@ void redis_flight_script(const struct redis_flight *flight, struct redis_args *a
                          enum redis_script script, int keys);
 
 /* How a reply ends a request as far as it is an error or none (NULL): OK where it is
-   neither. *again_r where the script is to be sent again, as text. */
+   neither. *again_r where the command is to be sent again: a script as text, or anything
+   to another node. */
 enum store_status redis_flight_status(struct redis_flight *flight,
                                       const struct redisReply *reply, bool *again_r);
 
@@ -69,7 +92,7 @@ void redis_list(struct redis_hub *hub, struct store_list *list);
 /* redis_list.c: counts by ranks; it costs the same for any number. */
 void redis_count(struct redis_hub *hub, struct store_count *count);
 
-/* redis_list.c: see store.h. */
+/* redis_names.c: see store.h. */
 void redis_collections(struct redis_hub *hub, struct store_collections *collections);
 
 #endif

@@ -25,7 +25,8 @@ struct get_flight {
     enum get_state state;
     unsigned waiting; /* replies to come */
     unsigned attempts;
-    bool torn; /* a piece was missing or cut: it changed */
+    bool torn;  /* a piece was missing or cut: it changed */
+    bool moved; /* to another node: it is read again from there */
     struct redis_head head;
     struct buf bytes; /* pieces so far */
     uint64_t asked;   /* bytes asked for so far */
@@ -67,7 +68,7 @@ static int ask(struct get_flight *flight, uint64_t from, uint64_t len)
     redis_args_add(&args, flight->key.bytes, flight->key.len);
     redis_args_text(&args, first);
     redis_args_text(&args, last);
-    if (redis_conn_send(flight->base.hub->conn, &args, &flight->base.call) < 0)
+    if (redis_flight_send(&flight->base, &args) < 0)
         return -1;
     flight->waiting++;
     return 0;
@@ -76,7 +77,7 @@ static int ask(struct get_flight *flight, uint64_t from, uint64_t len)
 static int begin(struct get_flight *flight)
 {
     flight->bytes.len = 0;
-    flight->torn = false;
+    flight->torn = flight->moved = false;
     if (flight->attempts++ < ATTEMPTS) {
         flight->state = GET_FIRST;
         return ask(flight, 0, REDIS_HEAD_BYTES + REDIS_PIECE_BYTES);
@@ -181,6 +182,12 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
     flight->waiting--;
     if (status == STORE_OK && reply->type != REDIS_REPLY_STRING)
         status = STORE_ERROR;
+    flight->moved |= again;
+    if (flight->moved && !flight->base.cancelled && reply != NULL) {
+        if (flight->waiting == 0 && begin(flight) < 0)
+            end(flight, STORE_DOWN);
+        return;
+    }
     if (status != STORE_OK && !flight->base.cancelled && flight->waiting > 0) {
         /* The rest of the pieces is of no use: their request ends now. */
         struct store_get *get = flight->get;
@@ -206,7 +213,7 @@ void redis_get(struct redis_hub *hub, struct store_get *get)
 {
     struct get_flight *flight = mem_zalloc(sizeof *flight);
 
-    redis_flight_init(&flight->base, hub, &get->request, on_reply);
+    redis_flight_init(&flight->base, hub, &get->request, get->key.collection, on_reply);
     flight->get = get;
     redis_key_document(&flight->key, get->key);
     if (begin(flight) < 0)

@@ -11,7 +11,7 @@
 #define RUN_BYTES     262144
 #define RUN_DOCUMENTS 1024
 
-/* ---- what the three have in common ---- */
+/* ---- what both have in common ---- */
 
 static const struct redisReply *element(const struct redisReply *reply, size_t i,
                                         int type)
@@ -87,7 +87,8 @@ static int send_list(struct list_flight *flight)
     redis_args_text(&args, documents);
     redis_args_text(&args, bytes);
     redis_args_text(&args, whole);
-    return redis_conn_send(flight->base.hub->conn, &args, &flight->base.call);
+    redis_args_text(&args, flight->base.hub->cluster != NULL ? "c" : "");
+    return redis_flight_send(&flight->base, &args);
 }
 
 /* Reads a row; where its bytes did not come along, *size_r is more than there are. */
@@ -215,7 +216,7 @@ void redis_list(struct redis_hub *hub, struct store_list *list)
 {
     struct list_flight *flight = mem_zalloc(sizeof *flight);
 
-    redis_flight_init(&flight->base, hub, &list->request, on_list);
+    redis_flight_init(&flight->base, hub, &list->request, list->collection, on_list);
     flight->base.flight.cancel = cancel_list;
     flight->list = list;
     if (send_list(flight) < 0)
@@ -254,7 +255,7 @@ static int send_count(struct count_flight *flight)
     redis_args_add(&args, index.bytes, index.len);
     redis_args_add(&args, count->after.data, count->after.len);
     redis_args_text(&args, max);
-    return redis_conn_send(flight->base.hub->conn, &args, &flight->base.call);
+    return redis_flight_send(&flight->base, &args);
 }
 
 static enum store_status take_count(struct store_count *count,
@@ -294,98 +295,10 @@ void redis_count(struct redis_hub *hub, struct store_count *count)
 {
     struct count_flight *flight = mem_zalloc(sizeof *flight);
 
-    redis_flight_init(&flight->base, hub, &count->request, on_count);
+    redis_flight_init(&flight->base, hub, &count->request, count->collection, on_count);
     flight->count = count;
     count->more = false;
     count->last_id_len = 0;
     if (send_count(flight) < 0)
         end_count(flight, STORE_DOWN);
-}
-
-/* ---- a run of collections ---- */
-
-struct names_flight {
-    struct redis_flight base;
-    struct store_collections *names;
-    struct store_collection *rows;
-};
-
-static void end_names(struct names_flight *flight, enum store_status status, size_t count,
-                      bool more)
-{
-    struct store_collections *names = flight->names;
-
-    if (!flight->base.cancelled) {
-        names->request.backend = NULL;
-        names->status = status;
-        names->collections = flight->rows;
-        names->count = count;
-        names->more = more;
-        names->done(names);
-    }
-    mem_free(flight->rows);
-    mem_free(flight);
-}
-
-static int send_names(struct names_flight *flight)
-{
-    const struct store_collections *names = flight->names;
-    struct redis_args args;
-    char max[24];
-
-    snprintf(max, sizeof max, "%zu",
-             names->max_count < RUN_DOCUMENTS ? names->max_count : RUN_DOCUMENTS);
-    redis_flight_script(&flight->base, &args, REDIS_SCRIPT_NAMES, 1);
-    redis_args_text(&args, REDIS_COLLECTIONS_KEY);
-    redis_args_add(&args, names->after.data, names->after.len);
-    redis_args_text(&args, max);
-    return redis_conn_send(flight->base.hub->conn, &args, &flight->base.call);
-}
-
-static void take_names(struct names_flight *flight, const struct redisReply *reply)
-{
-    size_t count = reply->elements / 2;
-
-    if (!is_run(reply)) {
-        end_names(flight, STORE_ERROR, 0, false);
-        return;
-    }
-    flight->rows = mem_alloc((count + 1) * sizeof *flight->rows);
-    for (size_t n = 0; n < count; n++) {
-        const struct redisReply *name = element(reply, 1 + 2 * n, REDIS_REPLY_STRING);
-        const struct redisReply *number = element(reply, 2 + 2 * n, REDIS_REPLY_INTEGER);
-
-        if (!is_name(name) || number == NULL) {
-            end_names(flight, STORE_ERROR, 0, false);
-            return;
-        }
-        flight->rows[n] =
-            (struct store_collection){slice_of(name), (uint64_t)number->integer};
-    }
-    end_names(flight, STORE_OK, count, reply->element[0]->integer != 0);
-}
-
-static void on_names(struct redis_call *call, const struct redisReply *reply)
-{
-    struct names_flight *flight =
-        container_of(redis_flight_of(call), struct names_flight, base);
-    bool again;
-    enum store_status status = redis_flight_status(&flight->base, reply, &again);
-
-    if (again && send_names(flight) == 0)
-        return;
-    if (status == STORE_OK && !flight->base.cancelled)
-        take_names(flight, reply);
-    else
-        end_names(flight, again ? STORE_DOWN : status, 0, false);
-}
-
-void redis_collections(struct redis_hub *hub, struct store_collections *collections)
-{
-    struct names_flight *flight = mem_zalloc(sizeof *flight);
-
-    redis_flight_init(&flight->base, hub, &collections->request, on_names);
-    flight->names = collections;
-    if (send_names(flight) < 0)
-        end_names(flight, STORE_DOWN, 0, false);
 }

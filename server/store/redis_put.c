@@ -15,8 +15,9 @@
 #define UNSENT_BYTES (UINT64_C(1) << 19)
 
 enum put_state {
-    PUT_PIECES, /* pieces of an upload are under way */
-    PUT_COMMIT  /* awaits the script's answer */
+    PUT_PIECES,  /* pieces of an upload are under way */
+    PUT_COMMIT,  /* awaits the script's answer */
+    PUT_REGISTER /* a cluster's list of collections gets this one first */
 };
 
 struct put_flight {
@@ -28,6 +29,8 @@ struct put_flight {
     uint64_t asked;           /* bytes of the upload sent so far */
     struct blob *blob;        /* the bytes; NULL to delete */
     struct redis_key upload;  /* of no length where there is none */
+    bool moved;               /* the slot is elsewhere: the upload begins anew */
+    bool registered;          /* PUT_REGISTER is through */
 };
 
 /* Takes back what was uploaded; nobody waits for the answer. */
@@ -53,7 +56,7 @@ static void end(struct put_flight *flight, enum store_status status, uint64_t ve
 
 static int send(struct put_flight *flight, const struct redis_args *args)
 {
-    if (redis_conn_send(flight->base.hub->conn, args, &flight->base.call) < 0)
+    if (redis_flight_send(&flight->base, args) < 0)
         return -1;
     flight->waiting++;
     return 0;
@@ -72,9 +75,18 @@ static const char *condition_letter(enum store_condition condition)
     return "-";
 }
 
+/* Where the script finds the list of collections: redis_script.h. */
+static const char *which_letter(const struct put_flight *flight)
+{
+    if (flight->base.hub->cluster == NULL)
+        return "";
+    return flight->registered ? "r" : "c";
+}
+
 static int send_commit(struct put_flight *flight)
 {
     const struct store_put *put = flight->put;
+    const char *which = which_letter(flight);
     struct redis_key document, index, version;
     struct redis_args args;
     char if_version[REDIS_VERSION_DIGITS + 1], size[24];
@@ -91,7 +103,10 @@ static int send_commit(struct put_flight *flight)
     redis_args_add(&args, document.bytes, document.len);
     redis_args_add(&args, index.bytes, index.len);
     redis_args_add(&args, version.bytes, version.len);
-    redis_args_text(&args, REDIS_COLLECTIONS_KEY);
+    if (which[0] == 0)
+        redis_args_text(&args, REDIS_COLLECTIONS_KEY);
+    else
+        redis_args_add(&args, version.bytes, version.len); /* of the same slot */
     if (flight->upload.len > 0)
         redis_args_add(&args, flight->upload.bytes, flight->upload.len);
     redis_args_text(&args, condition_letter(put->condition));
@@ -100,9 +115,30 @@ static int send_commit(struct put_flight *flight)
     redis_args_add(&args, put->key.id.data, put->key.id.len);
     redis_args_add(&args, put->key.collection.data, put->key.collection.len);
     redis_args_text(&args, size);
+    redis_args_text(&args, which);
     if (flight->upload.len == 0)
         redis_args_add(&args, bytes.data, bytes.len);
     flight->state = PUT_COMMIT;
+    return send(flight, &args);
+}
+
+/* In a cluster the list of collections lies in a slot of its own, so that no script can
+   change it together with a document. It may hold too many, never too few: who makes the
+   first document of a collection adds it before, and nobody takes it out again. */
+static int send_register(struct put_flight *flight)
+{
+    static const struct slice key = {(const uint8_t *)REDIS_COLLECTIONS_KEY,
+                                     sizeof REDIS_COLLECTIONS_KEY - 1};
+    struct slice collection = flight->put->key.collection;
+    struct redis_args args = {0};
+
+    if (flight->state != PUT_REGISTER)
+        redis_flight_turn_to(&flight->base, key);
+    flight->state = PUT_REGISTER;
+    redis_args_text(&args, "ZADD");
+    redis_args_add(&args, key.data, key.len);
+    redis_args_text(&args, "0");
+    redis_args_add(&args, collection.data, collection.len);
     return send(flight, &args);
 }
 
@@ -127,6 +163,11 @@ static void take_commit(struct put_flight *flight, const struct redisReply *repl
         return;
     }
     version = strtoull(text->str, NULL, 10);
+    if (code->integer == REDIS_WRITE_REGISTER && !flight->registered) {
+        if (send_register(flight) < 0)
+            end(flight, STORE_DOWN, 0);
+        return;
+    }
     if (flight->upload.len > 0 && code->integer >= REDIS_WRITE_MISSING)
         drop_upload(flight);
     switch (code->integer) {
@@ -156,7 +197,7 @@ static void drop_upload(struct put_flight *flight)
     call->on_reply = on_nothing;
     redis_args_text(&args, "UNLINK");
     redis_args_add(&args, flight->upload.bytes, flight->upload.len);
-    if (redis_conn_send(flight->base.hub->conn, &args, call) < 0)
+    if (flight->base.conn == NULL || redis_conn_send(flight->base.conn, &args, call) < 0)
         mem_free(call); /* Redis drops it by and by */
 }
 
@@ -192,9 +233,8 @@ static int send_piece(struct put_flight *flight, uint64_t len)
    that waits for the socket. */
 static bool has_window(const struct put_flight *flight)
 {
-    return flight->waiting == 0 ||
-           (flight->waiting < REDIS_PIECES &&
-            redis_conn_unsent(flight->base.hub->conn) < UNSENT_BYTES);
+    return flight->waiting == 0 || (flight->waiting < REDIS_PIECES &&
+                                    redis_conn_unsent(flight->base.conn) < UNSENT_BYTES);
 }
 
 /* Keeps some pieces under way, then commits. -1 where the store is down. */
@@ -225,28 +265,23 @@ static void begin_upload(struct put_flight *flight)
 /* A piece was taken, or not. */
 static void take_piece(struct put_flight *flight)
 {
-    bool over = flight->base.cancelled || flight->status != STORE_OK;
-
-    if (!over && send_more(flight) < 0)
+    if (flight->moved && flight->waiting == 0 && !flight->base.cancelled &&
+        flight->status == STORE_OK) {
+        flight->moved = false;
+        flight->asked = 0;
+        begin_upload(flight);
+    }
+    if (!flight->moved && !flight->base.cancelled && flight->status == STORE_OK &&
+        send_more(flight) < 0)
         flight->status = STORE_DOWN;
     if (flight->waiting == 0)
         end(flight, flight->status, 0);
 }
 
-static void on_reply(struct redis_call *call, const struct redisReply *reply)
+/* The script's answer, or none. */
+static void take_answer(struct put_flight *flight, const struct redisReply *reply,
+                        bool again)
 {
-    struct put_flight *flight =
-        container_of(redis_flight_of(call), struct put_flight, base);
-    bool again;
-    enum store_status status = redis_flight_status(&flight->base, reply, &again);
-
-    flight->waiting--;
-    if (flight->status == STORE_OK)
-        flight->status = status;
-    if (flight->state == PUT_PIECES) {
-        take_piece(flight);
-        return;
-    }
     if (reply == NULL) {
         flight->base.hub->writes_unsure++;
         flight->status = STORE_UNSURE;
@@ -261,19 +296,64 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
         end(flight, again ? STORE_DOWN : flight->status, 0);
 }
 
+/* The collection is in the list, or not: nothing was written yet. */
+static void take_registered(struct put_flight *flight, bool again)
+{
+    int rc = -1;
+
+    if (again) {
+        flight->status = STORE_OK;
+        rc = send_register(flight);
+    } else if (flight->status == STORE_OK && !flight->base.cancelled) {
+        flight->registered = true;
+        redis_flight_turn_to(&flight->base, flight->put->key.collection);
+        rc = send_commit(flight);
+    }
+    if (rc < 0)
+        end(flight, flight->status == STORE_OK ? STORE_DOWN : flight->status, 0);
+}
+
+static void on_reply(struct redis_call *call, const struct redisReply *reply)
+{
+    struct put_flight *flight =
+        container_of(redis_flight_of(call), struct put_flight, base);
+    bool again;
+    enum store_status status = redis_flight_status(&flight->base, reply, &again);
+
+    flight->waiting--;
+    if (again && flight->state == PUT_PIECES)
+        flight->moved = true;
+    else if (flight->status == STORE_OK)
+        flight->status = status;
+    switch (flight->state) {
+    case PUT_PIECES: take_piece(flight); break;
+    case PUT_COMMIT: take_answer(flight, reply, again); break;
+    case PUT_REGISTER: take_registered(flight, again); break;
+    }
+}
+
+/* A request that nothing is sent for. */
+static void refuse(struct store_put *put, enum store_status status)
+{
+    put->status = status;
+    put->done(put);
+}
+
 void redis_put(struct redis_hub *hub, struct store_put *put)
 {
     struct put_flight *flight;
     bool large = !put->remove && put->blob->bytes.len > REDIS_PIECE_BYTES;
 
-    if ((!put->remove && put->blob->bytes.len > REDIS_DOCUMENT_MAX) ||
-        !redis_conn_is_writable(hub->conn)) {
-        put->status = redis_conn_is_writable(hub->conn) ? STORE_ERROR : STORE_DOWN;
-        put->done(put);
+    if (hub->cluster == NULL && !redis_conn_is_writable(hub->conn)) {
+        refuse(put, STORE_DOWN);
+        return;
+    }
+    if (large && put->blob->bytes.len > REDIS_DOCUMENT_MAX) {
+        refuse(put, STORE_ERROR);
         return;
     }
     flight = mem_zalloc(sizeof *flight);
-    redis_flight_init(&flight->base, hub, &put->request, on_reply);
+    redis_flight_init(&flight->base, hub, &put->request, put->key.collection, on_reply);
     flight->put = put;
     flight->blob = put->remove ? NULL : blob_ref(put->blob);
     hub->writes_waiting++;

@@ -5,11 +5,15 @@
  *
  * REDIS_SCRIPT_WRITE  KEYS: document, 'i', 'v', collections, upload (may be left out)
  *                     ARGV: condition (its letter below), if_version, format's letter or
- *                           '-' to delete, id, collection, bytes' length, bytes (where
- *                           there is no upload)
+ *                           '-' to delete, id, collection, bytes' length, which (below),
+ *                           bytes (where there is no upload)
+ *                     which: '' where collections is one of the keys; in a cluster, where
+ *                           it is not (and 'v' stands in its place): 'c', or 'r' where
+ *                           the collection has just been added there
  *                     gives {REDIS_WRITE_…, version}
  * REDIS_SCRIPT_LIST   KEYS: 'i'; ARGV: the ids' prefix, after, how many, how many bytes,
- *                     most bytes of a first document that is given whole
+ *                     most bytes of a first document that is given whole, 'c' in a
+ *                     cluster (where a document may be on its way to another node)
  *                     gives {1 where more follow, id, value, id, value, …}
  * REDIS_SCRIPT_COUNT  KEYS: 'i'; ARGV: after, at most
  *                     gives {count, 1 where more follow, last id}
@@ -34,7 +38,8 @@ enum redis_write {
     REDIS_WRITE_DELETED,
     REDIS_WRITE_MISSING,  /* to be deleted, and was not there */
     REDIS_WRITE_CONFLICT, /* the condition does not hold */
-    REDIS_WRITE_LOST      /* the upload is not there any more */
+    REDIS_WRITE_LOST,     /* the upload is not there any more */
+    REDIS_WRITE_REGISTER  /* the collection has to be added to the collections first */
 };
 
 /* The script's text; static memory. */

@@ -34,7 +34,7 @@ static struct store *redis_open(struct ev_loop *loop, const struct store_config 
         return NULL;
     }
     store->base.backend = redis_store_backend();
-    redis_conn_settle(store->hub.conn, SETTLE_S);
+    redis_hub_settle(&store->hub, SETTLE_S);
     return &store->base;
 }
 
@@ -48,13 +48,7 @@ static void redis_close(struct store *base)
 
 static bool redis_is_ready(const struct store *base, const char **why_r)
 {
-    const struct redis_store *store = of_const(base);
-
-    if (!redis_conn_is_up(store->hub.conn, why_r))
-        return false;
-    if (!redis_conn_is_writable(store->hub.conn))
-        *why_r = "Redis is a replica and takes no writes";
-    return *why_r == NULL;
+    return redis_hub_is_ready(&of_const(base)->hub, why_r);
 }
 
 static void get(struct store *base, struct store_get *request)
@@ -95,7 +89,7 @@ static void read_counters(const struct store *base, struct store_counters *count
     counters_r->writes_sent = store->hub.writes_sent;
     counters_r->writes_unsure = store->hub.writes_unsure;
     counters_r->writes_waiting = store->hub.writes_waiting;
-    counters_r->writer_restarts = redis_conn_reconnects(store->hub.conn);
+    counters_r->writer_restarts = redis_hub_reconnects(&store->hub);
 }
 
 const struct store_backend *redis_store_backend(void)

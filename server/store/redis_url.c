@@ -182,6 +182,13 @@ static int read_sentinel(struct redis_url *url, const char *text)
     return len == 0 || len > 255 ? -1 : read_db(url, text + len);
 }
 
+/* "host:port,host:port" */
+static int read_cluster(struct redis_url *url, const char *text)
+{
+    text = read_places(url, text, REDIS_URL_PORT);
+    return text != NULL && (*text == 0 || strcmp(text, "/") == 0) ? 0 : -1;
+}
+
 /* "/path?db=N" */
 static int read_unix(struct redis_url *url, const char *text)
 {
@@ -204,6 +211,8 @@ static const struct scheme schemes[] = {
     {"redis+unix://", read_unix, REDIS_SERVER, false},
     {"redis+sentinel://", read_sentinel, REDIS_SENTINEL, false},
     {"rediss+sentinel://", read_sentinel, REDIS_SENTINEL, true},
+    {"redis+cluster://", read_cluster, REDIS_CLUSTER, false},
+    {"rediss+cluster://", read_cluster, REDIS_CLUSTER, true},
 };
 
 static const struct scheme *find_scheme(const char *text)
@@ -273,6 +282,9 @@ void redis_url_print(const struct redis_url *url, struct buf *out)
     switch (url->kind) {
     case REDIS_SENTINEL:
         buf_printf(out, "%s/%u by Sentinel", url->master, url->db);
+        return;
+    case REDIS_CLUSTER:
+        buf_printf(out, "cluster at %s:%u", url->places[0].host, url->places[0].port);
         return;
     case REDIS_SERVER: break;
     }

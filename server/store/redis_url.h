@@ -7,6 +7,9 @@
  *     redis+sentinel://[login@]host[:port][,host[:port]]…/master[/db]
  *                                     several Sentinels, who know where the master is
  *     rediss+sentinel://…             Sentinels and servers by TLS
+ *     redis+cluster://[login@]host[:port][,host[:port]]…
+ *                                     a cluster, and some of its nodes
+ *     rediss+cluster://…              the same by TLS
  *
  * User and password may hold %XX; ":password@" alone is Redis' default user.
  * The port is 6379 (a Sentinel's 26379) and the db 0 where none is given. Any thread may
@@ -33,7 +36,7 @@
     "rediss for TLS"
 
 /* What stands at the other end. */
-enum redis_kind { REDIS_SERVER, REDIS_SENTINEL };
+enum redis_kind { REDIS_SERVER, REDIS_SENTINEL, REDIS_CLUSTER };
 
 /* A host and its port. */
 struct redis_place {

@@ -309,55 +309,20 @@ static void counts(void **state)
     check_count(rig, "~~", 5, 0, false, "");
 }
 
-struct named {
-    struct store_collections names;
-    bool done;
-    char text[256]; /* "a=1 b=2 " */
-};
-
-static void on_named(struct store_collections *names)
-{
-    struct named *named = (struct named *)(void *)names;
-
-    named->done = true;
-    for (size_t i = 0; i < names->count; i++) {
-        size_t len = strlen(named->text);
-
-        snprintf(named->text + len, sizeof named->text - len, "%.*s=%llu ",
-                 (int)names->collections[i].name.len,
-                 (const char *)names->collections[i].name.data,
-                 (unsigned long long)names->collections[i].documents);
-    }
-}
-
-static void check_names(struct rig *rig, const char *after, size_t max, const char *text,
-                        bool more)
-{
-    struct named named = {
-        .names = {.after = rig_slice(after), .max_count = max, .done = on_named}};
-
-    store_collections(rig->store, &named.names);
-    while (!named.done)
-        ev_run(rig->loop, EVRUN_ONCE);
-    assert_int_equal(named.names.status, STORE_OK);
-    assert_string_equal(named.text, text);
-    assert_int_equal(named.names.more, more);
-}
-
 static void collections(void **state)
 {
     struct rig *rig = rig_of(state);
 
-    check_names(rig, "", 10, "", false);
+    promise_names(rig, "", 10, "", false);
     put_some(rig);
     assert_int_equal(rig_put_text(rig, "B", "x", "x"), STORE_CREATED);
     assert_int_equal(rig_put_text(rig, "B", "x", "y"), STORE_OK);
-    check_names(rig, "", 10, "B=1 l=8 l.=1 ", false);
-    check_names(rig, "", 2, "B=1 l=8 ", true);
-    check_names(rig, "l", 2, "l.=1 ", false);
-    check_names(rig, "B1", 1, "l=8 ", true);
+    promise_names(rig, "", 10, "B=1 l=8 l.=1 ", false);
+    promise_names(rig, "", 2, "B=1 l=8 ", true);
+    promise_names(rig, "l", 2, "l.=1 ", false);
+    promise_names(rig, "B1", 1, "l=8 ", true);
     assert_int_equal(rig_remove(rig, "B", "x"), STORE_OK);
-    check_names(rig, "", 10, "l=8 l.=1 ", false);
+    promise_names(rig, "", 10, "l=8 l.=1 ", false);
 }
 
 /* ---- many, and many at once ---- */

@@ -87,6 +87,27 @@ static void sentinels(void **state)
     redis_url_free(&url);
 }
 
+static void clusters(void **state)
+{
+    struct redis_url url;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    assert_int_equal(redis_url_parse("redis+cluster://:p@a,b:7/", &url), 0);
+    assert_int_equal(url.kind, REDIS_CLUSTER);
+    assert_false(url.tls);
+    assert_int_equal(url.place_count, 2);
+    assert_int_equal(url.places[0].port, 6379);
+    assert_int_equal(url.places[1].port, 7);
+    redis_url_print(&url, &out);
+    assert_int_equal(out.len, strlen("redis cluster at a:6379"));
+    buf_free(&out);
+    redis_url_free(&url);
+    assert_int_equal(redis_url_parse("rediss+cluster://a", &url), 0);
+    assert_true(url.tls);
+    redis_url_free(&url);
+}
+
 static void bad_ones(void **state)
 {
     static const char *const texts[] = {
@@ -136,7 +157,10 @@ static void bad_ones(void **state)
         "redis+sentinel://h/m n",
         "redis+sentinel://h/m/0/1",
         "redis+sentinel://a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q/m",
-        "redis+cluster://h",
+        "redis+cluster://",
+        "redis+cluster://h/1",
+        "redis+cluster://h,",
+        "redis+cluster://user@h",
         "redisx://h",
     };
 
@@ -236,9 +260,13 @@ static void print_of_a_url(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_ones),       cmocka_unit_test(sentinels),
-        cmocka_unit_test(bad_ones),        cmocka_unit_test(too_long_ones),
-        cmocka_unit_test(check_of_stores), cmocka_unit_test(no_password_is_shown),
+        cmocka_unit_test(good_ones),
+        cmocka_unit_test(sentinels),
+        cmocka_unit_test(clusters),
+        cmocka_unit_test(bad_ones),
+        cmocka_unit_test(too_long_ones),
+        cmocka_unit_test(check_of_stores),
+        cmocka_unit_test(no_password_is_shown),
         cmocka_unit_test(print_of_a_url),
     };
 

@@ -64,4 +64,40 @@ static inline void promise_longest_names(struct rig *rig)
     assert_int_equal(rig_remove(rig, name, name), STORE_OK);
 }
 
+struct promised_names {
+    struct store_collections names;
+    bool done;
+    char text[256]; /* "a=1 b=2 " */
+};
+
+static inline void promise_on_names(struct store_collections *names)
+{
+    struct promised_names *named = (struct promised_names *)(void *)names;
+
+    named->done = true;
+    for (size_t i = 0; i < names->count; i++) {
+        size_t len = strlen(named->text);
+
+        snprintf(named->text + len, sizeof named->text - len, "%.*s=%llu ",
+                 (int)names->collections[i].name.len,
+                 (const char *)names->collections[i].name.data,
+                 (unsigned long long)names->collections[i].documents);
+    }
+}
+
+/* A run of collections: "a=1 b=2 ". */
+static inline void promise_names(struct rig *rig, const char *after, size_t max,
+                                 const char *text, bool more)
+{
+    struct promised_names named = {
+        .names = {.after = rig_slice(after), .max_count = max, .done = promise_on_names}};
+
+    store_collections(rig->store, &named.names);
+    while (!named.done)
+        ev_run(rig->loop, EVRUN_ONCE);
+    assert_int_equal(named.names.status, STORE_OK);
+    assert_string_equal(named.text, text);
+    assert_int_equal(named.names.more, more);
+}
+
 #endif
