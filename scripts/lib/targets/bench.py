@@ -40,9 +40,9 @@ class Bench:
     # ---- what is measured
 
     def pair(self, kind="plain"):
-        """A pair that figures share: two workers, `plain` or storing `json` text."""
+        """A pair that figures share, two workers: `plain`, storing `json` text, or in a mode."""
         if kind not in self.pairs:
-            server = ["--representation", "json"] if kind == "json" else []
+            server = {"plain": [], "json": ["--representation", "json"]}.get(kind, ["--mode", kind])
             self.pairs[kind] = harness.Pair(server=server, workers=2)
             self.put(self.pairs[kind], LIGHT_PATH, LIGHT)
         return self.pairs[kind]
@@ -77,8 +77,7 @@ class Bench:
 
     def targets(self, size, count, kind="plain"):
         """`count` documents of a size (a name of documents.NAMES) in that pair: (path, file)."""
-        pair, have = self.pair(kind) if kind in ("plain", "json") else self.pairs[kind], \
-            self.stored.setdefault((kind, size), [])
+        pair, have = self.pairs.get(kind) or self.pair(kind), self.stored.setdefault((kind, size), [])
         for number in range(len(have), count):
             file = pathlib.Path(self.folder.name) / f"{size}-{number}"
             if not file.exists():
@@ -97,14 +96,15 @@ class Bench:
                 found[name].append(one(name))
         return found
 
-    def speed(self, what, targets, mode, connections, seconds):
+    def speed(self, what, targets, mode, connections, seconds, kind="plain"):
         """A closed loop in which every reply was right: requests/s, and by_cpu, what they
         would be on a machine with nothing else to do: the loop has one CPU, all have all."""
-        pair = self.pair()
+        pair = self.pair(kind)
         front, workers = pair.server.fronts()[0], pair.worker.of_role("worker")
         before = cpu_ns(front, True), sum(map(cpu_ns, [front, *workers]))
         done = whole(f"{what}, {mode}", self.generator.run(
-            pair.port, targets, connections=connections, seconds=seconds, mode=mode))
+            pair.port, targets, connections=connections, seconds=seconds,
+            mode=mode if kind == "plain" else None))
         loop = cpu_ns(front, True) - before[0]
         total = sum(map(cpu_ns, [front, *workers])) - before[1] + done["cpu_us"] * 1e3
         return {"per_second": done["answered"] / done["seconds"],

@@ -8,11 +8,17 @@ from load import whole
 SIZES = ["500B", "2KB", "5KB", "20KB", "64KB", "200KB", "2MB"]
 
 
+def turns(bench, what, size, documents, modes, seconds):
+    """Different documents are asked for with Offloop-Mode. One document is asked of a server
+    in that mode: whoever chooses a mode gets a job of its own, and shares no result."""
+    def one(mode):
+        kind = mode if documents == 1 else "plain"
+        return bench.speed(what, bench.targets(size, documents, kind), mode, 16, seconds, kind)
+    return bench.in_turns(modes, one)
+
+
 def reads(bench, name, documents, text):
-    targets = bench.targets("200KB", documents)
-    seconds = 1 if bench.quick else 2
-    found = bench.in_turns(["inline", "rpc"], lambda mode: bench.speed(
-        name, targets, mode, 16, seconds))
+    found = turns(bench, name, "200KB", documents, ["inline", "rpc"], 1 if bench.quick else 2)
     note_ratio(bench, name, f"200 KB reads, {text}", found, "rpc", "inline", 1.4)
 
 
@@ -38,9 +44,7 @@ def auto(bench, family, documents, text):
     seconds = 0.4 if bench.quick else 0.6
     found = {}
     for size in SIZES:
-        targets = bench.targets(size, documents)
-        found[size] = bench.in_turns(["inline", "auto", "rpc"], lambda mode: bench.speed(
-            f"{family}-{size}", targets, mode, 16, seconds))
+        found[size] = turns(bench, f"{family}-{size}", size, documents, ["inline", "auto", "rpc"], seconds)
     for size, runs in found.items():
         better = max(("inline", "rpc"), key=lambda mode: middle(runs[mode], "per_second"))
         note_ratio(bench, f"{family}-{size}", f"{size} reads, {text}", runs, "auto", better, 0.95)
