@@ -295,6 +295,24 @@ def the_page_on_a_phone_and_by_keyboard(pair):
             (one) => !one.caption || !one.querySelector('th[scope=col]')).length"""), 0)
 
 
+@case
+def the_page_is_quiet_to_who_hears_it(pair):
+    """One live region, which speaks when the state changes and not with every figure."""
+    with open_page(pair) as page:
+        page.look(1200, 900)
+        page.open(at(pair))
+        page.until("+document.body.dataset.samples >= 2", "two samples", 120 if SANITIZED else 30)
+        equal(page.evaluate("""[...document.querySelectorAll(
+            'output, [aria-live], [role=status], [role=alert], [role=log]')].map((one) => one.id)"""), ["state"])
+        page.evaluate("""void new MutationObserver(() => { document.body.dataset.spoke = "yes"; })
+            .observe(document.getElementById('state'), {subtree: true, childList: true, characterData: true})""")
+        seen = int(page.evaluate("document.body.dataset.samples"))
+        page.until(f"+document.body.dataset.samples >= {seen + 3}", "three more samples", 120 if SANITIZED else 30)
+        equal(page.evaluate("document.body.dataset.spoke || ''"), "")
+        equal(page.evaluate("['header', 'main', 'footer', 'h1'].map((one) => document.querySelectorAll(one).length)"),
+              [1, 1, 1, 1])
+
+
 @case(workers=1)
 def the_page_says_when_the_server_is_gone(pair):
     with open_page(pair) as page:
