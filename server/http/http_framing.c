@@ -59,6 +59,16 @@ static bool list_next(struct slice *rest, struct slice *element_r)
     return true;
 }
 
+/* The white space between a value and its line's end, which the value is without. */
+static bool has_tab_behind(struct slice value)
+{
+    const uint8_t *at = value.data + value.len;
+
+    while (*at == ' ')
+        at++;
+    return *at == '\t';
+}
+
 /* Counts the codings; which of them are allowed is known at the head's end. */
 static enum http_parser_result read_codings(struct http_parser *parser,
                                             struct slice value)
@@ -66,6 +76,10 @@ static enum http_parser_result read_codings(struct http_parser *parser,
     struct slice coding;
 
     parser->coding_seen = true;
+    /* white space by the letter; but there are parsers that take "chunked" with a tab
+       behind it for another coding, and the body for none */
+    if (has_tab_behind(value))
+        return http_parser_refuse(parser, 400, "Transfer-Encoding has a tab behind it");
     while (list_next(&value, &coding)) {
         if (coding.len == 0 || !http_chars_all(coding.data, coding.len, HTTP_CHAR_TOKEN))
             return http_parser_refuse(parser, 400, "Transfer-Encoding is malformed");

@@ -258,7 +258,8 @@ static const struct wire_case wire_cases[] = {
     /* Transfer-Encoding. */
     ROW("chunked", CHUNKS("2\r\nok\r\n0\r\n\r\n"), "200", LIVES, "PUT /b ok"),
     ROW("chunked in upper case", BODY("Transfer-Encoding: CHUNKED", "2\r\nok\r\n0\r\n\r\n"), "200", LIVES, "PUT /b ok"),
-    ROW("chunked with space around", BODY("Transfer-Encoding: \t chunked \t", "2\r\nok\r\n0\r\n\r\n"), "200", LIVES, "PUT /b ok"),
+    ROW("chunked with space around", BODY("Transfer-Encoding: \t chunked  ", "2\r\nok\r\n0\r\n\r\n"), "200", LIVES, "PUT /b ok"),
+    ROW("chunked with a tab behind", BODY("Transfer-Encoding: chunked \t", "2\r\nok\r\n0\r\n\r\n"), "400", ENDS, NULL),
     ROW("chunked and a length", BODY("Transfer-Encoding: chunked\r\nContent-Length: 5", "0\r\n\r\n" AFTER), "400", ENDS, NULL),
     ROW("a length and chunked", BODY("Content-Length: 45\r\nTransfer-Encoding: chunked", "0\r\n\r\n" AFTER), "400", ENDS, NULL),
     ROW("chunked in 1.0", "PUT /b HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", ENDS, NULL),
