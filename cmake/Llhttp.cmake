@@ -1,0 +1,32 @@
+# llhttp, node's HTTP parser, as a second opinion on ours: only for tests/oracle. Sets
+# LLHTTP_LIBRARY to a target, or to nothing. Its package config (Debian 13: libllhttp-dev),
+# its pkg-config file, or its sources (Debian 12: node-llhttp; LLHTTP_ROOT for elsewhere).
+set(LLHTTP_ROOT /usr CACHE PATH "Where share/llhttp/*.c and include/llhttp.h are looked for")
+set(LLHTTP_LIBRARY "")
+find_package(llhttp CONFIG QUIET)
+foreach(target llhttp::llhttp llhttp::llhttp_shared llhttp::llhttp_static)
+  if(NOT LLHTTP_LIBRARY AND TARGET ${target})
+    set(LLHTTP_LIBRARY ${target})
+  endif()
+endforeach()
+if(NOT LLHTTP_LIBRARY)
+  pkg_check_modules(LLHTTP QUIET IMPORTED_TARGET libllhttp)
+  if(LLHTTP_FOUND)
+    set(LLHTTP_LIBRARY PkgConfig::LLHTTP)
+  endif()
+endif()
+if(NOT LLHTTP_LIBRARY)
+  file(GLOB llhttp_sources ${LLHTTP_ROOT}/share/llhttp/*.c)
+  find_path(LLHTTP_INCLUDE_DIR llhttp.h PATHS ${LLHTTP_ROOT}/include ${LLHTTP_ROOT}/share/include
+            PATH_SUFFIXES llhttp NO_DEFAULT_PATH)
+  if(llhttp_sources AND LLHTTP_INCLUDE_DIR)
+    add_library(llhttp_sources STATIC EXCLUDE_FROM_ALL ${llhttp_sources})
+    target_include_directories(llhttp_sources SYSTEM PUBLIC ${LLHTTP_INCLUDE_DIR})
+    target_compile_options(llhttp_sources PRIVATE -w)
+    set(LLHTTP_LIBRARY llhttp_sources)
+  endif()
+endif()
+if(NOT LLHTTP_LIBRARY)
+  message(STATUS "llhttp not found: no second opinion on the HTTP parser is tested "
+                 "(libllhttp-dev, or in Debian 12 node-llhttp)")
+endif()
