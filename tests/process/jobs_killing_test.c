@@ -20,7 +20,7 @@
 #define KILL_EVERY_S 0.2
 #define WORKERS      2
 
-static const struct jobs_config usual = {.job_timeout_ns = 20 * NS_PER_S};
+static const struct jobs_config usual = {.job_timeout_ns = 60 * NS_PER_S};
 
 struct campaign {
     struct rpc_fixture *fixture;

@@ -20,7 +20,7 @@
 #define WORKERS 2
 #define KILLS   8
 
-static const struct jobs_config usual = {.job_timeout_ns = 20 * NS_PER_S};
+static const struct jobs_config usual = {.job_timeout_ns = 60 * NS_PER_S};
 
 static struct daemon *start_daemon(const struct rpc_fixture *fixture)
 {

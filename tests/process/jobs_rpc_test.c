@@ -16,7 +16,7 @@
 
 #define MANY 500
 
-static const struct jobs_config usual = {.job_timeout_ns = 20 * NS_PER_S};
+static const struct jobs_config usual = {.job_timeout_ns = 60 * NS_PER_S};
 
 static void does_a_job(struct rpc_fixture *fixture)
 {

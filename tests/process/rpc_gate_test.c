@@ -29,7 +29,7 @@
 
 #define DROPS 200
 
-static const struct jobs_config usual = {.job_timeout_ns = 20 * NS_PER_S};
+static const struct jobs_config usual = {.job_timeout_ns = 60 * NS_PER_S};
 
 static const struct wire_hello hello = {
     .worker = {{7}}, .pid = 1, .credits = 2, .engine = {(const uint8_t *)"yajl", 4}};

@@ -20,7 +20,7 @@
 #include "server/rpc/gate.h"
 #include "server/stats/stats.h"
 
-#define RPC_FIXTURE_PATIENCE_S 30
+#define RPC_FIXTURE_PATIENCE_S 60
 #define RPC_FIXTURE_WORKERS    8
 
 struct rpc_fixture {

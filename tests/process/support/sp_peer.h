@@ -12,7 +12,7 @@
 
 #include "common/buf.h"
 
-#define SP_PEER_PATIENCE_S 30
+#define SP_PEER_PATIENCE_S 60
 
 /* The protocols' numbers. */
 #define SP_PAIR0 0x10
