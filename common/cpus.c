@@ -22,8 +22,8 @@ void cpus_limit(long most)
 }
 
 /* In place of the C library's, for all of the process. Called before main() too, and with
-   any locks held: it takes none. */
-long sysconf(int name)
+   any locks held: it takes none. ThreadSanitizer itself calls it before it is ready. */
+__attribute__((no_sanitize("thread"))) long sysconf(int name)
 {
     long value = __sysconf(name);
     long most = atomic_load(&limit);

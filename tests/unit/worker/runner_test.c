@@ -1,6 +1,7 @@
 /* The runner: order, flushing, cancelling, deadlines, peers that leave. */
 #include <pthread.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +20,7 @@
 struct sink {
     struct runner_sink sink;
     struct runner *runner;
-    unsigned released;
+    atomic_uint released; /* on whichever thread runs */
     unsigned messages;
     unsigned seen;
     struct wire_result results[MAX_SEEN];
