@@ -51,7 +51,10 @@ def ip(*arguments):
 
 
 class Network:
-    def __init__(self):
+    """`wire` False: a cable instead, as fast as this machine can; wire() is not there."""
+
+    def __init__(self, wire=True):
+        self.has_wire = wire
         self.stack = contextlib.ExitStack()
 
     def _host(self):
@@ -73,23 +76,30 @@ class Network:
     def _build(self):
         self.home = self.stack.enter_context(open("/proc/thread-self/ns/net"))
         (server, self.server), (worker, self.worker) = self._host(), self._host()
-        wire, namespace = self._host()
         self.stack.callback(enter, self.home.fileno())
+        if self.has_wire:
+            self._lay_wire(server.pid, worker.pid)
+        else:
+            enter(self.server.fileno())
+            ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth0",
+               "netns", str(worker.pid))
+        for namespace, address in ((self.worker, WORKER), (self.server, SERVER)):
+            enter(namespace.fileno())
+            ip("link", "set", "lo", "up")
+            ip("addr", "add", f"{address}/24", "dev", "eth0")
+            ip("link", "set", "eth0", "up")
+
+    def _lay_wire(self, server_pid, worker_pid):
+        _, namespace = self._host()
         enter(namespace.fileno())
-        for name, process, address in (("left", server, SERVER), ("right", worker, WORKER)):
-            ip("link", "add", name, "type", "veth", "peer", "name", "eth0",
-               "netns", str(process.pid))
+        for name, pid in (("left", server_pid), ("right", worker_pid)):
+            ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
             ip("link", "set", name, "up")
         self.carrier = self.stack.enter_context(subprocess.Popen(
             [sys.executable, pathlib.Path(__file__), "left", "right"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         self.stack.callback(self.carrier.stdin.close)
         assert self.carrier.stdout.readline() == "ready\n"
-        for namespace, address in ((self.worker, WORKER), (self.server, SERVER)):
-            enter(namespace.fileno())
-            ip("link", "set", "lo", "up")
-            ip("addr", "add", f"{address}/24", "dev", "eth0")
-            ip("link", "set", "eth0", "up")
 
     def __exit__(self, *_):
         self.stack.close()
