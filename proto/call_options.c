@@ -12,13 +12,24 @@ enum options_flag {
     OPTIONS_GZIP = 1,
     OPTIONS_GUNZIP = 2,
     OPTIONS_JSON = 4, /* the stored document is JSON */
-    OPTIONS_FLAGS = 7 /* all that exist */
+    OPTIONS_ZSTD = 8, /* not with GZIP */
+    OPTIONS_PART = 16,
+    OPTIONS_FLAGS = 31 /* all that exist */
 };
 
 static unsigned flags_of(const struct codec_call *call)
 {
-    return (call->gzip ? OPTIONS_GZIP : 0u) | (call->gunzip ? OPTIONS_GUNZIP : 0u) |
+    return (call->coding == CODING_GZIP ? OPTIONS_GZIP : 0u) |
+           (call->coding == CODING_ZSTD ? OPTIONS_ZSTD : 0u) |
+           (call->part ? OPTIONS_PART : 0u) | (call->gunzip ? OPTIONS_GUNZIP : 0u) |
            (call->format == CODEC_FORMAT_JSON ? OPTIONS_JSON : 0u);
+}
+
+static enum codec_coding coding_in(unsigned flags)
+{
+    if (flags & OPTIONS_GZIP)
+        return CODING_GZIP;
+    return flags & OPTIONS_ZSTD ? CODING_ZSTD : CODING_NONE;
 }
 
 void call_options_put(struct buf *out, const struct codec_call *call)
@@ -51,10 +62,13 @@ int call_options_read(struct slice options, struct codec_call *call)
     argument_len = (size_t)envelope_get_uint(&in, call->in.len);
     call->max_expanded = envelope_get_uint(&in, SIZE_MAX / 2);
     call->fields = envelope_get_bin(&in, CALL_OPTIONS_MAX_FIELDS);
-    call->gzip = flags & OPTIONS_GZIP;
+    call->coding = coding_in(flags);
+    call->part = flags & OPTIONS_PART;
     call->gunzip = flags & OPTIONS_GUNZIP;
     call->format = flags & OPTIONS_JSON ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
     call->in.len -= argument_len;
     call->argument = (struct slice){call->in.data + call->in.len, argument_len};
+    if ((flags & OPTIONS_GZIP) != 0 && (flags & OPTIONS_ZSTD) != 0)
+        return -1;
     return in.why == NULL && in.at == in.end ? 0 : -1;
 }

@@ -83,8 +83,22 @@ enum codec_status {
         CODEC_STATUSES
 };
 
+/* What a result can be compressed with: NAME, Content-Encoding, mark in entity tags.
+   Values are part of proto/PROTOCOL.md: append only. See coding.h. */
+#define CODEC_CODING_MAP(X)  \
+    X(NONE, "identity", "")  \
+    X(GZIP, "gzip", "-gzip") \
+    X(ZSTD, "zstd", "-zstd")
+
+enum codec_coding {
+#define X(name, text, mark) CODING_##name,
+    CODEC_CODING_MAP(X)
+#undef X
+        CODEC_CODINGS
+};
+
 /* A smaller result is not worth compressing: it fits one packet as it is. */
-#define CODEC_GZIP_MIN_BYTES 1024
+#define CODEC_CODED_MIN_BYTES 1024
 
 /* How a stored document is held. JSON texts of a sequence are divided by '\n', which
    compact text never holds. */
@@ -95,7 +109,8 @@ struct codec_call {
     enum codec_op op;
     bool pretty; /* ENCODE, SEQUENCE: indent by two spaces; a sequence with ',' as the
                     elements of an array, each beginning on a line of its own */
-    bool gzip;   /* compress a result over CODEC_GZIP_MIN_BYTES (RFC 1952) */
+    enum codec_coding coding; /* compress a result over CODEC_CODED_MIN_BYTES */
+    bool part;   /* compress it, whatever its size, as a part of a stream: coding.h */
     bool gunzip; /* DECODE, VALIDATE, COMPACT: the input is gzip; PATCH: the patch is */
     uint8_t separator; /* SEQUENCE: ',' or '\n' */
     enum codec_format

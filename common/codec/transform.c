@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/codec/coding.h"
 #include "common/codec/gzip.h"
 
 /* The job while it runs: what the steps so far made. */
@@ -19,7 +20,8 @@ struct transform {
 
 bool transform_is_step(const struct codec_call *call)
 {
-    if (call->gzip || call->gunzip || call->format != CODEC_FORMAT_MSGPACK)
+    if (call->coding != CODING_NONE || call->gunzip ||
+        call->format != CODEC_FORMAT_MSGPACK)
         return false;
     switch (call->op) {
     case CODEC_OP_COMPACT:
@@ -53,7 +55,8 @@ static enum codec_status run_within(struct transform *t, enum codec_op op,
     struct codec_call call = *t->call;
 
     call.op = op;
-    call.gzip = call.gunzip = false;
+    call.coding = CODING_NONE;
+    call.gunzip = false;
     call.format = CODEC_FORMAT_MSGPACK;
     if (t->call->op != CODEC_OP_ENCODE && t->call->op != CODEC_OP_SEQUENCE)
         call.pretty = false;
@@ -225,7 +228,7 @@ static enum codec_status compress(struct transform *t, struct buf *out)
     size_t most = t->call->max_output, left;
 
     buf_free(&t->made);
-    if (status == CODEC_OK && plain.len <= CODEC_GZIP_MIN_BYTES) {
+    if (status == CODEC_OK && plain.len <= CODEC_CODED_MIN_BYTES && !t->call->part) {
         buf_append(out, plain.data, plain.len);
         buf_free(&plain);
         return CODEC_OK;
@@ -233,9 +236,10 @@ static enum codec_status compress(struct transform *t, struct buf *out)
     t->held_bytes += plain.cap;
     left = memory_left(t);
     if (status == CODEC_OK)
-        status =
-            zipped(t, gzip_compress(buf_slice(&plain), most < left ? most : left, out),
-                   left < most);
+        status = zipped(t,
+                        coding_compress(t->call->coding, t->call->part, buf_slice(&plain),
+                                        most < left ? most : left, out),
+                        left < most);
     buf_free(&plain);
     return status;
 }
@@ -249,9 +253,9 @@ enum codec_status transform_run(struct codec *codec, transform_step_fn *run_step
     enum codec_status status;
 
     t.in = call->in;
-    status = prepare(&t);
+    status = coding_is_there(call->coding) ? prepare(&t) : fail(&t, CODEC_UNSUPPORTED, 0);
     if (status == CODEC_OK)
-        status = call->gzip ? compress(&t, out) : finish(&t, out);
+        status = call->coding == CODING_NONE ? finish(&t, out) : compress(&t, out);
     assert(status == CODEC_OK || out->len == start);
     assert(status == CODEC_OK || status == t.fault.status);
     if (status == CODEC_OK)

@@ -9,7 +9,7 @@ OFFLOOP_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 # What each purpose needs, on a fresh Debian 12.
 PACKAGES_BUILD=(build-essential cmake ninja-build pkg-config libev-dev libssl-dev libnng-dev
-    libmsgpack-dev libyajl-dev zlib1g-dev liblmdb-dev nettle-dev
+    libmsgpack-dev libyajl-dev zlib1g-dev libzstd-dev liblmdb-dev nettle-dev
     libseccomp-dev libmbedtls-dev libhiredis-dev libgoogle-perftools-dev)
 PACKAGES_RUN=("${PACKAGES_BUILD[@]}" curl apache2-utils python3)
 PACKAGES_REDIS=(redis-server redis-tools) # with scripts/run --store redis

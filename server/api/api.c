@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/codec/coding.h"
 #include "common/log.h"
 #include "server/api/exchange.h"
 #include "server/stats/stats.h"
@@ -160,6 +161,27 @@ static bool refuse_stranger(struct exchange *e)
     return true;
 }
 
+/* Chooses what the reply may be compressed with: text alone, MessagePack stays as it is.
+   Of what is liked equally, a document takes the better coding; a collection takes the
+   one whose stream is one frame, which every client understands. */
+static void choose_coding(struct exchange *e)
+{
+    static const enum codec_coding of_document[] = {CODING_ZSTD, CODING_GZIP};
+    static const enum codec_coding of_collection[] = {CODING_GZIP, CODING_ZSTD};
+
+    const enum codec_coding *order =
+        e->route.kind == STATS_ROUTE_COLLECTION ? of_collection : of_document;
+    enum codec_coding there[2];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < 2; i++)
+        if (coding_is_there(order[i]))
+            there[count++] = order[i];
+    if (e->type != NEGOTIATE_MSGPACK)
+        e->coding =
+            negotiate_coding(http_header_joined(e->x, "accept-encoding"), there, count);
+}
+
 /* Chooses the reply's representation; where none is acceptable, answers. */
 static void choose_type(struct exchange *e)
 {
@@ -176,6 +198,8 @@ static void choose_type(struct exchange *e)
     }
     if (negotiate_accept(http_header_joined(e->x, "accept"), types, &e->type) != 0)
         exchange_fail(e, 406, offered);
+    else
+        choose_coding(e);
 }
 
 /* Reads what all routes read of a request; true where it has been answered. */
@@ -186,7 +210,6 @@ static bool understand(struct exchange *e)
     struct slice mode = http_header(e->x, "offloop-mode");
     const char *fault = query_parse(request->query, &e->query);
 
-    e->gzip = negotiate_gzip(http_header_joined(e->x, "accept-encoding"));
     e->mode_chosen = e->api->config.mode_header && mode.data != NULL;
     if (fault != NULL)
         exchange_fail(e, 400, fault);

@@ -135,12 +135,16 @@ static void write_document(struct document_patch *patch)
     exchange_put(&patch->base, put, on_put_done);
 }
 
+static void print_result(struct document_patch *patch);
+
 static void on_printed(struct job *job)
 {
     struct document_patch *patch = container_of(job, struct document_patch, job);
 
     exchange_job_ended(&patch->base, job);
-    if (job->status == JOB_OK) {
+    if (exchange_lacks_coding(&patch->base, job)) {
+        print_result(patch);
+    } else if (job->status == JOB_OK) {
         patch->reply = blob_ref(job->result);
         write_document(patch);
     } else {

@@ -7,14 +7,16 @@ struct document_read {
     struct store_get get;
     struct job job;
     struct blob *stored;
+    enum store_format format;
     uint64_t version;
 };
 
-static bool none_match(struct document_read *read, struct slice field, bool gzip)
+static bool none_match(struct document_read *read, struct slice field,
+                       enum codec_coding coding)
 {
     char etag[NEGOTIATE_ETAG_MAX];
 
-    negotiate_etag_print(read->version, read->base.type, gzip, etag);
+    negotiate_etag_print(read->version, read->base.type, coding, etag);
     return negotiate_none_match(field, etag);
 }
 
@@ -24,13 +26,15 @@ static bool reply_not_modified(struct document_read *read)
 {
     struct exchange *e = &read->base;
     struct slice field = http_header_joined(e->x, "if-none-match");
-    bool gzip = e->gzip && e->type == NEGOTIATE_JSON && none_match(read, field, true);
+    enum codec_coding coding =
+        none_match(read, field, e->coding) ? e->coding : CODING_NONE;
     struct http_reply reply = {.status = 304};
     struct buf headers = BUF_INIT;
 
-    if (field.data == NULL || (!gzip && !none_match(read, field, false)))
+    if (field.data == NULL ||
+        (coding == CODING_NONE && !none_match(read, field, CODING_NONE)))
         return false;
-    exchange_put_etag(&headers, read->version, e->type, gzip);
+    exchange_put_etag(&headers, read->version, e->type, coding);
     exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);
@@ -52,11 +56,17 @@ static bool check_conditions(struct document_read *read)
     return false;
 }
 
+static void reply_document(struct document_read *read);
+
 static void on_job_done(struct job *job)
 {
     struct document_read *read = container_of(job, struct document_read, job);
 
     exchange_job_ended(&read->base, job);
+    if (exchange_lacks_coding(&read->base, job)) {
+        reply_document(read);
+        return;
+    }
     blob_unref(&read->stored);
     if (job->status == JOB_OK)
         document_reply_send(&read->base, read->version, job->result);
@@ -74,11 +84,29 @@ static uint64_t name_key(const struct exchange *e)
     return key ? key : 1;
 }
 
+/* Replies with the stored bytes, or with what a job makes of them. */
+static void reply_document(struct document_read *read)
+{
+    struct exchange *e = &read->base;
+    struct codec_call call;
+
+    if (document_reply_plan(e, read->format, read->stored->bytes, &call)) {
+        read->job.in_blob = read->stored;
+        if (!e->mode_chosen) {
+            read->job.share_key[0] = read->version;
+            read->job.share_key[1] = name_key(e);
+        }
+        exchange_submit(e, &read->job, &call, on_job_done);
+    } else {
+        document_reply_send(e, read->version, read->stored);
+        blob_unref(&read->stored);
+    }
+}
+
 static void on_store_done(struct store_get *get)
 {
     struct document_read *read = container_of(get, struct document_read, get);
     struct exchange *e = &read->base;
-    struct codec_call call;
 
     exchange_store_answered(e);
     read->version = get->version;
@@ -88,17 +116,9 @@ static void on_store_done(struct store_get *get)
     }
     if (!check_conditions(read))
         return;
-    if (!document_reply_plan(e, get->format, get->blob->bytes, &call)) {
-        document_reply_send(e, get->version, get->blob);
-        return;
-    }
     read->stored = blob_ref(get->blob);
-    read->job.in_blob = read->stored;
-    if (!e->mode_chosen) {
-        read->job.share_key[0] = get->version;
-        read->job.share_key[1] = name_key(e);
-    }
-    exchange_submit(e, &read->job, &call, on_job_done);
+    read->format = get->format;
+    reply_document(read);
 }
 
 static void start(struct exchange *e)

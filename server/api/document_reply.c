@@ -1,5 +1,7 @@
 #include "server/api/document_reply.h"
 
+#include "common/codec/coding.h"
+
 bool document_reply_plan(const struct exchange *e, enum store_format format,
                          struct slice stored, struct codec_call *call_r)
 {
@@ -13,8 +15,9 @@ bool document_reply_plan(const struct exchange *e, enum store_format format,
         call_r->pretty = e->query.pretty;
         changes = changes || call_r->pretty || format == STORE_MSGPACK;
         /* Small text that is sent as it is needs no job to find that out. */
-        call_r->gzip = e->gzip && (changes || stored.len > CODEC_GZIP_MIN_BYTES);
-        return changes || call_r->gzip;
+        if (changes || stored.len > CODEC_CODED_MIN_BYTES)
+            call_r->coding = e->coding;
+        return changes || call_r->coding != CODING_NONE;
     }
     if (changes) {
         call_r->op = CODEC_OP_PROJECT;
@@ -29,12 +32,11 @@ void document_reply_send(struct exchange *e, uint64_t version, struct blob *body
 {
     struct buf headers = BUF_INIT;
     struct http_reply reply = {.status = 200, .body = body};
-    bool gzip = exchange_is_gzip(body->bytes);
+    enum codec_coding coding = coding_of(body->bytes);
 
     reply.content_type = negotiate_media_type(e->type);
-    exchange_put_etag(&headers, version, e->type, gzip);
-    if (gzip)
-        buf_append_str(&headers, "Content-Encoding: gzip\r\n");
+    exchange_put_etag(&headers, version, e->type, coding);
+    exchange_put_coding(&headers, coding);
     if (http_header(e->x, "range").data != NULL)
         buf_append_str(&headers, "Accept-Ranges: none\r\n");
     exchange_put_common(e, &headers);

@@ -41,7 +41,7 @@ static void reply_written(struct document_write *write, int status)
     struct http_reply reply = {.status = status};
 
     if (status != 204)
-        exchange_put_etag(&headers, write->put.version, e->type, false);
+        exchange_put_etag(&headers, write->put.version, e->type, CODING_NONE);
     if (status == 201) {
         struct slice path = http_request(e->x)->path;
 

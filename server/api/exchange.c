@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/codec/coding.h"
 #include "common/log.h"
 #include "server/stats/stats.h"
 
@@ -236,16 +237,26 @@ void exchange_put_common(const struct exchange *e, struct buf *headers)
                (double)e->codec_us / 1e3, (double)rpc_us / 1e3);
 }
 
-bool exchange_is_gzip(struct slice result)
+void exchange_put_coding(struct buf *headers, enum codec_coding coding)
 {
-    return result.len > 2 && result.data[0] == 0x1f && result.data[1] == 0x8b;
+    if (coding != CODING_NONE)
+        buf_printf(headers, "Content-Encoding: %s\r\n", coding_name(coding));
+}
+
+bool exchange_lacks_coding(struct exchange *e, const struct job *job)
+{
+    if (job->status != JOB_REFUSED || job->fault.status != CODEC_UNSUPPORTED ||
+        job->call.coding == CODING_NONE)
+        return false;
+    e->coding = CODING_NONE;
+    return true;
 }
 
 void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type,
-                       bool gzip)
+                       enum codec_coding coding)
 {
     char etag[NEGOTIATE_ETAG_MAX];
 
-    negotiate_etag_print(version, type, gzip, etag);
+    negotiate_etag_print(version, type, coding, etag);
     buf_printf(headers, "ETag: %s\r\nVary: Accept, Accept-Encoding\r\n", etag);
 }

@@ -35,7 +35,7 @@ struct exchange {
     struct route route;
     struct query query;
     enum negotiate_type type; /* of the reply */
-    bool gzip;                /* the client takes gzip */
+    enum codec_coding coding; /* that the client takes, and likes best */
     enum jobs_mode mode;      /* asked for */
     bool mode_chosen;         /* by Offloop-Mode: to be measured, so its job is its own */
     enum jobs_mode ran;       /* of the last job */
@@ -123,13 +123,18 @@ void exchange_put_vary(const struct exchange *e, struct buf *headers);
 
 /* Appends "ETag: ..." and "Vary: ..." lines. */
 void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type,
-                       bool gzip);
+                       enum codec_coding coding);
+
+/* Appends the "Content-Encoding: ..." line, where there is a coding. */
+void exchange_put_coding(struct buf *headers, enum codec_coding coding);
+
+/* True where a job failed for no other reason than that its worker, older or built
+   without the library, lacks the coding. The exchange does without any from then on: the
+   job may be submitted again. */
+bool exchange_lacks_coding(struct exchange *e, const struct job *job);
 
 /* Hashes a name (FNV-1a) from a key on, which is api.share_seed or an earlier hash: so
    that nobody outside can make two names collide. */
 uint64_t exchange_hash(uint64_t key, struct slice name);
-
-/* True where a job's result is gzip: JSON and MessagePack of ours never begin so. */
-bool exchange_is_gzip(struct slice result);
 
 #endif

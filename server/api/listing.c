@@ -6,12 +6,18 @@
  *
  * What cannot be known from the first run (how many documents a MessagePack array's
  * header must promise, after which id a long page is cut) is counted first.
+ *
+ * A compressed reply is one stream of parts: each run is compressed by the job that
+ * encodes it, and here they are only put together (coding.h).
  */
 #include "server/api/exchange.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "common/codec/coding.h"
+#include "common/log.h"
 
 /* One run of documents: about the work of 1 ms for a worker. */
 #define RUN_BYTES     (256u * 1024)
@@ -28,13 +34,16 @@ struct listing {
     uint64_t left;            /* documents still to be sent; UINT64_MAX without a limit */
     uint64_t in_run;          /* documents in the run */
     uint64_t sent;            /* documents handed to the connection */
-    bool begun;               /* the reply's head and the array's opening are out */
+    struct coding_stream stream; /* of the reply, once it has begun */
+    enum codec_coding coding;    /* of the reply; NONE for one run that is small */
+    bool begun;                  /* the reply's head and the array's opening are out */
     bool last_run;
     uint8_t after_len;
     uint8_t after[ROUTE_NAME_MAX];
 };
 
 static void next_run(struct listing *listing);
+static void encode_run(struct listing *listing);
 
 /* Ends an exchange that cannot go on: with a status where none was sent, else by cutting
    the reply short, so that nobody takes it for whole. */
@@ -72,6 +81,7 @@ static void begin_reply(struct listing *listing)
     struct http_reply reply = {.status = 200};
 
     reply.content_type = negotiate_media_type(e->type);
+    exchange_put_coding(&headers, listing->coding);
     put_next_link(listing, &headers);
     exchange_put_vary(e, &headers);
     exchange_put_common(e, &headers);
@@ -81,14 +91,23 @@ static void begin_reply(struct listing *listing)
     buf_free(&headers);
 }
 
-/* Sends a few bytes of the array's own; false as http_reply_chunk(). */
-static bool send_text(struct listing *listing, const void *bytes, size_t len)
+/* Sends what is in the buffer, which is empty then; false as http_reply_chunk(). */
+static bool send_buf(struct listing *listing, struct buf *bytes)
 {
-    struct blob *blob = blob_new_copy(bytes, len);
+    struct blob *blob = blob_new_steal(bytes);
     bool room = http_reply_chunk(listing->base.x, blob, blob->bytes);
 
     blob_unref(&blob);
     return room;
+}
+
+/* Sends a few bytes of the array's own; false as http_reply_chunk(). */
+static bool send_text(struct listing *listing, const void *text, size_t len)
+{
+    struct buf bytes = BUF_INIT;
+
+    coding_stream_put(&listing->stream, (struct slice){text, len}, &bytes);
+    return send_buf(listing, &bytes);
 }
 
 static void send_opening(struct listing *listing)
@@ -96,7 +115,11 @@ static void send_opening(struct listing *listing)
     uint64_t total = listing->count.documents;
     const uint8_t array32[5] = {0xdd, (uint8_t)(total >> 24), (uint8_t)(total >> 16),
                                 (uint8_t)(total >> 8), (uint8_t)total};
+    struct buf bytes = BUF_INIT;
 
+    coding_stream_begin(&listing->stream, listing->coding, &bytes);
+    if (bytes.len > 0)
+        send_buf(listing, &bytes);
     if (listing->base.type == NEGOTIATE_MSGPACK)
         send_text(listing, array32, sizeof array32);
     else if (listing->base.type == NEGOTIATE_JSON)
@@ -105,6 +128,8 @@ static void send_opening(struct listing *listing)
 
 static void end_reply(struct listing *listing)
 {
+    struct buf bytes = BUF_INIT;
+
     if (listing->base.type == NEGOTIATE_JSON) {
         if (listing->base.query.pretty && listing->sent > 0)
             send_text(listing, "\n", 1);
@@ -113,6 +138,9 @@ static void end_reply(struct listing *listing)
         http_reply_abort(listing->base.x); /* fewer than the header promised */
         return;
     }
+    coding_stream_end(&listing->stream, &bytes);
+    if (bytes.len > 0)
+        send_buf(listing, &bytes);
     http_reply_end(listing->base.x);
 }
 
@@ -132,6 +160,11 @@ static void send_run(struct listing *listing, struct blob *blob, struct slice by
     if (listing->in_run > 0) {
         if (!first && listing->base.type == NEGOTIATE_JSON)
             send_text(listing, ",", 1);
+        if (coding_stream_take(&listing->stream, &bytes) != 0) {
+            log_warn("a worker's compressed run of documents is malformed");
+            http_reply_abort(listing->base.x);
+            return;
+        }
         room = http_reply_chunk(listing->base.x, blob, bytes);
         if (listing->base.type == NEGOTIATE_NDJSON)
             room = send_text(listing, "\n", 1);
@@ -160,6 +193,10 @@ static void on_job_done(struct job *job)
     struct listing *listing = container_of(job, struct listing, job);
 
     exchange_job_ended(&listing->base, job);
+    if (!listing->begun && exchange_lacks_coding(&listing->base, job)) {
+        encode_run(listing);
+        return;
+    }
     blob_unref(&listing->run);
     if (job->status == JOB_OK) {
         struct blob *result = blob_ref(job->result);
@@ -177,7 +214,7 @@ static bool needs_codec(const struct exchange *e, enum store_format format)
     bool json = e->type != NEGOTIATE_MSGPACK;
 
     return json != (format == STORE_JSON) || e->query.fields.len > 0 ||
-           (e->type == NEGOTIATE_JSON && e->query.pretty);
+           (e->type == NEGOTIATE_JSON && e->query.pretty) || e->coding != CODING_NONE;
 }
 
 /* What divides stored JSON texts, as the reply or the codec wants them. */
@@ -236,6 +273,16 @@ static void take_run(struct listing *listing, const struct store_list *list)
         (struct slice){first.data, (size_t)(last.data + last.len - first.data)};
 }
 
+/* One run that is small is not worth compressing. */
+static enum codec_coding choose_coding(const struct listing *listing)
+{
+    bool is_all = listing->last_run || listing->in_run == listing->left;
+
+    return is_all && listing->documents.len <= CODEC_CODED_MIN_BYTES
+               ? CODING_NONE
+               : listing->base.coding;
+}
+
 static void encode_run(struct listing *listing)
 {
     const struct exchange *e = &listing->base;
@@ -246,6 +293,10 @@ static void encode_run(struct listing *listing)
                               .fields = e->query.fields,
                               .in = listing->documents};
 
+    if (!listing->begun)
+        listing->coding = choose_coding(listing);
+    call.coding = listing->coding;
+    call.part = listing->coding != CODING_NONE;
     if (e->type == NEGOTIATE_NDJSON) {
         call.separator = '\n';
         call.pretty = false; /* a document is a line */

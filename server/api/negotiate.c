@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/codec/coding.h"
+
 /* Digits of UINT64_MAX. */
 #define DIGITS_MAX 20
 
@@ -15,6 +17,12 @@ static const struct {
 } types[] = {
 #define X(name, media, mark) {media, mark},
     NEGOTIATE_TYPE_MAP(X)
+#undef X
+};
+
+static const char *const coding_marks[] = {
+#define X(name, text, mark) mark,
+    CODEC_CODING_MAP(X)
 #undef X
 };
 
@@ -197,10 +205,20 @@ bool negotiate_is_ndjson(struct slice content_type)
            is_utf8(content_type);
 }
 
-bool negotiate_gzip(struct slice accept_encoding)
+/* True where an element of Accept-Encoding names that coding. */
+static bool names_coding(struct slice part, enum codec_coding coding)
 {
-    struct slice element, part, value;
-    int named = -1, any = -1; /* qualities, -1 where absent */
+    return equals(part, coding_name(coding)) ||
+           (coding == CODING_GZIP && equals(part, "x-gzip"));
+}
+
+/* The quality that an Accept-Encoding field gives to a coding; -1 where it says nothing
+   of it. "*" stands for gzip, which all understand, and for no other that is not named.
+ */
+static int coding_quality(struct slice accept_encoding, enum codec_coding coding)
+{
+    struct slice element, part, parameter, value;
+    int named = -1, any = -1;
 
     while (next_part(&accept_encoding, ',', &element)) {
         struct slice parameters = element;
@@ -208,18 +226,32 @@ bool negotiate_gzip(struct slice accept_encoding)
 
         if (!next_part(&parameters, ';', &part))
             continue;
-        while (next_part(&parameters, ';', &value)) {
-            struct slice quality;
-
-            if (parameter_is(value, "q", &quality))
-                q = quality_parse(quality);
-        }
-        if (equals(part, "gzip") || equals(part, "x-gzip"))
+        while (next_part(&parameters, ';', &parameter))
+            if (parameter_is(parameter, "q", &value))
+                q = quality_parse(value);
+        if (names_coding(part, coding))
             named = (int)q;
-        else if (equals(part, "*"))
+        else if (equals(part, "*") && coding == CODING_GZIP)
             any = (int)q;
     }
-    return named >= 0 ? named > 0 : any > 0;
+    return named >= 0 ? named : any;
+}
+
+enum codec_coding negotiate_coding(struct slice accept_encoding,
+                                   const enum codec_coding *offered, unsigned count)
+{
+    int identity = coding_quality(accept_encoding, CODING_NONE), best = 0;
+    enum codec_coding coding = CODING_NONE;
+
+    for (unsigned i = 0; i < count; i++) {
+        int quality = coding_quality(accept_encoding, offered[i]);
+
+        if (quality > best) {
+            best = quality;
+            coding = offered[i];
+        }
+    }
+    return identity > best ? CODING_NONE : coding;
 }
 
 int negotiate_content_coding(struct slice content_encoding, bool *gzip_r)
@@ -230,11 +262,11 @@ int negotiate_content_coding(struct slice content_encoding, bool *gzip_r)
     return *gzip_r || coding.len == 0 || equals(coding, "identity") ? 0 : -1;
 }
 
-void negotiate_etag_print(uint64_t version, enum negotiate_type type, bool gzip,
-                          char etag_r[NEGOTIATE_ETAG_MAX])
+void negotiate_etag_print(uint64_t version, enum negotiate_type type,
+                          enum codec_coding coding, char etag_r[NEGOTIATE_ETAG_MAX])
 {
     int len = snprintf(etag_r, NEGOTIATE_ETAG_MAX, "\"%" PRIu64 "-%s%s\"", version,
-                       types[type].mark, gzip ? "-gzip" : "");
+                       types[type].mark, coding_marks[coding]);
 
     assert(len > 0 && len < NEGOTIATE_ETAG_MAX);
 }
@@ -268,6 +300,20 @@ static bool is_opaque_tag(struct slice tag)
     return tag.len >= 2 && tag.data[0] == '"' && tag.data[tag.len - 1] == '"';
 }
 
+/* Takes the mark of a coding off the end of a tag, where there is one. */
+static void take_coding_mark(struct slice *tag)
+{
+    for (int coding = CODING_NONE + 1; coding < CODEC_CODINGS; coding++) {
+        size_t len = strlen(coding_marks[coding]);
+
+        if (tag->len > len &&
+            memcmp(tag->data + tag->len - len, coding_marks[coding], len) == 0) {
+            tag->len -= len;
+            return;
+        }
+    }
+}
+
 /* The version in an opaque tag; -1 where it is none of ours. */
 static int tag_version(struct slice tag, uint64_t *version_r)
 {
@@ -282,8 +328,7 @@ static int tag_version(struct slice tag, uint64_t *version_r)
     if (i == 1 || tag.data[i] != '-')
         return -1;
     tag = (struct slice){tag.data + i + 1, tag.len - i - 2};
-    if (tag.len > 5 && memcmp(tag.data + tag.len - 5, "-gzip", 5) == 0)
-        tag.len -= 5;
+    take_coding_mark(&tag);
     for (int type = 0; type < NEGOTIATE_TYPES; type++)
         if (tag.len == strlen(types[type].mark) &&
             memcmp(tag.data, types[type].mark, tag.len) == 0) {

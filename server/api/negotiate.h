@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/buf.h"
+#include "common/codec/codec.h"
 
 /* The representations of a document, and behind them those that only a collection has:
    NAME, media type, mark in entity tags. */
@@ -43,8 +43,11 @@ int negotiate_content_type(struct slice content_type, enum negotiate_type *type_
 /* True where a Content-Type names NDJSON, in UTF-8. */
 bool negotiate_is_ndjson(struct slice content_type);
 
-/* True where an Accept-Encoding field allows gzip (RFC 9110 section 12.5.3). */
-bool negotiate_gzip(struct slice accept_encoding);
+/* The coding that an Accept-Encoding field likes best of the offered ones, which are in
+   order of preference among equals (RFC 9110 section 12.5.3); NONE where it allows none
+   of them or likes identity better. */
+enum codec_coding negotiate_coding(struct slice accept_encoding,
+                                   const enum codec_coding *offered, unsigned count);
 
 /* Reads the Content-Encoding of a request: 0 and whether it is gzip, or -1 for another
    coding or several. */
@@ -52,8 +55,8 @@ int negotiate_content_coding(struct slice content_encoding, bool *gzip_r);
 
 /* Prints the entity tag of a document's version in one representation, with quotes:
    "17-json", "17-json-gzip", "17-msgpack". */
-void negotiate_etag_print(uint64_t version, enum negotiate_type type, bool gzip,
-                          char etag_r[NEGOTIATE_ETAG_MAX]);
+void negotiate_etag_print(uint64_t version, enum negotiate_type type,
+                          enum codec_coding coding, char etag_r[NEGOTIATE_ETAG_MAX]);
 
 /* True where an If-None-Match field holds "*" or, compared weakly, that tag. */
 bool negotiate_none_match(struct slice field, const char *etag);

@@ -53,9 +53,14 @@ static uint64_t bytes_of(const struct codec_call *call)
     return call->in.len + call->argument.len;
 }
 
+static bool is_coded(const struct codec_call *call)
+{
+    return call->coding != CODING_NONE || call->gunzip;
+}
+
 static double default_us(const struct codec_call *call)
 {
-    double byte_us = call->gzip || call->gunzip ? BYTE_GZIP_US : BYTE_US;
+    double byte_us = is_coded(call) ? BYTE_GZIP_US : BYTE_US;
 
     return CALL_US + byte_us * (double)bytes_of(call);
 }
@@ -65,7 +70,7 @@ double jobs_cost_codec_us(const struct jobs_cost *cost, const struct codec_call 
     unsigned size = jobs_cost_size_class(bytes_of(call));
 
     assert(call->op < CODEC_OPS);
-    return default_us(call) * cost->factor[call->op][call->gzip || call->gunzip][size];
+    return default_us(call) * cost->factor[call->op][is_coded(call)][size];
 }
 
 /* Moves an estimate towards a sample. */
@@ -85,7 +90,7 @@ static double clamp(double value, double min, double max)
 void jobs_cost_learn_codec(struct jobs_cost *cost, const struct codec_call *call,
                            uint32_t us)
 {
-    bool gzip = call->gzip || call->gunzip;
+    bool gzip = is_coded(call);
     unsigned size = jobs_cost_size_class(bytes_of(call));
     double *factor;
 

@@ -1,10 +1,12 @@
-"""gzip both ways: replies compressed in the worker, compressed bodies expanded there."""
+"""gzip both ways: replies compressed in the worker (also by zstd, also collections),
+compressed bodies expanded there."""
 import gzip
 import json
 import random
+import subprocess
 import zlib
 
-from harness import JSON, MSGPACK, case, check_problem, equal
+from harness import JSON, MSGPACK, Skip, case, check_problem, equal
 
 GZIP = ("Accept-Encoding", "gzip")
 SENT = ("Content-Encoding", "gzip")
@@ -82,6 +84,150 @@ def with_fields_and_pretty(pair):
           json.dumps({"keep": document["keep"]}, indent=2).encode())
 
 
+def curl(pair, target, accepted, *more):
+    """What curl makes of a compressed reply: its own decoders are the judge."""
+    return subprocess.run(["curl", "-s", "-S", "--compressed", "-H", f"Accept-Encoding: {accepted}",
+                           *more, f"http://127.0.0.1:{pair.port}{target}"],
+                          check=True, capture_output=True).stdout
+
+
+def has_zstd(pair):
+    """zstd is there where the build found the library."""
+    pair.put("/v1/zip/probe", "p" * 3000)
+    return pair.ask("GET", "/v1/zip/probe", headers=[("Accept-Encoding", "zstd")]).header(
+        "content-encoding") == "zstd"
+
+
+@case
+def zstd_where_the_client_likes_it(pair):
+    if not has_zstd(pair):
+        raise Skip("built without libzstd")
+    body = b'"' + b"s" * 200_000 + b'"'
+    with pair.client() as client:
+        plain = client.ask("PUT", "/v1/zip/std", body, JSON).header("etag")
+        for accepted, coding in (("zstd", "zstd"), ("gzip, deflate, br, zstd", "zstd"),
+                                 ("gzip, zstd;q=0.5", "gzip"), ("gzip;q=0.5, zstd", "zstd"),
+                                 ("zstd;q=0", None), ("*", "gzip"),
+                                 ("identity, zstd;q=0.5", None)):
+            for mode in ("inline", "threads", "rpc"):
+                reply = client.ask("GET", "/v1/zip/std", headers=[
+                    ("Accept-Encoding", accepted), ("Offloop-Mode", mode)])
+                equal((accepted, reply.header("content-encoding")), (accepted, coding))
+                equal(reply.header("vary"), "Accept, Accept-Encoding")
+                equal(reply.header("etag"), f'{plain[:-1]}-{coding}"' if coding else plain)
+        equal(curl(pair, "/v1/zip/std", "zstd"), body)
+        tag = plain[:-1] + '-zstd"'
+        reply = client.ask("GET", "/v1/zip/std", headers=[("Accept-Encoding", "zstd"),
+                                                          ("If-None-Match", tag)])
+        equal((reply.status, reply.header("etag")), (304, tag))
+        equal(client.ask("GET", "/v1/zip/std", headers=[("If-None-Match", tag)]).status, 200)
+        equal(client.ask("PUT", "/v1/zip/std", b"1", [*JSON, ("If-Match", tag)]).status, 200)
+
+
+def fill(pair, collection, count):
+    """Documents of about 500 bytes; the JSON text of each."""
+    random.seed(count)
+    texts = []
+    with pair.client() as client:
+        for number in range(count):
+            texts.append(json.dumps({"n": number, "x": [random.getrandbits(50) for _ in range(30)]},
+                                    separators=(",", ":")).encode())
+            client.ask("PUT", f"/v1/{collection}/{number:05}", texts[-1], JSON)
+    return texts
+
+
+def one_member(data):
+    """What one gzip member, and nothing else, expands to: browsers take no second one."""
+    reader = zlib.decompressobj(31)
+    text = reader.decompress(data)
+    assert reader.eof and reader.unused_data == b"", "not one whole member"
+    return text
+
+
+def check_collection(pair, collection, count):
+    texts = fill(pair, collection, count)
+    array, lines = b"[" + b",".join(texts) + b"]", b"".join(text + b"\n" for text in texts)
+    std = has_zstd(pair)
+    for mode in ("inline", "threads", "rpc"):
+        for accept, whole in (("application/json", array), ("application/x-ndjson", lines)):
+            headers = [("Accept", accept), ("Offloop-Mode", mode)]
+            with pair.client() as client:
+                # equally liked, gzip is taken: its stream is one member
+                for accepted in ("gzip", "gzip, deflate, br, zstd"):
+                    asked = [*headers, ("Accept-Encoding", accepted)]
+                    reply = client.ask("GET", f"/v1/{collection}", headers=asked)
+                    equal((reply.status, reply.header("content-encoding"), reply.header("vary"),
+                           reply.header("content-type"), reply.header("etag")),
+                          (200, "gzip", "Accept, Accept-Encoding", accept, None))
+                    assert len(reply.body) < len(whole) * 0.7, (len(reply.body), len(whole))
+                    equal(one_member(reply.body) == whole, True)
+                head = client.ask("HEAD", f"/v1/{collection}", headers=asked)
+                for name in ("content-encoding", "content-type", "vary", "transfer-encoding"):
+                    equal((name, head.header(name)), (name, reply.header(name)))
+                plain = client.ask("GET", f"/v1/{collection}", headers=headers)
+                equal((plain.header("content-encoding"), plain.body == whole), (None, True))
+            more = [f for name, value in headers for f in ("-H", f"{name}: {value}")]
+            equal(curl(pair, f"/v1/{collection}", "gzip", *more) == whole, True)
+            if std:
+                equal(curl(pair, f"/v1/{collection}", "zstd", *more) == whole, True)
+
+
+@case
+def collections_in_one_stream(pair):
+    check_collection(pair, "zips", 2000)
+
+
+@case(server=["--representation", "json"])
+def collections_of_stored_text_as_well(pair):
+    check_collection(pair, "zips", 1200)
+
+
+@case(server=["--representation", "json"])
+def a_collection_of_both_formats(pair):
+    """Runs of one format follow each other in one stream."""
+    texts = fill(pair, "mixed", 300)
+    pair.server.stop()
+    pair.server_arguments = []
+    pair.start_server()
+    pair.wait_ready()
+    for number in range(100, 200):
+        pair.put(f"/v1/mixed/{number:05}", {"packed": number})
+        texts[number] = b'{"packed":%d}' % number
+    reply = pair.ask("GET", "/v1/mixed", headers=[GZIP])
+    equal(one_member(reply.body) == b"[" + b",".join(texts) + b"]", True)
+
+
+@case
+def pages_fields_and_pretty_collections(pair):
+    texts = fill(pair, "parts", 400)
+    reply = pair.ask("GET", "/v1/parts?limit=300&pretty&fields=n", headers=[GZIP])
+    equal(one_member(reply.body),
+          json.dumps([{"n": number} for number in range(300)], indent=2).encode())
+    assert 'rel="next"' in reply.header("link"), reply
+    reply = pair.ask("GET", "/v1/parts?after=00379", headers=[GZIP])
+    equal(one_member(reply.body), b"[" + b",".join(texts[380:]) + b"]")
+    # to HTTP/1.0 until the close
+    with pair.client() as client:
+        reply = client.ask("GET", "/v1/parts", version="1.0", headers=[GZIP])
+        equal((reply.framing, one_member(reply.body) == b"[" + b",".join(texts) + b"]"),
+              ("close", True))
+
+
+@case
+def small_collections_stay_plain(pair):
+    pair.put("/v1/few/a", 1)
+    pair.put("/v1/few/b", "x")
+    for target, body in (("/v1/few", b'[1,"x"]'), ("/v1/few?after=b", b"[]"),
+                         ("/v1/few?limit=1", b"[1]"), ("/v1/none-at-all", b"[]")):
+        reply = pair.ask("GET", target, headers=[GZIP])
+        equal((target, reply.header("content-encoding"), reply.body), (target, None, body))
+    pair.put("/v1/few/c", "y" * 1100)
+    reply = pair.ask("GET", "/v1/few", headers=[GZIP])
+    equal(one_member(reply.body), b'[1,"x","' + b"y" * 1100 + b'"]')
+    packed = pair.ask("GET", "/v1/few", headers=[GZIP, ("Accept", "application/msgpack")])
+    equal(packed.header("content-encoding"), None)
+
+
 @case
 def compressed_bodies(pair):
     document = json.dumps({"n": list(range(20_000))}, separators=(",", ":")).encode()
@@ -146,10 +292,11 @@ def nor_is_anything_expanded_on_the_loop(pair):
 
 @case
 def the_loop_does_not_compress(pair):
-    """A 200 KB document, compressed: the front runs no codec, and its encode and decode
-    phases stay empty."""
+    """A 200 KB document and a collection, compressed: the front runs no codec, and its
+    encode and decode phases stay empty."""
     random.seed(7)
     pair.put("/v1/zip/loop", [random.random() for _ in range(10_000)])
+    fill(pair, "loop", 1000)
 
     def phases():
         fronts = pair.admin("/debug/loop").json()["fronts"]
@@ -158,6 +305,7 @@ def the_loop_does_not_compress(pair):
     before = phases(), pair.metric("offloop_front_codec_runs_total")
     with pair.client() as client:
         for _ in range(50):
-            reply = client.ask("GET", "/v1/zip/loop", headers=[GZIP, ("Offloop-Mode", "rpc")])
-            equal(reply.header("content-encoding"), "gzip")
+            for target in ("/v1/zip/loop", "/v1/loop"):
+                reply = client.ask("GET", target, headers=[GZIP, ("Offloop-Mode", "rpc")])
+                equal(reply.header("content-encoding"), "gzip")
     equal((phases(), pair.metric("offloop_front_codec_runs_total")), before)

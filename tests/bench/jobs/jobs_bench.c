@@ -279,8 +279,8 @@ static void submit_mixed(void (*done)(struct job *job))
     bench.open++;
     slot->job =
         (struct job){.call = {.op = CODEC_OP_ENCODE}, .mode = JOBS_RPC, .done = done};
-    slot->job.call.gzip = ++mix.count % HEAVY_EVERY == 0;
-    slot->job.call.in = slot->job.call.gzip ? mix.large : mix.small;
+    slot->job.call.coding = ++mix.count % HEAVY_EVERY == 0 ? CODING_GZIP : CODING_NONE;
+    slot->job.call.in = slot->job.call.coding ? mix.large : mix.small;
     jobs_submit(bench.jobs, &slot->job);
 }
 
@@ -291,7 +291,7 @@ static void on_mixed_done(struct job *job)
 
     if (job->status != JOB_OK)
         bench.failed++;
-    if (job->call.gzip) {
+    if (job->call.coding == CODING_GZIP) {
         mix.heavy++;
         mix.heavy_us += job->codec_us;
     } else if (bench.done < MAX_SAMPLES) {

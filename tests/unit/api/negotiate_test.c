@@ -119,17 +119,50 @@ static void test_content_encoding(void **state)
     assert_int_equal(negotiate_content_coding(text("br"), &gzip), -1);
 }
 
+struct coding_row {
+    const char *field;
+    enum codec_coding gzip_first, zstd_first, gzip_alone; /* what is offered */
+};
+
+static const struct coding_row codings[] = {
+    {NULL, CODING_NONE, CODING_NONE, CODING_NONE},
+    {"", CODING_NONE, CODING_NONE, CODING_NONE},
+    {"br, deflate", CODING_NONE, CODING_NONE, CODING_NONE},
+    {"gzip;q=0", CODING_NONE, CODING_NONE, CODING_NONE},
+    {"*;q=1, gzip;q=0.0", CODING_NONE, CODING_NONE, CODING_NONE},
+    {"identity", CODING_NONE, CODING_NONE, CODING_NONE},
+    {"gzip, deflate, br", CODING_GZIP, CODING_GZIP, CODING_GZIP},
+    {"br;q=1.0, GZIP ; q=0.2", CODING_GZIP, CODING_GZIP, CODING_GZIP},
+    {"x-gzip", CODING_GZIP, CODING_GZIP, CODING_GZIP},
+    {"gzip, deflate, br, zstd", CODING_GZIP, CODING_ZSTD, CODING_GZIP},
+    {"ZSTD", CODING_ZSTD, CODING_ZSTD, CODING_NONE},
+    {"zstd;q=0.9, gzip", CODING_GZIP, CODING_GZIP, CODING_GZIP},
+    {"zstd, gzip;q=0.999", CODING_ZSTD, CODING_ZSTD, CODING_GZIP},
+    {"zstd;q=0, *", CODING_GZIP, CODING_GZIP, CODING_GZIP},
+    {"zstd;q=0.5, *;q=0.4", CODING_ZSTD, CODING_ZSTD, CODING_GZIP},
+    {"*", CODING_GZIP, CODING_GZIP, CODING_GZIP}, /* who names no zstd may know none */
+    {"gzip;q=0.5, identity", CODING_NONE, CODING_NONE, CODING_NONE},
+    {"gzip, identity;q=0.5", CODING_GZIP, CODING_GZIP, CODING_GZIP},
+    {"gzip;q=0.5, identity;q=0.5", CODING_GZIP, CODING_GZIP, CODING_GZIP},
+    {"identity;q=0", CODING_NONE, CODING_NONE, CODING_NONE},
+};
+
 static void test_accept_encoding(void **state)
 {
     (void)state;
-    assert_false(negotiate_gzip(text(NULL)));
-    assert_false(negotiate_gzip(text("br, deflate")));
-    assert_false(negotiate_gzip(text("gzip;q=0")));
-    assert_false(negotiate_gzip(text("*;q=1, gzip;q=0.0")));
-    assert_false(negotiate_gzip(text("identity")));
-    assert_true(negotiate_gzip(text("gzip, deflate, br")));
-    assert_true(negotiate_gzip(text("*")));
-    assert_true(negotiate_gzip(text("br;q=1.0, GZIP ; q=0.2")));
+    for (size_t i = 0; i < sizeof codings / sizeof *codings; i++) {
+        const struct coding_row *row = &codings[i];
+        static const enum codec_coding gzip_first[] = {CODING_GZIP, CODING_ZSTD};
+        static const enum codec_coding zstd_first[] = {CODING_ZSTD, CODING_GZIP};
+
+        assert_int_equal(negotiate_coding(text(row->field), gzip_first, 2),
+                         row->gzip_first);
+        assert_int_equal(negotiate_coding(text(row->field), zstd_first, 2),
+                         row->zstd_first);
+        assert_int_equal(negotiate_coding(text(row->field), gzip_first, 1),
+                         row->gzip_alone);
+        assert_int_equal(negotiate_coding(text(row->field), NULL, 0), CODING_NONE);
+    }
 }
 
 static void test_none_match(void **state)
@@ -137,7 +170,7 @@ static void test_none_match(void **state)
     char etag[NEGOTIATE_ETAG_MAX];
 
     (void)state;
-    negotiate_etag_print(17, NEGOTIATE_JSON, false, etag);
+    negotiate_etag_print(17, NEGOTIATE_JSON, CODING_NONE, etag);
     assert_string_equal(etag, "\"17-json\"");
     assert_true(negotiate_none_match(text("\"17-json\""), etag));
     assert_true(negotiate_none_match(text("*"), etag));
@@ -147,9 +180,11 @@ static void test_none_match(void **state)
     assert_false(negotiate_none_match(text("17-json"), etag));
     assert_false(negotiate_none_match(text("\"a,\\\"17-json\\\"\""), etag));
     assert_false(negotiate_none_match(text(""), etag));
-    negotiate_etag_print(17, NEGOTIATE_JSON, true, etag);
+    negotiate_etag_print(17, NEGOTIATE_JSON, CODING_GZIP, etag);
     assert_string_equal(etag, "\"17-json-gzip\"");
-    negotiate_etag_print(UINT64_MAX, NEGOTIATE_MSGPACK, false, etag);
+    negotiate_etag_print(17, NEGOTIATE_JSON, CODING_ZSTD, etag);
+    assert_string_equal(etag, "\"17-json-zstd\"");
+    negotiate_etag_print(UINT64_MAX, NEGOTIATE_MSGPACK, CODING_NONE, etag);
     assert_string_equal(etag, "\"18446744073709551615-msgpack\"");
 }
 
@@ -166,6 +201,8 @@ static const struct tags_row fields[] = {
     {"\"5-json\"", NEGOTIATE_TAGS_VERSION, 5},
     {"\"5-msgpack\"", NEGOTIATE_TAGS_VERSION, 5},
     {"\"5-json-gzip\"", NEGOTIATE_TAGS_VERSION, 5},
+    {"\"5-json-zstd\"", NEGOTIATE_TAGS_VERSION, 5},
+    {"\"5-json-gzip-zstd\"", NEGOTIATE_TAGS_LIST, 0},
     {", \"5-json\",", NEGOTIATE_TAGS_VERSION, 5},
     {"\"18446744073709551615-json\"", NEGOTIATE_TAGS_VERSION, UINT64_MAX},
     {"\"x\", \"7-json\"", NEGOTIATE_TAGS_LIST, 0},

@@ -4,6 +4,7 @@
  */
 #include "common/codec/transform.h"
 
+#include "common/codec/coding.h"
 #include "common/codec/gzip.h"
 #include "tests/unit/codec/codec_job.h"
 
@@ -50,9 +51,9 @@ static struct buf run_ok(struct codec_call call)
 
     assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_OK);
     assert_int_equal(fault.offset, 0);
-    call.gzip = true;
+    call.coding = CODING_GZIP;
     assert_int_equal(codec_run(codec, &call, &zipped, &fault), CODEC_OK);
-    if (out.len <= CODEC_GZIP_MIN_BYTES) {
+    if (out.len <= CODEC_CODED_MIN_BYTES) {
         assert_true(same_bytes(&out, &zipped));
     } else {
         again = unzip(&zipped);
@@ -344,7 +345,7 @@ static void check_stored_faults(enum codec_format format)
     call.fields = slice_of("a");
     check_fails(&call, json ? CODEC_SYNTAX : CODEC_MSGPACK, json ? 15 : 7);
     call = call_of(CODEC_OP_ENCODE, format);
-    call.gzip = true;
+    call.coding = CODING_GZIP;
     call.in = slice_of(json ? "1\n2" : "\x01\x02");
     check_fails(&call, CODEC_TRAILING, json ? 2 : 1);
 }
@@ -364,18 +365,88 @@ static void check_threshold(enum codec_format format)
         struct codec_fault fault;
 
         buf_append(&text, "\"", 1);
-        append_times(&text, "x", CODEC_GZIP_MIN_BYTES - 2 + over);
+        append_times(&text, "x", CODEC_CODED_MIN_BYTES - 2 + over);
         buf_append(&text, "\"", 2);
         all = stored(format, (const char *const[]){(const char *)text.data, NULL});
-        call.gzip = true;
+        call.coding = CODING_GZIP;
         call.in = buf_slice(&all);
         assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_OK);
         assert_int_equal(out.data[0], over ? 0x1f : '"');
-        assert_true(over ? out.len < 100 : out.len == CODEC_GZIP_MIN_BYTES);
+        assert_true(over ? out.len < 100 : out.len == CODEC_CODED_MIN_BYTES);
         buf_free(&text);
         buf_free(&all);
         buf_free(&out);
     }
+}
+
+/* A part is compressed whatever its size, and stands in a stream. */
+static void check_part(enum codec_format format)
+{
+    struct codec_call call = call_of(CODEC_OP_SEQUENCE, format);
+    bool json = format == CODEC_FORMAT_JSON;
+    struct buf out = BUF_INIT, whole = BUF_INIT, plain;
+    struct coding_stream stream;
+    struct codec_fault fault;
+    struct slice part;
+
+    call.in = slice_of(json ? "1\n[2]" : "\x01\x91\x02");
+    call.separator = ',';
+    call.coding = CODING_GZIP;
+    call.part = true;
+    coding_stream_begin(&stream, CODING_GZIP, &whole);
+    for (int i = 0; i < 2; i++) {
+        out.len = 0;
+        assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_OK);
+        part = buf_slice(&out);
+        assert_int_equal(coding_stream_take(&stream, &part), 0);
+        buf_append(&whole, part.data, part.len);
+    }
+    coding_stream_end(&stream, &whole);
+    plain = unzip(&whole);
+    assert_int_equal(plain.len, 10);
+    assert_memory_equal(plain.data, "1,[2]1,[2]", 10);
+    buf_free(&plain);
+    buf_free(&whole);
+    buf_free(&out);
+}
+
+static void test_part(void **state)
+{
+    (void)state;
+    each_format(check_part);
+}
+
+/* zstd where this build has it; where not, the caller is told so. */
+static void check_zstd(enum codec_format format)
+{
+    struct codec_call call = call_of(CODEC_OP_ENCODE, format);
+    struct buf text = BUF_INIT, all, out = BUF_INIT;
+    struct codec_fault fault;
+
+    buf_append(&text, "\"", 1);
+    append_times(&text, "x", 5000);
+    buf_append(&text, "\"", 2);
+    all = stored(format, (const char *const[]){(const char *)text.data, NULL});
+    call.coding = CODING_ZSTD;
+    call.in = buf_slice(&all);
+    if (coding_is_there(CODING_ZSTD)) {
+        assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_OK);
+        assert_int_equal(coding_of(buf_slice(&out)), CODING_ZSTD);
+        assert_true(out.len < 100);
+    } else {
+        check_fails(&call, CODEC_UNSUPPORTED, 0);
+    }
+    call.coding = CODEC_CODINGS; /* of a later version */
+    check_fails(&call, CODEC_UNSUPPORTED, 0);
+    buf_free(&text);
+    buf_free(&all);
+    buf_free(&out);
+}
+
+static void test_zstd(void **state)
+{
+    (void)state;
+    each_format(check_zstd);
 }
 
 static void test_threshold(void **state)
@@ -430,19 +501,19 @@ static void check_budgets(enum codec_format format)
     zipped = zip(slice_of((const char *)many.data));
     for (unsigned gzip = 0; gzip < 2; gzip++) {
         call = call_of(CODEC_OP_ENCODE, format);
-        call.gzip = gzip;
+        call.coding = gzip ? CODING_GZIP : CODING_NONE;
         call.in = buf_slice(&all);
         call.fields = slice_of("a");
         assert_true(find_budget(call, true) > many.len);
         assert_true(find_budget(call, false) > many.len / 40);
         call = call_of(CODEC_OP_PATCH, format);
-        call.gzip = gzip;
+        call.coding = gzip ? CODING_GZIP : CODING_NONE;
         call.gunzip = true;
         call.in = buf_slice(&all);
         call.argument = buf_slice(&zipped);
         assert_true(find_budget(call, true) > many.len);
         call = call_of(CODEC_OP_COMPACT, format);
-        call.gzip = gzip;
+        call.coding = gzip ? CODING_GZIP : CODING_NONE;
         call.gunzip = true;
         call.in = buf_slice(&zipped);
         assert_true(find_budget(call, true) > many.len);
@@ -518,9 +589,9 @@ static void test_steps(void **state)
     assert_true(transform_is_step(&call));
     call.pretty = true;
     assert_true(transform_is_step(&call));
-    call.gzip = true;
+    call.coding = CODING_GZIP;
     assert_false(transform_is_step(&call));
-    call.gzip = false;
+    call.coding = CODING_NONE;
     call.fields = slice_of("a");
     assert_false(transform_is_step(&call));
     call.op = CODEC_OP_PROJECT;
@@ -543,6 +614,8 @@ int main(void)
                                        cmocka_unit_test(test_compact),
                                        cmocka_unit_test(test_faults),
                                        cmocka_unit_test(test_stored_faults),
+                                       cmocka_unit_test(test_part),
+                                       cmocka_unit_test(test_zstd),
                                        cmocka_unit_test(test_threshold),
                                        cmocka_unit_test(test_unknown_operation),
                                        cmocka_unit_test(test_budgets),

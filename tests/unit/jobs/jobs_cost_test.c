@@ -63,7 +63,7 @@ static void defaults_grow_with_the_bytes(void **state)
     (void)state;
     CLOSE(codec_us(0), 2);
     CLOSE(codec_us(100000), 502);
-    gzip.gzip = true;
+    gzip.coding = CODING_GZIP;
     assert_true(jobs_cost_codec_us(&cost, &gzip) > 5 * codec_us(100000));
     patch.op = CODEC_OP_PATCH;
     patch.argument.len = 100000;

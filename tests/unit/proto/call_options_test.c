@@ -24,7 +24,8 @@ static void test_defaults_need_no_bytes(void **state)
     call_options_put(&out, &call);
     assert_int_equal(out.len, 0);
     assert_int_equal(call_options_read(buf_slice(&out), &call), 0);
-    assert_false(call.gzip || call.gunzip || call.argument.len || call.fields.len);
+    assert_false(call.coding || call.part || call.gunzip || call.argument.len ||
+                 call.fields.len);
     buf_free(&out);
 }
 
@@ -34,14 +35,16 @@ static void test_round_trip(void **state)
     struct buf out = BUF_INIT;
 
     (void)state;
-    call.gzip = call.gunzip = true;
+    call.coding = CODING_GZIP;
+    call.part = call.gunzip = true;
     call.format = CODEC_FORMAT_JSON;
     call.argument = (struct slice){input, 40};
     call.max_expanded = (size_t)1 << 40;
     call.fields = (struct slice){(const uint8_t *)"a,b.c", 5};
     call_options_put(&out, &call);
     assert_int_equal(call_options_read(buf_slice(&out), &back), 0);
-    assert_true(back.gzip && back.gunzip && back.format == CODEC_FORMAT_JSON);
+    assert_int_equal(back.coding, CODING_GZIP);
+    assert_true(back.part && back.gunzip && back.format == CODEC_FORMAT_JSON);
     assert_int_equal(back.in.len, sizeof input - 40);
     assert_ptr_equal(back.argument.data, input + sizeof input - 40);
     assert_int_equal(back.argument.len, 40);
@@ -54,17 +57,18 @@ static void test_round_trip(void **state)
 static void test_each_flag_alone(void **state)
 {
     (void)state;
-    for (int flag = 0; flag < 3; flag++) {
+    for (int flag = 0; flag < 5; flag++) {
         struct codec_call call = plain(), back = plain();
         struct buf out = BUF_INIT;
 
-        call.gzip = flag == 0;
+        call.coding = flag == 0 ? CODING_GZIP : flag == 3 ? CODING_ZSTD : CODING_NONE;
+        call.part = flag == 4;
         call.gunzip = flag == 1;
         call.format = flag == 2 ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
         call_options_put(&out, &call);
         assert_int_equal(call_options_read(buf_slice(&out), &back), 0);
-        assert_true(back.gzip == call.gzip && back.gunzip == call.gunzip &&
-                    back.format == call.format);
+        assert_true(back.coding == call.coding && back.part == call.part &&
+                    back.gunzip == call.gunzip && back.format == call.format);
         buf_free(&out);
     }
 }
@@ -75,7 +79,8 @@ static void test_bad_options(void **state)
         const char *bytes;
         size_t len;
     } rows[] = {
-        {"\x94\x08\x00\x00\xc4\x00", 6},     /* unknown flag */
+        {"\x94\x20\x00\x00\xc4\x00", 6},     /* unknown flag */
+        {"\x94\x09\x00\x00\xc4\x00", 6},     /* two codings */
         {"\x94\x00\x65\x00\xc4\x00", 6},     /* argument larger than the payload */
         {"\x93\x00\x00\x00", 4},             /* an item is missing */
         {"\x94\x00\x00\x00\xc4\x01", 6},     /* cut */
