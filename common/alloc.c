@@ -1,5 +1,6 @@
 #include "common/alloc.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,12 @@ static void *checked(void *block, size_t size)
     if (block == NULL)
         log_fatal("out of memory allocating %zu bytes", size);
     return block;
+}
+
+void mem_reuse(size_t block_bytes, size_t spare_bytes)
+{
+    mallopt(M_MMAP_THRESHOLD, (int)block_bytes);
+    mallopt(M_TRIM_THRESHOLD, (int)spare_bytes);
 }
 
 void *mem_alloc(size_t size)

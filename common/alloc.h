@@ -11,6 +11,11 @@
 
 #include <stddef.h>
 
+/* Has freed memory used again: blocks of less than `block_bytes` do not come fresh from
+   the kernel each, page fault by page fault, and up to `spare_bytes` are kept at the end
+   of the heap. For a process to call at its start. */
+void mem_reuse(size_t block_bytes, size_t spare_bytes);
+
 /* Bytes of any content; the caller frees with mem_free(). */
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 

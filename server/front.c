@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/alloc.h"
 #include "common/clock.h"
 #include "common/credentials/credentials.h"
 #include "common/discard.h"
@@ -27,6 +28,11 @@
    this long: the fronts before it go on serving meanwhile. */
 #define WORKER_WAIT_MS 500
 #define WORKER_LOOK_S  0.002
+
+/* Documents up to this are read into memory that was used before... */
+#define REUSED_BLOCK_BYTES ((size_t)1 << 20)
+/* ...of which so much is kept while it is not needed. */
+#define SPARE_BYTES ((size_t)8 << 20)
 
 /* What one codec job on the loop may use; workers have their own --memory. */
 #define INLINE_MEMORY_BYTES (UINT64_C(1) << 30)
@@ -384,6 +390,7 @@ int front_main(const struct server_config *config, const struct spawn_self *self
     front.loop = ev_default_loop(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (front.loop == NULL)
         log_fatal("no event loop: epoll is missing");
+    mem_reuse(REUSED_BLOCK_BYTES, SPARE_BYTES);
     discard_start();
     open_stats(&front);
     open_access_log(&front);
