@@ -4,7 +4,7 @@ import re
 import shlex
 import subprocess
 
-from harness import ROOT, case
+from harness import ROOT, STORE, case
 
 BOOK = ROOT / "docs" / "COOKBOOK.md"
 ADDRESS = "http://127.0.0.1:8080"
@@ -45,7 +45,10 @@ def pattern(expected):
             parts.append(r"(?:[^\n]*\n)*?")
         else:
             parts.append(r"[^\n]*".join(re.escape(part) for part in line.split("...")) + r"\n")
-    return "".join(parts)
+    text = "".join(parts)
+    if STORE != "lmdb":  # which counts its versions from 1; Redis' are times
+        text = re.sub(r'"1\\-json"', r'"[0-9]+\\-json"', text)
+    return text
 
 
 class Shell:

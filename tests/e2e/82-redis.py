@@ -1,6 +1,8 @@
-"""Redis as the store: what clients see when it dies, hangs or is full, and two servers over
-one Redis. The other topics run over it too: OFFLOOP_E2E_STORE=redis."""
+"""Redis as the store: what clients see when it dies, hangs or is full, when a Sentinel's master
+or a cluster's node goes, and two servers over one Redis. The other topics run over it too:
+OFFLOOP_E2E_STORE=redis, redis-tls, redis-sentinel, redis-cluster."""
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -16,11 +18,11 @@ HERE = shutil.which("redis-server") is not None
 
 
 @contextlib.contextmanager
-def redis_pair(**options):
+def redis_pair(store="redis", **options):
     """A pair over Redis, whatever the suite runs over."""
     if not HERE:
         raise harness.Skip("no redis-server here")
-    before, harness.STORE = harness.STORE, "redis"
+    before, harness.STORE = harness.STORE, store
     try:
         pair = Pair(**options)
     finally:
@@ -51,50 +53,165 @@ def answers_503(pair, seconds=harness.WAIT):
     eventually(lambda: pair.ask("GET", "/v1/some/one").status == 503, "503", seconds)
 
 
+class Writers:
+    """Clients that write one document after another, each to collections of its own, and note
+    what was answered. As a context: they stop at its end."""
+
+    def __init__(self, port, collections=("load",), clients=8):
+        self.done, self.slow = {}, []
+        self.collections, self.stopping, self.port = collections, threading.Event(), port
+        self.threads = [threading.Thread(target=self.write, args=(part * 1_000_000,))
+                        for part in range(clients)]
+        self.wrong = []
+
+    def write(self, first):
+        try:
+            with Client(self.port) as client:
+                number = first
+                while not self.stopping.is_set():
+                    number += 1
+                    self.write_one(client, number)
+        except Exception as problem:  # a thread's own would only be printed
+            self.wrong.append(problem)
+
+    def write_one(self, client, number):
+        collection = self.collections[number % len(self.collections)]
+        began = time.monotonic()
+        reply = client.ask("PUT", f"/v1/{collection}/d{number}", b"[1]", JSON)
+        took = time.monotonic() - began
+        if reply.status in (200, 201):
+            self.done[number] = collection
+        else:
+            check_problem(reply, 503)
+            assert reply.header("retry-after"), reply
+            self.slow.append(took)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+    def more_done(self, count, what):
+        have = len(self.done)
+        eventually(lambda: self.wrong or len(self.done) > have + count, what)
+
+    def more_slow(self, count, what):
+        have = len(self.slow)
+        eventually(lambda: self.wrong or len(self.slow) > have + count, what)
+
+    def check(self, pair):
+        """Every document that was answered is there."""
+        assert not self.wrong, self.wrong[0]
+        slow = sorted(self.slow)
+        if slow:
+            print(f"     {len(self.done)} written, {len(slow)} refused: half within "
+                  f"{slow[len(slow) // 2] * 1e3:.1f} ms, 99 % within "
+                  f"{slow[len(slow) * 99 // 100] * 1e3:.1f} ms")
+        there = set()
+        for collection in self.collections:
+            listed = pair.redis.ask("ZRANGE", f"offloop:{{{collection}}}:i", "0", "-1")
+            there |= {int(key.rsplit("d", 1)[1]) for key in listed.split()}
+        lost = set(self.done) - there
+        assert not lost, f"answered 2xx and lost: {sorted(lost)[:10]}"
+
+
+def killed_under_load(pair):
+    with Writers(pair.port) as writers:
+        for _ in range(3):
+            writers.more_done(100, "some are written")
+            pair.redis.kill()
+            writers.more_slow(100, "some are refused")
+            pair.redis.start()
+        writers.more_done(20, "writes go on")
+    writers.check(pair)
+    # and over a restart of the server, which keeps nothing itself
+    pair.server.stop()
+    pair.redis.kill()
+    pair.redis.start()
+    pair.start_server()
+    pair.wait_ready()
+    writers.check(pair)
+    some = next(iter(writers.done))
+    equal(pair.ask("GET", f"/v1/load/d{some}").body, b"[1]")
+
+
 @redis_case(server=["--processes", "2"])
 def killed_under_load_and_started_again(pair):
-    done, slow, stopping = [], [], threading.Event()
+    killed_under_load(pair)
 
-    def write(first):
-        with Client(pair.port) as client:
-            number = first
-            while not stopping.is_set():
-                number += 1
-                began = time.monotonic()
-                reply = client.ask("PUT", f"/v1/load/d{number}", b"[1]", JSON)
-                took = time.monotonic() - began
-                if reply.status in (200, 201):
-                    done.append(number)
-                else:
-                    check_problem(reply, 503)
-                    assert reply.header("retry-after"), reply
-                    slow.append(took)
 
-    threads = [threading.Thread(target=write, args=(part * 1_000_000,)) for part in range(8)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(3):
-            have = len(done)
-            eventually(lambda: len(done) > have + 100, "some are written")
-            pair.redis.kill()
-            have = len(slow)
-            eventually(lambda: len(slow) > have + 100, "some are refused")
-            pair.redis.start()
-    finally:
-        have = len(done)
-        eventually(lambda: len(done) > have + 20, "writes go on")
-        stopping.set()
-        for thread in threads:
-            thread.join()
-    slow.sort()
-    print(f"     {len(done)} written, {len(slow)} refused: half within "
-          f"{slow[len(slow) // 2] * 1e3:.1f} ms, 99 % within "
-          f"{slow[len(slow) * 99 // 100] * 1e3:.1f} ms")
-    there = set(int(key.rsplit("d", 1)[1]) for key in
-                pair.redis.ask("ZRANGE", "offloop:{load}:i", "0", "-1").split())
-    lost = set(done) - there
-    assert not lost, f"answered 2xx and lost: {sorted(lost)[:10]}"
+@redis_case(store="redis-tls")
+def killed_under_load_by_tls(pair):
+    killed_under_load(pair)
+
+
+@redis_case(store="redis-sentinel")
+def a_master_killed_under_load(pair):
+    """Its replica takes over: 503 until then, and what the replica had is there."""
+    pair.redis.wait_whole()
+    master = pair.redis.master
+    # What it has answered its replica has, but for what is on its way when it dies.
+    equal(master.ask("CONFIG", "SET", "min-replicas-to-write", "1"), "OK")
+    pair.put("/v1/some/one", 1)
+    equal(master.ask("WAIT", "1", "5000"), "1")
+    with Writers(pair.port, clients=2) as writers:
+        writers.more_done(50, "some are written")
+        os.kill(master.process.pid, signal.SIGKILL)
+        master.process.wait()
+        writers.more_slow(50, "some are refused")
+        began = time.monotonic()
+        writers.more_done(20, "writes go on")
+        print(f"     the next master after {time.monotonic() - began:.1f} s")
+    assert not writers.wrong, writers.wrong[0]
+    equal(pair.ask("GET", "/v1/some/one").body, b"1")
+    eventually(pair.ready, "it is ready")
+    lost = len(writers.done) - len(pair.redis.ask("ZRANGE", "offloop:{load}:i", "0",
+                                                  "-1").split())
+    print(f"     of {len(writers.done)} writes {max(lost, 0)} were lost by replication")
+    assert lost <= 50, lost
+
+
+@redis_case(store="redis-cluster")
+def a_node_killed_under_load(pair):
+    """Its collections are 503, the others go on; then it is there again."""
+    names = [f"load{i}" for i in range(12)]
+    dead = pair.redis.nodes[0]
+    for name in names:  # each one's node is asked for the list of collections once
+        pair.put(f"/v1/{name}/d0", 0)
+    with Writers(pair.port, names) as writers:
+        writers.more_done(200, "some are written")
+        dead.kill()
+        writers.more_slow(50, "some are refused")
+        writers.more_done(200, "others are written")
+        equal(pair.admin("/readyz").status, 200)
+        dead.start()
+        eventually(pair.redis.is_whole, "the cluster is whole again")
+        writers.more_done(200, "writes go on")
+    writers.check(pair)
+    assert len({item["name"] for item in json.loads(pair.ask("GET", "/v1").body)}) == len(names)
+
+
+@redis_case(store="redis-cluster")
+def slots_moved_under_load(pair):
+    """redis-cli reshards, one node gives all of its slots away; nothing is lost."""
+    names = [f"load{i}" for i in range(12)]
+    source, target = pair.redis.nodes[0], pair.redis.nodes[1]
+    with Writers(pair.port, names, clients=4) as writers:
+        writers.more_done(200, "some are written")
+        moved = subprocess.run(
+            ["redis-cli", "--cluster", "reshard", f"127.0.0.1:{target.port}", "--cluster-from",
+             source.ask("CLUSTER", "MYID"), "--cluster-to", target.ask("CLUSTER", "MYID"),
+             "--cluster-slots", "5462", "--cluster-yes"], text=True, capture_output=True,
+            timeout=harness.WAIT * 10)
+        equal(moved.returncode, 0)
+        writers.more_done(200, "writes go on")
+    writers.check(pair)
+    equal(source.ask("DBSIZE"), "0")
 
 
 @redis_case()

@@ -23,7 +23,8 @@ BUILD = pathlib.Path(os.environ.get("OFFLOOP_BUILD", ROOT / "build")).resolve()
 # Sanitizers make everything several times slower: cases with a load take a smaller one.
 SANITIZED = os.environ.get("OFFLOOP_SANITIZED") == "1"
 WAIT = 60 if SANITIZED else 20  # seconds that a thing may take which should be at once
-# What keeps the documents: lmdb, or redis, a redis-server for each pair.
+# What keeps the documents: lmdb, or a Redis for each pair: redis, redis-tls, redis-sentinel,
+# redis-cluster (redis_stores.py).
 STORE = os.environ.get("OFFLOOP_E2E_STORE", "lmdb")
 
 CASES = []
@@ -185,13 +186,28 @@ class Daemon:
         eventually(lambda: not any(alive(pid) for pid in family), "killed processes end")
 
 
+def free_port():
+    """One that nobody has just now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def redis_kinds():
+    """What OFFLOOP_E2E_STORE may say beside lmdb; a class for each."""
+    import redis_stores  # which is made of what is here
+    return redis_stores.KINDS
+
+
 class Redis:
     """A redis-server of a pair's own, at a socket in its folder. What it answered is on
     its disk, as the default of LMDB has it."""
+    flags = ()             # of redis-server, beside the usual ones
+    server_arguments = ()  # what offloop-server needs for it, beside --store
 
     def __init__(self, folder):
         self.folder = folder / "redis"
-        self.folder.mkdir()
+        self.folder.mkdir(parents=True)
         self.socket = folder / "redis.sock"
         self.url = f"redis+unix://{self.socket}"
         self.process = None
@@ -201,7 +217,7 @@ class Redis:
         self.process = subprocess.Popen(
             ["redis-server", "--port", "0", "--unixsocket", self.socket,
              "--unixsocketperm", "777", "--dir", self.folder,
-             "--save", "", "--appendonly", "yes", "--appendfsync", "always"],
+             "--save", "", "--appendonly", "yes", "--appendfsync", "always", *self.flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         eventually(lambda: self.ask("PING") == "PONG", "redis-server answers")
 
@@ -224,7 +240,7 @@ class Pair:
         self.runtime = self.folder / "run"
         self.runtime.mkdir(mode=0o750)
         self.store = self.folder / "data"
-        self.redis = Redis(self.folder) if STORE == "redis" else None
+        self.redis = redis_kinds()[STORE](self.folder) if STORE != "lmdb" else None
         self.store_url = self.redis.url if self.redis else f"lmdb:{self.store}"
         self.server_arguments = list(server)
         self.worker_arguments = ["--processes", str(workers), *worker]
@@ -248,6 +264,7 @@ class Pair:
     def start_server(self, listen="127.0.0.1:0", admin="127.0.0.1:0"):
         self.server = Daemon("offloop-server", [
             "--listen", listen, "--admin", admin, "--store", self.store_url,
+            *(self.redis.server_arguments if self.redis else ()),
             # rpc: every case knows where its codec runs; those about auto say --mode auto
             "--mode-header", "--mode", "rpc", *self.server_arguments],
             self.runtime, self.folder)
@@ -542,10 +559,11 @@ def run_ab(url, requests, concurrency, keep_alive, headers=()):
 
 
 def require_programs():
-    if STORE not in ("lmdb", "redis"):
-        sys.exit(f"e2e: OFFLOOP_E2E_STORE is lmdb or redis, not {STORE}")
-    if STORE == "redis" and shutil.which("redis-server") is None:
-        sys.exit("e2e: OFFLOOP_E2E_STORE=redis needs redis-server")
+    kinds = redis_kinds()
+    if STORE != "lmdb" and STORE not in kinds:
+        sys.exit(f"e2e: OFFLOOP_E2E_STORE is lmdb or one of {', '.join(kinds)}, not {STORE}")
+    if STORE != "lmdb" and shutil.which("redis-server") is None:
+        sys.exit(f"e2e: OFFLOOP_E2E_STORE={STORE} needs redis-server")
     for name in ("offloop-server", "offloop-worker"):
         if not os.access(BUILD / name, os.X_OK):
             sys.exit(f"e2e: {BUILD / name} is not built (OFFLOOP_BUILD names the build tree)")
