@@ -13,7 +13,7 @@
 #include "common/log.h"
 
 /* What 20,000 jobs, reconnecting to a server that restarts, draining, a failing assertion
-   and the log need, over ipc:// and tcp://. */
+   and the log need, over ipc://, tcp:// and tls+tcp://. */
 static const int calls[] = {
     /* the log, wake-ups, messages */
     SCMP_SYS(read),

@@ -171,6 +171,21 @@ static void test_unlisted_seat_lives_until_hung_up(void **state)
     worker_fixture_check_job(fixture, 1);
 }
 
+/* A front that is listed at another address has given the old connection up, though it
+   still stands here: so it looks when a network was cut. */
+static void test_moved_seat_is_left(void **state)
+{
+    struct worker_fixture *fixture = *state;
+
+    worker_fixture_seat(fixture, "0");
+    fake_front_list_seat(fixture->server, 0, false);
+    fake_front_open_seat(fixture->server, 1, 1001);
+    fake_front_list_seat(fixture->server, 1, true);
+    fake_front_expect_hello(fixture->server, 1);
+    fake_front_wait_gone(fixture->server, 0);
+    worker_fixture_check_job(fixture, 1);
+}
+
 static void test_front_may_hang_up_any_time(void **state)
 {
     struct worker_fixture *fixture = *state;
@@ -303,6 +318,7 @@ int main(int argc, char **argv)
         WORKER_TEST(test_bad_answers_of_the_gate_are_outlived),
         WORKER_TEST(test_gate_may_restart),
         WORKER_TEST(test_unlisted_seat_lives_until_hung_up),
+        WORKER_TEST(test_moved_seat_is_left),
         WORKER_TEST(test_front_may_hang_up_any_time),
         WORKER_TEST(test_old_results_stay_off_a_new_connection),
         WORKER_TEST(test_broken_handshakes_are_outlived),

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "common/clock.h"
+#include "common/credentials/credentials.h"
 #include "common/log.h"
 #include "server/rpc/inbox.h"
 #include "server/rpc/reaper.h"
@@ -248,10 +250,95 @@ static void a_message_is_a_sign_of_having_joined(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* As if its seat could be reached over a network. */
+static void move_to_tcp(void)
+{
+    snprintf(worker->address.url, sizeof worker->address.url, "tcp://192.0.2.1:9");
+}
+
+static void silence(uint64_t seat_ns, uint64_t hello_ns)
+{
+    worker->heard_ns = clock_now_ns() - seat_ns;
+    worker->hello_ns = clock_now_ns() - hello_ns;
+}
+
+static void a_cut_link_is_noticed(void **state)
+{
+    (void)state;
+    say_seat_hello(5, 9);
+    silence(4 * NS_PER_S, 4 * NS_PER_S);
+    assert_true(worker_tick(worker));
+    assert_int_equal(worker->state, WORKER_UP); /* on this host nothing is cut */
+    move_to_tcp();
+    silence(4 * NS_PER_S, 1 * NS_PER_S); /* a large result may be on its way */
+    assert_true(worker_tick(worker));
+    silence(1 * NS_PER_S, 4 * NS_PER_S); /* the gate is being restarted */
+    assert_true(worker_tick(worker));
+    assert_int_equal(worker->state, WORKER_UP);
+    silence(4 * NS_PER_S, 4 * NS_PER_S);
+    assert_true(worker_tick(worker));
+    assert_int_equal(worker->state, WORKER_AWAY);
+    assert_int_equal(losts, 1);
+    assert_true(worker_take_hello(worker, &hello)); /* back: another seat at once */
+    assert_int_equal(worker->state, WORKER_OFFERED);
+}
+
+/* The first hello after a cut shows it, before the tick does. */
+static void a_hello_after_silence_brings_another_seat(void **state)
+{
+    uint64_t seat;
+
+    (void)state;
+    say_seat_hello(5, 9);
+    move_to_tcp();
+    seat = worker->seat_id;
+    silence(2 * NS_PER_S, 2 * NS_PER_S);
+    assert_true(worker_take_hello(worker, &hello));
+    assert_int_equal(worker->state, WORKER_UP);
+    silence(2900 * NS_PER_MS, 2900 * NS_PER_MS);
+    assert_true(worker_take_hello(worker, &hello));
+    assert_int_equal(worker->state, WORKER_OFFERED);
+    assert_int_not_equal(worker->seat_id, seat);
+    assert_int_equal(losts, 1);
+}
+
+/* Who comes to a seat over a network and is not the worker is not the worker's fault. */
+static void a_stranger_bans_nobody(void **state)
+{
+    (void)state;
+    happen(INBOX_JOINED, PIPE);
+    move_to_tcp();
+    worker->since_ns = clock_now_ns() - 3 * NS_PER_S; /* and says nothing */
+    assert_true(worker_tick(worker));
+    assert_int_equal(worker->state, WORKER_AWAY);
+    assert_int_equal(stats_read(&stats.peers_dropped), 1);
+    assert_true(worker_take_hello(worker, &hello));
+    assert_int_equal(worker->state, WORKER_OFFERED);
+}
+
+/* With a secret a SEAT_HELLO alone opens nothing, whatever else is right. */
+static void a_secret_is_asked_for(void **state)
+{
+    struct credentials credentials = {.secret = BUF_INIT};
+
+    (void)state;
+    buf_append_str(&credentials.secret, "a secret of both sides");
+    config.credentials = &credentials;
+    say_seat_hello(5, 9);
+    assert_int_not_equal(worker->state, WORKER_UP);
+    assert_int_equal(ups, 0);
+    config.credentials = NULL;
+    buf_free(&credentials.secret);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(joining_awaits_the_seat_hello),
+        TEST(a_cut_link_is_noticed),
+        TEST(a_hello_after_silence_brings_another_seat),
+        TEST(a_stranger_bans_nobody),
+        TEST(a_secret_is_asked_for),
         TEST(a_second_connection_is_not_listened_to),
         TEST(an_end_told_before_its_start_is_believed),
         TEST(a_refused_peers_end_does_not_keep_the_worker_away),
