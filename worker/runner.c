@@ -12,9 +12,15 @@
 
 /* Finished results are sent when they have come to this much... */
 #define RUNNER_FLUSH_BYTES (256U << 10)
-/* ...or when the oldest has waited this long: many messages' worth of the front's time
-   (60 to 90 us each), so that a batch of small jobs is answered by one. */
-#define RUNNER_FLUSH_NS NS_PER_MS
+/* ...or when the oldest would wait longer than this for another job: many messages' worth
+   of the front's time (60 to 90 us each), so that a batch of small jobs is answered by
+   one... */
+#define RUNNER_FLUSH_US 1000
+/* ...and one of long jobs by few: what took a while itself may wait so many times that.
+ */
+#define RUNNER_STRETCH 3
+/* Nothing short waits for a heavy job, of about this length. */
+#define RUNNER_HEAVY_US 100
 /* A smaller result is cheaper in the message than in an arena. */
 #define RUNNER_ARENA_MIN_BYTES 4096
 /* Memory that an output buffer or an idle codec may keep. */
@@ -36,7 +42,8 @@ struct runner_batch {
 /* Results not sent yet; only the running thread touches them. */
 struct runner_output {
     unsigned count;
-    uint64_t oldest_ns; /* when the first of them was finished */
+    uint64_t oldest_ns;   /* when the first of them was finished */
+    uint32_t shortest_us; /* codec time of one */
     struct wire_result results[WIRE_MAX_BATCH];
     struct buf payloads;
 };
@@ -173,16 +180,31 @@ static void runner_flush(struct runner *runner, struct runner_batch *batch)
         buf_free(&output->payloads);
 }
 
+static uint32_t runner_us_between(uint64_t from_ns, uint64_t to_ns)
+{
+    uint64_t us = to_ns > from_ns ? (to_ns - from_ns) / NS_PER_US : 0;
+
+    return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
+/* True where what is finished should not wait for this job, which will take about as long
+   as the shortest of them. */
+static bool runner_must_flush(const struct runner_output *output,
+                              const struct wire_job *job, uint64_t now_ns)
+{
+    uint64_t wait_us = output->shortest_us, patience_us = RUNNER_STRETCH * wait_us;
+
+    wait_us += runner_us_between(output->oldest_ns, now_ns);
+    return output->payloads.len >= RUNNER_FLUSH_BYTES ||
+           (job_is_heavy(job) && output->shortest_us < RUNNER_HEAVY_US) ||
+           wait_us > (patience_us < RUNNER_FLUSH_US ? RUNNER_FLUSH_US : patience_us);
+}
+
 /* Sends what is finished where it should not wait for this job. */
 static void runner_flush_before(struct runner *runner, struct runner_batch *batch,
                                 const struct wire_job *job, uint64_t now_ns)
 {
-    const struct runner_output *output = &runner->output;
-
-    if (output->count == 0)
-        return;
-    if (job_is_heavy(job) || output->payloads.len >= RUNNER_FLUSH_BYTES ||
-        now_ns - output->oldest_ns >= RUNNER_FLUSH_NS)
+    if (runner->output.count > 0 && runner_must_flush(&runner->output, job, now_ns))
         runner_flush(runner, batch);
 }
 
@@ -226,13 +248,6 @@ static void runner_end_job(struct runner *runner)
         runner->config.wake(runner->config.wake_arg);
 }
 
-static uint32_t runner_us_between(uint64_t from_ns, uint64_t to_ns)
-{
-    uint64_t us = to_ns > from_ns ? (to_ns - from_ns) / NS_PER_US : 0;
-
-    return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
-}
-
 /* Moves the result at the end of the payloads into the arena, where it has room there. */
 static void runner_place_result(const struct runner_batch *batch,
                                 const struct wire_job *job, struct buf *payloads,
@@ -270,8 +285,11 @@ static void runner_do_job(struct runner *runner, struct runner_batch *batch,
         job_skip(job, verdict, result);
     }
     result->queue_us = runner_us_between(batch->arrived_ns, now_ns);
-    if (output->count++ == 0)
+    if (output->count == 0)
         output->oldest_ns = clock_now_ns();
+    if (output->count == 0 || result->codec_us < output->shortest_us)
+        output->shortest_us = result->codec_us;
+    output->count++;
     assert(output->count <= WIRE_MAX_BATCH);
     runner_end_job(runner);
 }

@@ -60,6 +60,13 @@ unsigned jobs_worker_share(unsigned waiting, unsigned free_batches)
     return share < FLIGHT_MAX_BATCH ? share : FLIGHT_MAX_BATCH;
 }
 
+uint64_t jobs_worker_message_bytes(const struct jobs_worker *worker,
+                                   const struct job *job)
+{
+    return rpc_worker_message_bytes(worker->rpc,
+                                    job->call.in.len + job->call.argument.len);
+}
+
 /* The job's envelope but for where its options are; those it appends to `options`. */
 static struct wire_job job_on_wire(const struct job *job, uint64_t now_ns,
                                    struct buf *options)

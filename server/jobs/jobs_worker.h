@@ -10,11 +10,16 @@
 struct rpc_worker;
 struct stats_worker;
 
-/* Inputs that one message carries; a larger job goes alone. */
+/* Inputs that one message carries, those in shared memory not counted; a larger job goes
+   alone. */
 #define JOBS_BATCH_BYTES 65536
 
 /* Work in one message, by estimate; a longer job goes alone. */
 #define JOBS_BATCH_US 2000
+
+/* Less work than that is not spread over several messages: each costs the front nearly
+   as much of its time, and none of its jobs would end sooner. */
+#define JOBS_BATCH_MIN_US 100
 
 struct jobs_worker {
     struct jobs_flight flight; /* owner of its jobs */
@@ -50,6 +55,10 @@ unsigned jobs_worker_free(struct jobs_worker *worker);
 /* How many jobs the next batch should have: what waits, spread over all free batches of
    all workers (so that workers do not march in step), within a message's limits. */
 unsigned jobs_worker_share(unsigned waiting, unsigned free_batches);
+
+/* How many bytes the job would add to a message to the worker. */
+uint64_t jobs_worker_message_bytes(const struct jobs_worker *worker,
+                                   const struct job *job);
 
 /* Sends jobs that nobody owns, and that are not late, as one message. Returns -1 where
    the worker did not take it: the jobs are nobody's still, and the worker is quiet. */

@@ -75,6 +75,10 @@ int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
                          const struct slice *arguments, unsigned count)
     __attribute__((warn_unused_result));
 
+/* How many of a payload's bytes a message to the worker carries: none where they go
+   through shared memory (unless that is full). */
+size_t rpc_worker_message_bytes(const struct rpc_worker *worker, size_t payload_bytes);
+
 /* The bytes of a job that was sent, and is given up, are about to be freed. The worker
    (or this side in its place) still answers it. */
 void rpc_worker_forget_input(struct rpc_worker *worker, uint64_t id);

@@ -138,6 +138,11 @@ int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
     return -1;
 }
 
+size_t rpc_worker_message_bytes(const struct rpc_worker *worker, size_t payload_bytes)
+{
+    return worker->cargo != NULL && payload_bytes >= CARGO_MIN_BYTES ? 0 : payload_bytes;
+}
+
 void rpc_worker_forget_input(struct rpc_worker *worker, uint64_t id)
 {
     for (struct list *at = worker->transfers.next; at != &worker->transfers;

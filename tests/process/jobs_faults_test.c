@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "server/jobs/jobs_worker.h"
 #include "tests/process/support/rpc_fixture.h"
 
 #define TEXT "{\"lots\": [1, 2, 3], \"price\": 1.25}"
@@ -22,18 +23,32 @@ static const struct jobs_config usual = {.job_timeout_ns = 20 * NS_PER_S};
 static const struct jobs_config hasty = {.job_timeout_ns = 1 * NS_PER_S};
 
 /* Runs `count` equal jobs at once; all must go well. */
-static void do_jobs(struct rpc_fixture *fixture, unsigned count)
+static void do_jobs_of(struct rpc_fixture *fixture, unsigned count, const char *text)
 {
     struct rpc_fixture_job jobs[100];
 
     assert_true(count <= 100);
     for (unsigned i = 0; i < count; i++)
-        rpc_fixture_submit(fixture, &jobs[i], TEXT);
+        rpc_fixture_submit(fixture, &jobs[i], text);
     rpc_fixture_run_jobs(fixture, jobs, count);
     for (unsigned i = 0; i < count; i++) {
         rpc_fixture_check_result(fixture, &jobs[i]);
         rpc_fixture_job_free(&jobs[i]);
     }
+}
+
+static void do_jobs(struct rpc_fixture *fixture, unsigned count)
+{
+    do_jobs_of(fixture, count, TEXT);
+}
+
+/* Jobs that are too large to share a message, so that every worker gets some. */
+static void do_spread_jobs(struct rpc_fixture *fixture, unsigned count)
+{
+    char *text = rpc_fixture_pad(TEXT, JOBS_BATCH_BYTES + 1);
+
+    do_jobs_of(fixture, count, text);
+    free(text);
 }
 
 /* Runs one job, which must end like this. */
@@ -209,12 +224,12 @@ static void check_is_dropped(const char *mode, unsigned n)
     rpc_fixture_start_worker(fixture, mode, n);
     /* An impostor or a mute never comes up, so its coming cannot be waited for. */
     while (stats_read(&fixture->stats.peers_dropped) == 0) {
-        do_jobs(fixture, 10);
+        do_spread_jobs(fixture, 10);
         rpc_fixture_run_for(fixture, 0.02);
     }
     rpc_fixture_run_until(fixture, has_dropped_one, fixture);
     rpc_fixture_run_for(fixture, 1.5); /* it says hello again, and again gets no seat */
-    do_jobs(fixture, 10);
+    do_spread_jobs(fixture, 10);
     assert_int_equal(jobs_workers(fixture->jobs), 1);
     assert_int_equal(stats_read(&fixture->stats.peers_dropped), 1);
     rpc_fixture_destroy(&fixture);

@@ -12,6 +12,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "server/jobs/jobs_worker.h"
 #include "tests/process/support/daemon.h"
 #include "tests/process/support/rpc_fixture.h"
 
@@ -102,6 +103,7 @@ static void killing_condemns_no_document(void **state)
 {
     struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 0, NULL);
     struct daemon *daemon = start_daemon(fixture);
+    char *text = rpc_fixture_pad(TEXT, JOBS_BATCH_BYTES + 1); /* one in a message */
     struct rpc_fixture_job jobs[50];
 
     (void)state;
@@ -110,7 +112,7 @@ static void killing_condemns_no_document(void **state)
 
         rpc_fixture_run_until_workers(fixture, WORKERS);
         for (unsigned i = 0; i < 50; i++)
-            rpc_fixture_submit(fixture, &jobs[i], TEXT);
+            rpc_fixture_submit(fixture, &jobs[i], text);
         victim = daemon_find_child(daemon, "worker");
         assert_int_equal(kill(victim, SIGKILL), 0);
         rpc_fixture_run_jobs(fixture, jobs, 50);
@@ -119,6 +121,7 @@ static void killing_condemns_no_document(void **state)
             rpc_fixture_job_free(&jobs[i]);
         }
     }
+    free(text);
     assert_int_equal(
         stats_read(&fixture->stats.jobs[CODEC_OP_DECODE][JOBS_RPC][JOB_POISON]), 0);
     end(fixture, daemon);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "server/jobs/jobs_worker.h"
 #include "tests/process/support/rpc_fixture.h"
 
 #define MANY 500
@@ -163,12 +164,14 @@ static void worker_that_leaves_gets_no_more(void **state)
 {
     struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 1, NULL);
     unsigned leaver = rpc_fixture_start_worker(fixture, "bye", 1);
+    char *text = rpc_fixture_pad("[1]", JOBS_BATCH_BYTES + 1); /* one in a message */
     struct rpc_fixture_job jobs[2];
 
     (void)state;
     rpc_fixture_run_until_workers(fixture, 2);
     for (unsigned i = 0; i < 2; i++) /* one for each worker */
-        rpc_fixture_submit(fixture, &jobs[i], "[1]");
+        rpc_fixture_submit(fixture, &jobs[i], text);
+    free(text);
     rpc_fixture_run_jobs(fixture, jobs, 2);
     for (unsigned i = 0; i < 2; i++) {
         rpc_fixture_check_result(fixture, &jobs[i]);

@@ -369,6 +369,19 @@ void rpc_fixture_submit(struct rpc_fixture *fixture, struct rpc_fixture_job *job
     rpc_fixture_submit_again(fixture, job);
 }
 
+char *rpc_fixture_pad(const char *text, size_t bytes)
+{
+    size_t len = strlen(text);
+    char *padded = malloc(bytes + 1);
+
+    assert_non_null(padded);
+    assert_true(len <= bytes);
+    memcpy(padded, text, len);
+    memset(padded + len, ' ', bytes - len);
+    padded[bytes] = '\0';
+    return padded;
+}
+
 void rpc_fixture_submit_again(struct rpc_fixture *fixture, struct rpc_fixture_job *job)
 {
     blob_unref(&job->result);

@@ -36,6 +36,9 @@ struct rpc_fixture {
     int fds; /* open before the front */
 };
 
+/* JSON with as much white space behind it as makes so many bytes; freed with free(). */
+char *rpc_fixture_pad(const char *text, size_t bytes);
+
 /* A job of a test: its input, and what became of it. */
 struct rpc_fixture_job {
     struct job job;
