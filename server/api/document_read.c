@@ -92,6 +92,7 @@ static void reply_document(struct document_read *read)
 
     if (document_reply_plan(e, read->format, read->stored->bytes, &call)) {
         read->job.in_blob = read->stored;
+        read->job.sends_result = true;
         if (!e->mode_chosen) {
             read->job.share_key[0] = read->version;
             read->job.share_key[1] = name_key(e);

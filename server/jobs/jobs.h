@@ -64,6 +64,8 @@ struct job {
     uint64_t share_key[2]; /* names the bytes of call.in (a document's version): jobs of
                               the same key and options that are in flight together may
                               be run once; zeros for a job of its own */
+    bool sends_result; /* the result is sent as it is, and neither looked at nor kept: it
+                          may lie in memory that a worker can still write to */
     enum jobs_mode mode;
     uint64_t deadline_ns; /* clock_now_ns() terms; 0 for the configured job timeout */
     void (*done)(struct job *job);

@@ -309,6 +309,16 @@ static void finish(struct jobs_dispatch *dispatch, struct job *job,
     jobs_finish_run(dispatch->book, job, &fault, blob);
 }
 
+static bool on_takes_loan(void *ctx, struct rpc_worker *rpc, uint64_t id)
+{
+    struct jobs_worker *worker = rpc_worker_owner(rpc);
+    struct job *job;
+
+    (void)ctx;
+    return jobs_flight_find(&worker->flight, id, &job) == FLIGHT_LIVE &&
+           job->sends_result;
+}
+
 static int on_result(void *ctx, struct rpc_worker *rpc, const struct wire_result *result,
                      struct rpc_message *message)
 {
@@ -338,6 +348,7 @@ static struct rpc_client *create_client(struct jobs_dispatch *dispatch)
 {
     static const struct rpc_client_events events = {.up = on_up,
                                                     .leaving = on_leaving,
+                                                    .takes_loan = on_takes_loan,
                                                     .result = on_result,
                                                     .crashes = on_crashes,
                                                     .lost = on_lost};

@@ -34,6 +34,7 @@ static bool may_follow(const struct job *job, const struct job *leader)
     return job->share_key[0] == leader->share_key[0] &&
            job->share_key[1] == leader->share_key[1] &&
            job->deadline_ns >= leader->deadline_ns &&
+           job->sends_result == leader->sends_result &&
            jobs_share_is_same(&job->call, &leader->call);
 }
 

@@ -8,7 +8,11 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/discard.h"
 #include "server/rpc/reaper.h"
+
+/* Of an arena's bytes, one in so many may be lent. */
+#define LENT_PART 2
 
 /* A sealed memory file; -1 with errno. */
 static int open_file(uint64_t bytes)
@@ -63,7 +67,7 @@ void arena_close_fd(struct arena *arena)
     arena->fd = -1;
 }
 
-/* On the reaper's thread. */
+/* Any thread. */
 static void unmap(void *object)
 {
     struct arena *arena = object;
@@ -74,10 +78,43 @@ static void unmap(void *object)
 
 void arena_destroy(struct arena **arena, struct reaper *reaper)
 {
-    if (*arena == NULL)
+    struct arena *a = *arena;
+
+    if (a == NULL)
         return;
-    arena_close_fd(*arena);
-    space_destroy(&(*arena)->space);
-    reaper_add(reaper, unmap, *arena);
     *arena = NULL;
+    arena_close_fd(a);
+    a->is_ended = true;
+    if (a->loans > 0)
+        return;
+    space_destroy(&a->space);
+    reaper_add(reaper, unmap, a);
+}
+
+bool arena_may_lend(const struct arena *arena, uint64_t bytes)
+{
+    uint64_t most = arena->bytes / LENT_PART;
+
+    return arena->lent_bytes < most && bytes <= most - arena->lent_bytes;
+}
+
+void arena_note_loan(struct arena *arena, const struct space_block *block)
+{
+    arena->loans++;
+    arena->lent_bytes += space_block_bytes(block);
+}
+
+/* The reaper may be gone by now. */
+void arena_take_back(struct arena *arena, struct space_block **block)
+{
+    uint64_t bytes = space_block_bytes(*block);
+
+    assert(arena->loans > 0 && arena->lent_bytes >= bytes);
+    arena->loans--;
+    arena->lent_bytes -= bytes;
+    space_give_back(arena->space, block);
+    if (!arena->is_ended || arena->loans > 0)
+        return;
+    space_destroy(&arena->space);
+    discard_object(unmap, arena, arena->bytes);
 }

@@ -6,13 +6,15 @@
  * shrink it could have the front killed by SIGBUS.
  *
  * The front alone decides what lies where (space.h). The worker can write
- * anywhere at any time: nothing in an arena may be looked at, only copied out.
+ * anywhere at any time: nothing in an arena may be looked at, only copied out,
+ * or sent as it is (loan.h).
  *
  * Loop thread only.
  */
 #ifndef OFFLOOP_SERVER_RPC_ARENA_H
 #define OFFLOOP_SERVER_RPC_ARENA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/wire.h"
@@ -26,17 +28,30 @@ struct arena {
     int fd;               /* -1 once the worker has it */
     struct wire_id token; /* random; who shows it gets the descriptor */
     struct space *space;
+    unsigned loans; /* blocks that are lent... */
+    uint64_t lent_bytes;
+    bool is_ended; /* ...and are waited for before it is unmapped */
 };
 
 /* Makes an arena of at least `bytes` (rounded up to pages). Returns NULL with errno. The
    caller ends it with arena_destroy(). */
 struct arena *arena_create(uint64_t bytes);
 
-/* Gives the memory back, on the reaper's thread as it may take milliseconds. NULL inside
-   is allowed. */
+/* Gives the memory back, on the reaper's thread as it may take milliseconds; where
+   something is lent, only when that has come back. NULL inside is allowed. */
 void arena_destroy(struct arena **arena, struct reaper *reaper);
 
 /* Closes the descriptor, when the worker has mapped the arena. */
 void arena_close_fd(struct arena *arena);
+
+/* True where so many bytes more may be lent. */
+bool arena_may_lend(const struct arena *arena, uint64_t bytes);
+
+/* Counts a block as lent. */
+void arena_note_loan(struct arena *arena, const struct space_block *block);
+
+/* A lent block has come back: clears the pointer, and unmaps the arena where it was the
+   last one and the arena has ended. */
+void arena_take_back(struct arena *arena, struct space_block **block);
 
 #endif

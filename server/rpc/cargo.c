@@ -6,6 +6,7 @@
 #include "common/codec/codec.h"
 #include "common/list.h"
 #include "server/rpc/arena.h"
+#include "server/rpc/loan.h"
 
 /* One job's blocks; those that it does not have are NULL. */
 struct hold {
@@ -131,6 +132,15 @@ const uint8_t *cargo_find_result(struct cargo *cargo, const struct wire_result *
         return NULL;
     hold->answered = true;
     return cargo->arena->data + result->payload.offset;
+}
+
+struct blob *cargo_lend_result(struct cargo *cargo, const struct wire_result *result)
+{
+    struct hold *hold = find(cargo, result->id);
+
+    assert(hold != NULL && hold->answered && hold->reply != NULL);
+    return loan_create(cargo->arena, &hold->reply, result->payload.offset,
+                       result->payload.bytes.len);
 }
 
 bool cargo_is_empty(const struct cargo *cargo)

@@ -15,6 +15,7 @@
 #include "proto/wire.h"
 
 struct arena;
+struct blob;
 struct cargo;
 
 /* Less is cheaper in the message. */
@@ -40,6 +41,10 @@ void cargo_free(struct cargo *cargo, uint64_t id);
    time. Returns NULL where they cannot be the job's result: it has no room there, they
    lie outside of it, or they were asked for before. */
 const uint8_t *cargo_find_result(struct cargo *cargo, const struct wire_result *result);
+
+/* Has the result, which was found, stay where it is: as a blob that may only be sent, see
+   loan.h; one reference, the caller's. Returns NULL where it has to be copied. */
+struct blob *cargo_lend_result(struct cargo *cargo, const struct wire_result *result);
 
 /* True where no job has a block. */
 bool cargo_is_empty(const struct cargo *cargo);

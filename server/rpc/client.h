@@ -31,6 +31,9 @@ struct rpc_client_events {
     void (*up)(void *ctx, struct rpc_worker *worker);
     /* It asked for no new jobs; those it has it answers. */
     void (*leaving)(void *ctx, struct rpc_worker *worker);
+    /* True where the result of this job, if it is a live one, will be sent as it is and
+       not looked at: it may then stay in shared memory (see loan.h). NULL for never. */
+    bool (*takes_loan)(void *ctx, struct rpc_worker *worker, uint64_t id);
     /* One result. Returns -1 where no such job is with this worker: then it is dropped.
      */
     int (*result)(void *ctx, struct rpc_worker *worker, const struct wire_result *result,
@@ -103,9 +106,9 @@ uint64_t rpc_worker_pid(const struct rpc_worker *worker);
 void rpc_worker_set_owner(struct rpc_worker *worker, void *owner);
 void *rpc_worker_owner(const struct rpc_worker *worker);
 
-/* The payload of a result as a blob: a large one keeps the message's memory, which saves
-   the copy; a small one is copied. Inside the result event only; one reference, the
-   caller's. */
+/* The payload of a result as a blob: a large one keeps the message's memory, or stays in
+   shared memory where it may, which saves the copy; a small one is copied. Inside the
+   result event only; one reference, the caller's. */
 struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload);
 
 #endif

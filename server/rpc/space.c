@@ -71,6 +71,11 @@ static void cut(struct space_block *block, uint64_t bytes)
     block->bytes = bytes;
 }
 
+static uint64_t to_pages(uint64_t bytes)
+{
+    return (bytes + SPACE_PAGE_BYTES - 1) / SPACE_PAGE_BYTES * SPACE_PAGE_BYTES;
+}
+
 struct space_block *space_take(struct space *space, uint64_t bytes)
 {
     uint64_t whole;
@@ -78,7 +83,7 @@ struct space_block *space_take(struct space *space, uint64_t bytes)
     assert(bytes > 0);
     if (bytes > space->free_bytes)
         return NULL;
-    whole = (bytes + SPACE_PAGE_BYTES - 1) / SPACE_PAGE_BYTES * SPACE_PAGE_BYTES;
+    whole = to_pages(bytes);
     for (struct list *at = space->blocks.next; at != &space->blocks; at = at->next) {
         struct space_block *block = block_at(at);
 
@@ -119,6 +124,21 @@ void space_give_back(struct space *space, struct space_block **block)
         join(b, block_at(after));
     if (before != &space->blocks && !block_at(before)->taken)
         join(block_at(before), b);
+}
+
+void space_trim(struct space *space, struct space_block *block, uint64_t bytes)
+{
+    uint64_t whole = to_pages(bytes);
+    struct space_block *rest;
+
+    assert(block->taken && bytes > 0 && whole <= block->bytes);
+    if (whole == block->bytes)
+        return;
+    rest = block_create(block->offset + whole, block->bytes - whole);
+    rest->taken = true;
+    list_append(block->link.next, &rest->link);
+    block->bytes = whole;
+    space_give_back(space, &rest);
 }
 
 uint64_t space_block_offset(const struct space_block *block)

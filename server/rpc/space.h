@@ -32,6 +32,9 @@ struct space_block *space_take(struct space *space, uint64_t bytes)
 /* Gives a block back and clears the pointer; NULL inside is allowed. */
 void space_give_back(struct space *space, struct space_block **block);
 
+/* Gives back what of a block is behind its first `bytes` (not 0), rounded up to pages. */
+void space_trim(struct space *space, struct space_block *block, uint64_t bytes);
+
 /* Where a block begins, in bytes from the start of the space. */
 uint64_t space_block_offset(const struct space_block *block);
 

@@ -39,10 +39,10 @@ struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload)
 {
     struct message_blob *kept;
 
-    if (message->on_heap != NULL) {
-        struct blob *blob = message->on_heap;
+    if (message->ready != NULL) {
+        struct blob *blob = message->ready;
 
-        message->on_heap = NULL;
+        message->ready = NULL;
         return blob;
     }
     if (message->in_arena != NULL)
@@ -106,14 +106,14 @@ const char *worker_message_finished(struct rpc_worker *worker, struct transfer *
 {
     size_t len = transfer->result.payload.bytes.len;
     struct buf bytes = {transfer->bytes, len, len};
-    struct rpc_message message = {.on_heap = blob_new_steal(&bytes)};
+    struct rpc_message message = {.ready = blob_new_steal(&bytes)};
     struct wire_result result = transfer->result;
     const char *why;
 
     transfer->bytes = NULL;
     transfer_destroy(&transfer);
     why = worker_message_deliver(worker, &result, &message);
-    blob_unref(&message.on_heap);
+    blob_unref(&message.ready);
     return why;
 }
 
@@ -136,6 +136,9 @@ static const char *take_result(struct rpc_worker *worker,
                                const struct wire_result *result,
                                struct rpc_message *message)
 {
+    const struct worker_room *room = worker->room;
+    const char *why;
+
     message->in_arena = NULL;
     if (is_being_sent(worker, result->id))
         return "a result for a job that it has not been sent";
@@ -143,12 +146,17 @@ static const char *take_result(struct rpc_worker *worker,
         message->in_arena = cargo_find_result(worker->cargo, result);
         if (message->in_arena == NULL)
             return "a result where it has no room in the arena";
-        if (result->payload.bytes.len > TRANSFER_SLICE_BYTES) {
+        if (room->events->takes_loan != NULL &&
+            room->events->takes_loan(room->ctx, worker, result->id))
+            message->ready = cargo_lend_result(worker->cargo, result);
+        if (message->ready == NULL && result->payload.bytes.len > TRANSFER_SLICE_BYTES) {
             fetch(worker, result, message->in_arena);
             return NULL;
         }
     }
-    return worker_message_deliver(worker, result, message);
+    why = worker_message_deliver(worker, result, message);
+    blob_unref(&message->ready);
+    return why;
 }
 
 static const char *take_results(struct rpc_worker *worker,

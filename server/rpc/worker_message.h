@@ -15,7 +15,7 @@ struct transfer;
 
 /* Where the bytes of the result are that is being handed to its receiver. */
 struct rpc_message {
-    struct blob *on_heap;    /* in here, where not NULL; cleared once it is taken */
+    struct blob *ready;      /* in here, where not NULL; cleared once it is taken */
     const uint8_t *in_arena; /* else here, where not NULL: may only be copied */
     nng_msg **message;       /* else in here; cleared once a blob has it */
     struct blob *kept;       /* that blob: what else is in the message is still read */

@@ -352,6 +352,109 @@ static void writing_after_answering(void **state)
     destroy(&fixture);
 }
 
+/* ---- results that stay in the arena ---- */
+
+/* Submits jobs whose results are only sent, and keeps these. */
+static void submit_senders(struct rpc_fixture *fixture, struct rpc_fixture_job *jobs,
+                           unsigned count, size_t bytes)
+{
+    for (unsigned i = 0; i < count; i++) {
+        fill(&jobs[i], bytes + i);
+        rpc_fixture_submit_again(fixture, &jobs[i]);
+        jobs[i].job.sends_result = true; /* it has not left yet */
+    }
+    rpc_fixture_run_jobs(fixture, jobs, count);
+}
+
+static void check_and_free(struct rpc_fixture *fixture, struct rpc_fixture_job *jobs,
+                           unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        rpc_fixture_check_result(fixture, &jobs[i]);
+        rpc_fixture_job_free(&jobs[i]);
+    }
+}
+
+/* True where the bytes are in an arena's mapping. */
+static bool is_lent(const struct blob *blob)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    uintptr_t at = (uintptr_t)blob->bytes.data;
+    unsigned long start, end;
+    bool found = false;
+    char line[512];
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL)
+        if (strstr(line, ARENA_NAME) != NULL &&
+            sscanf(line, "%lx-%lx", &start, &end) == 2)
+            found = found || (at >= start && at < end);
+    fclose(maps);
+    return found;
+}
+
+static void results_stay_where_they_are(void **state)
+{
+    struct rpc_fixture *fixture = create_mapped(NULL, 0);
+    struct rpc_fixture_job jobs[3];
+
+    (void)state;
+    for (unsigned round = 0; round < 20; round++) {
+        submit_senders(fixture, jobs, 3, round % 2 ? LARGE : 700000);
+        assert_true(is_lent(jobs[0].result));
+        does_a_job(fixture, LARGE); /* what is lent is not given to others */
+        check_and_free(fixture, jobs, 3);
+    }
+    fill(&jobs[0], LARGE);
+    rpc_fixture_submit_again(fixture, &jobs[0]);
+    rpc_fixture_run_jobs(fixture, jobs, 1);
+    assert_false(is_lent(jobs[0].result));
+    check_and_free(fixture, jobs, 1);
+    assert_int_equal(dropped(fixture), 0);
+    destroy(&fixture);
+}
+
+/* Half of the arena may be lent; what comes then is copied, and jobs go on. */
+static void slow_receivers_do_not_fill_it(void **state)
+{
+    enum { COUNT = 20 };
+    struct rpc_fixture *fixture = create_mapped(NULL, 0);
+    struct rpc_fixture_job jobs[COUNT];
+    unsigned lent = 0;
+
+    (void)state;
+    submit_senders(fixture, jobs, COUNT, LARGE);
+    for (unsigned i = 0; i < COUNT; i++)
+        lent += is_lent(jobs[i].result);
+    assert_in_range(lent, 1, ARENA_BYTES / 2 / LARGE);
+    does_a_job(fixture, LARGE);
+    check_and_free(fixture, jobs, COUNT);
+    destroy(&fixture);
+}
+
+/* What is being sent outlives the worker, its seat, and the jobs. */
+static void lent_when_all_ends(void **state)
+{
+    struct rpc_fixture *fixture = create_mapped(NULL, 0);
+    struct rpc_fixture_job jobs[2];
+
+    (void)state;
+    submit_senders(fixture, jobs, 2, LARGE);
+    rpc_fixture_kill_worker(fixture, 0);
+    rpc_fixture_run_until_workers(fixture, 0);
+    assert_int_equal(count_maps(), 1);
+    rpc_fixture_check_result(fixture, &jobs[0]);
+    rpc_fixture_job_free(&jobs[0]);
+    assert_int_equal(count_maps(), 1);
+    rpc_fixture_check_result(fixture, &jobs[1]);
+    rpc_fixture_stop_front(fixture);
+    assert_true(is_lent(jobs[1].result));
+    assert_true(jobs[1].result->bytes.len > LARGE);
+    rpc_fixture_job_free(&jobs[1]);
+    assert_int_equal(count_maps(), 0);
+    destroy(&fixture);
+}
+
 /* ---- deaths ---- */
 
 /* At each step from being told of the arena to answering: all goes on with another. */
@@ -422,6 +525,9 @@ int main(int argc, char **argv)
         TEST(answering_in_an_arena_that_it_has_not),
         TEST(answering_twice),
         TEST(writing_after_answering),
+        TEST(results_stay_where_they_are),
+        TEST(slow_receivers_do_not_fill_it),
+        TEST(lent_when_all_ends),
         TEST(dying_at_every_step),
         TEST(killed_while_large_jobs_travel),
     };

@@ -146,6 +146,7 @@ static void submit(struct slot *slot)
 {
     slot->job = (struct job){.call = {.op = CODEC_OP_ENCODE, .in = bench.document},
                              .mode = bench.mode,
+                             .sends_result = true,
                              .done = on_done};
     jobs_submit(bench.jobs, &slot->job);
 }
@@ -512,6 +513,7 @@ int main(int argc, char **argv)
     config.gate_listen_fd = open_gate_socket();
     config.rpc_url = url;
     start_children(url, config.gate_listen_fd, pids);
+    mem_reuse(1 << 20, 8 << 20); /* as fronts do */
     bench.loop = ev_default_loop(0);
     bench.latency_us = mem_alloc(MAX_SAMPLES * sizeof *bench.latency_us);
     list_init(&bench.idle);

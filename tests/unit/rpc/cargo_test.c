@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/codec/codec.h"
+#include "common/blob.h"
 #include "server/rpc/arena.h"
 #include "server/rpc/cargo.h"
 #include "server/rpc/reaper.h"
@@ -155,6 +156,88 @@ static void a_result_is_found_once(void **state)
     assert_null(cargo_find_result(fixture->cargo, &result)); /* it is being copied */
 }
 
+/* ---- loans ---- */
+
+/* A job's result of so many bytes, found where it is. */
+static struct wire_result find_result(struct fixture *fixture, uint64_t id, size_t bytes)
+{
+    struct wire_job job = job_of(id, CODEC_OP_ENCODE, 50000);
+    struct wire_result result;
+
+    assert_non_null(cargo_place(fixture->cargo, &job));
+    result = result_at(id, job.reply_offset, bytes);
+    assert_non_null(cargo_find_result(fixture->cargo, &result));
+    return result;
+}
+
+static void a_loan_keeps_its_pages_only(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_result result = find_result(fixture, 1, 3 * SPACE_PAGE_BYTES - 1);
+    struct blob *lent = cargo_lend_result(fixture->cargo, &result);
+
+    assert_non_null(lent);
+    assert_ptr_equal(lent->bytes.data, fixture->arena->data + result.payload.offset);
+    assert_int_equal(lent->bytes.len, 3 * SPACE_PAGE_BYTES - 1);
+    cargo_free(fixture->cargo, 1);
+    assert_true(cargo_is_empty(fixture->cargo));
+    assert_int_equal(space_free_bytes(fixture->arena->space),
+                     ARENA_BYTES - 3 * SPACE_PAGE_BYTES);
+    blob_unref(&lent);
+    assert_int_equal(space_free_bytes(fixture->arena->space), ARENA_BYTES);
+}
+
+/* Of no bytes too, wherever a worker says that they are. */
+static void what_is_short_is_not_lent(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_result empty = find_result(fixture, 1, 0);
+    struct wire_result small = find_result(fixture, 2, 100);
+
+    assert_null(cargo_lend_result(fixture->cargo, &empty));
+    assert_null(cargo_lend_result(fixture->cargo, &small));
+    assert_int_equal(fixture->arena->loans, 0);
+}
+
+static void half_of_the_arena_is_lent_at_most(void **state)
+{
+    struct fixture *fixture = *state;
+    struct blob *lent[16] = {NULL};
+    unsigned count = 0;
+
+    for (uint64_t id = 1; count < 16; id++) {
+        struct wire_result result = find_result(fixture, id, 90000);
+
+        lent[count] = cargo_lend_result(fixture->cargo, &result);
+        cargo_free(fixture->cargo, id);
+        if (lent[count] == NULL)
+            break;
+        count++;
+    }
+    assert_in_range(count, 4, ARENA_BYTES / 2 / 90000);
+    while (count > 0)
+        blob_unref(&lent[--count]);
+    assert_int_equal(fixture->arena->lent_bytes, 0);
+}
+
+static void an_arena_outlives_what_is_lent(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_result result = find_result(fixture, 1, 90000);
+    struct blob *lent = cargo_lend_result(fixture->cargo, &result);
+    uint8_t *last = fixture->arena->data + result.payload.offset + 89999;
+    struct arena *ending = fixture->arena;
+
+    *last = 7;
+    cargo_destroy(&fixture->cargo);
+    arena_destroy(&ending, fixture->reaper);
+    assert_null(ending);
+    assert_int_equal(lent->bytes.data[89999], 7);
+    blob_unref(&lent);
+    fixture->arena = arena_create(ARENA_BYTES); /* for the end of the test */
+    fixture->cargo = cargo_create(fixture->arena);
+}
+
 /* Offsets and lengths as a hostile worker would choose them. */
 static void lies_are_not_believed(void **state)
 {
@@ -221,6 +304,10 @@ int main(void)
         TEST(no_more_room_than_the_result_may_need),
         TEST(a_full_arena_is_done_without),
         TEST(a_result_is_found_once),
+        TEST(a_loan_keeps_its_pages_only),
+        TEST(what_is_short_is_not_lent),
+        TEST(half_of_the_arena_is_lent_at_most),
+        TEST(an_arena_outlives_what_is_lent),
         TEST(lies_are_not_believed),
         TEST(a_job_without_room_has_no_result_there),
     };

@@ -49,6 +49,35 @@ static void a_full_space_has_no_room(void **state)
     space_destroy(&space);
 }
 
+static void the_end_of_a_block_is_given_back(void **state)
+{
+    struct space *space = space_create(6 * PAGE);
+    struct space_block *first = space_take(space, 3 * PAGE);
+    struct space_block *second = space_take(space, 2 * PAGE), *third;
+
+    (void)state;
+    space_trim(space, first, 3 * PAGE - 1); /* nothing */
+    assert_int_equal(space_block_bytes(first), 3 * PAGE);
+    space_trim(space, first, PAGE + 1);
+    assert_int_equal(space_block_bytes(first), 2 * PAGE);
+    assert_int_equal(space_free_bytes(space), 2 * PAGE);
+    third = space_take(space, PAGE);
+    assert_int_equal(space_block_offset(third), 2 * PAGE);
+    space_trim(space, second, 1); /* joins what is free behind it */
+    space_give_back(space, &first);
+    space_give_back(space, &third);
+    first = space_take(space, 3 * PAGE);
+    assert_int_equal(space_block_offset(first), 0);
+    third = space_take(space, 2 * PAGE);
+    assert_int_equal(space_block_offset(third), 4 * PAGE);
+    assert_int_equal(space_free_bytes(space), 0);
+    space_give_back(space, &first);
+    space_give_back(space, &second);
+    space_give_back(space, &third);
+    assert_int_equal(space_free_bytes(space), 6 * PAGE);
+    space_destroy(&space);
+}
+
 /* However blocks are given back, the gaps become one. */
 static void gaps_grow_together(void **state)
 {
@@ -145,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_whole_pages),
         cmocka_unit_test(a_full_space_has_no_room),
+        cmocka_unit_test(the_end_of_a_block_is_given_back),
         cmocka_unit_test(gaps_grow_together),
         cmocka_unit_test(behaves_as_the_model),
     };
