@@ -79,7 +79,8 @@ def compare_with_a_running_server(pair):
     equal(report["modes"]["inline"], None)
     assert "running server" in report["modes"]["as-is"]
     equal({row["mode"] for row in report["rows"]}, {"inline", "threads", "rpc", "auto"})
-    assert "X-One" not in (out / "report.json").read_text()
+    assert report["command"].startswith("scripts/compare --quick --probe-seconds 1 ")
+    assert "X-One" not in (out / "report.json").read_text() and "a=b" not in (out / "report.json").read_text()
 
 
 class Flaky(http.server.BaseHTTPRequestHandler):

@@ -23,6 +23,8 @@ import json
 import os
 import pathlib
 import platform
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -45,7 +47,7 @@ FULL = (5, 2.0, 5, 4, SIZES)
 def arguments():
     parser = argparse.ArgumentParser(
         prog="scripts/compare", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--requests", type=int, metavar="N", help="of each run (else: by time)")
     parser.add_argument("--concurrency", type=int, metavar="C", default=16, help="ab -c (16)")
@@ -128,6 +130,16 @@ def light_and_heavy(options, cells):
         measure.Cell("read", heavy, f"/v1/{servers.COLLECTION}/{heavy}", True)
 
 
+def command():
+    """How it was called, without what may be a secret."""
+    words, hide = ["scripts/compare"], False
+    for word in sys.argv[1:]:
+        if not hide and not re.match("--(head|cook)|-[HC]", word):
+            words.append(shlex.quote(word))
+        hide = word in ("--header", "-H", "--cookie", "-C")
+    return " ".join(words)
+
+
 def machine():
     kind = platform.processor() or platform.machine()
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
@@ -165,7 +177,7 @@ def measure_all(options, server, texts, started):
     kept = {key: value for key, value in vars(options).items()
             if key not in ("header", "cookie", "out", "images")}  # those may be secrets
     return {"made": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-            "command": "scripts/compare" + (" --quick" if options.quick else ""),
+            "command": command(),
             "machine": machine(), "options": kept, "modes": available, "rows": work.rows(cells),
             "light": light, "light_document": light_path.rsplit("/", 1)[-1]}
 

@@ -104,6 +104,16 @@ def side_by_side(profiles, clock):
         print("".join(f"{(column[i] if i < len(column) else ''):<48}" for column in columns).rstrip())
 
 
+def doubt(profiles, seconds):
+    """A warning where the loop's thread was kept waiting for a processor, else nothing: in
+    wall time there is a sample every 10 ms, whatever the loop does."""
+    least = min(profiles[mode]["wall"].total for mode in MODES)
+    if least >= seconds * 75:
+        return ""
+    return (f"The machine was busy with something else: {least} samples in {seconds} seconds of wall time, "
+            f"where {seconds * 100} are due. Measure again when it is quiet.")
+
+
 # ---- the page
 
 KINDS = [("fill-engine", "JSON codec, with all it calls"), ("fill-wait", "waiting"),
@@ -171,7 +181,7 @@ def page(profiles, loops, name, options):
             "content='width=device-width, initial-scale=1'><title>offloop: where the loop’s time goes</title>"
             f"<style>{style}</style></head><body><header><h1>Where the loop’s time goes</h1>"
             f"<p><code>GET {escape(name)}</code>, {options.concurrency} clients (ab -k): {speeds}. The loop’s thread, "
-            "a sample every 10 ms.</p></header><main>"
+            f"a sample every 10 ms.</p></header><main>{report.doubt_box(doubt(profiles, options.seconds))}"
             f"{clock_section(profiles, 'wall')}{phase_section(loops)}{clock_section(profiles, 'cpu')}"
             "<section><h2>Reading it</h2><p>Own time is time in the function itself, as SnakeViz’s table has it. The "
             "icicle shows who called: a click or Enter zooms in, Escape out. A name in brackets is a place in that "
@@ -179,13 +189,13 @@ def page(profiles, loops, name, options):
             f"<script>{(HERE / 'icicle.js').read_text()}</script></body></html>\n")
 
 
-def summary(profiles, loops):
-    return {mode: {"loop": loops[mode],
+def summary(profiles, loops, seconds):
+    return {"doubt": doubt(profiles, seconds), **{mode: {"loop": loops[mode],
                    **{clock: {"samples": profile.total, "in_codec": profile.share_in(ENGINE),
                               "in_epoll_wait": profile.share_in(WAIT),
                               "functions": [{"name": fn, "own": own, "whole": whole}
                                             for fn, own, whole in profile.functions()[:40]]}
-                      for clock, profile in profiles[mode].items()}} for mode in MODES}
+                      for clock, profile in profiles[mode].items()}} for mode in MODES}}
 
 
 def images(profiles, loops, folder):
@@ -220,8 +230,10 @@ def main():
         pair.destroy()
     for clock in CLOCKS:
         side_by_side(profiles, clock)
+    if doubt(profiles, options.seconds):
+        print(f"\nnote: {doubt(profiles, options.seconds)}")
     (options.out / "report.html").write_text(page(profiles, loops, path, options))
-    (options.out / "report.json").write_text(json.dumps(summary(profiles, loops), indent=1) + "\n")
+    (options.out / "report.json").write_text(json.dumps(summary(profiles, loops, options.seconds), indent=1) + "\n")
     images(profiles, loops, options.out / "images")
     print(f"\n{options.out / 'report.html'}")
 

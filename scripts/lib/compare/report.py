@@ -110,8 +110,8 @@ def speed_section(report):
     return "".join(parts)
 
 
-def doubt_box(report):
-    return f"<p class=doubt>{escape(doubt(report))}</p>" if doubt(report) else ""
+def doubt_box(words):
+    return f"<p class=doubt>{escape(words)}</p>" if words else ""
 
 
 def light_table(report):
@@ -216,7 +216,7 @@ def page(report):
             f"<style>{style}</style></head><body><header><h1>offloop: the modes compared</h1>"
             f"<p>{escape(report['made'])} on {machine['cpus']} CPUs ({escape(machine['kind'])}); client, server and "
             f"workers share them. <code>{escape(report['command'])}</code></p></header><main>"
-            f"{doubt_box(report)}{facts(report)}{light_section(report)}{speed_section(report)}{loop_sections(report)}{table_section(report)}"
+            f"{doubt_box(doubt(report))}{facts(report)}{light_section(report)}{speed_section(report)}{loop_sections(report)}{table_section(report)}"
             "</main><footer><p>inline: on the loop. threads: on threads of the front. rpc: in worker processes. "
             "auto: offloop chooses. as-is: stored as JSON text and sent as it is, no codec at all.</p></footer>"
             "</body></html>\n")

@@ -2,7 +2,10 @@
 """Puts the figures and pictures of the last scripts/compare and scripts/profile into
 docs/FINDING-CPU.md: the parts between its <!-- markers -->, and docs/images/.
 
-    scripts/compare && scripts/profile && scripts/lib/compare/story.py
+    scripts/compare --rounds 3 && scripts/profile && scripts/lib/compare/story.py
+
+Ten minutes, nobody needs to stay. The machine should have nothing else to do: what the two
+doubt is said again at the end.
 """
 import json
 import pathlib
@@ -85,6 +88,9 @@ def main():
     for picture in (ROOT / "build/profile/images").glob("*.svg"):
         shutil.copy(picture, folder / picture.name)
     print(f"{path}\n{folder}")
+    for words in (reporting.doubt(compared), profiled["doubt"]):
+        if words:
+            print(f"note: {words}")
 
 
 if __name__ == "__main__":
