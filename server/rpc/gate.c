@@ -34,8 +34,11 @@
 #define LISTEN_RETRY_S 0.1
 #define LISTEN_TRIES   50
 
-/* From a front's leaving to looking for what it left behind. */
-#define SWEEP_AFTER_S 1.0
+/* From a front's leaving to looking for what it left behind; and again, as its sockets
+   close a moment before the process counts as dead. */
+#define SWEEP_AFTER_S 0.05
+#define SWEEP_AGAIN_S 1.0
+#define SWEEPS        2
 
 #define DEAF_LOG_MAX 5
 
@@ -63,6 +66,7 @@ struct gate {
     bool heard;         /* a request, since quiet_timer last looked */
     ev_timer quiet_timer;
     ev_timer sweep_timer; /* active after a front has left */
+    unsigned sweeps;      /* still to come then */
     ev_timer listen_timer;
     unsigned listen_tries;
     unsigned deaf_logged;
@@ -184,23 +188,24 @@ static void on_front_came(void *ctx)
     gate_fronts_prompt(gate->fronts);
 }
 
-/* Its sockets close a moment before the process counts as dead. */
 static void on_front_left(void *ctx)
 {
     struct gate *gate = ctx;
 
     ev_timer_stop(gate->loop, &gate->sweep_timer);
-    ev_timer_set(&gate->sweep_timer, SWEEP_AFTER_S, 0);
+    ev_timer_set(&gate->sweep_timer, SWEEP_AFTER_S, SWEEP_AGAIN_S);
     ev_timer_start(gate->loop, &gate->sweep_timer);
+    gate->sweeps = SWEEPS;
 }
 
 static void on_sweep_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct gate *gate = container_of(timer, struct gate, sweep_timer);
 
-    (void)loop;
     (void)events;
     address_sweep(gate->config->rpc_url);
+    if (--gate->sweeps == 0)
+        ev_timer_stop(loop, timer);
 }
 
 static void wait_for_offers(struct gate *gate, struct gate_request *request,

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/log.h"
@@ -47,6 +49,8 @@ struct gate_rep {
     struct nng_tls_config *tls;
     nng_socket socket;
     nng_listener listener;
+    const char *path; /* of the listener's file; NULL for none */
+    struct stat file; /* as it was made */
     struct gate_request requests[CONTEXTS];
 
     pthread_mutex_t lock; /* guards the list */
@@ -145,6 +149,23 @@ gate_rep_create(struct ev_loop *loop, struct nng_tls_config *tls,
     return rep;
 }
 
+static void remember_file(struct gate_rep *rep, const char *url)
+{
+    rep->path = address_path(url);
+    if (rep->path != NULL && stat(rep->path, &rep->file) != 0)
+        rep->path = NULL;
+}
+
+/* Removes the file where it is there still, unless it is another gate's by now. */
+static void remove_file(const struct gate_rep *rep)
+{
+    struct stat now;
+
+    if (rep->path != NULL && stat(rep->path, &now) == 0 &&
+        now.st_dev == rep->file.st_dev && now.st_ino == rep->file.st_ino)
+        unlink(rep->path);
+}
+
 int gate_rep_listen(struct gate_rep *rep, const char *url, const char **why_r)
 {
     int error = nng_listener_create(&rep->listener, rep->socket, url);
@@ -156,8 +177,10 @@ int gate_rep_listen(struct gate_rep *rep, const char *url, const char **why_r)
         error = nng_listener_set_ptr(rep->listener, NNG_OPT_TLS_CONFIG, rep->tls);
     if (error == 0)
         error = nng_listener_start(rep->listener, 0);
-    if (error == 0)
+    if (error == 0) {
+        remember_file(rep, url);
         return 0;
+    }
     nng_listener_close(rep->listener);
     *why_r = nng_strerror(error);
     return -1;
@@ -238,5 +261,6 @@ void gate_rep_close(struct gate_rep **rep)
     reaper_add(reaper, close_listener, *rep);
     if (!reaper_destroy(&reaper, CLOSE_WAIT_MS))
         log_warn("closing the gate's listener hangs; leaving it to the end");
+    remove_file(*rep); /* where closing hung */
     *rep = NULL;
 }

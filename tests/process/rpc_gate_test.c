@@ -299,6 +299,9 @@ static void what_dead_fronts_left_goes(void **state)
     leave_file(fixture, path, sizeof path);
     rpc_fixture_stop_front(fixture); /* the gate notices, and looks around */
     rpc_fixture_run_until(fixture, is_no_file, path);
+    leave_file(fixture, path, sizeof path);
+    rpc_fixture_stop_gate(fixture, SIGTERM); /* and once more at its end */
+    assert_true(is_no_file(path));
     rpc_fixture_destroy(&fixture);
 }
 
