@@ -6,6 +6,7 @@ import subprocess
 
 from harness import BUILD, ROOT, case, equal
 
+ALONE = True
 UNSANITIZED = True  # it only measures
 PAIR = {"workers": 0}
 COUNTS = ["kill", "kill-one", "poison"]  # no wall clock is in these

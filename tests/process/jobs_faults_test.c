@@ -21,6 +21,8 @@
 
 static const struct jobs_config usual = {.job_timeout_ns = 20 * NS_PER_S};
 static const struct jobs_config hasty = {.job_timeout_ns = 1 * NS_PER_S};
+/* Half of it is a silent worker's, the other half another's to do the jobs in. */
+static const struct jobs_config shared = {.job_timeout_ns = 6 * NS_PER_S};
 
 /* Runs `count` equal jobs at once; all must go well. */
 static void do_jobs_of(struct rpc_fixture *fixture, unsigned count, const char *text)
@@ -115,7 +117,7 @@ static void a_hanging_worker_costs_its_jobs_their_deadline(void **state)
 
 static void a_silent_worker_loses_its_jobs_to_others(void **state)
 {
-    struct rpc_fixture *fixture = rpc_fixture_create_running(&hasty, 1, "silent");
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&shared, 1, "silent");
 
     (void)state;
     rpc_fixture_start_worker(fixture, NULL, 0);
@@ -133,7 +135,7 @@ static bool has_two_workers(void *ctx)
 
 static void a_stopped_worker_is_used_again_when_it_goes_on(void **state)
 {
-    struct rpc_fixture *fixture = rpc_fixture_create_running(&hasty, 2, NULL);
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&shared, 2, NULL);
 
     (void)state;
     stop_worker(fixture);

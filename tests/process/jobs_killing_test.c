@@ -14,10 +14,12 @@
 #include "common/clock.h"
 #include "tests/process/support/rpc_fixture.h"
 
-#define JOBS         10000
-#define IN_FLIGHT    64
-#define KILLS        10
-#define KILL_EVERY_S 0.2
+#define JOBS       10000
+#define IN_FLIGHT  64
+#define KILLS      10
+#define KILL_AFTER 500 /* jobs; a job that met the killer three times would be given up \
+                        */
+#define LOOK_EVERY_S 0.05
 #define WORKERS      2
 
 static const struct jobs_config usual = {.job_timeout_ns = 60 * NS_PER_S};
@@ -26,6 +28,7 @@ struct campaign {
     struct rpc_fixture *fixture;
     unsigned done;
     unsigned kills;
+    unsigned done_at_kill;
     unsigned next_victim;
     ev_timer timer;
 };
@@ -94,10 +97,14 @@ static void on_kill_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)timer;
     (void)events;
+    if (campaign.done < campaign.done_at_kill + KILL_AFTER ||
+        jobs_workers(campaign.fixture->jobs) < WORKERS)
+        return;
     rpc_fixture_kill_worker(campaign.fixture, campaign.next_victim);
     campaign.next_victim = rpc_fixture_start_worker(campaign.fixture, NULL, 0);
     campaign.next_victim = (campaign.next_victim + 1) % WORKERS;
     campaign.kills++;
+    campaign.done_at_kill = campaign.done;
 }
 
 static bool is_over_condition(void *ctx)
@@ -114,7 +121,7 @@ static void no_job_is_lost(void **state)
     campaign.fixture = rpc_fixture_create_running(&usual, WORKERS, NULL);
     for (unsigned i = 0; i < IN_FLIGHT; i++)
         load(&shots[i], i);
-    ev_timer_init(&campaign.timer, on_kill_timer, KILL_EVERY_S, KILL_EVERY_S);
+    ev_timer_init(&campaign.timer, on_kill_timer, LOOK_EVERY_S, LOOK_EVERY_S);
     ev_timer_start(campaign.fixture->loop, &campaign.timer);
     for (unsigned i = 0; i < IN_FLIGHT; i++)
         fire(&shots[i]);

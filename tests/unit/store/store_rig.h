@@ -36,7 +36,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-#define RIG_ALARM_S 100
+#define RIG_ALARM_S 250
 
 struct rig {
     char dir[64];
