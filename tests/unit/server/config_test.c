@@ -129,14 +129,18 @@ static void refusals(void **state)
          "--admin: 127.0.0.1:9 is a client listener too: expected another"},
         {{"--store=files:x"},
          "--store: \"files:x\" is not valid: expected lmdb:DIR, "
-         "redis://[user:password@]host[:port][/db], rediss:// for TLS, or "
-         "redis+unix://[user:password@]/path[?db=N]"},
+         "redis://[user:password@]host[:port][/db], "
+         "redis+unix://[user:password@]/path[?db=N], or "
+         "redis+sentinel://[user:password@]host[:port],host.../master[/db]; "
+         "rediss for TLS"},
         {{"--user=no-such-user-here"},
          "--user: \"no-such-user-here\" is not valid: expected a user of this host"},
         {{"--store=lmdb:"},
          "--store: \"lmdb:\" is not valid: expected lmdb:DIR, "
-         "redis://[user:password@]host[:port][/db], rediss:// for TLS, or "
-         "redis+unix://[user:password@]/path[?db=N]"},
+         "redis://[user:password@]host[:port][/db], "
+         "redis+unix://[user:password@]/path[?db=N], or "
+         "redis+sentinel://[user:password@]host[:port],host.../master[/db]; "
+         "rediss for TLS"},
         {{"--rpc=ipc://x"},
          "--rpc: \"ipc://x\" is not valid: expected ipc:///path, tcp://ADDR:PORT or "
          "tls+tcp://ADDR:PORT, numeric"},
@@ -164,7 +168,7 @@ static void refusals(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct server_config config;
         struct buf text;
-        char line[256];
+        char line[512];
 
         snprintf(line, sizeof line, "offloop-server: %s\n", cases[i].line);
         assert_int_equal(read_flags(&config, &text, cases[i].flags), OPTIONS_BAD);
