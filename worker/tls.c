@@ -41,6 +41,8 @@ int worker_tls_create(const char *url, const struct credentials *credentials,
     if (error == 0)
         error = nng_tls_config_auth_mode(*tls_r, NNG_TLS_AUTH_MODE_REQUIRED);
     if (error == 0)
+        error = nng_tls_config_version(*tls_r, NNG_TLS_1_2, NNG_TLS_1_2);
+    if (error == 0)
         error = nng_tls_config_server_name(*tls_r, host);
     if (error == 0)
         error = nng_tls_config_ca_chain(*tls_r, credentials->ca, NULL);

@@ -22,6 +22,8 @@ struct nng_tls_config *rpc_tls_create(const char *url,
     if (error == 0)
         error = nng_tls_config_auth_mode(tls, NNG_TLS_AUTH_MODE_REQUIRED);
     if (error == 0)
+        error = nng_tls_config_version(tls, NNG_TLS_1_2, NNG_TLS_1_2);
+    if (error == 0)
         error = nng_tls_config_ca_chain(tls, credentials->ca, NULL);
     if (error == 0)
         error = nng_tls_config_own_cert(tls, credentials->cert, credentials->key, NULL);
