@@ -201,23 +201,43 @@ def drain(run):
         run.end(pair)
 
 
-@fault("the writer dies while its server drains", store="lmdb")
+def begin_write(pair):
+    """A client whose PUT lacks its last bytes."""
+    slow = Client(pair.port)
+    slow.send(b"PUT /v1/chaos/late HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+              b"Content-Length: 3\r\n\r\n[")
+    eventually(lambda: pair.metric("offloop_connections") == 1, "it is connected")
+    return slow
+
+
+def end_write(slow):
+    """Its status, whether the connection ends with it, and how long the answer took."""
+    started = time.monotonic()
+    slow.send(b"1]")
+    reply = slow.reply()
+    slow.close()
+    return reply.status, reply.header("connection") == "close", time.monotonic() - started
+
+
+@fault("the writer dies while fronts drain", store="lmdb")
 def writer_in_drain(run):
-    pair = run.pair()
-    with Client(pair.port) as slow:
-        slow.send(b"PUT /v1/chaos/late HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                  b"Content-Length: 3\r\n\r\n[")
-        eventually(lambda: pair.metric("offloop_connections") == 1, "it is connected")
-        pair.server.send_signal(signal.SIGTERM)
-        eventually(lambda: any("draining" in line for line in pair.server.log), "it drains")
-        os.kill(pair.server.of_role("writer")[0], signal.SIGKILL)
-        slow.send(b"1]")
-        started = time.monotonic()
-        reply = slow.reply()
-        took = time.monotonic() - started
+    """At the server's end, and the old one while an upgrade's old front still has a client."""
+    pair = run.pair(fronts=1)
+    slow = begin_write(pair)
+    change(pair.server, "USR2")
+    os.kill(min(pair.server.of_role("writer")), signal.SIGKILL)
+    first = end_write(slow)
+    eventually(lambda: len(pair.server.of_role("writer")) == 1, "the old ones are gone")
+    slow = begin_write(pair)
+    pair.server.send_signal(signal.SIGTERM)
+    eventually(lambda: any("draining" in line for line in pair.server.log), "it drains")
+    os.kill(pair.server.of_role("writer")[0], signal.SIGKILL)
+    second = end_write(slow)
     status = pair.server.wait()
-    run.row("the write is answered, never left hanging", f"{reply.status} after {took:.1f} s, "
-            f"the server exits {status}", reply.status in (201, 503) and status == 0)
+    run.row("the write is answered, 201 or 503, and its connection closed",
+            f"after USR2 {first[0]} in {first[2]:.1f} s, after TERM {second[0]} in "
+            f"{second[2]:.1f} s; the server exits {status}",
+            all(one[0] in (201, 503) and one[1] for one in (first, second)) and status == 0)
     run.end(pair)
 
 
