@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,17 @@ void process_start(void)
     } while (fd <= STDERR_FILENO);
     close(fd);
     signal(SIGPIPE, SIG_IGN);
+}
+
+void process_raise_fd_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_info("the limit on open descriptors stays as it is: %m");
 }
 
 void process_print_end(int status, struct buf *out)

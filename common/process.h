@@ -13,6 +13,10 @@
    their numbers; ignores SIGPIPE (a peer that left is an error of write()). */
 void process_start(void);
 
+/* Raises the limit on open descriptors to what the system allows this process: shells and
+   service managers give 1024 for the sake of select(), which nobody here uses. */
+void process_raise_fd_limit(void);
+
 /* Appends how a child ended, from waitpid()'s status: "exit status 1", "SIGSEGV". */
 void process_print_end(int status, struct buf *out);
 

@@ -14,6 +14,7 @@
 #include "common/credentials/credentials.h"
 #include "common/discard.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "server/access_log.h"
 #include "server/api/api.h"
 #include "server/http/http.h"
@@ -391,6 +392,7 @@ int front_main(const struct server_config *config, const struct spawn_self *self
     if (front.loop == NULL)
         log_fatal("no event loop: epoll is missing");
     mem_reuse(REUSED_BLOCK_BYTES, SPARE_BYTES);
+    process_raise_fd_limit();
     discard_start();
     open_stats(&front);
     open_access_log(&front);

@@ -1,0 +1,74 @@
+/* What processes do at their start, and how their end is told. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/process.h"
+
+/* The status of a child that lowers its soft limit, raises it, and says whether it is the
+   hard one again. */
+static int raise_in_child(void)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        struct rlimit limit, raised;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+            _exit(2);
+        limit.rlim_cur = limit.rlim_max / 2;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            _exit(3);
+        process_raise_fd_limit();
+        getrlimit(RLIMIT_NOFILE, &raised);
+        _exit(raised.rlim_cur == limit.rlim_max && raised.rlim_max == limit.rlim_max ? 0
+                                                                                     : 1);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void the_limit_on_descriptors_is_raised(void **state)
+{
+    (void)state;
+    assert_int_equal(raise_in_child(), 0);
+}
+
+static void check_end(int status, const char *text)
+{
+    struct buf out = BUF_INIT;
+
+    process_print_end(status, &out);
+    assert_int_equal(out.len, strlen(text));
+    assert_memory_equal(out.data, text, out.len);
+    buf_free(&out);
+}
+
+static void ends_are_told_by_name(void **state)
+{
+    (void)state;
+    check_end(W_EXITCODE(0, 0), "exit status 0");
+    check_end(W_EXITCODE(3, 0), "exit status 3");
+    check_end(W_EXITCODE(0, SIGSEGV), "SIGSEGV");
+    check_end(W_EXITCODE(0, SIGABRT) | WCOREFLAG, "SIGABRT, core dumped");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_limit_on_descriptors_is_raised),
+        cmocka_unit_test(ends_are_told_by_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
