@@ -61,7 +61,7 @@ install(FILES deploy/offloop-server.service deploy/offloop-worker.service
 install(FILES deploy/offloop.sysusers DESTINATION lib/sysusers.d RENAME offloop.conf ${system})
 install(FILES deploy/offloop.tmpfiles DESTINATION lib/tmpfiles.d RENAME offloop.conf ${system})
 install(FILES deploy/offloop.logrotate DESTINATION /etc/logrotate.d RENAME offloop ${system})
-install(FILES deploy/nginx.conf deploy/shared-memory.conf deploy/remote-workers.conf
+install(FILES deploy/nginx.conf deploy/remote-workers.conf
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples ${system})
 install(FILES deploy/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR} ${system})
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,6 +21,9 @@
 #define MAX_GUESTS 64
 
 #define GUEST_PATIENCE_S 5.0
+
+/* Of the socket's file: workers may run as another user of the same group. */
+#define FILE_MODE 0660
 
 enum guest_state {
     GUEST_ASKING, /* awaits the rest of the token */
@@ -44,6 +48,7 @@ struct arena_door {
     void *ctx;
     char name[ARENA_DOOR_NAME_BYTES];
     int fd;
+    bool is_bound;
     ev_io incoming; /* not active while there are MAX_GUESTS */
     unsigned guest_count;
     struct list guests;
@@ -184,38 +189,69 @@ static void on_incoming(struct ev_loop *loop, ev_io *incoming, int events)
         close(fd);
 }
 
-/* Listens at a name that the kernel picks, and reads it back. */
-static int start_listening(struct arena_door *door)
+/* Has the socket listen, and reads back the name that it got. */
+static int start_listening(struct arena_door *door, const struct sockaddr_un *where,
+                           socklen_t len)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    socklen_t len = sizeof address;
-    size_t name_len;
+    socklen_t name_len = sizeof address;
 
     door->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (door->fd < 0)
+    if (door->fd < 0 || bind(door->fd, (const struct sockaddr *)where, len) != 0)
         return -1;
-    if (bind(door->fd, (struct sockaddr *)&address, sizeof(sa_family_t)) != 0 ||
-        listen(door->fd, BACKLOG) != 0 ||
-        getsockname(door->fd, (struct sockaddr *)&address, &len) != 0)
+    door->is_bound = true;
+    if (listen(door->fd, BACKLOG) != 0 ||
+        getsockname(door->fd, (struct sockaddr *)&address, &name_len) != 0)
         return -1;
-    name_len = len - offsetof(struct sockaddr_un, sun_path);
-    assert(name_len > 1 && name_len < sizeof door->name && address.sun_path[0] == '\0');
+    name_len -= (socklen_t)offsetof(struct sockaddr_un, sun_path);
+    assert(name_len > 1 && name_len < sizeof door->name);
     memcpy(door->name, address.sun_path, name_len);
-    door->name[0] = '@';
     door->name[name_len] = '\0';
+    if (door->name[0] == '\0')
+        door->name[0] = '@';
     return 0;
 }
 
-struct arena_door *arena_door_create(struct ev_loop *loop,
+static int listen_at_path(struct arena_door *door, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    if (start_listening(door, &address, sizeof address) != 0)
+        return -1;
+    return chmod(path, FILE_MODE);
+}
+
+/* At a name that the kernel picks. */
+static int listen_abstractly(struct arena_door *door)
+{
+    const struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    return start_listening(door, &address, sizeof(sa_family_t));
+}
+
+/* Closes the socket; its file goes, if it has one. */
+static void stop_listening(struct arena_door *door, const char *path)
+{
+    if (door->fd >= 0)
+        close(door->fd);
+    if (door->is_bound && path != NULL)
+        (void)unlink(path);
+}
+
+struct arena_door *arena_door_create(struct ev_loop *loop, const char *path,
                                      const struct arena_door_events *events, void *ctx)
 {
     struct arena_door *door = mem_zalloc(sizeof *door);
-    int error;
+    int error = path != NULL ? listen_at_path(door, path) : listen_abstractly(door);
 
-    if (start_listening(door) != 0) {
+    if (error != 0) {
         error = errno;
-        if (door->fd >= 0)
-            close(door->fd);
+        stop_listening(door, path);
         mem_free(door);
         errno = error;
         return NULL;
@@ -239,7 +275,7 @@ void arena_door_destroy(struct arena_door **door)
     while (!list_is_empty(&d->guests))
         guest_destroy(container_of(d->guests.next, struct guest, link));
     ev_io_stop(d->loop, &d->incoming);
-    close(d->fd);
+    stop_listening(d, d->name[0] == '/' ? d->name : NULL);
     mem_free(d);
 }
 

@@ -1,8 +1,10 @@
 /*
  * Where a front hands out the descriptors of its arenas: a plain AF_UNIX
- * socket, as nng passes none. It has an abstract name, which the kernel picks
- * and forgets with the process, so that nothing is left behind in the file
- * system.
+ * socket, as nng passes none. Where workers come by a path, it stands beside
+ * theirs, named as a seat is: who reaches that reaches this too, out of any
+ * network namespace, and what a killed front leaves behind goes as seats' files
+ * do. Else it has an abstract name, which the kernel picks and forgets with the
+ * process.
  *
  *     worker  16 bytes: the arena's token, from its SEAT_WELCOME
  *     front   1 byte, with the descriptor
@@ -30,16 +32,16 @@ struct arena_door_events {
     void (*mapped)(void *ctx, const struct wire_id *token);
 };
 
-/* Listens. Returns NULL with errno where that cannot be. The caller ends it with
-   arena_door_destroy(). */
-struct arena_door *arena_door_create(struct ev_loop *loop,
+/* Listens at the path, or at an abstract name where that is NULL. Returns NULL with errno
+   where that cannot be. The caller ends it with arena_door_destroy(). */
+struct arena_door *arena_door_create(struct ev_loop *loop, const char *path,
                                      const struct arena_door_events *events, void *ctx);
 
-/* Hangs up on everybody; NULL inside is allowed. */
+/* Hangs up on everybody and unlinks the path; NULL inside is allowed. */
 void arena_door_destroy(struct arena_door **door);
 
-/* Where it listens, in the form of SEAT_WELCOME: '@' stands for the NUL that an abstract
-   name begins with. Valid as long as the door. */
+/* Where it listens, in the form of SEAT_WELCOME: a path, or '@' for the NUL that an
+   abstract name begins with, and the rest of that. Valid as long as the door. */
 const char *arena_door_name(const struct arena_door *door);
 
 #endif

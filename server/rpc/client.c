@@ -13,6 +13,7 @@
 #include "common/cpus.h"
 #include "common/host_id.h"
 #include "common/log.h"
+#include "server/rpc/address.h"
 #include "server/rpc/arena.h"
 #include "server/rpc/arena_door.h"
 #include "server/rpc/gate_link.h"
@@ -38,6 +39,9 @@
 #define EVENTS_PER_TURN 256
 
 #define CLOSE_WAIT_MS 1000
+
+/* Names that are tried for the arenas' door. */
+#define DOOR_TRIES 16
 
 struct rpc_client {
     struct ev_loop *loop;
@@ -226,13 +230,35 @@ static void on_arena_mapped(void *ctx, const struct wire_id *token)
         worker_take_arena(worker);
 }
 
-static void open_door(struct rpc_client *client)
+static struct arena_door *create_door(struct rpc_client *client)
 {
     static const struct arena_door_events events = {on_arena_asked, on_arena_mapped};
+    struct worker_room *room = &client->room;
+    struct arena_door *door = NULL;
+    struct address address;
 
-    if (client->config.arena_bytes == 0 || host_id_read(client->room.host.bytes) != 0)
+    if (address_path(client->config.rpc_url) == NULL)
+        return arena_door_create(client->loop, NULL, &events, client);
+    /* Another client of this process may have the first name. */
+    for (unsigned i = 0; door == NULL && i < DOOR_TRIES; i++) {
+        address_of_seat(client->config.rpc_url, client->config.generation, getpid(),
+                        room->next_seat_id++, &address);
+        door =
+            arena_door_create(client->loop, address_path(address.url), &events, client);
+    }
+    return door;
+}
+
+/* The gate may not be there yet, which makes the directory. */
+static void open_door(struct rpc_client *client)
+{
+    bool is_known = host_id_read(client->room.host.bytes) == 0;
+
+    if (client->config.arena_bytes == 0 ||
+        (!is_known && address_path(client->config.rpc_url) == NULL))
         return;
-    client->room.door = arena_door_create(client->loop, &events, client);
+    if (address_make_directory(client->config.rpc_url) == 0)
+        client->room.door = create_door(client);
     if (client->room.door == NULL)
         log_warn("no memory is shared with workers: %m");
 }

@@ -151,10 +151,13 @@ static void open_seat(struct rpc_worker *worker)
         set_state(worker, WORKER_OFFERED);
 }
 
+/* True where the worker is on this host: it comes by a path, or says so. */
 static bool is_here(const struct worker_room *room, const struct wire_hello *hello)
 {
     static const struct wire_id unknown;
 
+    if (address_path(room->config->rpc_url) != NULL)
+        return true;
     return memcmp(&hello->host, &room->host, sizeof room->host) == 0 &&
            memcmp(&hello->host, &unknown, sizeof unknown) != 0;
 }

@@ -520,6 +520,7 @@ int main(int argc, char **argv)
     ev_idle_init(&bench.starter, on_idle);
     for (unsigned i = 0; i < FRONTS; i++) {
         config.front_index = (int)i;
+        config.generation = i + 1;
         config.arena_bytes = i == FRONT_SHM ? ARENA_BYTES : 0;
         bench.fronts[i] = jobs_create(bench.loop, &config);
     }

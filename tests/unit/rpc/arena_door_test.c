@@ -4,9 +4,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -44,7 +46,7 @@ static int setup(void **state)
     asked = mapped = 0;
     arena_fd = memfd_create("test", MFD_CLOEXEC);
     loop = ev_loop_new(0);
-    door = arena_door_create(loop, &events, NULL);
+    door = arena_door_create(loop, NULL, &events, NULL);
     assert_non_null(door);
     return 0;
 }
@@ -129,6 +131,48 @@ static void the_token_gets_the_descriptor(void **state)
     assert_int_equal(mapped, 1);
     close(fd);
     check_hung_up(guest);
+}
+
+/* The file is there while the door is, for our group; its name is told as it is. */
+static void a_door_may_have_a_path(void **state)
+{
+    static const struct arena_door_events events = {on_asked, on_mapped};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct arena_door *at_path;
+    struct stat st;
+    int guest, fd;
+
+    (void)state;
+    snprintf(address.sun_path, sizeof address.sun_path, "/tmp/offloop-door-%d", getpid());
+    at_path = arena_door_create(loop, address.sun_path, &events, NULL);
+    assert_non_null(at_path);
+    assert_string_equal(arena_door_name(at_path), address.sun_path);
+    assert_int_equal(stat(address.sun_path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0660);
+    assert_null(arena_door_create(loop, address.sun_path, &events, NULL));
+    assert_int_equal(stat(address.sun_path, &st), 0); /* it was another's */
+    guest = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(guest, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(write(guest, token.bytes, 16), 16);
+    run();
+    assert_int_equal(receive(guest, &fd), 1);
+    close(fd);
+    close(guest);
+    arena_door_destroy(&at_path);
+    assert_int_equal(stat(address.sun_path, &st), -1);
+    assert_null(arena_door_create(loop, "/no/such/directory/door", &events, NULL));
+}
+
+static void a_path_too_long_is_refused(void **state)
+{
+    static const struct arena_door_events events = {on_asked, on_mapped};
+    char path[200];
+
+    (void)state;
+    memset(path, 'x', sizeof path);
+    memcpy(path, "/tmp/", 5);
+    path[sizeof path - 1] = '\0';
+    assert_null(arena_door_create(loop, path, &events, NULL));
 }
 
 static void a_token_may_come_in_pieces(void **state)
@@ -238,6 +282,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_token_gets_the_descriptor),
+        TEST(a_door_may_have_a_path),
+        TEST(a_path_too_long_is_refused),
         TEST(a_token_may_come_in_pieces),
         TEST(another_token_gets_nothing),
         TEST(another_word_means_nothing),
