@@ -170,7 +170,9 @@ static bool check_body(struct document_write *write)
     struct exchange *e = &write->base;
 
     if (negotiate_content_type(http_header(e->x, "content-type"), &e->type) != 0)
-        exchange_fail(e, 415, "taken are application/json and application/msgpack");
+        exchange_fail(e, 415,
+                      "taken are application/json and application/msgpack; say which in "
+                      "Content-Type");
     return !http_replied(e->x) && exchange_check_body(e, "a document", &write->gunzip);
 }
 

@@ -37,14 +37,15 @@ enum jobs_mode jobs_auto_choose(struct jobs_auto *chooser, const struct codec_ca
                                 unsigned workers, unsigned under_way)
 {
     double codec_us = jobs_cost_codec_us(chooser->cost, call);
-    bool known = !call->gunzip; /* what little input expands to, nobody knows */
+    /* What little input expands to, nobody knows; and nothing is compressed on a loop. */
+    bool may_stay = !call->gunzip && call->coding == CODING_NONE;
     unsigned together;
     double away_us;
 
     chooser->turn_jobs++;
     together = max(max(under_way + 1, chooser->turn_jobs), (unsigned)chooser->demand);
     away_us = workers == 0 ? THREADS_US : jobs_cost_rpc_us(chooser->cost, call, together);
-    if (known && codec_us <= chooser->budget_us &&
+    if (may_stay && codec_us <= chooser->budget_us &&
         codec_us <= away_us * chooser->away_factor + AWAY_US &&
         chooser->turn_us + codec_us <= chooser->budget_us * JOBS_AUTO_TURN_BUDGETS) {
         chooser->turn_us += codec_us;

@@ -281,13 +281,18 @@ def what_expands_too_far_is_413(pair):
 
 
 @case
-def nor_is_anything_expanded_on_the_loop(pair):
+def nor_is_anything_expanded_or_compressed_on_the_loop(pair):
     """In auto mode, where small work may stay on the loop: 1 KB may expand to 1 MB."""
     before = pair.metric("offloop_front_codec_runs_total")
     for body in (gzip.compress(b"[1]"), gzip.compress(b"[1" + b" " * 1_000_000 + b"]")):
         reply = pair.ask("PUT", "/v1/zip/auto", body, [*JSON, SENT, ("Offloop-Mode", "auto")])
         assert reply.status in (200, 201), reply
-    equal(pair.metric("offloop_front_codec_runs_total"), before)
+    pair.put("/v1/zip/auto", "a" * 1100)
+    between = pair.metric("offloop_front_codec_runs_total")
+    for target in ("/v1/zip/auto", "/v1/zip"):
+        reply = pair.ask("GET", target, headers=[GZIP, ("Offloop-Mode", "auto")])
+        equal(reply.header("content-encoding"), "gzip")
+    equal((between, pair.metric("offloop_front_codec_runs_total")), (before, before))
 
 
 @case

@@ -47,13 +47,17 @@ static void small_ones_stay_when_idle(void **state)
 /* A few bytes may expand to megabytes: no estimate holds. */
 static void what_is_compressed_never_stays(void **state)
 {
-    const struct codec_call call = {
-        .op = CODEC_OP_DECODE, .gunzip = true, .in = {NULL, 30}};
+    const struct codec_call calls[] = {
+        {.op = CODEC_OP_DECODE, .gunzip = true, .in = {NULL, 30}},
+        {.op = CODEC_OP_ENCODE, .coding = CODING_GZIP, .in = {NULL, 30}},
+        {.op = CODEC_OP_ENCODE, .coding = CODING_ZSTD, .in = {NULL, 30}}};
 
     (void)state;
-    jobs_auto_end_turn(&chooser);
-    assert_int_equal(jobs_auto_choose(&chooser, &call, 2, 0), JOBS_RPC);
-    assert_int_equal(jobs_auto_choose(&chooser, &call, 0, 0), JOBS_THREADS);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        jobs_auto_end_turn(&chooser);
+        assert_int_equal(jobs_auto_choose(&chooser, &calls[i], 2, 0), JOBS_RPC);
+        assert_int_equal(jobs_auto_choose(&chooser, &calls[i], 0, 0), JOBS_THREADS);
+    }
 }
 
 static void the_crossover_sinks_with_the_backlog(void **state)
