@@ -36,6 +36,7 @@ struct daemon {
 static void become(const char *const argv[], int output_fd)
 {
     setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* its children end with it */
     dup2(output_fd, STDOUT_FILENO);
     dup2(output_fd, STDERR_FILENO);
     execv(argv[0], (char *const *)(uintptr_t)argv);
