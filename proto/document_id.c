@@ -5,6 +5,11 @@
 
 _Static_assert(WIRE_ID_BYTES == 16, "eight bytes of length and eight of hash");
 
+_Static_assert(2 * DOCUMENT_ID_END_BYTES +
+                       DOCUMENT_ID_SAMPLES * DOCUMENT_ID_SAMPLE_BYTES <=
+                   DOCUMENT_ID_WHOLE_BYTES,
+               "samples of a long document do not overlap");
+
 /* SipHash-2-4 (Aumasson and Bernstein, 2012), its key fixed: both sides must agree. */
 #define KEY0 UINT64_C(0x6f66666c6f6f7020)
 #define KEY1 UINT64_C(0x646f63756d656e74)
@@ -70,6 +75,33 @@ static void take(struct hash *h, struct slice bytes)
     }
 }
 
+/* Takes `len` bytes from `from` on of head and tail together. */
+static void take_part(struct hash *h, struct slice head, struct slice tail, size_t from,
+                      size_t len)
+{
+    size_t in_head = from >= head.len ? 0 : head.len - from < len ? head.len - from : len;
+
+    if (in_head > 0)
+        take(h, (struct slice){head.data + from, in_head});
+    if (in_head == len)
+        return;
+    from = in_head > 0 ? 0 : from - head.len;
+    take(h, (struct slice){tail.data + from, len - in_head});
+}
+
+/* Of a long document: its ends, and what lies at even distances between them. */
+static void take_samples(struct hash *h, struct slice head, struct slice tail)
+{
+    size_t len = head.len + tail.len;
+    size_t step = (len - 2 * DOCUMENT_ID_END_BYTES) / DOCUMENT_ID_SAMPLES;
+
+    take_part(h, head, tail, 0, DOCUMENT_ID_END_BYTES);
+    for (unsigned i = 0; i < DOCUMENT_ID_SAMPLES; i++)
+        take_part(h, head, tail, DOCUMENT_ID_END_BYTES + i * step,
+                  DOCUMENT_ID_SAMPLE_BYTES);
+    take_part(h, head, tail, len - DOCUMENT_ID_END_BYTES, DOCUMENT_ID_END_BYTES);
+}
+
 static uint64_t finish(struct hash *h)
 {
     take_word(h, h->word | h->bytes << 56);
@@ -94,8 +126,10 @@ void document_id_of(struct slice head, struct slice tail, struct wire_id *id_r)
                      0,
                      0};
 
-    take(&h, head);
-    take(&h, tail);
+    if (head.len + tail.len > DOCUMENT_ID_WHOLE_BYTES)
+        take_samples(&h, head, tail);
+    else
+        take_part(&h, head, tail, 0, head.len + tail.len);
     put64(id_r->bytes, (uint64_t)head.len + tail.len);
     put64(id_r->bytes + 8, finish(&h));
 }

@@ -34,7 +34,8 @@ bool jobs_poison_take(struct jobs_poison *poison, const struct wire_crash *crash
                       unsigned count, uint64_t now_ns);
 
 /* True where the call's document is refused. Costs nothing where nothing is refused, and
-   hashing the document where one of its length is. */
+   hashing the document (of a long one parts, see document_id.h) where one of its length
+   is. */
 bool jobs_poison_has(struct jobs_poison *poison, const struct codec_call *call,
                      uint64_t now_ns);
 
