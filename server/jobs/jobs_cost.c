@@ -6,8 +6,8 @@
 #define CALL_US        2.0
 #define BYTE_US        0.005
 #define BYTE_GZIP_US   0.03
-#define RPC_BYTE_US    0.002
-#define RPC_BYTE_MIN   0.0001
+#define RPC_BYTE_US    0.0004
+#define RPC_BYTE_MIN   0.00005
 #define RPC_BYTE_MAX   0.02
 #define RPC_FLOOR_US   0.2
 #define LEARN_DOWN     0.125   /* weight of a sample below the estimate... */
@@ -17,7 +17,7 @@
 #define FACTOR_MAX     1000.0
 #define NS_PER_COST_US 1000.0
 
-static const double rpc_default_us[STATS_COST_BACKLOGS] = {90, 45, 25, 14, 8, 4, 2.5, 2};
+static const double rpc_default_us[STATS_COST_BACKLOGS] = {60, 35, 20, 10, 5, 3, 2, 1.5};
 
 void jobs_cost_init(struct jobs_cost *cost, struct stats_front *stats)
 {

@@ -111,8 +111,8 @@ static void estimates_can_be_seen(void **state)
     CLOSE((double)stats_read(&stats.cost_codec_ns[CODEC_OP_ENCODE][10]) / 1000, 10.5);
     assert_int_equal(stats_read(&stats.cost_codec_ns[CODEC_OP_ENCODE][11]), 0);
     assert_int_equal(stats_read(&stats.cost_rpc_ns[0]), 0);
-    jobs_cost_learn_rpc(&cost, 1, 0, 90);
-    CLOSE((double)stats_read(&stats.cost_rpc_ns[0]) / 1000, 90);
+    jobs_cost_learn_rpc(&cost, 1, 0, 60);
+    CLOSE((double)stats_read(&stats.cost_rpc_ns[0]) / 1000, 60);
 }
 
 static void rpc_is_cheaper_in_company(void **state)
@@ -131,7 +131,7 @@ static void rpc_is_cheaper_in_company(void **state)
     for (unsigned i = 0; i < 500; i++)
         jobs_cost_learn_rpc(&cost, 20, 100, 3);
     CLOSE(jobs_cost_rpc_us(&cost, &small, 16), 3);
-    CLOSE(jobs_cost_rpc_us(&cost, &small, 1), 90);
+    CLOSE(jobs_cost_rpc_us(&cost, &small, 1), 60);
     jobs_cost_learn_rpc(&cost, 1, 4000, 0); /* less than its bytes cost: a floor holds */
     assert_true(jobs_cost_rpc_us(&cost, &small, 1) > 0);
 }
