@@ -64,8 +64,9 @@ def bars(rows, label, unit=short, names=NAME_WIDTH):
     return svg(WIDTH, y + 2, parts, label)
 
 
-def stacked(rows, keys, label):
-    """Stacked bars of shares. rows: [(name, {key: seconds}, whole, note)]."""
+def stacked(rows, keys, label, keyed=False):
+    """Stacked bars of shares. rows: [(name, {key: seconds}, whole, note)]. keyed: the colours'
+    names stand below, for a picture that has no page around it."""
     room = WIDTH - NAME_WIDTH - 16 - max([NOTE_CHAR * len(note) for _, _, _, note in rows] or [0])
     parts, y = [], 2
     for name, values, whole, note in rows:
@@ -77,7 +78,10 @@ def stacked(rows, keys, label):
             x += share * room
         parts.append(text(WIDTH, y + 15, note, "soft", "end"))
         y += 23
-    return svg(WIDTH, y + 2, parts, label)
+    for at, key in enumerate(keys if keyed else []):
+        x = at * WIDTH / len(keys)
+        parts.append(rect(x, y + 6, 10, 10, f"phase-{key}") + text(x + 13, y + 15, key, "soft"))
+    return svg(WIDTH, y + (22 if keyed else 2), parts, label)
 
 
 def legend(items):

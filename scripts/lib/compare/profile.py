@@ -209,7 +209,7 @@ def images(profiles, loops, folder):
                           charts.bars(rows, f"Top functions, {mode}", lambda value: f"{value:.0f} %", 170))
     rows = [(mode, loops[mode]["wall"], loops[mode]["seconds"],
              f"poll {loops[mode]['wall']['poll'] / loops[mode]['seconds']:.0%}") for mode in MODES]
-    report.save_image(folder, "profile-phases", charts.stacked(rows, measure.PHASES, "The loop's wall time by phase"))
+    report.save_image(folder, "profile-phases", charts.stacked(rows, measure.PHASES, "The loop's wall time by phase", keyed=True))
 
 
 def main():

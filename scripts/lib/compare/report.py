@@ -250,4 +250,4 @@ def images(report, folder):
     rows = [(line["mode"], line["loop"]["phases"], line["loop"]["seconds"],
              f"{line['loop']['phases']['encode'] / line['loop']['seconds']:.0%} encoder") for line in lines]
     if rows:
-        save_image(folder, "loop-cpu", charts.stacked(rows, PHASES, "CPU time of the loop by phase"))
+        save_image(folder, "loop-cpu", charts.stacked(rows, PHASES, "CPU time of the loop by phase", keyed=True))
