@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <ev.h>
 #include <fcntl.h>
-#include <hiredis/adapters/libev.h>
 #include <hiredis/async.h>
 #include <inttypes.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "common/list.h"
 #include "common/log.h"
 #include "server/store/redis_greeting.h"
+#include "server/store/redis_reader.h"
 #include "server/store/redis_resolve.h"
 #include "server/store/redis_sentinel.h"
 
@@ -47,6 +47,7 @@ struct redis_conn {
     struct ev_prepare flush; /* runs while commands are unsent */
     redisAsyncContext *ac;   /* NULL for none */
     struct redis_pump *pump; /* of that, by TLS */
+    struct redis_reader reader;
     struct redis_resolve *resolve;
     struct redis_addresses addresses;
     size_t next_address;
@@ -377,8 +378,9 @@ static void attach(struct redis_conn *conn, redisAsyncContext *ac)
     if (conn->url->tls)
         conn->pump =
             redis_pump_attach(conn->loop, ac, conn->tls, conn->server.host, &calls);
-    else if (redisLibevAttach(conn->loop, ac) != REDIS_OK)
-        log_panic("store: a fresh connection is attached already");
+    else
+        redis_reader_attach(conn->loop, ac);
+    redis_reader_bound(&conn->reader, ac);
 }
 
 static void connect_now(struct redis_conn *conn)

@@ -155,7 +155,8 @@ static int send_range(struct names_flight *flight)
 static void set_after(struct names_flight *flight, struct slice name)
 {
     assert(name.len <= sizeof flight->after);
-    memcpy(flight->after, name.data, name.len);
+    if (name.len > 0)
+        memcpy(flight->after, name.data, name.len);
     flight->after_len = name.len;
 }
 

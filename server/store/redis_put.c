@@ -163,7 +163,7 @@ static void take_commit(struct put_flight *flight, const struct redisReply *repl
         return;
     }
     version = strtoull(text->str, NULL, 10);
-    if (code->integer == REDIS_WRITE_REGISTER && !flight->registered) {
+    if (code->integer == REDIS_WRITE_REGISTER && which_letter(flight)[0] == 'c') {
         if (send_register(flight) < 0)
             end(flight, STORE_DOWN, 0);
         return;

@@ -29,6 +29,7 @@ struct redis_sentinels {
     struct ev_loop *loop;
     const struct redis_url *url;
     struct ev_timer tick; /* runs while there is a search */
+    bool searching;
     unsigned ticks;
     bool has_lost;
     struct redis_found lost;
@@ -97,14 +98,14 @@ static void finish(struct redis_sentinels *all)
 {
     struct redis_found found;
 
-    ev_timer_stop(all->loop, &all->tick);
+    redis_sentinels_drop(all);
     judge(all, &found);
     all->done(all->ctx, &found);
 }
 
 bool redis_sentinels_is_searching(const struct redis_sentinels *all)
 {
-    return ev_is_active(&all->tick);
+    return all->searching;
 }
 
 static bool has_all_answers(const struct redis_sentinels *all)
@@ -196,11 +197,13 @@ void redis_sentinels_search(struct redis_sentinels *all, const struct redis_foun
         all->each[i].asked = all->each[i].answered = false;
     ev_timer_set(&all->tick, TICK_S, TICK_S);
     ev_timer_start(all->loop, &all->tick);
+    all->searching = true;
     ask_the_rest(all);
 }
 
 void redis_sentinels_drop(struct redis_sentinels *all)
 {
+    all->searching = false;
     ev_timer_stop(all->loop, &all->tick);
 }
 

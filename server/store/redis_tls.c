@@ -13,6 +13,7 @@
 
 #include "common/alloc.h"
 #include "common/log.h"
+#include "server/store/redis_reader.h"
 #include "server/store/redis_resolve.h"
 
 /* Hands the replies that are complete to their callbacks. hiredis exports it for its own
@@ -229,8 +230,9 @@ static int feed(struct redis_pump *pump, bool *fed_r, int *events_r)
             return must_wait(error, events_r) ? 0 : error;
         }
         *fed_r = true;
-        if (redisReaderFeed(pump->ac->c.reader, bytes, (size_t)got) != REDIS_OK)
-            return SSL_ERROR_SYSCALL; /* what is no protocol at all */
+        if (redisReaderFeed(pump->ac->c.reader, bytes, (size_t)got) != REDIS_OK ||
+            redis_reader_is_full(pump->ac))
+            return SSL_ERROR_SYSCALL;
     }
     /* What OpenSSL has already read makes no event. */
     if (SSL_has_pending(pump->ssl))
@@ -356,13 +358,20 @@ static void clean_up(void *data)
         free_pump(pump);
 }
 
+/* SSL_set_tlsext_host_name(), whose macro casts const away. */
+static bool set_server_name(SSL *ssl, const char *host)
+{
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                    (void *)(uintptr_t)host) == 1;
+}
+
 static void expect_host(SSL *ssl, const char *host)
 {
-    bool is_address = redis_resolve_is_numeric(host);
+    bool done = redis_resolve_is_numeric(host)
+                    ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1
+                    : SSL_set1_host(ssl, host) == 1 && set_server_name(ssl, host);
 
-    if (is_address
-            ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) != 1
-            : SSL_set1_host(ssl, host) != 1 || SSL_set_tlsext_host_name(ssl, host) != 1)
+    if (!done)
         log_fatal("store: OpenSSL: %s", openssl_reason());
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 }
