@@ -206,7 +206,9 @@ enum store_status redis_flight_status(struct redis_flight *flight,
         return STORE_DOWN;
     if (reply->type != REDIS_REPLY_ERROR)
         return STORE_OK;
-    error = redis_conn_take_error(flight->conn, reply);
+    /* An earlier reply may have turned the flight away from where this one comes from. */
+    error = flight->conn != NULL ? redis_conn_take_error(flight->conn, reply)
+                                 : redis_error_read(reply->str, reply->len);
     if (!flight->cancelled && flight->tries++ < REDIS_TRIES)
         *again_r = remedy(flight, reply, error.remedy);
     return error.status;
