@@ -12,7 +12,7 @@
    and what it saves here must be worth that. With one processor nothing but the budget
    sends a job away. */
 #define AWAY_FACTOR         1.5
-#define AWAY_FACTOR_TWO_CPU 2.0
+#define AWAY_FACTOR_TWO_CPU 1.6
 #define AWAY_FACTOR_ONE_CPU 1000.0
 #define AWAY_US             3.0
 
