@@ -14,11 +14,12 @@
 #include "common/clock.h"
 #include "tests/process/support/rpc_fixture.h"
 
-#define JOBS       10000
-#define IN_FLIGHT  64
-#define KILLS      10
-#define KILL_AFTER 500 /* jobs; a job that met the killer three times would be given up \
-                        */
+#define JOBS      10000
+#define IN_FLIGHT 64
+#define KILLS     10
+#define KILL_AFTER                                                       \
+    500 /* jobs; a job that met the killer three times would be given up \
+         */
 #define LOOK_EVERY_S 0.05
 #define WORKERS      2
 
