@@ -221,6 +221,24 @@ void fake_front_wait_hellos(struct fake_front *server, unsigned more)
     pthread_mutex_unlock(&server->lock);
 }
 
+unsigned fake_front_count_hellos(struct fake_front *server)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&server->lock);
+    count = server->hellos;
+    pthread_mutex_unlock(&server->lock);
+    return count;
+}
+
+void fake_front_wait_hellos_beyond(struct fake_front *server, unsigned count)
+{
+    pthread_mutex_lock(&server->lock);
+    while (server->hellos <= count)
+        fake_front_wait_change(server);
+    pthread_mutex_unlock(&server->lock);
+}
+
 struct wire_hello fake_front_last_hello(struct fake_front *server)
 {
     struct wire_hello hello;

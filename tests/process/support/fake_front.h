@@ -48,6 +48,10 @@ void fake_front_set_gate(struct fake_front *server, enum fake_gate_mode mode);
 /* Returns once the gate has taken this many more hellos. */
 void fake_front_wait_hellos(struct fake_front *server, unsigned more);
 
+/* How many hellos the gate has taken so far, and waiting until it has taken more. */
+unsigned fake_front_count_hellos(struct fake_front *server);
+void fake_front_wait_hellos_beyond(struct fake_front *server, unsigned count);
+
 /* The last hello's worker. */
 struct wire_hello fake_front_last_hello(struct fake_front *server);
 
