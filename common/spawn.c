@@ -59,6 +59,8 @@ static int parse(const char *text, struct spawn_self *self_r)
     return 0;
 }
 
+static bool is_child;
+
 int spawn_self_read(struct spawn_self *self_r)
 {
     const char *text = getenv("OFFLOOP_CHILD");
@@ -70,10 +72,16 @@ int spawn_self_read(struct spawn_self *self_r)
     if (parse(text, self_r) < 0)
         return -1;
     unsetenv("OFFLOOP_CHILD");
+    is_child = self_r->role != SPAWN_MASTER;
     /* an exec of /proc/self/exe would be listed as "exe" */
     snprintf(name, sizeof name, "offloop-%s", spawn_role_name(self_r->role));
     prctl(PR_SET_NAME, name);
     return 0;
+}
+
+bool spawn_is_child(void)
+{
+    return is_child;
 }
 
 void spawn_tell(enum spawn_note note)

@@ -28,6 +28,7 @@
 #ifndef OFFLOOP_COMMON_SPAWN_H
 #define OFFLOOP_COMMON_SPAWN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* To be bumped with any change here, of what children of one master say to each other
@@ -93,6 +94,9 @@ struct spawn_self {
    child in the process list. Returns -1 with a line on stderr where it is malformed or of
    another version. Call first in main(). */
 int spawn_self_read(struct spawn_self *self_r) __attribute__((warn_unused_result));
+
+/* True once spawn_self_read() has found that this process is a master's child. */
+bool spawn_is_child(void);
 
 /* Child: tells the master. A master that is gone is not an error here. */
 void spawn_tell(enum spawn_note note);

@@ -84,11 +84,9 @@ static int check_listeners(const struct server_config *config, struct buf *why)
 static int check_auth_file(const struct server_config *config, struct buf *why)
 {
     struct buf fault = BUF_INIT;
-    struct spawn_self self;
     struct auth *auth;
 
-    if (!server_config_has_auth(config) || spawn_self_read(&self) < 0 ||
-        self.role != SPAWN_MASTER)
+    if (!server_config_has_auth(config) || spawn_is_child())
         return 0;
     auth = auth_load(config->auth_file, &fault);
     if (auth == NULL)

@@ -1,13 +1,14 @@
 """Bearer tokens (--auth-file), browsers' access (--cors), and what is logged without."""
 import atexit
 import hashlib
+import os
 import pathlib
 import shutil
 import signal
 import subprocess
 import tempfile
 
-from harness import BUILD, JSON, ROOT, case, check_problem, equal, eventually
+from harness import BUILD, JSON, ROOT, case, check_problem, equal, eventually, lmdb_only
 
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="offloop-e2e-auth-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -125,6 +126,22 @@ def hup_reads_the_file_again(pair):
 
 
 (FOLDER / "changing").write_text(line("first", "r", "*"))
+
+
+@case(server=["--auth-file", str(FOLDER / "broken")], own=True)
+def a_fault_in_the_file_keeps_no_writer_from_starting(pair):
+    lmdb_only("a writer is killed")
+
+    def put(number):
+        return pair.ask("PUT", f"/v1/fault/{number}", b"1", JSON + bearer("first")).status
+
+    equal(put(0), 201)
+    (FOLDER / "broken").write_text("nonsense\n")
+    os.kill(pair.server.of_role("writer")[0], signal.SIGKILL)
+    eventually(lambda: put(1) in (200, 201), "a new writer takes documents")
+
+
+(FOLDER / "broken").write_text(line("first", "rw", "*"))
 
 
 @case(server=[])

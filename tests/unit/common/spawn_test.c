@@ -25,6 +25,7 @@ static void without_variable_it_is_the_master(void **state)
     unsetenv("OFFLOOP_CHILD");
     assert_int_equal(spawn_self_read(&self), 0);
     assert_int_equal(self.role, SPAWN_MASTER);
+    assert_false(spawn_is_child());
 }
 
 static void children_are_named(void **state)
@@ -39,6 +40,7 @@ static void children_are_named(void **state)
         setenv("OFFLOOP_CHILD", text, 1);
         assert_int_equal(spawn_self_read(&self), 0);
         assert_int_equal(self.role, role);
+        assert_true(spawn_is_child());
         assert_int_equal(self.index, 17);
         assert_true(self.generation == UINT64_MAX);
         assert_null(getenv("OFFLOOP_CHILD"));
