@@ -11,12 +11,14 @@
 
 enum put_state {
     PUT_FLIES,   /* with the store */
-    PUT_REFUSED, /* the store was down and did not take it: to be written again */
+    PUT_REFUSED, /* the store was down and did not take it, or it has to wait for another:
+                    to be written (again) */
     PUT_SETTLED  /* counted */
 };
 
 struct bulk_put {
     struct list link;
+    struct list slow; /* in the owner's list while it flies and takes several steps */
     struct bulk_puts *owner;
     struct store_put put;
     enum put_state state;
@@ -60,11 +62,13 @@ void bulk_puts_init(struct bulk_puts *puts, struct exchange *e,
 {
     *puts = (struct bulk_puts){.e = e, .report = report, .moved = moved, .ctx = ctx};
     list_init(&puts->puts);
+    list_init(&puts->slow);
 }
 
 static void put_destroy(struct bulk_put *one)
 {
     list_remove(&one->link);
+    list_remove(&one->slow);
     one->owner->count--;
     one->owner->e->api->bulk_writes--;
     one->owner->bytes -= one->bytes;
@@ -125,6 +129,7 @@ static void on_store_done(struct store_put *put)
 
     assert(puts->flying > 0 && one->state == PUT_FLIES);
     puts->flying--;
+    list_remove(&one->slow);
     if (put->status == STORE_DOWN) {
         refuse(one);
     } else {
@@ -140,7 +145,35 @@ static void send(struct bulk_put *one)
 {
     one->state = PUT_FLIES;
     one->owner->flying++;
+    if (one->bytes > BULK_PUTS_SLOW_BYTES)
+        list_append(&one->owner->slow, &one->slow);
     store_put(one->owner->e->api->config.store, &one->put);
+}
+
+static bool has_same_id(const struct bulk_put *a, const struct bulk_put *b)
+{
+    struct slice one = a->put.key.id, other = b->put.key.id;
+
+    return one.len == other.len && memcmp(one.data, other.data, one.len) == 0;
+}
+
+/* True where an earlier line of the same id is on a way of several steps to the store, on
+   which a later one would get ahead of it. */
+static bool would_overtake(const struct bulk_put *one)
+{
+    struct list *slow = &one->owner->slow;
+
+    for (struct list *at = slow->next; at != slow; at = at->next)
+        if (has_same_id(container_of(at, struct bulk_put, slow), one))
+            return true;
+    return false;
+}
+
+/* Until nothing flies any more. */
+static void hold_back(struct bulk_put *one)
+{
+    one->state = PUT_REFUSED;
+    one->owner->refused++;
 }
 
 void bulk_puts_add(struct bulk_puts *puts, uint64_t line, struct slice id,
@@ -150,6 +183,7 @@ void bulk_puts_add(struct bulk_puts *puts, uint64_t line, struct slice id,
 
     assert(bulk_puts_has_room(puts));
     list_init(&one->link);
+    list_init(&one->slow);
     one->owner = puts;
     one->line = line;
     one->document = part_new(records, document);
@@ -163,7 +197,10 @@ void bulk_puts_add(struct bulk_puts *puts, uint64_t line, struct slice id,
     puts->count++;
     puts->e->api->bulk_writes++;
     puts->bytes += one->bytes;
-    send(one);
+    if (would_overtake(one))
+        hold_back(one);
+    else
+        send(one);
 }
 
 bool bulk_puts_wait(const struct bulk_puts *puts)
@@ -185,8 +222,7 @@ static const struct bulk_put **find(struct id_table *table, const struct bulk_pu
     for (;; at++) {
         const struct bulk_put **slot = &table->slots[at % (2 * BULK_PUTS_MAX)];
 
-        if (*slot == NULL || ((*slot)->put.key.id.len == id.len &&
-                              memcmp((*slot)->put.key.id.data, id.data, id.len) == 0))
+        if (*slot == NULL || has_same_id(*slot, one))
             return slot;
     }
 }
@@ -221,7 +257,7 @@ static bool is_down_too_long(const struct bulk_puts *puts, uint64_t now_ns)
 }
 
 /* Writes a refused document again, or settles what need not or cannot be written. Returns
-   whether it was refused again. */
+   whether it was refused again, or has to wait for one that this round has sent. */
 static bool write_again(struct bulk_put *one, bool too_long)
 {
     one->owner->refused--;
@@ -229,6 +265,8 @@ static bool write_again(struct bulk_put *one, bool too_long)
         settle(one, STORE_DOWN);
     else if (one->replaced)
         settle(one, STORE_OK);
+    else if (would_overtake(one))
+        hold_back(one);
     else
         send(one);
     return one->state == PUT_REFUSED;
@@ -246,7 +284,7 @@ static bool go_round(struct bulk_puts *puts, bool too_long, uint64_t until_ns)
             continue;
         puts->round_line = one->line;
         if (write_again(one, too_long))
-            return false; /* it is down still: the others need not try */
+            return false; /* it is down still, or busy: the others need not try */
         if (++done % ROUND_SLICE == 0 && clock_now_ns() >= until_ns)
             return true;
     }

@@ -23,6 +23,10 @@
 #define BULK_PUTS_ALL       2048
 #define BULK_PUTS_MIN       64
 
+/* A store may write a document above this in several steps; a later line of the same id
+   waits for it. Below what any store takes in one. */
+#define BULK_PUTS_SLOW_BYTES ((size_t)32 << 10)
+
 /* How long to wait for a store that is down, and between two tries. */
 #define BULK_PUTS_DOWN_MS  10000
 #define BULK_PUTS_RETRY_MS 50
@@ -33,10 +37,11 @@ struct bulk_puts {
     void (*moved)(void *ctx);
     void *ctx;
     struct list puts; /* in the order of their lines, from the first unsettled one on */
+    struct list slow; /* those that fly and take several steps: few, as they are large */
     unsigned count;
     size_t bytes;
     unsigned flying;  /* with the store */
-    unsigned refused; /* to be written again */
+    unsigned refused; /* to be written (again), once nothing flies */
     bool retrying;
     uint64_t round_line; /* the last one that was written again in this round; 0 between
                             rounds */

@@ -94,6 +94,15 @@ def later_duplicates_win(pair):
 
 
 @case
+def later_duplicates_win_over_large_ones(pair):
+    large = {"text": "x" * 700_000, "line": 1}
+    documents = [("a", large), ("b", 0), ("a", {"line": 3}), ("a", large), ("a", 5)]
+    body = b"".join(line(*one) for one in documents)
+    equal(load(pair, "twice-large", body), stored(5))
+    equal(pair.ask("GET", "/v1/twice-large").json(), [5, 0])
+
+
+@case
 def at_most_100_errors_are_listed(pair):
     body = b"".join(b"no\n" if number % 2 else line(f"n{number}", number)
                     for number in range(1000))

@@ -264,6 +264,46 @@ static void test_failed_replaces_nothing(void **state)
     assert_int_equal(report.failed, 1);
 }
 
+/* A large document takes several steps to the store, on which no later line of its id may
+   get ahead of it, neither at first nor when both are written again. */
+static void test_nothing_overtakes_a_large_one(void **state)
+{
+    struct buf bytes = BUF_INIT;
+    struct blob *large;
+
+    (void)state;
+    memset(buf_reserve(&bytes, BULK_PUTS_SLOW_BYTES + 1), 'x', BULK_PUTS_SLOW_BYTES + 1);
+    bytes.len = BULK_PUTS_SLOW_BYTES + 1;
+    large = blob_new_steal(&bytes);
+    bulk_puts_add(&window, 1, (struct slice){records->bytes.data, 1}, large->bytes,
+                  large);
+    add(2, 'b', 1); /* of another id */
+    add(3, 'a', 1);
+    assert_int_equal(pending_count, 2);
+    assert_false(bulk_puts_has_room(&window));
+    answer(STORE_DOWN);
+    assert_false(bulk_puts_wait(&window));
+    answer(STORE_OK);
+    assert_true(bulk_puts_wait(&window));
+    pass_ms(BULK_PUTS_RETRY_MS);
+    retry();
+    assert_int_equal(pending_count, 1); /* the large one, and it alone */
+    assert_int_equal(pending[0]->blob->bytes.len, BULK_PUTS_SLOW_BYTES + 1);
+    retry();
+    assert_int_equal(pending_count, 1);
+    answer(STORE_OK);
+    retry(); /* at once: nothing was down */
+    assert_int_equal(pending_count, 1);
+    assert_int_equal(pending[0]->blob->bytes.len, 1);
+    assert_true(bulk_puts_has_room(&window));
+    answer(STORE_OK);
+    assert_int_equal(report.stored, 3);
+    assert_int_equal(report.failed, 0);
+    assert_int_equal(window.count, 0);
+    assert_int_equal(large->refs, 1);
+    blob_unref(&large);
+}
+
 /* What may have been stored is not written again: somebody may have changed it since. */
 static void test_unsure_fails_and_is_not_written_again(void **state)
 {
@@ -426,6 +466,7 @@ int main(void)
                                        TEST(test_writes_again),
                                        TEST(test_replaced_is_not_written_again),
                                        TEST(test_failed_replaces_nothing),
+                                       TEST(test_nothing_overtakes_a_large_one),
                                        TEST(test_unsure_fails_and_is_not_written_again),
                                        TEST(test_many_replaced),
                                        TEST(test_a_round_takes_turns),
