@@ -5,7 +5,8 @@
 /* A version is the time in microseconds, or one more than the last where the clock has
    not moved on: so none comes twice even where Redis lost its last seconds (a failover,
    a FLUSHDB). Numbers stay below 2^53 until the year 2255. What can fail for lack of
-   memory comes first: Redis refuses a script's first write only. */
+   memory comes first: Redis refuses a script's first write only. And RENAME replaces what
+   is there: of two keys of a slot that is on its way, none may be missing. */
 static const char write_text[] =
     "local head = redis.call('GETRANGE', KEYS[1], 0, 31)\n"
     "local there = head ~= ''\n"
@@ -42,7 +43,6 @@ static const char write_text[] =
     "if KEYS[5] then\n"
     "  redis.call('SETRANGE', KEYS[5], 0, head)\n"
     "  redis.call('PERSIST', KEYS[5])\n"
-    "  redis.call('UNLINK', KEYS[1])\n"
     "  redis.call('RENAME', KEYS[5], KEYS[1])\n"
     "else\n"
     "  redis.call('SET', KEYS[1], head .. ARGV[8])\n"
