@@ -310,6 +310,7 @@ void redis_cluster_destroy(struct redis_cluster **cluster)
     if (c == NULL)
         return;
     ev_timer_stop(c->loop, &c->tick);
+    memset(c->slots, 0, sizeof c->slots); /* what ends may begin something else */
     for (unsigned i = 0; i < c->count; i++)
         free_node(c->nodes[i]);
     mem_free(c);

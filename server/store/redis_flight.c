@@ -75,6 +75,7 @@ static void delay(struct redis_flight *flight, const struct redis_args *args)
         at += args->lens[i];
     }
     delayed->flight = flight;
+    flight->behind++;
     list_append(&hub->delayed, &delayed->link);
     if (!ev_is_active(&hub->delay))
         ev_timer_again(hub->loop, &hub->delay);
@@ -82,7 +83,7 @@ static void delay(struct redis_flight *flight, const struct redis_args *args)
 
 int redis_flight_send(struct redis_flight *flight, const struct redis_args *args)
 {
-    if (!flight->delayed)
+    if (!flight->delayed && flight->behind == 0)
         return send_now(flight, args);
     flight->delayed = false;
     delay(flight, args);
@@ -103,8 +104,10 @@ static void send_delayed(struct delayed *delayed, bool is_end)
         list_append(&flight->hub->delayed, &delayed->link);
         return;
     }
-    if (is_end || flight->cancelled || send_now(flight, &delayed->args) < 0)
-        flight->call.on_reply(&flight->call, NULL);
+    flight->behind--;
+    flight->unsent = is_end || flight->cancelled || send_now(flight, &delayed->args) < 0;
+    if (flight->unsent)
+        flight->call.on_reply(&flight->call, NULL); /* which may free it */
     buf_free(&delayed->bytes);
     mem_free(delayed);
 }

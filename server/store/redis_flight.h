@@ -35,10 +35,12 @@ struct redis_flight {
     struct redis_conn *conn; /* where its commands go; NULL for nowhere */
     struct slice key;        /* a key, or a collection's name, that lies there */
     unsigned tries;
-    bool cancelled; /* the request is gone */
-    bool as_text;   /* scripts go as text: Redis has lost them */
-    bool asking;    /* conn takes its commands only behind ASKING */
-    bool delayed;   /* its next command waits a moment */
+    bool cancelled;  /* the request is gone */
+    bool as_text;    /* scripts go as text: Redis has lost them */
+    bool asking;     /* conn takes its commands only behind ASKING */
+    bool delayed;    /* its next command waits a moment */
+    bool unsent;     /* its last NULL reply is for a command that was never sent */
+    unsigned behind; /* commands of it that wait; others wait behind them */
 };
 
 /* Makes a flight the one of a request; its cancel only marks it. The key's bytes must

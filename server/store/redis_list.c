@@ -138,7 +138,8 @@ static void on_large(struct store_get *get)
     struct list_flight *flight = container_of(get, struct list_flight, large);
 
     if (get->status == STORE_NOT_FOUND && !flight->base.cancelled) {
-        /* deleted meanwhile: what follows it? */
+        /* deleted meanwhile: what follows it? The node may be gone by now. */
+        redis_flight_turn_to(&flight->base, flight->list->collection);
         if (send_list(flight) < 0)
             end_list(flight, STORE_DOWN, 0);
         return;

@@ -177,6 +177,7 @@ static void end_run(struct names_flight *flight)
         return;
     }
     free_run(flight);
+    redis_flight_turn_to(&flight->base, names_key); /* the node may be gone by now */
     if (send_range(flight) < 0)
         end(flight, STORE_DOWN);
 }

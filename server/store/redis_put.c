@@ -233,8 +233,9 @@ static int send_piece(struct put_flight *flight, uint64_t len)
    that waits for the socket. */
 static bool has_window(const struct put_flight *flight)
 {
-    return flight->waiting == 0 || (flight->waiting < REDIS_PIECES &&
-                                    redis_conn_unsent(flight->base.conn) < UNSENT_BYTES);
+    return flight->waiting == 0 ||
+           (flight->waiting < REDIS_PIECES && flight->base.behind == 0 &&
+            redis_conn_unsent(flight->base.conn) < UNSENT_BYTES);
 }
 
 /* Keeps some pieces under way, then commits. -1 where the store is down. */
@@ -282,7 +283,7 @@ static void take_piece(struct put_flight *flight)
 static void take_answer(struct put_flight *flight, const struct redisReply *reply,
                         bool again)
 {
-    if (reply == NULL) {
+    if (reply == NULL && !flight->base.unsent) {
         flight->base.hub->writes_unsure++;
         flight->status = STORE_UNSURE;
     }

@@ -388,8 +388,17 @@ static void maps_that_make_no_sense(void **state)
 static void redirections_that_lead_nowhere(void **state)
 {
     static const char *const answers[] = {
-        "-MOVED\r\n",    "-MOVED 1 :0\r\n",  "-MOVED 99999 :1\r\n", "-ASK 1 nowhere\r\n",
-        "-TRYAGAIN\r\n", "-CLUSTERDOWN\r\n", "-MOVED 1 :%d\r\n",    "-ASK 1 :%d\r\n",
+        "-MOVED\r\n",
+        "-MOVED 1 :0\r\n",
+        "-MOVED 99999 :1\r\n",
+        "-ASK 1 nowhere\r\n",
+        "-TRYAGAIN\r\n",
+        "-CLUSTERDOWN\r\n",
+        "-MOVED 1 :%d\r\n",
+        "-ASK 1 :%d\r\n",
+        /* where nobody listens: no write is in doubt */
+        "-MOVED 1 127.0.0.1:1\r\n",
+        "-ASK 1 127.0.0.1:1\r\n",
     };
 
     (void)state;
