@@ -28,6 +28,7 @@ void exchange_submit(struct exchange *e, struct job *job, const struct codec_cal
                         .in_blob = job->in_blob,
                         .argument_blob = job->argument_blob,
                         .share_key = {job->share_key[0], job->share_key[1]},
+                        .sends_result = job->sends_result,
                         .mode = e->mode,
                         .done = done};
     job->call.max_output = max_output(config, call->op);

@@ -67,8 +67,8 @@ const struct exchange_kind *listing_kind(void);
 const struct exchange_kind *collections_kind(void);
 const struct exchange_kind *description_kind(void);
 
-/* Submits a job for this exchange; its limits are filled in here, the blobs and
-   share_key may stand in it already. done is called as jobs.h says. */
+/* Submits a job for this exchange; its limits are filled in here, the blobs, share_key
+   and sends_result may stand in it already. done is called as jobs.h says. */
 void exchange_submit(struct exchange *e, struct job *job, const struct codec_call *call,
                      void (*done)(struct job *job));
 

@@ -3,7 +3,8 @@
  * bytes the worker that made them could still change. That harms nobody but the
  * receiver of this very reply, to whom a worker that is hostile could have sent
  * anything to begin with: the length is fixed, and nothing of ours looks at the
- * bytes, or keeps them. Whoever does either needs a copy.
+ * bytes (but once at the first, for the coding they are in), or keeps them.
+ * Whoever does either needs a copy.
  *
  * What slow clients hold back is bounded: beyond half of an arena, results are
  * copied. An arena that ends while something of it is lent is unmapped when

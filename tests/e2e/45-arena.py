@@ -5,8 +5,9 @@ import json
 import os
 import pathlib
 import signal
+import socket
 
-from harness import JSON, SANITIZED, case, equal, eventually
+from harness import JSON, SANITIZED, case, equal, eventually, request
 
 NAME = "memfd:offloop-arena"
 SIZES = (3_000, 60_000, 400_000, 3_000_000) if SANITIZED else \
@@ -66,3 +67,22 @@ def killed_workers_leave_none_behind(pair):
         os.kill(pair.worker.of_role("worker")[0], signal.SIGKILL)
         there_and_back(pair)
     eventually(lambda: arenas(front) == 2, "none of the dead")
+
+
+@case(server=["--mode-header=on"])
+def a_reply_under_way_outlives_its_worker(pair):
+    """What a slow client has not read yet lies in the arena of the worker that made it."""
+    front = pair.server.fronts()[0]
+    body, chosen = document(SIZES[-1]), [("Offloop-Mode", "rpc")]
+    with pair.client() as slow:
+        assert slow.ask("PUT", "/v1/arena/slow", body, JSON + chosen).status in (200, 201)
+        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+        slow.send(request("GET", "/v1/arena/slow", headers=chosen))
+        equal(slow.head()[0], 200)
+        os.kill(pair.worker.of_role("worker")[0], signal.SIGKILL)
+        eventually(lambda: arenas(front) == 2, "the dead worker's arena and the next one's")
+        there_and_back(pair)
+        equal(arenas(front), 2)
+        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        assert slow._exactly(len(body)) == body
+    eventually(lambda: arenas(front) == 1, "the dead worker's is gone")
