@@ -116,6 +116,8 @@ static int each_range(struct redis_cluster *cluster, const struct redisReply *re
                       int (*take)(struct redis_cluster *cluster, unsigned from,
                                   unsigned to, const struct redisReply *place))
 {
+    long long slots = 0; /* no slot comes twice, so that the work has a bound */
+
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
         reply->elements > REDIS_SLOTS)
         return -1;
@@ -127,7 +129,10 @@ static int each_range(struct redis_cluster *cluster, const struct redisReply *re
             range->element[1]->type != REDIS_REPLY_INTEGER ||
             range->element[0]->integer < 0 ||
             range->element[0]->integer > range->element[1]->integer ||
-            range->element[1]->integer >= REDIS_SLOTS ||
+            range->element[1]->integer >= REDIS_SLOTS)
+            return -1;
+        slots += range->element[1]->integer - range->element[0]->integer + 1;
+        if (slots > REDIS_SLOTS ||
             take(cluster, (unsigned)range->element[0]->integer,
                  (unsigned)range->element[1]->integer, range->element[2]) < 0)
             return -1;

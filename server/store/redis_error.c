@@ -3,6 +3,10 @@
 #include <ctype.h>
 #include <string.h>
 
+/* What of an error's text is looked at: the code stands at its beginning, or where a
+   script's error quotes it. */
+#define TEXT_BYTES 1024
+
 /* In the order of looking: the first that is found is it. */
 static const struct redis_error table[] = {
     {"NOSCRIPT", STORE_ERROR, REDIS_REMEDY_LOAD},
@@ -50,6 +54,8 @@ struct redis_error redis_error_read(const char *text, size_t len)
 {
     struct redis_error error = {"", STORE_ERROR, REDIS_REMEDY_NONE};
 
+    if (len > TEXT_BYTES)
+        len = TEXT_BYTES;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (has_code(text, len, table[i].code)) {
             error = table[i];

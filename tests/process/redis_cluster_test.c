@@ -362,6 +362,8 @@ static void maps_that_make_no_sense(void **state)
         "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\nh\r\n:65536\r\n",
         "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n:1\r\n:1\r\n",
         "*1\r\n*3\r\n$1\r\n0\r\n:1\r\n*2\r\n$1\r\nh\r\n:1\r\n",
+        "*2\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$1\r\nh\r\n:1\r\n"
+        "*3\r\n:5\r\n:5\r\n*2\r\n$1\r\nh\r\n:1\r\n", /* a slot twice */
     };
 
     (void)state;
