@@ -14,6 +14,12 @@
 /* Of an arena's bytes, one in so many may be lent. */
 #define LENT_PART 2
 
+/* While so many arenas that have ended wait for what is lent of them, nothing is. */
+#define ENDED_MAX 8
+
+/* The process's arenas that have ended and are not unmapped; the loop thread's. */
+static unsigned ended;
+
 /* A sealed memory file; -1 with errno. */
 static int open_file(uint64_t bytes)
 {
@@ -85,8 +91,10 @@ void arena_destroy(struct arena **arena, struct reaper *reaper)
     *arena = NULL;
     arena_close_fd(a);
     a->is_ended = true;
-    if (a->loans > 0)
+    if (a->loans > 0) {
+        ended++;
         return;
+    }
     space_destroy(&a->space);
     reaper_add(reaper, unmap, a);
 }
@@ -95,7 +103,8 @@ bool arena_may_lend(const struct arena *arena, uint64_t bytes)
 {
     uint64_t most = arena->bytes / LENT_PART;
 
-    return arena->lent_bytes < most && bytes <= most - arena->lent_bytes;
+    return ended < ENDED_MAX && arena->lent_bytes < most &&
+           bytes <= most - arena->lent_bytes;
 }
 
 void arena_note_loan(struct arena *arena, const struct space_block *block)
@@ -115,6 +124,8 @@ void arena_take_back(struct arena *arena, struct space_block **block)
     space_give_back(arena->space, block);
     if (!arena->is_ended || arena->loans > 0)
         return;
+    assert(ended > 0);
+    ended--;
     space_destroy(&arena->space);
     discard_object(unmap, arena, arena->bytes);
 }

@@ -44,7 +44,9 @@ void arena_destroy(struct arena **arena, struct reaper *reaper);
 /* Closes the descriptor, when the worker has mapped the arena. */
 void arena_close_fd(struct arena *arena);
 
-/* True where so many bytes more may be lent. */
+/* True where so many bytes more may be lent: of half of the arena, and not while several
+   that have ended are kept for what is lent of them (each wholly, for the slowest of the
+   clients that it was lent to). */
 bool arena_may_lend(const struct arena *arena, uint64_t bytes);
 
 /* Counts a block as lent. */

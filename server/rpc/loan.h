@@ -8,7 +8,8 @@
  *
  * What slow clients hold back is bounded: beyond half of an arena, results are
  * copied. An arena that ends while something of it is lent is unmapped when
- * that comes back. Loop thread only.
+ * that comes back; while several wait so, all results are copied. Loop thread
+ * only.
  */
 #ifndef OFFLOOP_SERVER_RPC_LOAN_H
 #define OFFLOOP_SERVER_RPC_LOAN_H

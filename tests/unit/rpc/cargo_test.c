@@ -238,6 +238,38 @@ static void an_arena_outlives_what_is_lent(void **state)
     fixture->cargo = cargo_create(fixture->arena);
 }
 
+static struct blob *lend(struct fixture *fixture)
+{
+    struct wire_result result = find_result(fixture, 1, 90000);
+    struct blob *lent = cargo_lend_result(fixture->cargo, &result);
+
+    cargo_free(fixture->cargo, 1);
+    return lent;
+}
+
+/* Workers that come and go while clients stand still would pile arenas up. */
+static void few_arenas_that_have_ended_are_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct blob *lent[32] = {NULL}, *one;
+    unsigned count = 0;
+
+    while (count < 32 && (lent[count] = lend(fixture)) != NULL) {
+        count++;
+        cargo_destroy(&fixture->cargo);
+        arena_destroy(&fixture->arena, fixture->reaper);
+        fixture->arena = arena_create(ARENA_BYTES);
+        fixture->cargo = cargo_create(fixture->arena);
+    }
+    assert_in_range(count, 2, 16);
+    blob_unref(&lent[0]);
+    one = lend(fixture);
+    assert_non_null(one);
+    blob_unref(&one);
+    while (--count > 0)
+        blob_unref(&lent[count]);
+}
+
 /* Offsets and lengths as a hostile worker would choose them. */
 static void lies_are_not_believed(void **state)
 {
@@ -308,6 +340,7 @@ int main(void)
         TEST(what_is_short_is_not_lent),
         TEST(half_of_the_arena_is_lent_at_most),
         TEST(an_arena_outlives_what_is_lent),
+        TEST(few_arenas_that_have_ended_are_kept),
         TEST(lies_are_not_believed),
         TEST(a_job_without_room_has_no_result_there),
     };
