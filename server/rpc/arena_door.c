@@ -247,8 +247,10 @@ struct arena_door *arena_door_create(struct ev_loop *loop, const char *path,
                                      const struct arena_door_events *events, void *ctx)
 {
     struct arena_door *door = mem_zalloc(sizeof *door);
-    int error = path != NULL ? listen_at_path(door, path) : listen_abstractly(door);
+    int error;
 
+    door->fd = -1;
+    error = path != NULL ? listen_at_path(door, path) : listen_abstractly(door);
     if (error != 0) {
         error = errno;
         stop_listening(door, path);

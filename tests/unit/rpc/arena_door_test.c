@@ -1,5 +1,6 @@
 /* Handing out an arena's descriptor: to whom, once asked how, and to nobody else. */
 #include <ev.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -172,7 +173,11 @@ static void a_path_too_long_is_refused(void **state)
     memset(path, 'x', sizeof path);
     memcpy(path, "/tmp/", 5);
     path[sizeof path - 1] = '\0';
+    /* and no descriptor of others' is closed for it */
+    if (fcntl(0, F_GETFD) < 0)
+        assert_int_equal(open("/dev/null", O_RDONLY), 0);
     assert_null(arena_door_create(loop, path, &events, NULL));
+    assert_int_not_equal(fcntl(0, F_GETFD), -1);
 }
 
 static void a_token_may_come_in_pieces(void **state)
