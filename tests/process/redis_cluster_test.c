@@ -347,6 +347,9 @@ static void close_fake(struct rig *rig, struct fake_redis **fake)
 
 static void maps_that_make_no_sense(void **state)
 {
+    static const char twice[] = /* slot 5 */
+        "*2\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$1\r\nh\r\n:1\r\n"
+        "*3\r\n:5\r\n:5\r\n*2\r\n$1\r\nh\r\n:1\r\n";
     static const char *const maps[] = {
         "-ERR This instance has cluster support disabled\r\n",
         "*0\r\n",
@@ -362,8 +365,7 @@ static void maps_that_make_no_sense(void **state)
         "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\nh\r\n:65536\r\n",
         "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n:1\r\n:1\r\n",
         "*1\r\n*3\r\n$1\r\n0\r\n:1\r\n*2\r\n$1\r\nh\r\n:1\r\n",
-        "*2\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$1\r\nh\r\n:1\r\n"
-        "*3\r\n:5\r\n:5\r\n*2\r\n$1\r\nh\r\n:1\r\n", /* a slot twice */
+        twice,
     };
 
     (void)state;
