@@ -3,11 +3,13 @@
 #include <assert.h>
 #include <nng/nng.h>
 #include <nng/protocol/pair0/pair.h>
+#include <nng/supplemental/util/platform.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "server/rpc/inbox.h"
 #include "server/rpc/reaper.h"
@@ -21,6 +23,12 @@
 #define MAX_UNREAD_BYTES ((size_t)64 << 20)
 #define MAX_UNREAD       1024
 
+/* nng 1.5.2 loses track of a connection that is closed just when the head of a message
+   has come and its body has not: its thread for ends then waits for ever, and tells of no
+   other end either. A seat that reads no more leaves the rest in the kernel, so that
+   after this long nothing is halfway. */
+#define SETTLE_MS 20
+
 /* Files of ipc sockets: workers may run as another user of the same group. */
 #define SOCKET_FILE_MODE 0660
 
@@ -30,11 +38,13 @@ struct seat {
     nng_socket socket;
     nng_aio *receive;
     nng_aio *send;
+    uint64_t closed_ns; /* when seat_close() was called */
 
     pthread_mutex_t lock; /* guards the rest, shared with nng's threads */
     size_t unread_bytes;
     unsigned unread;
-    bool paused; /* no receive is under way */
+    bool paused;  /* no receive is under way */
+    bool closing; /* none shall be any more */
 };
 
 /* Counts a message in; false where the seat must stop reading. */
@@ -47,6 +57,7 @@ static bool count_unread(struct seat *seat, size_t bytes)
     seat->unread_bytes += bytes;
     go_on = seat->unread < MAX_UNREAD && seat->unread_bytes < MAX_UNREAD_BYTES;
     seat->paused = !go_on;
+    go_on = go_on && !seat->closing;
     pthread_mutex_unlock(&seat->lock);
     return go_on;
 }
@@ -200,15 +211,27 @@ void seat_took(struct seat *seat, size_t bytes)
 static void close_now(void *object)
 {
     struct seat *seat = object;
+    uint64_t waited_ms;
 
-    nng_close(seat->socket);
     nng_aio_stop(seat->receive);
+    waited_ms = (clock_now_ns() - seat->closed_ns) / NS_PER_MS;
+    if (waited_ms < SETTLE_MS)
+        nng_msleep((nng_duration)(SETTLE_MS - waited_ms));
+    nng_close(seat->socket);
     seat_free(seat);
 }
 
 void seat_close(struct seat **seat, struct reaper *reaper)
 {
-    if (*seat != NULL)
-        reaper_add(reaper, close_now, *seat);
+    struct seat *s = *seat;
+
     *seat = NULL;
+    if (s == NULL)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->closing = true;
+    pthread_mutex_unlock(&s->lock);
+    nng_aio_cancel(s->receive);
+    s->closed_ns = clock_now_ns();
+    reaper_add(reaper, close_now, s);
 }

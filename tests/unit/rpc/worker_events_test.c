@@ -1,5 +1,6 @@
 /* A worker's states under events in every order that nng may tell them in. */
 #include <ev.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <nng/nng.h>
-#include <nng/protocol/pair0/pair.h>
 #include <nng/supplemental/util/platform.h>
 
 #include <cmocka.h>
@@ -22,6 +23,7 @@
 #include "server/rpc/reaper.h"
 #include "server/rpc/worker.h"
 #include "server/stats/stats.h"
+#include "tests/process/support/sp_peer.h"
 
 #define PIPE       41
 #define OTHER_PIPE 42
@@ -138,18 +140,17 @@ static int say_seat_hello(uint8_t id, uint64_t incarnation)
     const struct wire_seat_hello bytes = {{{id}}, incarnation};
     struct inbox_event *event;
     struct buf out = BUF_INIT;
-    nng_socket socket;
+    struct sp_peer peer;
     int pipe;
 
     wire_put_seat_hello(&out, &bytes);
-    assert_int_equal(nng_pair0_open(&socket), 0);
-    assert_int_equal(nng_dial(socket, worker->address.url, NULL, 0), 0);
-    assert_int_equal(nng_send(socket, out.data, out.len, 0), 0);
+    sp_peer_connect(&peer, worker->address.url, SP_PAIR0);
+    sp_peer_send(&peer, (struct slice){0}, buf_slice(&out));
     event = next_event(INBOX_MESSAGE);
     pipe = event->pipe;
     worker_take_event(worker, event);
     inbox_event_destroy(&event);
-    nng_close(socket);
+    sp_peer_close(&peer);
     buf_free(&out);
     return pipe;
 }
@@ -246,6 +247,40 @@ static void a_message_is_a_sign_of_having_joined(void **state)
     happen(INBOX_LEFT, pipe);
     assert_int_equal(losts, 1);
     assert_int_equal(stats_read(&stats.workers_lost), 1);
+}
+
+/* Sends small messages, head and body apart, until it is hung up on. */
+static void *babble(void *arg)
+{
+    static const uint8_t head[] = {1, 0, 0, 0, 0, 0, 0, 0, 4};
+    const struct sp_peer *peer = arg;
+
+    while (send(peer->fd, head, sizeof head, MSG_NOSIGNAL) == sizeof head &&
+           send(peer->fd, "talk", 4, MSG_NOSIGNAL) == 4)
+        continue;
+    return NULL;
+}
+
+/* nng 1.5.2 is lost where it closes a connection between the two. */
+static void a_seat_is_closed_while_its_peer_talks(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++) {
+        struct sp_peer peer;
+        pthread_t thread;
+
+        sp_peer_connect(&peer, worker->address.url, SP_PAIR0);
+        assert_int_equal(pthread_create(&thread, NULL, babble, &peer), 0);
+        inbox_event_destroy(&(struct inbox_event *){next_event(INBOX_MESSAGE)});
+        happen(INBOX_JOINED, PIPE);
+        happen(INBOX_LEFT, PIPE);
+        assert_null(worker->seat);
+        pthread_join(thread, NULL);
+        sp_peer_close(&peer);
+        assert_true(worker_take_hello(worker, &hello));
+    }
+    assert_true(reaper_destroy(&room.reaper, 60000));
+    room.reaper = reaper_create();
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -346,6 +381,7 @@ int main(void)
         TEST(another_workers_hello_is_a_fault),
         TEST(another_fronts_hello_costs_the_seat_only),
         TEST(a_message_is_a_sign_of_having_joined),
+        TEST(a_seat_is_closed_while_its_peer_talks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
