@@ -127,6 +127,7 @@ struct redis_tls *redis_tls_create(const struct store_tls *given, struct buf *wh
     else if (use_ca(tls->context, given->ca, why) == 0 &&
              use_own(tls->context, given, why) == 0) {
         SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
+        SSL_CTX_set_options(tls->context, SSL_OP_NO_RENEGOTIATION);
         ERR_clear_error();
         SSL_CTX_set_mode(tls->context, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                            SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
