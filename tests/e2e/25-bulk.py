@@ -313,7 +313,7 @@ def a_store_that_stalls_holds_the_client_up(pair):
     sent, total = 0, 60 * len(piece)
     writer = pair.store_process()
     with pair.client() as client:
-        client.send(request("POST", "/v1/stalls", None,
+        client.send(request("POST", "/v1/stalled", None,
                             [*NDJSON, ("Content-Length", str(total))]))
         os.kill(writer, signal.SIGSTOP)
         try:
