@@ -174,7 +174,8 @@ static void take_list(struct list_flight *flight, const struct redisReply *reply
     enum store_status status;
     size_t count = 0;
 
-    if (!is_run(reply)) {
+    /* no more than was asked for: the caller counts on it */
+    if (!is_run(reply) || reply->elements / 2 > flight->list->max_documents) {
         end_list(flight, STORE_ERROR, 0);
         return;
     }

@@ -152,12 +152,52 @@ static void listing(void **state)
     }
 }
 
+struct odd_run {
+    struct store_list list;
+    bool done;
+    enum store_status status;
+    size_t count;
+};
+
+static void on_run(struct store_list *list)
+{
+    struct odd_run *run = (struct odd_run *)(void *)list;
+
+    run->status = list->status;
+    run->count = list->count;
+    run->done = true;
+}
+
+/* Who asks for a run counts on getting no longer one. */
+static void a_run_of_more_than_was_asked_for(void **state)
+{
+#define ROW(id) "$1\r\n" id "\r\n$32\r\no1m:0000000000000001:0000000000:\r\n"
+    (void)state;
+    for (size_t max = 1; max <= 2; max++) {
+        struct odd odd = {0};
+        struct odd_run run = {.list = {.collection = {(const uint8_t *)"c", 1},
+                                       .max_documents = max,
+                                       .max_bytes = 1024,
+                                       .done = on_run}};
+
+        start(&odd, "EVAL *5\r\n:0\r\n" ROW("a") ROW("b"));
+        store_list(odd.rig.store, &run.list);
+        while (!run.done)
+            ev_run(odd.rig.loop, EVRUN_ONCE);
+        assert_int_equal(run.status, max == 2 ? STORE_OK : STORE_ERROR);
+        assert_int_equal(run.count, max == 2 ? 2 : 0);
+        stop(&odd);
+    }
+#undef ROW
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading),
         cmocka_unit_test(writing),
         cmocka_unit_test(listing),
+        cmocka_unit_test(a_run_of_more_than_was_asked_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
