@@ -138,17 +138,12 @@ static int check_trust(struct server_config *config, struct buf *why)
 {
     const struct credentials_options options = CREDENTIALS_OPTIONS(config);
     struct credentials_texts texts;
-    struct rpc_url_guard guard;
-    const char *flaw;
 
     if (credentials_load(&options, why) < 0)
         return -1;
     texts = CREDENTIALS_TEXTS(config);
-    guard = credentials_guard(&texts, config->allow_plain_tcp);
-    if (rpc_url_check_guard(config->rpc, &guard, &flaw) == 0)
-        return 0;
-    buf_printf(why, "--rpc: %s: %s", config->rpc, flaw);
-    return -1;
+    return credentials_check_url(&texts, config->allow_plain_tcp, "--rpc", config->rpc,
+                                 why);
 }
 
 static int resolve(void *context, struct buf *why)

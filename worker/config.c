@@ -45,18 +45,14 @@ static int check_trust(struct worker_config *config, struct buf *why)
 {
     const struct credentials_options options = CREDENTIALS_OPTIONS(config);
     struct credentials_texts texts;
-    struct rpc_url_guard guard;
-    const char *flaw;
 
     if (credentials_load(&options, why) < 0)
         return -1;
     texts = CREDENTIALS_TEXTS(config);
-    guard = credentials_guard(&texts, config->allow_plain_tcp);
     for (size_t i = 0; i < config->connect.count; i++)
-        if (rpc_url_check_guard(config->connect.items[i], &guard, &flaw) < 0) {
-            buf_printf(why, "--connect: %s: %s", config->connect.items[i], flaw);
+        if (credentials_check_url(&texts, config->allow_plain_tcp, "--connect",
+                                  config->connect.items[i], why) < 0)
             return -1;
-        }
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "common/credentials/pem.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/rpc_url.h"
 
 /* A bundle of every public CA is a quarter of this. */
 #define FILE_MAX_BYTES ((size_t)1 << 20)
@@ -216,13 +217,20 @@ int credentials_load(const struct credentials_options *options, struct buf *why)
     return -1;
 }
 
-struct rpc_url_guard credentials_guard(const struct credentials_texts *texts,
-                                       bool allow_plain_tcp)
+int credentials_check_url(const struct credentials_texts *texts, bool allow_plain_tcp,
+                          const char *flag, const char *url, struct buf *why)
 {
-    return (struct rpc_url_guard){.has_tls =
-                                      texts->cert[0] != '\0' && texts->ca[0] != '\0',
-                                  .has_secret = texts->secret[0] != '\0',
-                                  .may_leave_plain = allow_plain_tcp};
+    const struct rpc_url_guard guard = {
+        .has_tls = texts->cert[0] != '\0' && texts->ca[0] != '\0',
+        .has_secret = texts->secret[0] != '\0',
+        .may_leave_plain = allow_plain_tcp,
+    };
+    const char *flaw;
+
+    if (rpc_url_check_guard(url, &guard, &flaw) == 0)
+        return 0;
+    buf_printf(why, "%s: %s: %s", flag, url, flaw);
+    return -1;
 }
 
 void credentials_unpack(const struct credentials_texts *texts,

@@ -14,7 +14,6 @@
 #include <stdbool.h>
 
 #include "common/buf.h"
-#include "common/rpc_url.h"
 
 /* A shared secret: shorter ones can be guessed, longer ones are no secrets. */
 #define CREDENTIALS_SECRET_MIN_BYTES 16
@@ -62,9 +61,11 @@ struct credentials_texts {
 int credentials_load(const struct credentials_options *options, struct buf *why)
     __attribute__((warn_unused_result));
 
-/* What they are to connections between server and workers. */
-struct rpc_url_guard credentials_guard(const struct credentials_texts *texts,
-                                       bool allow_plain_tcp);
+/* Whether server and workers may meet at the URL with these texts: 0, or -1 with a line
+   appended to why that names the flag. */
+int credentials_check_url(const struct credentials_texts *texts, bool allow_plain_tcp,
+                          const char *flag, const char *url, struct buf *why)
+    __attribute__((warn_unused_result));
 
 /* Makes credentials of these texts. The caller ends them with
    credentials_free(). */
