@@ -119,10 +119,12 @@ void wire_put_seat_welcome(struct buf *out, const struct wire_seat_welcome *welc
         return;
     }
     assert(welcome->arena_path.len <= WIRE_MAX_TEXT_BYTES);
-    envelope_put_array(out, ARENA_ITEMS);
+    envelope_put_array(out, welcome->pool_bytes > 0 ? ARENA_POOL_ITEMS : ARENA_ITEMS);
     envelope_put_str(out, welcome->arena_path);
     envelope_put_uint(out, welcome->arena_bytes);
     wire_put_id(out, &welcome->arena_token);
+    if (welcome->pool_bytes > 0)
+        envelope_put_uint(out, welcome->pool_bytes);
 }
 
 /* The two items of every payload: its length, and its offset or nil. */

@@ -74,8 +74,9 @@ enum wire_type {
 
 /* What a worker can do beyond version 1, as bits of a hello. Unknown bits are ignored. */
 enum wire_capability {
-    WIRE_CAN_ARENA = 1, /* maps the arena a SEAT_WELCOME names */
-    WIRE_CAN_PROMPT = 2 /* says hello at once when a PROMPT comes */
+    WIRE_CAN_ARENA = 1,  /* maps the arena a SEAT_WELCOME names */
+    WIRE_CAN_PROMPT = 2, /* says hello at once when a PROMPT comes */
+    WIRE_CAN_POOL = 4    /* maps the pool, too, that a SEAT_WELCOME names */
 };
 
 /* Bits of a job. */
@@ -167,13 +168,17 @@ struct wire_seat_welcome {
     struct slice arena_path; /* AF_UNIX socket that hands out the arena's descriptor */
     uint64_t arena_bytes;
     struct wire_id arena_token; /* to be shown there */
+    uint64_t pool_bytes;        /* 0 for none; only for workers with WIRE_CAN_POOL. Its
+                                   descriptor        comes with the arena's */
 };
 
-/* Where a payload is: in the message, or in the seat's arena. */
+/* Where a payload is: in the message, or in the seat's arena, or behind that, in the
+   front's pool. */
 struct wire_payload {
     struct slice bytes; /* len counts always; data is NULL where in_arena */
     bool in_arena;
-    uint64_t offset; /* in the arena; the arena's owner checks it against its size */
+    uint64_t offset; /* in the arena, or the arena's bytes and more: in the pool. Whoever
+                        has mapped them checks it against their sizes */
 };
 
 struct wire_job {

@@ -119,15 +119,23 @@ static void wire_get_seat_hello(struct envelope_reader *in,
 static void wire_get_seat_welcome(struct envelope_reader *in,
                                   struct wire_seat_welcome *welcome_r)
 {
+    unsigned items;
+
     wire_get_array(in, SEAT_WELCOME_ITEMS);
     welcome_r->incarnation = envelope_get_uint(in, UINT64_MAX);
     welcome_r->has_arena = !envelope_get_nil(in);
     if (!welcome_r->has_arena)
         return;
-    wire_get_array(in, ARENA_ITEMS);
+    items = envelope_get_array(in, ARENA_ITEMS, ARENA_POOL_ITEMS);
     welcome_r->arena_path = envelope_get_str(in, WIRE_MAX_TEXT_BYTES);
     welcome_r->arena_bytes = envelope_get_uint(in, UINT64_MAX);
     wire_get_id(in, &welcome_r->arena_token);
+    welcome_r->pool_bytes = 0;
+    if (items != ARENA_POOL_ITEMS)
+        return;
+    welcome_r->pool_bytes = envelope_get_uint(in, UINT64_MAX);
+    if (welcome_r->pool_bytes == 0)
+        envelope_fail(in, "a pool of no bytes");
 }
 
 /* The two items of a payload; its bytes come later. */

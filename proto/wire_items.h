@@ -20,6 +20,7 @@ enum {
     SEAT_HELLO_ITEMS = 2,
     SEAT_WELCOME_ITEMS = 2,
     ARENA_ITEMS = 3,
+    ARENA_POOL_ITEMS = 4, /* where a pool stands beside it */
     JOB_ITEMS = 10,
     REPLY_SPACE_ITEMS = 2,
     RESULT_ITEMS = 8,

@@ -21,10 +21,17 @@
 /* Without these a front could have us killed by SIGBUS. */
 #define NEEDED_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
+/* What a front hands out: its arena and, where it has one, its pool. */
+#define MAX_FILES 2
+
+/* What the front is told in the end. */
+enum word { WORD_ARENA = 1, WORD_ARENA_AND_POOL = 2 };
+
 struct arena {
     atomic_uint refs;
-    uint8_t *data;
+    uint8_t *data; /* the arena's bytes, and behind them the pool's */
     uint64_t bytes;
+    uint64_t pool_bytes; /* 0 where there is none */
 };
 
 /* Connects to the path, in which '@' stands for the NUL of an abstract name; -1. */
@@ -51,93 +58,155 @@ static int connect_to(struct slice path)
     return -1;
 }
 
-/* The descriptor that comes with one byte; -1 where none does. */
-static int receive_descriptor(int from)
+/* Takes the descriptors out of a message; returns how many. More than MAX_FILES the
+   kernel has not handed over. */
+static unsigned take_files(struct msghdr *message, int files_r[MAX_FILES])
+{
+    struct cmsghdr *head = CMSG_FIRSTHDR(message);
+    size_t bytes;
+
+    if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+        return 0;
+    bytes = head->cmsg_len - CMSG_LEN(0);
+    assert(bytes <= MAX_FILES * sizeof(int) && bytes % sizeof(int) == 0);
+    memcpy(files_r, CMSG_DATA(head), bytes);
+    return (unsigned)(bytes / sizeof(int));
+}
+
+/* The descriptors that come with one byte: how many. */
+static unsigned receive_files(int from, int files_r[MAX_FILES])
 {
     char byte;
     struct iovec piece = {&byte, 1};
     union {
         struct cmsghdr head; /* for its alignment */
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(MAX_FILES * sizeof(int))];
     } control;
     struct msghdr message = {.msg_iov = &piece,
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof control.bytes};
-    struct cmsghdr *head;
-    int fd;
 
     memset(&control, 0, sizeof control);
     if (recvmsg(from, &message, MSG_CMSG_CLOEXEC) != 1)
-        return -1;
-    head = CMSG_FIRSTHDR(&message);
-    if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS ||
-        head->cmsg_len != CMSG_LEN(sizeof(int)))
-        return -1;
-    memcpy(&fd, CMSG_DATA(head), sizeof fd);
-    return fd;
+        return 0;
+    return take_files(&message, files_r);
 }
 
-/* Maps a file of exactly that size that keeps it; NULL where it is not one. (The C
-   library's fstat() may be another call, one that could name a file: the cage forbids
-   it.)
- */
-static uint8_t *map(int fd, uint64_t bytes)
+/* True for a file of exactly that size that keeps it. (The C library's fstat() may be
+   another call, one that could name a file: the cage forbids it.) */
+static bool is_sound(int file, uint64_t bytes)
 {
     struct stat st;
-    int seals = fcntl(fd, F_GET_SEALS);
-    void *data;
+    int seals = fcntl(file, F_GET_SEALS);
 
-    if (bytes == 0 || seals < 0 || (seals & NEEDED_SEALS) != NEEDED_SEALS ||
-        syscall(SYS_fstat, fd, &st) != 0 || (uint64_t)st.st_size != bytes)
-        return NULL;
-    data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    return data == MAP_FAILED ? NULL : data;
+    return bytes > 0 && seals >= 0 && (seals & NEEDED_SEALS) == NEEDED_SEALS &&
+           syscall(SYS_fstat, file, &st) == 0 && (uint64_t)st.st_size == bytes;
 }
 
-/* Shows the token, takes the descriptor, maps it and says so. */
-static uint8_t *fetch(int front, const struct wire_seat_welcome *welcome,
-                      const char **why_r)
+static void *map_at(void *address, uint64_t bytes, int protection, int file)
 {
-    const uint8_t mapped = 1;
-    uint8_t *data;
-    int fd;
+    int flags = address == NULL ? MAP_SHARED : MAP_SHARED | MAP_FIXED;
+
+    return mmap(address, bytes, protection, flags, file, 0);
+}
+
+/* Maps the pool behind the arena: first nothing over both, so that there is room. */
+static uint8_t *map_both(const int files[MAX_FILES], uint64_t bytes, uint64_t pool_bytes)
+{
+    uint8_t *data = mmap(NULL, bytes + pool_bytes, PROT_NONE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (data == MAP_FAILED)
+        return NULL;
+    if (map_at(data, bytes, PROT_READ | PROT_WRITE, files[0]) != MAP_FAILED &&
+        map_at(data + bytes, pool_bytes, PROT_READ, files[1]) != MAP_FAILED)
+        return data;
+    munmap(data, bytes + pool_bytes);
+    return NULL;
+}
+
+/* True where a pool of that size can stand behind the arena: at a page, and at an
+   address. */
+static bool can_follow(uint64_t bytes, uint64_t pool_bytes)
+{
+    return bytes % (uint64_t)sysconf(_SC_PAGESIZE) == 0 && pool_bytes <= SIZE_MAX - bytes;
+}
+
+/* Maps what came; an unsound pool is done without. Returns -1 where there is no arena. */
+static int map(struct arena *arena, const struct wire_seat_welcome *welcome,
+               const int files[MAX_FILES], unsigned count)
+{
+    uint64_t bytes = welcome->arena_bytes, pool_bytes = welcome->pool_bytes;
+    void *data;
+
+    arena->bytes = bytes;
+    if (!is_sound(files[0], bytes))
+        return -1;
+    if (count == MAX_FILES && can_follow(bytes, pool_bytes) &&
+        is_sound(files[1], pool_bytes)) {
+        arena->data = map_both(files, bytes, pool_bytes);
+        arena->pool_bytes = pool_bytes;
+        if (arena->data != NULL)
+            return 0;
+    }
+    arena->pool_bytes = 0;
+    data = map_at(NULL, bytes, PROT_READ | PROT_WRITE, files[0]);
+    if (data == MAP_FAILED)
+        return -1;
+    arena->data = data;
+    return 0;
+}
+
+static void unmap(const struct arena *arena)
+{
+    munmap(arena->data, arena->bytes + arena->pool_bytes);
+}
+
+/* Shows the token, takes the descriptors, maps them and says so; -1 where that fails. */
+static int fetch(struct arena *arena, int front, const struct wire_seat_welcome *welcome,
+                 const char **why_r)
+{
+    int files[MAX_FILES], error;
+    unsigned count;
+    uint8_t word;
 
     *why_r = "the front does not hand out its arena";
     if (send(front, welcome->arena_token.bytes, sizeof welcome->arena_token.bytes,
              MSG_NOSIGNAL) != (ssize_t)sizeof welcome->arena_token.bytes)
-        return NULL;
-    fd = receive_descriptor(front);
-    if (fd < 0)
-        return NULL;
+        return -1;
+    count = receive_files(front, files);
+    if (count == 0)
+        return -1;
     *why_r = "the arena cannot be mapped";
-    data = map(fd, welcome->arena_bytes);
-    close(fd);
-    if (data == NULL || send(front, &mapped, 1, MSG_NOSIGNAL) == 1)
-        return data;
-    munmap(data, welcome->arena_bytes);
-    return NULL;
+    error = map(arena, welcome, files, count);
+    for (unsigned i = 0; i < count; i++)
+        close(files[i]);
+    if (error != 0)
+        return -1;
+    word = arena->pool_bytes > 0 ? WORD_ARENA_AND_POOL : WORD_ARENA;
+    if (send(front, &word, 1, MSG_NOSIGNAL) == 1)
+        return 0;
+    unmap(arena);
+    return -1;
 }
 
 struct arena *arena_fetch(const struct wire_seat_welcome *welcome, const char **why_r)
 {
-    int front = connect_to(welcome->arena_path);
+    int front = connect_to(welcome->arena_path), error;
     struct arena *arena;
-    uint8_t *data;
 
     assert(welcome->has_arena);
     *why_r = "no connection to the arena's socket";
     if (front < 0)
         return NULL;
-    data = fetch(front, welcome, why_r);
-    close(front);
-    if (data == NULL)
-        return NULL;
-    arena = mem_alloc(sizeof *arena);
+    arena = mem_zalloc(sizeof *arena);
     atomic_init(&arena->refs, 1);
-    arena->data = data;
-    arena->bytes = welcome->arena_bytes;
-    return arena;
+    error = fetch(arena, front, welcome, why_r);
+    close(front);
+    if (error != 0)
+        mem_free(arena);
+    return error == 0 ? arena : NULL;
 }
 
 struct arena *arena_ref(struct arena *arena)
@@ -154,7 +223,7 @@ void arena_unref(struct arena **arena)
     *arena = NULL;
     if (a == NULL || atomic_fetch_sub(&a->refs, 1) > 1)
         return;
-    munmap(a->data, a->bytes);
+    unmap(a);
     mem_free(a);
 }
 
@@ -163,10 +232,26 @@ uint8_t *arena_data(struct arena *arena)
     return arena->data;
 }
 
+uint64_t arena_pool_bytes(const struct arena *arena)
+{
+    return arena->pool_bytes;
+}
+
 /* Written so that no sum can overflow. */
 static bool lies_inside(uint64_t size, uint64_t offset, uint64_t bytes)
 {
     return offset <= size && bytes <= size - offset;
+}
+
+/* In the arena, or in the pool behind it: what begins in one does not end in the other.
+ */
+static bool has_payload(const struct arena *arena, const struct wire_payload *payload)
+{
+    size_t len = payload->bytes.len;
+
+    if (payload->offset < arena->bytes || arena->pool_bytes == 0)
+        return lies_inside(arena->bytes, payload->offset, len);
+    return lies_inside(arena->pool_bytes, payload->offset - arena->bytes, len);
 }
 
 bool arena_fits(const struct arena *arena, const struct wire_jobs *jobs)
@@ -176,8 +261,7 @@ bool arena_fits(const struct arena *arena, const struct wire_jobs *jobs)
 
         if (arena == NULL && (job->payload.in_arena || job->has_reply_space))
             return false;
-        if (job->payload.in_arena &&
-            !lies_inside(arena->bytes, job->payload.offset, job->payload.bytes.len))
+        if (job->payload.in_arena && !has_payload(arena, &job->payload))
             return false;
         if (job->has_reply_space &&
             !lies_inside(arena->bytes, job->reply_offset, job->reply_bytes))

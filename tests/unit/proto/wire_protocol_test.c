@@ -216,8 +216,8 @@ static void test_seat_welcome(void **state)
 static void test_seat_welcome_with_arena(void **state)
 {
     static struct wire_message message;
-    struct wire_seat_welcome welcome = {70000, true, TEXT("/run/offloop/arena"), 64 << 20,
-                                        other_id};
+    struct wire_seat_welcome welcome = {70000,    true,     TEXT("/run/offloop/arena"),
+                                        64 << 20, other_id, 0};
     struct buf bytes;
     struct buf out = BUF_INIT;
 
@@ -227,8 +227,46 @@ static void test_seat_welcome_with_arena(void **state)
     check_text(message.seat_welcome.arena_path, "/run/offloop/arena");
     assert_int_equal(message.seat_welcome.arena_bytes, 64 << 20);
     assert_memory_equal(&message.seat_welcome.arena_token, &other_id, sizeof(other_id));
+    assert_int_equal(message.seat_welcome.pool_bytes, 0);
     wire_put_seat_welcome(&out, &welcome);
     check_same(&out, &bytes);
+}
+
+static void test_seat_welcome_with_pool(void **state)
+{
+    static struct wire_message message;
+    struct wire_seat_welcome welcome = {70000,    true,     TEXT("/run/offloop/arena"),
+                                        64 << 20, other_id, 32 << 20};
+    struct buf bytes;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    decode_example("SEAT_WELCOME-POOL", WIRE_SEAT_WELCOME, &bytes, &message);
+    assert_true(message.seat_welcome.has_arena);
+    assert_int_equal(message.seat_welcome.arena_bytes, 64 << 20);
+    assert_int_equal(message.seat_welcome.pool_bytes, 32 << 20);
+    wire_put_seat_welcome(&out, &welcome);
+    check_same(&out, &bytes);
+}
+
+/* A pool has bytes; and no message of five items, or of one that is not the pool's, is
+   taken for one of four. */
+static void test_seat_welcome_with_wrong_pool(void **state)
+{
+    static const uint8_t wrong[][3] = {{0x00}, {0xc0}, {0x01, 0x01}, {0xa1, 'x'}};
+    static const size_t lengths[] = {1, 1, 2, 2};
+    static struct wire_message message;
+    struct buf bytes;
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        decode_example("SEAT_WELCOME-POOL", WIRE_SEAT_WELCOME, &bytes, &message);
+        bytes.len -= 5;
+        assert_int_equal(wire_decode(buf_slice(&bytes), &message, NULL), WIRE_BAD);
+        buf_append(&bytes, wrong[i], lengths[i]);
+        assert_int_equal(wire_decode(buf_slice(&bytes), &message, NULL), WIRE_BAD);
+        buf_free(&bytes);
+    }
 }
 
 static void test_jobs(void **state)
@@ -432,6 +470,8 @@ int main(void)
         cmocka_unit_test(test_seat_hello),
         cmocka_unit_test(test_seat_welcome),
         cmocka_unit_test(test_seat_welcome_with_arena),
+        cmocka_unit_test(test_seat_welcome_with_pool),
+        cmocka_unit_test(test_seat_welcome_with_wrong_pool),
         cmocka_unit_test(test_jobs),
         cmocka_unit_test(test_jobs_in_an_arena),
         cmocka_unit_test(test_cancel),

@@ -21,7 +21,7 @@
 /* A front that answers one worker on a thread of its own. */
 struct front {
     int listen_fd;
-    int file;      /* what it hands out; -1: it hangs up instead */
+    int files[2];  /* what it hands out; -1: it hangs up instead, or has no second */
     bool plain;    /* a byte without a descriptor */
     char name[32]; /* "@..." */
     uint8_t token[16];
@@ -29,26 +29,27 @@ struct front {
     pthread_t thread;
 };
 
-static void send_file(int to, int file)
+static void send_files(int to, const int files[2])
 {
+    size_t bytes = (files[1] < 0 ? 1 : 2) * sizeof(int);
     char byte = 1;
     struct iovec piece = {&byte, 1};
     union {
         struct cmsghdr head;
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
     } control;
     struct msghdr message = {.msg_iov = &piece,
                              .msg_iovlen = 1,
                              .msg_control = &control,
-                             .msg_controllen = sizeof control.bytes};
+                             .msg_controllen = CMSG_SPACE(bytes)};
     struct cmsghdr *head;
 
     memset(&control, 0, sizeof control);
     head = CMSG_FIRSTHDR(&message);
     head->cmsg_level = SOL_SOCKET;
     head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(head), &file, sizeof file);
+    head->cmsg_len = CMSG_LEN(bytes);
+    memcpy(CMSG_DATA(head), files, bytes);
     (void)!sendmsg(to, &message, MSG_NOSIGNAL);
 }
 
@@ -60,8 +61,8 @@ static void *serve(void *arg)
     (void)!recv(fd, front->token, sizeof front->token, MSG_WAITALL);
     if (front->plain)
         (void)!send(fd, "x", 1, MSG_NOSIGNAL);
-    else if (front->file >= 0)
-        send_file(fd, front->file);
+    else if (front->files[0] >= 0)
+        send_files(fd, front->files);
     else
         shutdown(fd, SHUT_WR);
     (void)!recv(fd, &front->word, 1, 0);
@@ -69,12 +70,12 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void front_start(struct front *front, int file, bool plain)
+static void front_start_with(struct front *front, int file, int pool, bool plain)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     socklen_t len = sizeof address;
 
-    *front = (struct front){.file = file, .plain = plain};
+    *front = (struct front){.files = {file, pool}, .plain = plain};
     front->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(
         bind(front->listen_fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
@@ -86,12 +87,18 @@ static void front_start(struct front *front, int file, bool plain)
     assert_int_equal(pthread_create(&front->thread, NULL, serve, front), 0);
 }
 
+static void front_start(struct front *front, int file, bool plain)
+{
+    front_start_with(front, file, -1, plain);
+}
+
 static void front_end(struct front *front)
 {
     pthread_join(front->thread, NULL);
     close(front->listen_fd);
-    if (front->file >= 0)
-        close(front->file);
+    for (unsigned i = 0; i < 2; i++)
+        if (front->files[i] >= 0)
+            close(front->files[i]);
 }
 
 static int file_of(off_t bytes, int seals)
@@ -187,6 +194,79 @@ static void addresses_that_are_none(void **state)
     assert_null(arena_fetch(&welcome, &why));
 }
 
+/* What a worker has of a front that offers a pool of such a size, and has that one. */
+static struct arena *fetch_with_pool(uint64_t pool_bytes, int pool, uint8_t *word_r)
+{
+    int file = file_of(BYTES, F_SEAL_SHRINK | F_SEAL_GROW);
+    struct wire_seat_welcome welcome;
+    struct arena *arena;
+    struct front front;
+    const char *why;
+
+    front_start_with(&front, file, pool, false);
+    welcome = welcome_of(front.name);
+    welcome.pool_bytes = pool_bytes;
+    arena = arena_fetch(&welcome, &why);
+    assert_non_null(arena);
+    front_end(&front);
+    *word_r = front.word;
+    return arena;
+}
+
+#define POOL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
+
+static void a_pool_is_read_behind_the_arena(void **state)
+{
+    int pool = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    struct arena *arena;
+    uint8_t *here, word;
+
+    (void)state;
+    assert_int_equal(ftruncate(pool, 3 * BYTES), 0);
+    here = mmap(NULL, 3 * BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, pool, 0);
+    assert_int_equal(fcntl(pool, F_ADD_SEALS, POOL_SEALS), 0);
+    arena = fetch_with_pool(3 * BYTES, pool, &word);
+    assert_int_equal(word, 2);
+    assert_int_equal(arena_pool_bytes(arena), 3 * BYTES);
+    here[0] = 17;
+    here[3 * BYTES - 1] = 42;
+    assert_int_equal(arena_data(arena)[BYTES], 17);
+    assert_int_equal(arena_data(arena)[4 * BYTES - 1], 42);
+    arena_data(arena)[BYTES - 1] = 5; /* the arena's own */
+    assert_int_equal(here[0], 17);
+    /* not writable, and not to be made so */
+    assert_int_equal(
+        mprotect(arena_data(arena) + BYTES, 3 * BYTES, PROT_READ | PROT_WRITE), -1);
+    arena_unref(&arena);
+    munmap(here, 3 * BYTES);
+}
+
+static void is_done_without(uint64_t pool_bytes, int pool)
+{
+    uint8_t word;
+    struct arena *arena = fetch_with_pool(pool_bytes, pool, &word);
+
+    assert_int_equal(word, 1);
+    assert_int_equal(arena_pool_bytes(arena), 0);
+    arena_data(arena)[BYTES - 1] = 42;
+    arena_unref(&arena);
+}
+
+/* The arena is had all the same. */
+static void wrong_pools_are_done_without(void **state)
+{
+    (void)state;
+    is_done_without(BYTES, -1);                            /* none came */
+    is_done_without(BYTES, file_of(BYTES, 0));             /* unsealed */
+    is_done_without(BYTES, file_of(BYTES, F_SEAL_SHRINK)); /* may grow */
+    is_done_without(BYTES, file_of(BYTES, F_SEAL_GROW));   /* may shrink */
+    is_done_without(BYTES, file_of(BYTES / 2, F_SEAL_SHRINK | F_SEAL_GROW)); /* short */
+    is_done_without(BYTES, open("/dev/null", O_RDWR | O_CLOEXEC));
+    is_done_without(UINT64_MAX, file_of(BYTES, POOL_SEALS));
+    is_done_without(UINT64_MAX - BYTES, file_of(BYTES, POOL_SEALS));
+    is_done_without(0, file_of(BYTES, POOL_SEALS)); /* it was not announced */
+}
+
 static bool fits(const struct arena *arena, bool in_arena, uint64_t offset, size_t len,
                  bool has_reply, uint64_t reply_offset, uint64_t reply_bytes)
 {
@@ -232,11 +312,39 @@ static void jobs_must_lie_inside(void **state)
     assert_false(fits(NULL, false, 0, 1, true, 0, 0));
 }
 
+static void payloads_must_not_cross_into_the_pool(void **state)
+{
+    uint8_t word;
+    struct arena *arena = fetch_with_pool(BYTES, file_of(BYTES, POOL_SEALS), &word);
+
+    (void)state;
+    assert_int_equal(word, 2);
+    assert_true(fits(arena, true, 0, BYTES, true, 0, BYTES));
+    assert_true(fits(arena, true, BYTES, BYTES, false, 0, 0));
+    assert_true(fits(arena, true, 2 * BYTES - 1, 1, true, 0, 1));
+    assert_true(fits(arena, true, 2 * BYTES, 0, false, 0, 0));
+    assert_false(fits(arena, true, BYTES - 1, 2, false, 0, 0));
+    assert_false(fits(arena, true, 0, BYTES + 1, false, 0, 0));
+    assert_false(fits(arena, true, BYTES, BYTES + 1, false, 0, 0));
+    assert_false(fits(arena, true, 2 * BYTES - 1, 2, false, 0, 0));
+    assert_false(fits(arena, true, 2 * BYTES + 1, 0, false, 0, 0));
+    assert_false(fits(arena, true, BYTES + 1, SIZE_MAX, false, 0, 0));
+    assert_false(fits(arena, true, UINT64_MAX, 2, false, 0, 0));
+    /* results only where the worker may write */
+    assert_false(fits(arena, true, BYTES, 1, true, BYTES, 1));
+    assert_false(fits(arena, true, BYTES, 1, true, BYTES - 1, 2));
+    assert_false(fits(arena, false, 0, 1, true, 2 * BYTES - 1, 1));
+    arena_unref(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_arena_is_shared),
         cmocka_unit_test(wrong_fronts_are_done_without),
+        cmocka_unit_test(a_pool_is_read_behind_the_arena),
+        cmocka_unit_test(wrong_pools_are_done_without),
+        cmocka_unit_test(payloads_must_not_cross_into_the_pool),
         cmocka_unit_test(addresses_that_are_none),
         cmocka_unit_test(jobs_must_lie_inside),
     };
