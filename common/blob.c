@@ -24,16 +24,25 @@ static void heap_blob_release(struct blob *blob)
     mem_free(heap);
 }
 
-struct blob *blob_new_copy(const void *bytes, size_t len)
+struct blob *blob_new(size_t len, uint8_t **bytes_r)
 {
     struct heap_blob *heap = mem_alloc(sizeof *heap + len);
 
-    if (len > 0)
-        memcpy(heap + 1, bytes, len);
     heap->bytes = NULL;
     heap->cap = len;
-    heap->blob = (struct blob){{(uint8_t *)(heap + 1), len}, 1, heap_blob_release};
+    *bytes_r = (uint8_t *)(heap + 1);
+    heap->blob = (struct blob){{*bytes_r, len}, 1, heap_blob_release};
     return &heap->blob;
+}
+
+struct blob *blob_new_copy(const void *bytes, size_t len)
+{
+    uint8_t *to;
+    struct blob *blob = blob_new(len, &to);
+
+    if (len > 0)
+        memcpy(to, bytes, len);
+    return blob;
 }
 
 struct blob *blob_new_steal(struct buf *buf)

@@ -19,6 +19,10 @@ struct blob {
     void (*release)(struct blob *); /* frees the blob and what its bytes live in */
 };
 
+/* A blob whose `len` bytes its maker is to fill in at *bytes_r before anybody sees it;
+   one reference. */
+struct blob *blob_new(size_t len, uint8_t **bytes_r);
+
 /* A blob with a copy of the bytes; one reference, the caller's. */
 struct blob *blob_new_copy(const void *bytes, size_t len);
 

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/log.h"
@@ -34,6 +36,26 @@ enum store_status lmdb_read_value(struct store_key name, MDB_val value,
     log_warn("store: document %.*s/%.*s is damaged", TEXT(name.collection),
              TEXT(name.id));
     return STORE_ERROR;
+}
+
+/* The smallest pages there are. */
+#define PAGE_BYTES_MIN 4096
+
+bool lmdb_read_is_resident(MDB_val value)
+{
+    uint8_t pages[LMDB_READ_RESIDENT_MAX / PAGE_BYTES_MIN + 2];
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = (uintptr_t)value.mv_data & ~(page_bytes - 1);
+    size_t bytes = (uintptr_t)value.mv_data + value.mv_size - start;
+
+    if (value.mv_size > LMDB_READ_RESIDENT_MAX)
+        return false;
+    if (mincore((void *)start, bytes, pages) != 0)
+        return false;
+    for (size_t i = 0; i < (bytes + page_bytes - 1) / page_bytes; i++)
+        if (!(pages[i] & 1))
+            return false;
+    return true;
 }
 
 /* Moves to the first document of the collection behind `after`; MDB_NOTFOUND where there

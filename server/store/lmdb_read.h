@@ -23,6 +23,12 @@ enum store_status lmdb_read_find(const struct lmdb_db *db, MDB_txn *txn,
 enum store_status lmdb_read_value(struct store_key name, MDB_val value,
                                   struct layout_value *value_r);
 
+/* True where the pages of a found value are in memory, so that reading it waits for no
+   disk. Values up to LMDB_READ_RESIDENT_MAX; of larger ones it says no. (A kernel that
+   does not tell says yes: then they are read as smaller ones are.) */
+#define LMDB_READ_RESIDENT_MAX (1U << 20)
+bool lmdb_read_is_resident(MDB_val value);
+
 /* Documents collected: rows whose slices point into ids and bytes once lmdb_read_list is
    done. The bytes are laid out as struct store_list says of its blob. */
 struct lmdb_rows {

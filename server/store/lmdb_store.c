@@ -13,6 +13,8 @@
 #include "server/store/store_backend.h"
 #include "server/store/writer_link.h"
 
+static_assert(LMDB_STORE_RESIDENT_MAX <= LMDB_READ_RESIDENT_MAX, "it can be looked at");
+
 #define REOPEN_S 1.0
 
 struct lmdb_store {
@@ -122,8 +124,15 @@ static bool lmdb_is_ready(const struct store *base, const char **why_r)
     return *why_r == NULL;
 }
 
+/* True where the loop may copy the value: it is short, or at least waits for no disk. */
+static bool is_for_loop(MDB_val value)
+{
+    return value.mv_size <= LMDB_STORE_INLINE_MAX + LAYOUT_HEAD_BYTES ||
+           (value.mv_size <= LMDB_STORE_RESIDENT_MAX && lmdb_read_is_resident(value));
+}
+
 /* Reads from the map, within one transaction that ends here. Returns false where the
-   document is too large for the loop. */
+   document is not for the loop. */
 static bool get_now(struct lmdb_store *store, struct store_get *get)
 {
     struct layout_value value;
@@ -136,8 +145,7 @@ static bool get_now(struct lmdb_store *store, struct store_get *get)
         return true;
     }
     get->status = lmdb_read_find(&store->db, store->txn, get->key, &found);
-    if (get->status == STORE_OK &&
-        found.mv_size > LMDB_STORE_INLINE_MAX + LAYOUT_HEAD_BYTES) {
+    if (get->status == STORE_OK && !is_for_loop(found)) {
         mdb_txn_reset(store->txn);
         return false;
     }

@@ -4,9 +4,14 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "tests/unit/store/store_promises.h"
 
 #include "common/alloc.h"
+#include "server/store/lmdb_read.h"
 #include "server/store/lmdb_store.h"
 
 static int setup(void **state)
@@ -72,6 +77,8 @@ static void sizes_around_every_bound(void **state)
                                    LMDB_STORE_INLINE_MAX,
                                    LMDB_STORE_INLINE_MAX + 1,
                                    300000,
+                                   LMDB_STORE_RESIDENT_MAX - LAYOUT_HEAD_BYTES,
+                                   LMDB_STORE_RESIDENT_MAX - LAYOUT_HEAD_BYTES + 1,
                                    20 << 20};
     struct rig *rig = *state;
     char id[32];
@@ -90,6 +97,46 @@ static void sizes_around_every_bound(void **state)
         blob_unref(&blob);
         mem_free(bytes);
     }
+}
+
+/* What was just written is in memory: nothing but its size has it read by the thread. */
+static void resident_ones_are_done_at_once(void **state)
+{
+    struct rig *rig = *state;
+    const size_t most = LMDB_STORE_RESIDENT_MAX - LAYOUT_HEAD_BYTES;
+    uint8_t *bytes = mem_zalloc(most + 1);
+    struct rig_get get;
+
+    assert_int_equal(rig_put_bytes(rig, "r", "short", bytes, most), STORE_CREATED);
+    assert_int_equal(rig_put_bytes(rig, "r", "long", bytes, most + 1), STORE_CREATED);
+    mem_free(bytes);
+    rig_begin_get(rig, &get, "r", "short");
+    assert_true(get.done);
+    blob_unref(&get.blob);
+    rig_begin_get(rig, &get, "r", "long");
+    assert_false(get.done);
+    store_cancel(&get.get.request);
+}
+
+static void pages_that_nobody_read_are_not_resident(void **state)
+{
+    enum { VALUE = LMDB_READ_RESIDENT_MAX, APART = 16 << 20 };
+    FILE *file = tmpfile();
+    uint8_t *map;
+
+    (void)state;
+    assert_non_null(file);
+    assert_int_equal(ftruncate(fileno(file), 2 * APART), 0);
+    map = mmap(NULL, 2 * APART, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+    assert_ptr_not_equal(map, MAP_FAILED);
+    assert_false(lmdb_read_is_resident((MDB_val){VALUE, map}));
+    memset(map, 1, VALUE);
+    assert_true(lmdb_read_is_resident((MDB_val){VALUE, map}));
+    assert_true(lmdb_read_is_resident((MDB_val){VALUE - 100, map + 100}));
+    assert_false(lmdb_read_is_resident((MDB_val){VALUE, map + APART}));
+    assert_false(lmdb_read_is_resident((MDB_val){VALUE + 1, map})); /* too large to ask */
+    munmap(map, 2 * APART);
+    fclose(file);
 }
 
 static void longest_names(void **state)
@@ -226,6 +273,8 @@ int main(void)
         WITH_STORE(conditions),
         WITH_STORE(versions_only_grow),
         WITH_STORE(sizes_around_every_bound),
+        WITH_STORE(resident_ones_are_done_at_once),
+        cmocka_unit_test(pages_that_nobody_read_are_not_resident),
         WITH_STORE(longest_names),
         WITH_STORE(format_is_kept),
         WITH_STORE(many_at_once_are_grouped),
