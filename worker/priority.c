@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include "common/cpu_slice.h"
 #include "common/log.h"
 
 /* nice, and not SCHED_BATCH: a batch thread still has an equal share of the processor,
@@ -12,4 +13,6 @@ void priority_lower(void)
 
     if (now < PRIORITY_NICE && setpriority(PRIO_PROCESS, 0, PRIORITY_NICE) != 0)
         log_warn("cannot lower the priority: %m");
+    cpu_slice_shorten(); /* else each offer (cpu_offer.h) that somebody takes would cost
+                            the rest of a long slice: more than its share */
 }

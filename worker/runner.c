@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/cpu_offer.h"
 #include "common/list.h"
 #include "worker/job.h"
 
@@ -341,6 +342,7 @@ void runner_run(struct runner *runner)
 
     if (!runner_claim(runner))
         return;
+    cpu_offer_enable();
     while ((batch = runner_next_batch(runner)))
         runner_do_batch(runner, batch);
 }

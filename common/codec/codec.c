@@ -236,6 +236,7 @@ static enum codec_status run_step(struct codec *codec, const struct codec_call *
     struct engine_job job = {.in = call->in,
                              .out = out,
                              .base = out->len,
+                             .offered = out->len,
                              .max_output = call->max_output,
                              .max_memory = call->max_memory};
     enum codec_status status;

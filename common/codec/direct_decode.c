@@ -22,14 +22,15 @@ const uint8_t *direct_fail_at_byte(struct direct_decoder *d, enum codec_status s
 int direct_grow(struct direct_decoder *d, size_t extra)
 {
     struct buf *out = d->job->out;
+    uint8_t *end;
 
     if (d->out != NULL)
         out->len = (size_t)(d->out - out->data);
-    d->status = engine_reserve(d->job, extra);
+    d->status = engine_make_room(d->job, extra, &end);
     if (d->status != CODEC_OK)
         return -1;
     d->out = out->data + out->len;
-    d->limit = out->data + out->cap - DIRECT_ROOM_BYTES;
+    d->limit = end - DIRECT_ROOM_BYTES;
     return 0;
 }
 

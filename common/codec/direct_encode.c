@@ -39,14 +39,15 @@ static const uint8_t *fail(struct encoder *e, enum codec_status status, const ui
 static int grow(struct encoder *e, size_t extra)
 {
     struct buf *out = e->job->out;
+    uint8_t *end;
 
     if (e->out != NULL)
         out->len = (size_t)(e->out - out->data);
-    e->status = engine_reserve(e->job, extra);
+    e->status = engine_make_room(e->job, extra, &end);
     if (e->status != CODEC_OK)
         return -1;
     e->out = out->data + out->len;
-    e->limit = out->data + out->cap - ROOM_BYTES;
+    e->limit = end - ROOM_BYTES;
     return 0;
 }
 

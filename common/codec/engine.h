@@ -28,6 +28,7 @@ struct engine_job {
     size_t base;         /* out->len at the start of the job */
     size_t max_output;   /* bytes behind base */
     size_t max_memory;   /* bytes of output behind base and scratch, together */
+    size_t offered;      /* out->len when the processor was last offered to others */
     size_t bound_output; /* no valid input of this size can become more bytes than this */
     size_t scratch_bytes;  /* held by the engine's scratch blocks now */
     size_t peak_bytes;     /* most bytes of output and scratch held so far */
@@ -69,6 +70,12 @@ struct codec_engine {
    Returns CODEC_OK, CODEC_TOO_LARGE where that is more than ENGINE_SLACK_BYTES above
    max_output, or CODEC_MEMORY. */
 enum codec_status engine_reserve(struct engine_job *job, size_t extra)
+    __attribute__((warn_unused_result));
+
+/* As engine_reserve(); what the engine may fill then without coming here again ends at
+   *end_r: before the memory does, so that a long job offers the processor to others from
+   time to time (cpu_offer.h). */
+enum codec_status engine_make_room(struct engine_job *job, size_t extra, uint8_t **end_r)
     __attribute__((warn_unused_result));
 
 /* Makes a scratch block hold at least need_bytes, keeping its content (the data may

@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <zlib.h>
 
+#include "common/cpu_offer.h"
+
 #define GZIP_WINDOW_BITS (15 + 16) /* the 16 asks zlib for gzip's frame */
 #define RAW_WINDOW_BITS  (-15)     /* no frame: deflate's blocks alone */
 #define PART_TAIL_BYTES  12
 #define GZIP_LEVEL       4 /* two thirds of level 6's time, some 5 % more bytes */
 #define GZIP_MEMORY      8
 #define STEP_BYTES       (256u * 1024)
+#define OFFER_BYTES      (64u * 1024) /* between offers of the processor: a ms or two */
 
 /* Makes room for a step of output; -1 where memory is out. */
 static int grow(struct buf *out, size_t start, size_t max_bytes)
@@ -59,16 +62,17 @@ static void restore(struct buf *out, size_t start, size_t cap)
     }
 }
 
-static uInt clamp(size_t n)
+static uInt clamp(size_t n, uInt most)
 {
-    return n < UINT_MAX ? (uInt)n : UINT_MAX;
+    return n < most ? (uInt)n : most;
 }
 
 /* What zlib's next step works on: set from the slice and the buffer, and taken back. */
 static int step(z_stream *z, int (*run)(z_stream *, int), int flush, struct slice *in,
                 struct buf *out)
 {
-    uInt in_before = clamp(in->len), out_before = clamp(out->cap - out->len);
+    uInt in_before = clamp(in->len, OFFER_BYTES);
+    uInt out_before = clamp(out->cap - out->len, UINT_MAX);
     int result;
 
     z->next_in = (z_const Bytef *)(uintptr_t)in->data;
@@ -76,6 +80,7 @@ static int step(z_stream *z, int (*run)(z_stream *, int), int flush, struct slic
     z->next_out = out->data + out->len;
     z->avail_out = out_before;
     result = run(z, flush);
+    cpu_offer();
     if (in->len > 0) /* there may be no address to move */
         in->data += in_before - z->avail_in;
     in->len -= in_before - z->avail_in;
@@ -102,7 +107,8 @@ static enum codec_status compress_as(bool part, struct slice in, size_t max_byte
         if (grow(out, start, max_bytes) != 0)
             status = CODEC_MEMORY;
         else
-            result = step(&z, deflate, in.len > UINT_MAX ? Z_NO_FLUSH : last, &in, out);
+            result =
+                step(&z, deflate, in.len > OFFER_BYTES ? Z_NO_FLUSH : last, &in, out);
         /* a flush is over when it has left room, a frame when zlib says so */
         ended = part ? in.len == 0 && out->len < out->cap : result == Z_STREAM_END;
         if (status == CODEC_OK && out->len - start > max_bytes)

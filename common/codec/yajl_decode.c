@@ -48,13 +48,12 @@ static int grow(struct yajl_decoder *d, size_t bytes)
 {
     struct buf *out = d->job->out;
 
-    if (out->data != NULL)
+    if (d->pos != NULL)
         sync_output(d);
-    d->status = engine_reserve(d->job, bytes);
+    d->status = engine_make_room(d->job, bytes, &d->end);
     if (d->status != CODEC_OK)
         return 0;
     d->pos = out->data + out->len;
-    d->end = out->data + out->cap;
     return 1;
 }
 
@@ -327,10 +326,6 @@ enum codec_status yajl_decoder_run(struct yajl_decoder *d, struct engine_job *jo
     if (!is_worth_parsing(job->in))
         return verdict(job);
     begin(d, job);
-    if (job->out->data != NULL) {
-        d->pos = job->out->data + job->out->len;
-        d->end = job->out->data + job->out->cap;
-    }
     parse(d);
     yajl_arena_end(&d->arena);
     if (d->status != CODEC_OK)

@@ -39,11 +39,10 @@ static bool grow(struct yajl_encoder *e, size_t bytes)
     if (e->status != CODEC_OK)
         return false;
     sync_output(e);
-    e->status = engine_reserve(e->job, bytes);
+    e->status = engine_make_room(e->job, bytes, &e->end);
     if (e->status != CODEC_OK)
         return false;
     e->pos = out->data + out->len;
-    e->end = out->data + out->cap;
     return true;
 }
 
@@ -157,10 +156,6 @@ static void begin(struct yajl_encoder *e, struct engine_job *job, size_t at)
     e->job = job;
     e->status = CODEC_OK;
     e->pos = e->end = NULL;
-    if (job->out->data != NULL) {
-        e->pos = job->out->data + job->out->len;
-        e->end = job->out->data + job->out->cap;
-    }
     e->gen = e->storeys[0];
     yajl_gen_reset(e->gen, NULL);
     cursor_init(&e->cursor, job->in, at);

@@ -3,12 +3,12 @@
 #include <assert.h>
 #include <ev.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/cpu_offer.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "server/store/lmdb_read.h"
@@ -79,7 +79,7 @@ static struct blob *copy_in_slices(struct slice from)
         size_t left = from.len - at;
 
         memcpy(to + at, from.data + at, left < COPY_BYTES ? left : COPY_BYTES);
-        sched_yield();
+        cpu_offer();
     }
     return blob;
 }
@@ -216,6 +216,7 @@ static void *thread_main(void *arg)
 {
     struct lmdb_thread *thread = arg;
 
+    cpu_offer_enable();
     pthread_mutex_lock(&thread->lock);
     while (!thread->stop) {
         struct list *link = list_shift(&thread->todo);

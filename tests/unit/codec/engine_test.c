@@ -54,6 +54,34 @@ static void test_reserve_in_roomy_buffer(void **state)
     buf_free(&out);
 }
 
+/* However much memory there is, an engine comes back after some of it, and is noticed. */
+static void test_room_is_given_in_pieces(void **state)
+{
+    const size_t piece = 64 << 10;
+    struct buf out = BUF_INIT;
+    struct engine_job job;
+    uint8_t *end;
+
+    (void)state;
+    (void)buf_reserve(&out, 1 << 20);
+    job = job_with(&out, SIZE_MAX / 4, SIZE_MAX / 4);
+    assert_int_equal(engine_make_room(&job, 100, &end), CODEC_OK);
+    assert_ptr_equal(end, out.data + piece);
+    assert_int_equal(engine_make_room(&job, 3 * piece, &end), CODEC_OK);
+    assert_ptr_equal(end, out.data + 3 * piece);
+    out.len = piece - 1;
+    assert_int_equal(engine_make_room(&job, 100, &end), CODEC_OK);
+    assert_int_equal(job.offered, 0);
+    out.len = piece;
+    assert_int_equal(engine_make_room(&job, 100, &end), CODEC_OK);
+    assert_int_equal(job.offered, piece);
+    out.len = out.cap - 200;
+    assert_int_equal(engine_make_room(&job, 100, &end), CODEC_OK);
+    assert_ptr_equal(end, out.data + out.cap);
+    assert_int_equal(engine_make_room(&job, SIZE_MAX, &end), CODEC_TOO_LARGE);
+    buf_free(&out);
+}
+
 static void test_memory_is_shared(void **state)
 {
     struct buf out = BUF_INIT;
@@ -236,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reserve),
         cmocka_unit_test(test_reserve_in_roomy_buffer),
+        cmocka_unit_test(test_room_is_given_in_pieces),
         cmocka_unit_test(test_memory_is_shared),
         cmocka_unit_test(test_scratch_keeps_content),
         cmocka_unit_test(test_container_headers),
