@@ -240,6 +240,14 @@ void jobs_cancel(struct jobs *jobs, struct job *job)
         place(jobs, job);
 }
 
+struct blob *jobs_make_input(struct jobs *jobs, enum jobs_mode mode, size_t len,
+                             uint8_t **bytes_r)
+{
+    if (mode == JOBS_INLINE || mode == JOBS_THREADS)
+        return NULL;
+    return jobs_dispatch_make_input(jobs->dispatch, len, bytes_r);
+}
+
 enum jobs_mode jobs_default_mode(const struct jobs *jobs)
 {
     return jobs->config.mode;

@@ -117,6 +117,14 @@ struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config)
 /* Ends; every job must be done or cancelled. NULL inside is allowed. */
 void jobs_destroy(struct jobs **jobs);
 
+/* Memory for the input of a job of that mode that is to come, which need not be copied on
+   its way to a worker: a blob of `len` bytes, to be filled in at *bytes_r (another thread
+   may) and to be the job's in_blob; one reference. What holds it keeps others from the
+   same memory, so it has to be let go when the job is done. Returns NULL where there is
+   no such memory: then it is the caller's own. */
+struct blob *jobs_make_input(struct jobs *jobs, enum jobs_mode mode, size_t len,
+                             uint8_t **bytes_r);
+
 /* Starts a job; see the head of this file. */
 void jobs_submit(struct jobs *jobs, struct job *job);
 

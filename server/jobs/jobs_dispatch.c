@@ -460,6 +460,14 @@ void jobs_dispatch_cancel(struct jobs_dispatch *dispatch, struct job *job)
         jobs_worker_give_up(jobs_worker_of(job), job);
 }
 
+struct blob *jobs_dispatch_make_input(struct jobs_dispatch *dispatch, size_t len,
+                                      uint8_t **bytes_r)
+{
+    if (dispatch->rpc == NULL)
+        return NULL;
+    return rpc_client_make_input(dispatch->rpc, len, bytes_r);
+}
+
 unsigned jobs_dispatch_workers(const struct jobs_dispatch *dispatch)
 {
     unsigned count = 0;

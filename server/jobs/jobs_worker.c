@@ -120,13 +120,14 @@ static int send_batch(struct jobs_worker *worker, const struct flight_batch *bat
                       uint64_t now_ns)
 {
     struct wire_job jobs[FLIGHT_MAX_BATCH];
-    struct slice arguments[FLIGHT_MAX_BATCH];
+    struct rpc_input inputs[FLIGHT_MAX_BATCH];
     const uint8_t *options;
 
     worker->options.len = 0;
     for (unsigned i = 0; i < batch->count; i++) {
         jobs[i] = job_on_wire(batch->jobs[i], now_ns, &worker->options);
-        arguments[i] = batch->jobs[i]->call.argument;
+        inputs[i] =
+            (struct rpc_input){batch->jobs[i]->call.argument, batch->jobs[i]->in_blob};
     }
     options = worker->options.data; /* it stays in place from here on */
     for (unsigned i = 0; i < batch->count; i++) {
@@ -134,7 +135,7 @@ static int send_batch(struct jobs_worker *worker, const struct flight_batch *bat
         if (jobs[i].options.len > 0)
             options += jobs[i].options.len;
     }
-    return rpc_worker_send_jobs(worker->rpc, jobs, arguments, batch->count);
+    return rpc_worker_send_jobs(worker->rpc, jobs, inputs, batch->count);
 }
 
 int jobs_worker_send(struct jobs_worker *worker, struct job *const *jobs, unsigned count,

@@ -1,8 +1,6 @@
 #include "server/rpc/arena.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -10,6 +8,7 @@
 #include "common/alloc.h"
 #include "common/discard.h"
 #include "server/rpc/reaper.h"
+#include "server/rpc/shared_file.h"
 
 /* Of an arena's bytes, one in so many may be lent. */
 #define LENT_PART 2
@@ -20,50 +19,21 @@
 /* The process's arenas that have ended and are not unmapped; the loop thread's. */
 static unsigned ended;
 
-/* A sealed memory file; -1 with errno. */
-static int open_file(uint64_t bytes)
-{
-    int fd = memfd_create("offloop-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int error;
-
-    if (fd < 0)
-        return -1;
-    if (ftruncate(fd, (off_t)bytes) == 0 &&
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-        return fd;
-    error = errno;
-    close(fd);
-    errno = error;
-    return -1;
-}
-
-/* Maps the file and finds a token; -1 with errno. */
-static int fill(struct arena *arena)
-{
-    if (getrandom(&arena->token, sizeof arena->token, 0) != sizeof arena->token)
-        return -1;
-    arena->data =
-        mmap(NULL, arena->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, arena->fd, 0);
-    return arena->data == MAP_FAILED ? -1 : 0;
-}
-
 struct arena *arena_create(uint64_t bytes)
 {
     struct arena *arena = mem_zalloc(sizeof *arena);
-    int error;
 
     assert(bytes > 0);
-    arena->bytes = (bytes + SPACE_PAGE_BYTES - 1) / SPACE_PAGE_BYTES * SPACE_PAGE_BYTES;
-    arena->fd = open_file(arena->bytes);
-    if (arena->fd >= 0 && fill(arena) == 0) {
-        arena->space = space_create(arena->bytes);
-        return arena;
+    arena->bytes = shared_file_round(bytes);
+    arena->fd = -1;
+    if (getrandom(&arena->token, sizeof arena->token, 0) == sizeof arena->token)
+        arena->fd = shared_file_create("offloop-arena", arena->bytes, 0, &arena->data);
+    if (arena->fd < 0) {
+        mem_free(arena); /* free() keeps errno */
+        return NULL;
     }
-    error = errno;
-    arena_close_fd(arena);
-    mem_free(arena);
-    errno = error;
-    return NULL;
+    arena->space = space_create(arena->bytes);
+    return arena;
 }
 
 void arena_close_fd(struct arena *arena)

@@ -1,9 +1,7 @@
 /*
  * An arena: memory that a front shares with one worker on the same host, so
- * that large payloads need not travel through sockets. It is an anonymous
- * memory file without a name, which the kernel frees with the last process that
- * has it, whatever those died of. Its size is sealed: a worker that could
- * shrink it could have the front killed by SIGBUS.
+ * that large payloads need not travel through sockets; a file as shared_file.h
+ * says.
  *
  * The front alone decides what lies where (space.h). The worker can write
  * anywhere at any time: nothing in an arena may be looked at, only copied out,

@@ -27,7 +27,7 @@
 
 enum guest_state {
     GUEST_ASKING, /* awaits the rest of the token */
-    GUEST_MAPPING /* has the descriptor; awaits the byte that says it is mapped */
+    GUEST_MAPPING /* has the descriptors; awaits the byte that says what is mapped */
 };
 
 /* A worker that fetches its arena. */
@@ -37,7 +37,8 @@ struct guest {
     enum guest_state state;
     int fd;
     struct wire_id token;
-    size_t got; /* bytes of the token */
+    size_t got;     /* bytes of the token */
+    unsigned files; /* descriptors that it has been handed */
     ev_io readable;
     ev_timer patience; /* runs from the start to the end */
 };
@@ -71,27 +72,29 @@ static void guest_destroy(struct guest *guest)
     ev_io_start(door->loop, &door->incoming);
 }
 
-/* One byte and the descriptor; a socket that is just connected has room for them. */
-static int send_descriptor(int to, int fd)
+/* One byte and the descriptors; a socket that is just connected has room for them. */
+static int send_files(int to, const int *files, unsigned count)
 {
+    size_t bytes = count * sizeof files[0];
     char byte = 1;
     struct iovec piece = {&byte, 1};
     union {
         struct cmsghdr head; /* for its alignment */
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(ARENA_DOOR_MAX_FILES * sizeof(int))];
     } control;
     struct msghdr message = {.msg_iov = &piece,
                              .msg_iovlen = 1,
                              .msg_control = &control,
-                             .msg_controllen = sizeof control.bytes};
+                             .msg_controllen = CMSG_SPACE(bytes)};
     struct cmsghdr *head;
 
+    assert(count >= 1 && count <= ARENA_DOOR_MAX_FILES);
     memset(&control, 0, sizeof control);
     head = CMSG_FIRSTHDR(&message);
     head->cmsg_level = SOL_SOCKET;
     head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(head), &fd, sizeof fd);
+    head->cmsg_len = CMSG_LEN(bytes);
+    memcpy(CMSG_DATA(head), files, bytes);
     return sendmsg(to, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? 0 : -1;
 }
 
@@ -100,7 +103,7 @@ static int read_token(struct guest *guest)
 {
     ssize_t got = recv(guest->fd, guest->token.bytes + guest->got,
                        sizeof guest->token.bytes - guest->got, MSG_DONTWAIT);
-    int fd;
+    int files[ARENA_DOOR_MAX_FILES];
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
@@ -109,13 +112,13 @@ static int read_token(struct guest *guest)
     guest->got += (size_t)got;
     if (guest->got < sizeof guest->token.bytes)
         return 0;
-    fd = guest->door->events.asked(guest->door->ctx, &guest->token);
-    if (fd < 0) {
+    guest->files = guest->door->events.asked(guest->door->ctx, &guest->token, files);
+    if (guest->files == 0) {
         log_warn("somebody asked for an arena that is not there");
         return -1;
     }
     guest->state = GUEST_MAPPING;
-    return send_descriptor(guest->fd, fd);
+    return send_files(guest->fd, files, guest->files);
 }
 
 static int read_word(struct guest *guest)
@@ -125,8 +128,8 @@ static int read_word(struct guest *guest)
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (got == 1 && word == 1)
-        guest->door->events.mapped(guest->door->ctx, &guest->token);
+    if (got == 1 && word >= 1 && word <= guest->files)
+        guest->door->events.mapped(guest->door->ctx, &guest->token, word);
     return -1;
 }
 

@@ -1,14 +1,15 @@
 /*
- * Where a front hands out the descriptors of its arenas: a plain AF_UNIX
- * socket, as nng passes none. Where workers come by a path, it stands beside
- * theirs, named as a seat is: who reaches that reaches this too, out of any
+ * Where a front hands out the descriptors of its arenas, and that of its pool
+ * with them: a plain AF_UNIX socket, as nng passes none. Where workers come by a path, it
+ * stands beside theirs, named as a seat is: who reaches that reaches this too, out of any
  * network namespace, and what a killed front leaves behind goes as seats' files
  * do. Else it has an abstract name, which the kernel picks and forgets with the
  * process.
  *
  *     worker  16 bytes: the arena's token, from its SEAT_WELCOME
- *     front   1 byte, with the descriptor
- *     worker  1 byte, 01: it has mapped the arena; from now on it is used
+ *     front   1 byte, with the descriptor, or both
+ *     worker  1 byte: 01, it has mapped the arena; 02, both: from now on they are
+ *             used
  *
  * A peer must be of our user, our group or root; one that does something else,
  * or is not done within five seconds, is hung up on. Loop thread only.
@@ -24,12 +25,16 @@ struct ev_loop;
 /* The longest name, with its NUL. */
 #define ARENA_DOOR_NAME_BYTES 110
 
+/* What a worker is handed: the arena's descriptor, and perhaps the pool's. */
+#define ARENA_DOOR_MAX_FILES 2
+
 struct arena_door_events {
-    /* The descriptor of the arena with this token, which stays the owner's; -1 where
-       there is none. */
-    int (*asked)(void *ctx, const struct wire_id *token);
-    /* Its worker has mapped it. */
-    void (*mapped)(void *ctx, const struct wire_id *token);
+    /* The descriptors for this token, which stay the owner's: fills in how many it
+       returns, 0 where it knows no such token. */
+    unsigned (*asked)(void *ctx, const struct wire_id *token,
+                      int files_r[ARENA_DOOR_MAX_FILES]);
+    /* The worker has mapped so many of them. */
+    void (*mapped)(void *ctx, const struct wire_id *token, unsigned count);
 };
 
 /* Listens at the path, or at an abstract name where that is NULL. Returns NULL with errno

@@ -3,10 +3,12 @@
 #include <assert.h>
 
 #include "common/alloc.h"
+#include "common/blob.h"
 #include "common/codec/codec.h"
 #include "common/list.h"
 #include "server/rpc/arena.h"
 #include "server/rpc/loan.h"
+#include "server/rpc/pool.h"
 
 /* One job's blocks; those that it does not have are NULL. */
 struct hold {
@@ -15,18 +17,21 @@ struct hold {
     bool answered; /* its result is being taken */
     struct space_block *payload;
     struct space_block *reply;
+    struct blob *input; /* in the pool */
 };
 
 struct cargo {
     struct arena *arena;
+    struct pool *pool; /* NULL for none */
     struct list holds; /* oldest first, as they are usually answered */
 };
 
-struct cargo *cargo_create(struct arena *arena)
+struct cargo *cargo_create(struct arena *arena, struct pool *pool)
 {
     struct cargo *cargo = mem_zalloc(sizeof *cargo);
 
     cargo->arena = arena;
+    cargo->pool = pool;
     list_init(&cargo->holds);
     return cargo;
 }
@@ -41,6 +46,7 @@ static void hold_destroy(struct cargo *cargo, struct hold *hold)
     list_remove(&hold->link);
     space_give_back(cargo->arena->space, &hold->payload);
     space_give_back(cargo->arena->space, &hold->reply);
+    blob_unref(&hold->input);
     mem_free(hold);
 }
 
@@ -77,31 +83,57 @@ static struct space_block *take(struct cargo *cargo, uint64_t bytes)
     return bytes < CARGO_MIN_BYTES ? NULL : space_take(cargo->arena->space, bytes);
 }
 
-uint8_t *cargo_place(struct cargo *cargo, struct wire_job *job)
+/* Notes what the worker has of a job. */
+static void hold_create(struct cargo *cargo, const struct hold *what)
 {
-    struct space_block *payload, *reply;
-    struct hold *hold;
+    struct hold *hold = mem_alloc(sizeof *hold);
+
+    *hold = *what;
+    list_init(&hold->link);
+    list_append(&cargo->holds, &hold->link);
+}
+
+/* True where the job's payload is one that the worker can read where it is: the envelope
+   says so. */
+static bool is_in_pool(const struct cargo *cargo, struct wire_job *job,
+                       const struct blob *input)
+{
+    uint64_t offset;
+
+    if (input == NULL || cargo->pool == NULL ||
+        !pool_find(cargo->pool, job->payload.bytes, &offset))
+        return false;
+    assert(job->payload.bytes.data >= input->bytes.data &&
+           job->payload.bytes.len <= input->bytes.len);
+    job->payload.in_arena = true;
+    job->payload.offset = cargo->arena->bytes + offset;
+    return true;
+}
+
+uint8_t *cargo_place(struct cargo *cargo, struct wire_job *job, struct blob *input)
+{
+    struct hold what = {.id = job->id};
 
     assert(!job->payload.in_arena && !job->has_reply_space);
     if (cargo == NULL)
         return NULL;
-    payload = take(cargo, job->payload.bytes.len);
-    reply = take(cargo, guess_result_bytes(job));
-    if (payload == NULL && reply == NULL)
+    if (is_in_pool(cargo, job, input))
+        what.input = blob_ref(input);
+    else
+        what.payload = take(cargo, job->payload.bytes.len);
+    what.reply = take(cargo, guess_result_bytes(job));
+    if (what.payload == NULL && what.reply == NULL && what.input == NULL)
         return NULL;
-    hold = mem_zalloc(sizeof *hold);
-    *hold = (struct hold){.id = job->id, .payload = payload, .reply = reply};
-    list_init(&hold->link);
-    list_append(&cargo->holds, &hold->link);
-    if (reply != NULL) {
+    hold_create(cargo, &what);
+    if (what.reply != NULL) {
         job->has_reply_space = true;
-        job->reply_offset = space_block_offset(reply);
-        job->reply_bytes = space_block_bytes(reply);
+        job->reply_offset = space_block_offset(what.reply);
+        job->reply_bytes = space_block_bytes(what.reply);
     }
-    if (payload == NULL)
+    if (what.payload == NULL)
         return NULL;
     job->payload.in_arena = true;
-    job->payload.offset = space_block_offset(payload);
+    job->payload.offset = space_block_offset(what.payload);
     return cargo->arena->data + job->payload.offset;
 }
 

@@ -1,7 +1,9 @@
 /*
  * What of a worker's jobs lies in its arena: for each job a block with its
  * payload, and one where its result may be put. Both are the worker's until
- * its result has come; then they are free again.
+ * its result has come; then they are free again. A payload that lies in the
+ * front's pool stays there, and is kept for as long: whether or not anybody
+ * still waits for the job, the worker may be reading it.
  *
  * What the worker says of the arena is checked here, against what it was told.
  * Loop thread only.
@@ -17,22 +19,25 @@
 struct arena;
 struct blob;
 struct cargo;
+struct pool;
 
 /* Less is cheaper in the message. */
 #define CARGO_MIN_BYTES 4096
 
-/* Nothing in the arena, which stays the caller's and must live longer. The caller ends it
-   with cargo_destroy(). */
-struct cargo *cargo_create(struct arena *arena);
+/* Nothing in the arena. That and the pool (NULL where the worker has none mapped) stay
+   the caller's and must live longer. The caller ends it with cargo_destroy(). */
+struct cargo *cargo_create(struct arena *arena, struct pool *pool);
 
 /* Frees all blocks; NULL inside is allowed. */
 void cargo_destroy(struct cargo **cargo);
 
 /* Finds room for the job's payload, where it is large enough, and for a result of the
    length that such jobs usually have, where there is so much; the envelope says what was
-   found. Returns where the payload is to be copied to; NULL where it must be in the
+   found. `input` is the blob that all of the payload lies in, NULL where there is none
+   such: if that is in the pool, a reference is kept. Returns where the payload is to be
+   copied to; NULL where it is in the pool (the envelope says so too), or must be in the
    message. cargo may be NULL, which has no room. */
-uint8_t *cargo_place(struct cargo *cargo, struct wire_job *job);
+uint8_t *cargo_place(struct cargo *cargo, struct wire_job *job, struct blob *input);
 
 /* Frees the job's blocks; no-op where it has none, or cargo is NULL. */
 void cargo_free(struct cargo *cargo, uint64_t id);

@@ -18,7 +18,9 @@
 #include "server/rpc/arena_door.h"
 #include "server/rpc/gate_link.h"
 #include "server/rpc/gate_note.h"
+#include "server/rpc/cargo.h"
 #include "server/rpc/inbox.h"
+#include "server/rpc/pool.h"
 #include "server/rpc/reaper.h"
 #include "server/rpc/strangers.h"
 #include "server/rpc/tls.h"
@@ -215,19 +217,26 @@ static struct rpc_worker *find_by_token(struct rpc_client *client,
     return NULL;
 }
 
-static int on_arena_asked(void *ctx, const struct wire_id *token)
+static unsigned on_arena_asked(void *ctx, const struct wire_id *token,
+                               int files_r[ARENA_DOOR_MAX_FILES])
 {
     struct rpc_worker *worker = find_by_token(ctx, token);
 
-    return worker == NULL ? -1 : worker->arena->fd;
+    if (worker == NULL)
+        return 0;
+    files_r[0] = worker->arena->fd;
+    if (!worker->is_offered_pool)
+        return 1;
+    files_r[1] = pool_fd(worker->room->pool);
+    return 2;
 }
 
-static void on_arena_mapped(void *ctx, const struct wire_id *token)
+static void on_arena_mapped(void *ctx, const struct wire_id *token, unsigned count)
 {
     struct rpc_worker *worker = find_by_token(ctx, token);
 
     if (worker != NULL)
-        worker_take_arena(worker);
+        worker_take_arena(worker, count == 2);
 }
 
 static struct arena_door *create_door(struct rpc_client *client)
@@ -376,6 +385,7 @@ void rpc_client_destroy(struct rpc_client **client)
         worker_destroy(&worker);
     }
     arena_door_destroy(&c->room.door);
+    pool_destroy(&c->room.pool, c->room.unmapper);
     transfers_destroy(&c->room.transfers);
     if (!reaper_destroy(&c->room.unmapper, CLOSE_WAIT_MS))
         log_warn("giving back shared memory takes long; leaving it to the end");
@@ -387,4 +397,14 @@ void rpc_client_destroy(struct rpc_client **client)
     buf_free(&c->room.scratch);
     mem_free((char *)(uintptr_t)c->config.rpc_url);
     mem_free(c);
+}
+
+struct blob *rpc_client_make_input(struct rpc_client *client, size_t len,
+                                   uint8_t **bytes_r)
+{
+    const struct worker_room *room = &client->room;
+
+    if (len < CARGO_MIN_BYTES || room->pool_workers == 0)
+        return NULL;
+    return pool_take(room->pool, len, bytes_r);
 }

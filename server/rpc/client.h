@@ -68,14 +68,27 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
    inside is allowed. */
 void rpc_client_destroy(struct rpc_client **client);
 
-/* Sends 1 to WIRE_MAX_BATCH jobs as one message. The end of each job's payload is its
-   argument: payload.bytes.len counts both, but the bytes of the argument are elsewhere.
-   Large payloads are copied later, a slice in each turn of the loop: their bytes must
-   stay until the result comes, rpc_worker_forget_input() or the worker's loss. Everything
-   else is copied now. Returns -1 where the worker has not read earlier messages yet:
-   nothing was sent. */
+/* Memory that workers can read without a copy, for the bytes of a job's input: a blob of
+   `len` bytes that the caller fills in at *bytes_r before anybody else has it; one
+   reference. It is for what lives no longer than its job. Returns NULL where there is
+   none: no worker has such memory, it is full, or so little is cheaper to copy. */
+struct blob *rpc_client_make_input(struct rpc_client *client, size_t len,
+                                   uint8_t **bytes_r);
+
+/* What a job's payload consists of beside its first bytes. */
+struct rpc_input {
+    struct slice argument; /* its end; may be empty */
+    struct blob *blob;     /* what the first bytes live in; NULL where that is no blob */
+};
+
+/* Sends 1 to WIRE_MAX_BATCH jobs as one message. payload.bytes.len counts the argument
+   too, but that is elsewhere. What lies in memory of rpc_client_make_input() stays there,
+   and is kept until the worker has answered. Other large payloads are copied later, a
+   slice in each turn of the loop: their bytes must stay until the result comes,
+   rpc_worker_forget_input() or the worker's loss. Everything else is copied now. Returns
+   -1 where the worker has not read earlier messages yet: nothing was sent. */
 int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
-                         const struct slice *arguments, unsigned count)
+                         const struct rpc_input *inputs, unsigned count)
     __attribute__((warn_unused_result));
 
 /* How many of a payload's bytes a message to the worker carries: none where they go

@@ -51,6 +51,14 @@ void transfer_add_piece(struct transfer *transfer, uint64_t id, uint8_t *to,
     transfer->left += from.len;
 }
 
+void transfer_add_job(struct transfer *transfer, uint64_t id)
+{
+    static uint8_t nothing;
+
+    transfer->pieces[transfer->piece_count++] =
+        (struct transfer_piece){id, &nothing, &nothing, 0};
+}
+
 bool transfer_copy(struct transfer *transfer, size_t max_bytes)
 {
     while (transfer->at < transfer->piece_count && max_bytes > 0) {

@@ -73,6 +73,9 @@ void transfer_destroy(struct transfer **transfer);
 void transfer_add_piece(struct transfer *transfer, uint64_t id, uint8_t *to,
                         struct slice from);
 
+/* Adds a job whose bytes are where they are to be. */
+void transfer_add_job(struct transfer *transfer, uint64_t id);
+
 /* Copies at most so many bytes. Returns true where nothing is left. */
 bool transfer_copy(struct transfer *transfer, size_t max_bytes);
 

@@ -77,6 +77,9 @@ static void give_up_payloads(struct rpc_worker *worker)
     }
     cargo_destroy(&worker->cargo);
     arena_destroy(&worker->arena, worker->room->unmapper);
+    assert(worker->room->pool_workers >= worker->has_pool);
+    worker->room->pool_workers -= worker->has_pool;
+    worker->has_pool = worker->is_offered_pool = false;
 }
 
 void worker_destroy(struct rpc_worker **worker)
@@ -187,6 +190,7 @@ bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello
     worker->credits = hello->credits;
     worker->can_arena =
         (hello->capabilities & WIRE_CAN_ARENA) != 0 && is_here(worker->room, hello);
+    worker->can_pool = worker->can_arena && (hello->capabilities & WIRE_CAN_POOL) != 0;
     worker->can_prompt = (hello->capabilities & WIRE_CAN_PROMPT) != 0;
     if (worker->state == WORKER_BANNED && now_ns - worker->since_ns > BAN_NS)
         set_state(worker, WORKER_AWAY);
@@ -291,11 +295,14 @@ void worker_take_transfer(struct rpc_worker *worker, struct transfer *transfer)
         drop(worker, why);
 }
 
-void worker_take_arena(struct rpc_worker *worker)
+void worker_take_arena(struct rpc_worker *worker, bool with_pool)
 {
-    assert(worker->arena != NULL && worker->cargo == NULL);
+    assert(worker->arena != NULL && worker->cargo == NULL && !worker->has_pool);
+    assert(worker->is_offered_pool || !with_pool);
     arena_close_fd(worker->arena);
-    worker->cargo = cargo_create(worker->arena);
+    worker->cargo = cargo_create(worker->arena, with_pool ? worker->room->pool : NULL);
+    worker->has_pool = with_pool;
+    worker->room->pool_workers += with_pool;
 }
 
 bool worker_tick(struct rpc_worker *worker)

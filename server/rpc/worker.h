@@ -19,6 +19,7 @@ struct cargo;
 struct inbox;
 struct inbox_event;
 struct nng_tls_config;
+struct pool;
 struct reaper;
 struct seat;
 struct transfer;
@@ -41,7 +42,10 @@ struct worker_room {
     void *ctx;
     struct inbox *inbox;
     struct reaper *reaper;   /* of sockets: it may hang */
-    struct reaper *unmapper; /* of arenas */
+    struct reaper *unmapper; /* of arenas and the pool */
+    struct pool *pool;       /* NULL until a worker can use it */
+    unsigned pool_workers;   /* that have mapped it */
+    bool is_pool_impossible; /* it could not be made */
     struct transfers *transfers;
     struct arena_door *door;    /* NULL where no arenas are wanted */
     struct nng_tls_config *tls; /* NULL without */
@@ -61,6 +65,7 @@ struct rpc_worker {
     uint64_t pid;
     unsigned credits;
     bool can_arena;    /* it is on this host and can map an arena */
+    bool can_pool;     /* and a pool */
     bool can_prompt;   /* it takes a PROMPT */
     uint64_t hello_ns; /* last hello */
     uint64_t heard_ns; /* last message on the seat */
@@ -71,6 +76,8 @@ struct rpc_worker {
     int left_pipe;             /* a connection that left the seat before it was joined */
     struct arena *arena;       /* offered to it; NULL for none */
     struct cargo *cargo;       /* NULL until it has mapped the arena */
+    bool is_offered_pool;      /* with the arena */
+    bool has_pool;             /* it has mapped it */
     struct list transfers;     /* large payloads on their way */
     struct worker_trust trust; /* in this connection */
     bool has_greeted;          /* its SEAT_HELLO has come in this connection */
@@ -96,8 +103,9 @@ void worker_take_event(struct rpc_worker *worker, struct inbox_event *event);
    afterwards. */
 void worker_take_transfer(struct rpc_worker *worker, struct transfer *transfer);
 
-/* The worker has mapped the arena that it was offered: it is used from now on. */
-void worker_take_arena(struct rpc_worker *worker);
+/* The worker has mapped the arena that it was offered, and perhaps the pool: they are
+   used from now on. */
+void worker_take_arena(struct rpc_worker *worker, bool with_pool);
 
 /* To be called about every second; the seat may be gone or another afterwards. Returns
    false where nothing is left to wait for: the client shall destroy it. */

@@ -9,6 +9,7 @@
 #include "server/rpc/arena.h"
 #include "server/rpc/arena_door.h"
 #include "server/rpc/cargo.h"
+#include "server/rpc/pool.h"
 #include "server/rpc/seat.h"
 #include "server/rpc/transfer.h"
 #include "server/rpc/worker.h"
@@ -27,6 +28,23 @@ static int send_head(struct rpc_worker *worker)
         return 0;
     nng_msg_free(message);
     return -1;
+}
+
+/* Has the worker map the front's pool too, if it can; the first one that can has it made.
+ */
+static void offer_pool(struct rpc_worker *worker)
+{
+    struct worker_room *room = worker->room;
+
+    if (!worker->can_pool || worker->arena == NULL)
+        return;
+    if (room->pool == NULL && !room->is_pool_impossible) {
+        room->pool = pool_create(room->config->arena_bytes);
+        room->is_pool_impossible = room->pool == NULL;
+        if (room->pool == NULL)
+            log_warn("no memory that all workers can read: %m");
+    }
+    worker->is_offered_pool = room->pool != NULL;
 }
 
 /* Makes an arena for the worker, if it can use one. */
@@ -49,12 +67,14 @@ int worker_send_welcome(struct rpc_worker *worker)
     const char *path;
 
     offer_arena(worker);
+    offer_pool(worker);
     if (worker->arena != NULL) {
         path = arena_door_name(worker->room->door);
         welcome.has_arena = true;
         welcome.arena_path = (struct slice){(const uint8_t *)path, strlen(path)};
         welcome.arena_bytes = worker->arena->bytes;
         welcome.arena_token = worker->arena->token;
+        welcome.pool_bytes = worker->is_offered_pool ? pool_bytes(worker->room->pool) : 0;
     }
     wire_put_seat_welcome(empty_scratch(worker), &welcome);
     return send_head(worker);
@@ -75,6 +95,10 @@ static uint8_t *add_job(struct transfer *transfer, const struct wire_job *job,
     uint8_t *to = place == NULL ? in_message : place;
     struct slice input = job->payload.bytes;
 
+    if (place == NULL && job->payload.in_arena) {
+        transfer_add_job(transfer, job->id);
+        return in_message;
+    }
     assert(argument.len <= input.len);
     input.len -= argument.len;
     transfer_add_piece(transfer, job->id, to, input);
@@ -84,7 +108,7 @@ static uint8_t *add_job(struct transfer *transfer, const struct wire_job *job,
 
 /* The message without what is to be copied, which the transfer knows. */
 static struct transfer *make_jobs(struct rpc_worker *worker, struct wire_job *jobs,
-                                  const struct slice *arguments, unsigned count)
+                                  const struct rpc_input *inputs, unsigned count)
 {
     struct transfer *transfer = transfer_create(worker, &worker->transfers, 2 * count);
     uint8_t *places[WIRE_MAX_BATCH], *at;
@@ -92,8 +116,9 @@ static struct transfer *make_jobs(struct rpc_worker *worker, struct wire_job *jo
     struct slice head;
 
     for (unsigned i = 0; i < count; i++) {
-        places[i] = cargo_place(worker->cargo, &jobs[i]);
-        if (places[i] == NULL)
+        places[i] = cargo_place(worker->cargo, &jobs[i],
+                                inputs[i].argument.len == 0 ? inputs[i].blob : NULL);
+        if (!jobs[i].payload.in_arena)
             in_message_bytes += jobs[i].payload.bytes.len;
     }
     wire_put_jobs(empty_scratch(worker), jobs, count);
@@ -102,7 +127,7 @@ static struct transfer *make_jobs(struct rpc_worker *worker, struct wire_job *jo
     transfer->live = count;
     at = (uint8_t *)nng_msg_body(transfer->message) + head.len;
     for (unsigned i = 0; i < count; i++)
-        at = add_job(transfer, &jobs[i], arguments[i], places[i], at);
+        at = add_job(transfer, &jobs[i], inputs[i].argument, places[i], at);
     return transfer;
 }
 
@@ -117,14 +142,14 @@ static bool hand_over(struct rpc_worker *worker, struct transfer **transfer)
 }
 
 int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
-                         const struct slice *arguments, unsigned count)
+                         const struct rpc_input *inputs, unsigned count)
 {
     struct wire_job placed[WIRE_MAX_BATCH];
     struct transfer *transfer;
 
     assert(worker->state == WORKER_UP && count >= 1 && count <= WIRE_MAX_BATCH);
     memcpy(placed, jobs, count * sizeof *jobs);
-    transfer = make_jobs(worker, placed, arguments, count);
+    transfer = make_jobs(worker, placed, inputs, count);
     if (transfer->left > TRANSFER_SLICE_BYTES) {
         transfers_add(worker->room->transfers, transfer);
         return 0;

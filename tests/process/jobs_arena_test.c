@@ -30,15 +30,7 @@ static const struct jobs_config without = {.job_timeout_ns = 60 * NS_PER_S};
 
 static unsigned count_maps(void)
 {
-    FILE *maps = fopen("/proc/self/maps", "r");
-    char line[512];
-    unsigned count = 0;
-
-    assert_non_null(maps);
-    while (fgets(line, sizeof line, maps) != NULL)
-        count += strstr(line, ARENA_NAME) != NULL;
-    fclose(maps);
-    return count;
+    return rpc_fixture_count_maps(ARENA_NAME);
 }
 
 static unsigned count_arena_fds(void)
@@ -85,18 +77,10 @@ static struct rpc_fixture *create_mapped(const char *mode, unsigned n)
     return fixture;
 }
 
-/* Memory is given back on a thread; a front that ends waits for it for a second only. */
-static void expect_no_maps(void)
-{
-    for (int i = 0; i < RPC_FIXTURE_PATIENCE_S * 100 && count_maps() > 0; i++)
-        usleep(10000);
-    assert_int_equal(count_maps(), 0);
-}
-
 static void destroy(struct rpc_fixture **fixture)
 {
     rpc_fixture_destroy(fixture);
-    expect_no_maps();
+    rpc_fixture_expect_no_maps(ARENA_NAME);
 }
 
 /* ---- jobs ---- */
@@ -207,7 +191,7 @@ static void front_started_again(void **state)
     (void)state;
     does_a_job(fixture, LARGE);
     rpc_fixture_stop_front(fixture);
-    expect_no_maps();
+    rpc_fixture_expect_no_maps(ARENA_NAME);
     rpc_fixture_start_front(fixture);
     rpc_fixture_run_until_workers(fixture, 1);
     rpc_fixture_run_until(fixture, is_one_mapped, NULL);

@@ -397,6 +397,27 @@ void rpc_fixture_submit(struct rpc_fixture *fixture, struct rpc_fixture_job *job
     rpc_fixture_submit_again(fixture, job);
 }
 
+unsigned rpc_fixture_count_maps(const char *name)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[512];
+    unsigned count = 0;
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL)
+        count += strstr(line, name) != NULL;
+    fclose(maps);
+    return count;
+}
+
+void rpc_fixture_expect_no_maps(const char *name)
+{
+    for (int i = 0; i < RPC_FIXTURE_PATIENCE_S * 100 && rpc_fixture_count_maps(name) > 0;
+         i++)
+        usleep(10000);
+    assert_int_equal(rpc_fixture_count_maps(name), 0);
+}
+
 char *rpc_fixture_pad(const char *text, size_t bytes)
 {
     size_t len = strlen(text);

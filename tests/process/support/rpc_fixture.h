@@ -36,6 +36,13 @@ struct rpc_fixture {
     int fds; /* open before the front */
 };
 
+/* How many mappings of this process are of a file of that name, as /proc has it. */
+unsigned rpc_fixture_count_maps(const char *name);
+
+/* Waits until there is none: memory is given back on a thread, for which a front that
+   ends waits for a second only. */
+void rpc_fixture_expect_no_maps(const char *name);
+
 /* JSON with as much white space behind it as makes so many bytes; freed with free(). */
 char *rpc_fixture_pad(const char *text, size_t bytes);
 

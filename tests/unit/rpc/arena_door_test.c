@@ -22,21 +22,27 @@ static const struct wire_id token = {
 
 static struct ev_loop *loop;
 static struct arena_door *door;
-static int arena_fd;
-static unsigned asked, mapped;
+static int arena_fd, pool_fd;
+static unsigned asked, mapped, mapped_count;
 
-static int on_asked(void *ctx, const struct wire_id *which)
+static unsigned on_asked(void *ctx, const struct wire_id *which,
+                         int files_r[ARENA_DOOR_MAX_FILES])
 {
     (void)ctx;
     asked++;
-    return memcmp(which, &token, sizeof token) == 0 ? arena_fd : -1;
+    files_r[0] = arena_fd;
+    files_r[1] = pool_fd;
+    if (memcmp(which, &token, sizeof token) != 0)
+        return 0;
+    return pool_fd < 0 ? 1 : 2;
 }
 
-static void on_mapped(void *ctx, const struct wire_id *which)
+static void on_mapped(void *ctx, const struct wire_id *which, unsigned count)
 {
     (void)ctx;
     assert_memory_equal(which, &token, sizeof token);
     mapped++;
+    mapped_count = count;
 }
 
 static int setup(void **state)
@@ -44,7 +50,8 @@ static int setup(void **state)
     static const struct arena_door_events events = {on_asked, on_mapped};
 
     (void)state;
-    asked = mapped = 0;
+    asked = mapped = mapped_count = 0;
+    pool_fd = -1;
     arena_fd = memfd_create("test", MFD_CLOEXEC);
     loop = ev_loop_new(0);
     door = arena_door_create(loop, NULL, &events, NULL);
@@ -83,25 +90,37 @@ static void run(void)
         ev_run(loop, EVRUN_NOWAIT);
 }
 
-/* What the door has sent: 1 with a descriptor in *fd_r, 0 at its end, -1 for nothing. */
-static int receive(int from, int *fd_r)
+/* What the door has sent: 1 with descriptors (-1 for none), 0 at its end, -1 for nothing.
+ */
+static int receive_files(int from, int files_r[2])
 {
     char byte;
     struct iovec piece = {&byte, 1};
     union {
         struct cmsghdr head;
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
     } control;
     struct msghdr message = {.msg_iov = &piece,
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof control.bytes};
     ssize_t got = recvmsg(from, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *head = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
 
-    *fd_r = -1;
-    if (got == 1 && CMSG_FIRSTHDR(&message) != NULL)
-        memcpy(fd_r, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof *fd_r);
+    files_r[0] = files_r[1] = -1;
+    if (head != NULL)
+        memcpy(files_r, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
     return (int)got;
+}
+
+/* The same where one is expected. */
+static int receive(int from, int *fd_r)
+{
+    int files[2], got = receive_files(from, files);
+
+    assert_int_equal(files[1], -1);
+    *fd_r = files[0];
+    return got;
 }
 
 static void check_hung_up(int fd)
@@ -130,8 +149,44 @@ static void the_token_gets_the_descriptor(void **state)
     run();
     assert_int_equal(asked, 1);
     assert_int_equal(mapped, 1);
+    assert_int_equal(mapped_count, 1);
     close(fd);
     check_hung_up(guest);
+}
+
+/* A worker that is handed two and says of so many that they are mapped. */
+static void hand_out_two(uint8_t word)
+{
+    int guest = connect_to_door(), files[2];
+
+    assert_int_equal(write(guest, token.bytes, 16), 16);
+    run();
+    assert_int_equal(receive_files(guest, files), 1);
+    assert_true(files[0] >= 0 && files[1] >= 0); /* the arena's first */
+    assert_int_equal(ftruncate(files[0], 4096), 0);
+    assert_int_equal(ftruncate(files[1], 8192), 0);
+    assert_int_equal(lseek(arena_fd, 0, SEEK_END), 4096);
+    assert_int_equal(lseek(pool_fd, 0, SEEK_END), 8192);
+    assert_int_equal(write(guest, &word, 1), 1);
+    run();
+    close(files[0]);
+    close(files[1]);
+    check_hung_up(guest);
+}
+
+static void a_pool_comes_with_the_arena(void **state)
+{
+    (void)state;
+    pool_fd = memfd_create("test", MFD_CLOEXEC);
+    hand_out_two(2);
+    assert_int_equal(mapped_count, 2);
+    hand_out_two(1); /* it can do without */
+    assert_int_equal(mapped_count, 1);
+    assert_int_equal(mapped, 2);
+    hand_out_two(3);
+    hand_out_two(0);
+    assert_int_equal(mapped, 2);
+    close(pool_fd);
 }
 
 /* The file is there while the door is, for our group; its name is told as it is. */
@@ -286,15 +341,11 @@ static void ending_hangs_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_token_gets_the_descriptor),
-        TEST(a_door_may_have_a_path),
-        TEST(a_path_too_long_is_refused),
-        TEST(a_token_may_come_in_pieces),
-        TEST(another_token_gets_nothing),
-        TEST(another_word_means_nothing),
-        TEST(leaving_early_hurts_nobody),
-        TEST(a_crowd_is_served_in_the_end),
-        TEST(ending_hangs_up),
+        TEST(the_token_gets_the_descriptor), TEST(a_pool_comes_with_the_arena),
+        TEST(a_door_may_have_a_path),        TEST(a_path_too_long_is_refused),
+        TEST(a_token_may_come_in_pieces),    TEST(another_token_gets_nothing),
+        TEST(another_word_means_nothing),    TEST(leaving_early_hurts_nobody),
+        TEST(a_crowd_is_served_in_the_end),  TEST(ending_hangs_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

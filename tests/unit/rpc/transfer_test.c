@@ -138,6 +138,31 @@ static void forgotten_bytes_are_not_read(void **state)
     mem_free(to);
 }
 
+/* Those in place already are jobs of the message like others. */
+static void what_is_in_place_is_not_copied(void **state)
+{
+    uint8_t *from = bytes_of(1000, 3), *to = mem_zalloc(1000);
+    struct transfer *transfer = transfer_create(NULL, &owned, 3);
+
+    (void)state;
+    transfer->live = 3;
+    transfer_add_job(transfer, 1);
+    transfer_add_piece(transfer, 2, to, (struct slice){from, 1000});
+    transfer_add_job(transfer, 3);
+    assert_int_equal(transfer->left, 1000);
+    assert_true(transfer_forget(transfer, 3));
+    assert_false(transfer_forget(transfer, 3));
+    assert_int_equal(transfer->live, 2);
+    assert_true(transfer_copy(transfer, SIZE_MAX));
+    assert_memory_equal(to, from, 1000);
+    assert_true(transfer_forget(transfer, 1));
+    assert_true(transfer_forget(transfer, 2));
+    assert_int_equal(transfer->live, 0);
+    transfer_destroy(&transfer);
+    mem_free(from);
+    mem_free(to);
+}
+
 static void nobody_left_ends_it_at_once(void **state)
 {
     struct ev_loop *loop = ev_loop_new(0);
@@ -184,9 +209,9 @@ static void one_under_way_can_be_destroyed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(slices_make_the_whole),          TEST(large_ones_take_turns),
-        TEST(forgotten_bytes_are_not_read),   TEST(nobody_left_ends_it_at_once),
-        TEST(one_under_way_can_be_destroyed),
+        TEST(slices_make_the_whole),        TEST(large_ones_take_turns),
+        TEST(forgotten_bytes_are_not_read), TEST(what_is_in_place_is_not_copied),
+        TEST(nobody_left_ends_it_at_once),  TEST(one_under_way_can_be_destroyed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
