@@ -56,18 +56,18 @@ static bool check_conditions(struct document_read *read)
     return false;
 }
 
-static void reply_document(struct document_read *read);
+static void start(struct exchange *e);
 
 static void on_job_done(struct job *job)
 {
     struct document_read *read = container_of(job, struct document_read, job);
 
     exchange_job_ended(&read->base, job);
+    blob_unref(&read->stored); /* before a client takes its time: see jobs_make_input() */
     if (exchange_lacks_coding(&read->base, job)) {
-        reply_document(read);
+        start(&read->base);
         return;
     }
-    blob_unref(&read->stored);
     if (job->status == JOB_OK)
         document_reply_send(&read->base, read->version, job->result);
     else
@@ -122,10 +122,32 @@ static void on_store_done(struct store_get *get)
     reply_document(read);
 }
 
+static struct blob *take_room(void *ctx, size_t len, uint8_t **bytes_r)
+{
+    const struct exchange *e = ctx;
+
+    return jobs_make_input(e->api->config.jobs, e->mode, len, bytes_r);
+}
+
+/* Documents that a job will read go where a worker finds them; not those that are sent as
+   they are, for as long as a client takes. */
+static void offer_room(struct exchange *e, struct store_room *room)
+{
+    static const enum store_format formats[] = {STORE_MSGPACK, STORE_JSON};
+    const struct slice large = {NULL, STORE_DOCUMENT_MAX};
+    struct codec_call call;
+
+    *room = (struct store_room){.take = take_room, .ctx = e};
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (document_reply_plan(e, formats[i], large, &call))
+            room->formats |= STORE_ROOM_FOR(formats[i]);
+}
+
 static void start(struct exchange *e)
 {
     struct document_read *read = container_of(e, struct document_read, base);
 
+    offer_room(e, &read->get.room);
     exchange_get(e, &read->get, on_store_done);
 }
 

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <ev.h>
+#include <limits.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -131,9 +133,34 @@ static bool is_for_loop(MDB_val value)
            (value.mv_size <= LMDB_STORE_RESIDENT_MAX && lmdb_read_is_resident(value));
 }
 
+/* Memory of the caller's own for so many bytes of a document of one of these formats;
+   NULL where it has none. */
+static struct blob *take_room(const struct store_get *get, unsigned formats, size_t len,
+                              uint8_t **bytes_r)
+{
+    const struct store_room *room = &get->room;
+
+    if (room->take == NULL || (room->formats & formats) == 0 || len == 0)
+        return NULL;
+    return room->take(room->ctx, len, bytes_r);
+}
+
+static struct blob *copy_value(const struct store_get *get,
+                               const struct layout_value *value)
+{
+    uint8_t *to;
+    struct blob *blob =
+        take_room(get, STORE_ROOM_FOR(value->format), value->bytes.len, &to);
+
+    if (blob == NULL)
+        return blob_new_copy(value->bytes.data, value->bytes.len);
+    memcpy(to, value->bytes.data, value->bytes.len);
+    return blob;
+}
+
 /* Reads from the map, within one transaction that ends here. Returns false where the
-   document is not for the loop. */
-static bool get_now(struct lmdb_store *store, struct store_get *get)
+   document, which has *len_r bytes, is not for the loop. */
+static bool get_now(struct lmdb_store *store, struct store_get *get, size_t *len_r)
 {
     struct layout_value value;
     MDB_val found;
@@ -147,12 +174,13 @@ static bool get_now(struct lmdb_store *store, struct store_get *get)
     get->status = lmdb_read_find(&store->db, store->txn, get->key, &found);
     if (get->status == STORE_OK && !is_for_loop(found)) {
         mdb_txn_reset(store->txn);
+        *len_r = found.mv_size - LAYOUT_HEAD_BYTES;
         return false;
     }
     if (get->status == STORE_OK)
         get->status = lmdb_read_value(get->key, found, &value);
     if (get->status == STORE_OK) {
-        get->blob = blob_new_copy(value.bytes.data, value.bytes.len);
+        get->blob = copy_value(get, &value);
         get->format = value.format;
         get->version = value.version;
     }
@@ -160,18 +188,29 @@ static bool get_now(struct lmdb_store *store, struct store_get *get)
     return true;
 }
 
+/* Room is taken here, for what the document probably is: the thread must not ask for it.
+ */
+static void get_slowly(struct lmdb_store *store, struct store_get *get, size_t len)
+{
+    uint8_t *bytes = NULL;
+    struct blob *room = take_room(get, UINT_MAX, len, &bytes);
+
+    lmdb_thread_get(store->thread, get, room, bytes);
+}
+
 static void lmdb_get(struct store *base, struct store_get *get)
 {
     struct lmdb_store *store = of(base);
     struct blob *blob;
+    size_t len;
 
     if (!is_open(store)) {
         get->status = STORE_DOWN;
         get->done(get);
         return;
     }
-    if (!get_now(store, get)) {
-        lmdb_thread_get(store->thread, get);
+    if (!get_now(store, get, &len)) {
+        get_slowly(store, get, len);
         return;
     }
     blob = get->blob; /* get may be gone after done */

@@ -41,6 +41,9 @@ struct task {
     struct buf id; /* or `after` */
     uint64_t max;
     size_t max_bytes;
+    unsigned room_formats; /* TASK_GET: of documents that go to the room */
+    struct blob *room;     /* NULL for none; the loop's, but for its bytes: */
+    uint8_t *room_bytes;   /* the thread's until the task is home */
     /* results: the thread's until the task is home */
     enum store_status status;
     struct blob *blob;
@@ -70,18 +73,29 @@ struct lmdb_thread {
 
 /* The kernel takes the processor away once in a tick, milliseconds apart, and the loop is
    often the one that waits for it: so it is offered after every slice. */
-static struct blob *copy_in_slices(struct slice from)
+static void copy_in_slices(uint8_t *to, struct slice from)
 {
-    uint8_t *to;
-    struct blob *blob = blob_new(from.len, &to);
-
     for (size_t at = 0; at < from.len; at += COPY_BYTES) {
         size_t left = from.len - at;
 
         memcpy(to + at, from.data + at, left < COPY_BYTES ? left : COPY_BYTES);
         cpu_offer();
     }
-    return blob;
+}
+
+/* A blob for the document, and where its bytes go. It may be another one by now than the
+   one that the room was made for. */
+static struct blob *make_blob(struct task *task, const struct layout_value *value,
+                              uint8_t **bytes_r)
+{
+    struct blob *room = task->room;
+
+    if (room == NULL || room->bytes.len != value->bytes.len ||
+        (task->room_formats & STORE_ROOM_FOR(value->format)) == 0)
+        return blob_new(value->bytes.len, bytes_r);
+    task->room = NULL;
+    *bytes_r = task->room_bytes;
+    return room;
 }
 
 static enum store_status run_get(struct task *task, const struct lmdb_db *db,
@@ -90,12 +104,14 @@ static enum store_status run_get(struct task *task, const struct lmdb_db *db,
     struct store_key name = {buf_slice(&task->collection), buf_slice(&task->id)};
     struct layout_value value;
     MDB_val found;
+    uint8_t *bytes;
     enum store_status status = lmdb_read_find(db, txn, name, &found);
 
     if (status == STORE_OK)
         status = lmdb_read_value(name, found, &value);
     if (status == STORE_OK) {
-        task->blob = copy_in_slices(value.bytes);
+        task->blob = make_blob(task, &value, &bytes);
+        copy_in_slices(bytes, value.bytes);
         task->format = value.format;
         task->number = value.version;
     }
@@ -240,6 +256,7 @@ static void *thread_main(void *arg)
 
 static void task_free(struct task *task)
 {
+    blob_unref(&task->room);
     blob_unref(&task->blob);
     lmdb_read_free_rows(&task->rows);
     lmdb_read_free_names(&task->names);
@@ -363,11 +380,15 @@ static void send_task(struct lmdb_thread *thread, struct task *task,
     pthread_mutex_unlock(&thread->lock);
 }
 
-void lmdb_thread_get(struct lmdb_thread *thread, struct store_get *get)
+void lmdb_thread_get(struct lmdb_thread *thread, struct store_get *get, struct blob *room,
+                     uint8_t *room_bytes)
 {
     struct task *task = task_new(TASK_GET, get->key.collection, get->key.id);
 
     task->request.get = get;
+    task->room_formats = get->room.formats;
+    task->room = room;
+    task->room_bytes = room_bytes;
     send_task(thread, task, &get->request);
 }
 

@@ -24,8 +24,11 @@ struct lmdb_thread *lmdb_thread_create(struct ev_loop *loop, const struct lmdb_d
    be done or cancelled. NULL inside is allowed. */
 void lmdb_thread_destroy(struct lmdb_thread **thread);
 
-/* Takes over a request; ends it by its done. */
-void lmdb_thread_get(struct lmdb_thread *thread, struct store_get *get);
+/* Takes over a request; ends it by its done. `room` (NULL for none), which is taken over
+   too, is where the document goes, at room_bytes, if it is of a format that the request
+   wants there, and of just that length. */
+void lmdb_thread_get(struct lmdb_thread *thread, struct store_get *get, struct blob *room,
+                     uint8_t *room_bytes);
 
 /* As lmdb_thread_get(). */
 void lmdb_thread_list(struct lmdb_thread *thread, struct store_list *list);

@@ -71,10 +71,25 @@ struct store_request {
     void *backend; /* where the request is in flight, NULL otherwise */
 };
 
+/* Other memory than the heap for what is read, that a caller may offer; a backend need
+   not take it. */
+struct store_room {
+    /* A blob of `len` bytes, which the store fills in at *bytes_r; one reference, the
+       store's. Returns NULL where there is no room. Called within store_get() only. NULL
+       for no such offer. */
+    struct blob *(*take)(void *ctx, size_t len, uint8_t **bytes_r);
+    void *ctx;
+    unsigned formats; /* documents of these go there: bits of STORE_ROOM_FOR() */
+};
+
+/* The bit of a format. */
+#define STORE_ROOM_FOR(format) (1u << (format))
+
 /* Reads one document. */
 struct store_get {
     struct store_request request;
-    struct store_key key; /* input; bytes must stay until done */
+    struct store_key key;   /* input; bytes must stay until done */
+    struct store_room room; /* input; zeros for none */
     void (*done)(struct store_get *get);
     /* results */
     enum store_status status; /* OK, NOT_FOUND, DOWN, ERROR */

@@ -10,6 +10,7 @@ import socket
 from harness import JSON, SANITIZED, case, equal, eventually, request
 
 NAME = "memfd:offloop-arena"
+POOL = "memfd:offloop-pool"
 SIZES = (3_000, 60_000, 400_000, 3_000_000) if SANITIZED else \
     (3_000, 60_000, 400_000, 3_000_000, 16_000_000)
 
@@ -23,10 +24,14 @@ def document(size):
     return json.dumps(rows, separators=(",", ":")).encode()
 
 
-def arenas(pid):
+def arenas(pid, name=NAME):
     """How many the process has mapped."""
-    return sum(NAME in line for line in
-               pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines())
+    return len(mappings(pid, name))
+
+
+def mappings(pid, name):
+    return [line for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
+            if name in line]
 
 
 def there_and_back(pair):
@@ -46,10 +51,45 @@ def large_documents_share_memory(pair):
     there_and_back(pair)
 
 
+def touched(pid, name):
+    """KiB of it that the process has been at."""
+    lines = iter(pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines())
+    assert any(name in line for line in lines)
+    return next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
+
+
+@case(server=["--mode-header=on"], workers=2)
+def documents_are_read_in_place(pair):
+    """Into memory that all workers read and none can write to, whoever gets the job."""
+    front, workers = pair.server.fronts()[0], pair.worker.of_role("worker")
+    eventually(lambda: all(arenas(pid, POOL) == 1 for pid in workers), "a pool in workers")
+    equal(arenas(front, POOL), 1)
+    for pid in workers:
+        equal(mappings(pid, POOL)[0].split()[1], "r--s")
+    there_and_back(pair)
+    assert touched(front, POOL) >= SIZES[-1] * 9 // 10 // 1024, touched(front, POOL)
+    used = touched(front, POOL)
+    for _ in range(3): # the same pages again
+        there_and_back(pair)
+    equal(touched(front, POOL), used)
+    with pair.client() as client: # what is sent as it is takes none of it
+        client.ask("PUT", "/v1/arena/large", document(30_000_000), JSON)
+        client.ask("GET", "/v1/arena/large", headers=[("Accept", "application/msgpack")])
+    equal(touched(front, POOL), used)
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: (new := pair.worker.of_role("worker")) and len(new) == 2 and
+               not set(new) & set(workers) and
+               all(arenas(pid, POOL) == 1 for pid in new), "the next ones have it too")
+    there_and_back(pair)
+    equal(arenas(front, POOL), 1)
+
+
 @case(server=["--mode-header=on", "--arena=off"])
 def off_means_messages(pair):
     there_and_back(pair)
     equal(arenas(pair.server.fronts()[0]), 0)
+    equal(arenas(pair.server.fronts()[0], POOL), 0)
     equal(arenas(pair.worker.of_role("worker")[0]), 0)
 
 

@@ -118,6 +118,153 @@ static void resident_ones_are_done_at_once(void **state)
     store_cancel(&get.get.request);
 }
 
+/* ---- memory of the caller's own ---- */
+
+/* Room for one document, and what became of it. */
+struct test_room {
+    struct blob blob;
+    uint8_t *bytes;
+    unsigned taken, released;
+    bool is_full;
+    size_t too_long; /* by so much */
+};
+
+static void room_release(struct blob *blob)
+{
+    struct test_room *room = (struct test_room *)(void *)blob;
+
+    room->released++;
+    mem_free(room->bytes);
+}
+
+static struct blob *room_take(void *ctx, size_t len, uint8_t **bytes_r)
+{
+    struct test_room *room = ctx;
+
+    room->taken++;
+    if (room->is_full)
+        return NULL;
+    *bytes_r = room->bytes = mem_zalloc(len + room->too_long);
+    room->blob = (struct blob){{room->bytes, len + room->too_long}, 1, room_release};
+    return &room->blob;
+}
+
+/* Documents that are read on the loop, and by the thread. */
+#define ON_LOOP   300000
+#define ON_THREAD 2000000
+
+static void put_filled(struct rig *rig, size_t len)
+{
+    uint8_t *bytes = mem_alloc(len);
+
+    memset(bytes, 'r', len);
+    assert_true(rig_put_bytes(rig, "room", "x", bytes, len) <= STORE_CREATED);
+    mem_free(bytes);
+}
+
+static void begin_get(struct rig *rig, struct rig_get *get, struct test_room *room,
+                      unsigned formats)
+{
+    *get = (struct rig_get){.get = {.key = {rig_slice("room"), rig_slice("x")},
+                                    .room = {room_take, room, formats},
+                                    .done = rig_get_done}};
+    store_get(rig->store, &get->get);
+}
+
+/* Reads the document; returns whether it is in the room, and where it is not, that the
+   room was given back. */
+static bool is_read_into(struct rig *rig, struct test_room *room, unsigned formats,
+                         size_t len)
+{
+    struct rig_get get;
+    bool is;
+
+    put_filled(rig, len);
+    begin_get(rig, &get, room, formats);
+    while (!get.done)
+        ev_run(rig->loop, EVRUN_ONCE);
+    assert_int_equal(get.get.status, STORE_OK);
+    assert_int_equal(get.blob->bytes.len, len);
+    assert_int_equal(get.blob->bytes.data[0], 'r');
+    assert_int_equal(get.blob->bytes.data[len - 1], 'r');
+    is = get.blob == &room->blob;
+    assert_int_equal(room->released, !is && room->bytes != NULL);
+    blob_unref(&get.blob);
+    assert_int_equal(room->released, room->bytes != NULL);
+    return is;
+}
+
+static void documents_go_where_the_caller_has_room(void **state)
+{
+    static const size_t sizes[] = {1, 4096, LMDB_STORE_INLINE_MAX + 1, ON_LOOP,
+                                   ON_THREAD};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct test_room room = {0};
+
+        assert_true(is_read_into(*state, &room, STORE_ROOM_FOR(STORE_MSGPACK), sizes[i]));
+        assert_int_equal(room.taken, 1);
+    }
+}
+
+static void documents_of_other_formats_do_not(void **state)
+{
+    static const size_t sizes[] = {ON_LOOP, ON_THREAD};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct test_room room = {0}, none = {0};
+
+        assert_false(is_read_into(*state, &room, STORE_ROOM_FOR(STORE_JSON), sizes[i]));
+        assert_false(is_read_into(*state, &none, 0, sizes[i]));
+        assert_int_equal(none.taken, 0);
+    }
+}
+
+static void there_may_be_no_room(void **state)
+{
+    static const size_t sizes[] = {ON_LOOP, ON_THREAD};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct test_room room = {.is_full = true};
+
+        assert_false(
+            is_read_into(*state, &room, STORE_ROOM_FOR(STORE_MSGPACK), sizes[i]));
+        assert_int_equal(room.taken, 1);
+    }
+}
+
+/* The document was replaced by another after its room was taken. */
+static void room_of_another_length_is_not_used(void **state)
+{
+    struct test_room room = {.too_long = 1};
+
+    assert_false(is_read_into(*state, &room, STORE_ROOM_FOR(STORE_MSGPACK), ON_THREAD));
+}
+
+/* The thread may be writing into it when the request is cancelled: it is given back,
+   once, when the thread is done with it. */
+static void room_is_kept_from_the_cancelled(void **state)
+{
+    struct rig *rig = *state;
+    struct test_room rooms[8] = {{.taken = 0}};
+
+    put_filled(rig, ON_THREAD);
+    for (unsigned i = 0; i < 8; i++) {
+        struct rig_get get;
+
+        begin_get(rig, &get, &rooms[i], STORE_ROOM_FOR(STORE_MSGPACK));
+        assert_false(get.done);
+        if (i % 2)
+            usleep(200 * i);
+        store_cancel(&get.get.request);
+        assert_int_equal(rooms[i].released, 0);
+    }
+    assert_int_equal(rig_find(rig, "room", "y"), STORE_NOT_FOUND);
+    store_close(&rig->store); /* at the latest */
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(rooms[i].released, 1);
+}
+
 static void pages_that_nobody_read_are_not_resident(void **state)
 {
     enum { VALUE = LMDB_READ_RESIDENT_MAX, APART = 16 << 20 };
@@ -274,6 +421,11 @@ int main(void)
         WITH_STORE(versions_only_grow),
         WITH_STORE(sizes_around_every_bound),
         WITH_STORE(resident_ones_are_done_at_once),
+        WITH_STORE(documents_go_where_the_caller_has_room),
+        WITH_STORE(documents_of_other_formats_do_not),
+        WITH_STORE(there_may_be_no_room),
+        WITH_STORE(room_of_another_length_is_not_used),
+        WITH_STORE(room_is_kept_from_the_cancelled),
         cmocka_unit_test(pages_that_nobody_read_are_not_resident),
         WITH_STORE(longest_names),
         WITH_STORE(format_is_kept),
