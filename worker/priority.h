@@ -8,7 +8,8 @@
 /* How much less than a front a worker wants the processor, as nice() counts. */
 #define PRIORITY_NICE 10
 
-/* Lowers this process below the fronts, and has it run for short at a time. Where that is not allowed all goes on. */
+/* Lowers this process below the fronts, and has it run for short at a time. Where that is
+ * not allowed all goes on. */
 void priority_lower(void);
 
 #endif
