@@ -62,7 +62,8 @@ OPTION(UNSIGNED, queue, "queue", "N", "1024",
 OPTION(DURATION, job_timeout_ns, "job-timeout", "D", "10s",
        "a codec job's deadline (504)", .min = 1000000, .max = UINT64_C(3600000000000))
 OPTION(SIZE, arena_bytes, "arena", "SIZE|off", "64MiB",
-       "memory that a front shares with each worker on this host for large documents",
+       "memory for large documents that a front shares with each worker on this host, and "
+       "again with all",
        .min = 1 << 20, .max = UINT64_C(1) << 36, .may_be_off = true)
 
 GROUP("Processes")

@@ -22,8 +22,8 @@
 /* Descriptors beside the sockets: what was inherited, nng's pollers and eventfds. */
 #define CAGE_FDS 64
 /* Address space beside what is there at the start and the job's own memory: messages on
-   their way in and out, of every seat. */
-#define CAGE_SPARE_BYTES (UINT64_C(4) << 30)
+   their way in and out, and what is shared with the front, of every seat. */
+#define CAGE_SPARE_BYTES (UINT64_C(8) << 30)
 
 /* Rights that newer kernels know and this header may not. */
 #ifndef LANDLOCK_ACCESS_FS_REFER
