@@ -223,11 +223,11 @@ static void aborting_is_aborting(void **state)
 
 static void use_up_memory(void)
 {
-    /* four GiB are spare for messages */
-    for (int gib = 0; gib < 8; gib++)
+    /* eight GiB are spare for messages and shared memory */
+    for (int gib = 0; gib < 12; gib++)
         if (mmap(NULL, (size_t)1 << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
             MAP_FAILED)
-            _exit(errno == ENOMEM && gib >= 4 ? 0 : 1);
+            _exit(errno == ENOMEM && gib >= 8 ? 0 : 1);
     _exit(2);
 }
 
