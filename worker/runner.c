@@ -17,9 +17,10 @@
    of the front's time (60 to 90 us each), so that a batch of small jobs is answered by
    one... */
 #define RUNNER_FLUSH_US 1000
-/* ...and one of long jobs by few: what took a while itself may wait so many times that.
- */
-#define RUNNER_STRETCH 3
+/* ...and one of long jobs, of which a front sends 4 ms in a message, by one too: what took
+   a while itself may wait so many times that, and so long at most. */
+#define RUNNER_STRETCH    12
+#define RUNNER_STRETCH_US 5000
 /* Nothing short waits for a heavy job, of about this length. */
 #define RUNNER_HEAVY_US 100
 /* A smaller result is cheaper in the message than in an arena. */
@@ -195,6 +196,8 @@ static bool runner_must_flush(const struct runner_output *output,
 {
     uint64_t wait_us = output->shortest_us, patience_us = RUNNER_STRETCH * wait_us;
 
+    if (patience_us > RUNNER_STRETCH_US)
+        patience_us = RUNNER_STRETCH_US;
     wait_us += runner_us_between(output->oldest_ns, now_ns);
     return output->payloads.len >= RUNNER_FLUSH_BYTES ||
            (job_is_heavy(job) && output->shortest_us < RUNNER_HEAVY_US) ||

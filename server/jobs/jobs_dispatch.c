@@ -29,6 +29,7 @@ struct jobs_dispatch {
     struct jobs_send send;     /* the jobs that are with no worker, and the workers */
     double retries_left;       /* the budget: see RETRY_ constants */
     ev_prepare prepare;        /* before poll: sends what waits */
+    ev_timer held;             /* wakes the loop when a busy worker is to have more */
     ev_timer tick;             /* active while there are jobs */
     uint64_t ticked_ns;
 };
@@ -190,6 +191,25 @@ static void start_tick(struct jobs_dispatch *dispatch)
     ev_timer_again(dispatch->loop, &dispatch->tick);
 }
 
+/* Sending is on_prepare()'s, in this same turn of the loop. */
+static void on_held(struct ev_loop *loop, ev_timer *held, int events)
+{
+    (void)loop;
+    (void)held;
+    (void)events;
+}
+
+static void watch_held(struct jobs_dispatch *dispatch, uint64_t now_ns)
+{
+    uint64_t held_us = jobs_send_held_us(&dispatch->send, now_ns);
+
+    ev_timer_stop(dispatch->loop, &dispatch->held);
+    if (held_us == 0)
+        return;
+    ev_timer_set(&dispatch->held, (double)(held_us * NS_PER_US) / NS_PER_S, 0.);
+    ev_timer_start(dispatch->loop, &dispatch->held);
+}
+
 static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
     struct jobs_dispatch *dispatch = container_of(prepare, struct jobs_dispatch, prepare);
@@ -205,6 +225,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
         expire_retried(dispatch, now_ns);
         jobs_send(&dispatch->send, now_ns);
         end_jobs(dispatch);
+        watch_held(dispatch, now_ns);
         (void)stats_phase_enter(before);
     }
     for
@@ -328,12 +349,14 @@ static int on_result(void *ctx, struct rpc_worker *rpc, const struct wire_result
 
     switch (jobs_flight_find(&worker->flight, result->id, &job)) {
     case FLIGHT_UNKNOWN: return -1;
-    case FLIGHT_GIVEN_UP: jobs_flight_answer(&worker->flight, result->id); return 0;
+    case FLIGHT_GIVEN_UP:
+        jobs_flight_answer(&worker->flight, result->id, clock_now_ns());
+        return 0;
     case FLIGHT_LIVE: break;
     }
     if (!is_plausible(job, result))
         return -1;
-    jobs_flight_answer(&worker->flight, result->id);
+    jobs_flight_answer(&worker->flight, result->id, clock_now_ns());
     if (worker->row != NULL) {
         stats_add(&worker->row->jobs, 1);
         stats_add(&worker->row->codec_us, result->codec_us);
@@ -381,6 +404,7 @@ struct jobs_dispatch *jobs_dispatch_create(struct ev_loop *loop,
     dispatch->retries_left = RETRY_STOCK;
     tick_s = tick_s < TICK_MIN_S ? TICK_MIN_S : tick_s > TICK_MAX_S ? TICK_MAX_S : tick_s;
     ev_timer_init(&dispatch->tick, on_tick, 0, tick_s);
+    ev_timer_init(&dispatch->held, on_held, 0., 0.);
     ev_prepare_init(&dispatch->prepare, on_prepare);
     ev_set_priority(&dispatch->prepare, EV_MINPRI); /* after all others' work */
     ev_prepare_start(loop, &dispatch->prepare);
@@ -405,6 +429,7 @@ void jobs_dispatch_destroy(struct jobs_dispatch **dispatch)
     }
     ev_prepare_stop(d->loop, &d->prepare);
     ev_timer_stop(d->loop, &d->tick);
+    ev_timer_stop(d->loop, &d->held);
     mem_free(d);
 }
 

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/clock.h"
+
 void jobs_flight_init(struct jobs_flight *flight, unsigned credits)
 {
     assert(credits >= 1);
@@ -16,11 +18,20 @@ unsigned jobs_flight_free(const struct jobs_flight *flight)
     return flight->window - flight->batches_open;
 }
 
-struct flight_batch *jobs_flight_open(struct jobs_flight *flight)
+uint64_t jobs_flight_left_us(const struct jobs_flight *flight, uint64_t now_ns)
+{
+    uint64_t past_us = (now_ns - flight->progress_ns) / NS_PER_US;
+
+    return flight->cost_us > past_us ? flight->cost_us - past_us : 0;
+}
+
+struct flight_batch *jobs_flight_open(struct jobs_flight *flight, uint64_t now_ns)
 {
     struct flight_batch *batch = flight->batches;
 
     assert(jobs_flight_free(flight) > 0);
+    if (flight->batches_open == 0)
+        flight->progress_ns = now_ns;
     while (batch->number != 0)
         batch++;
     assert(batch < flight->batches + flight->window);
@@ -82,7 +93,7 @@ static void release(struct jobs_flight *flight, struct job **place)
     flight->live--;
 }
 
-void jobs_flight_answer(struct jobs_flight *flight, uint64_t id)
+void jobs_flight_answer(struct jobs_flight *flight, uint64_t id, uint64_t now_ns)
 {
     struct flight_batch *batch = batch_of(flight, id);
     struct job **place = &batch->jobs[id % FLIGHT_MAX_BATCH];
@@ -91,6 +102,7 @@ void jobs_flight_answer(struct jobs_flight *flight, uint64_t id)
     if (*place != NULL)
         release(flight, place);
     batch->unanswered &= ~(UINT64_C(1) << id % FLIGHT_MAX_BATCH);
+    flight->progress_ns = now_ns;
     flight->cost_us -= batch->cost_us[id % FLIGHT_MAX_BATCH];
     if (batch->unanswered == 0) {
         batch->number = 0;

@@ -38,6 +38,8 @@ struct jobs_flight {
     unsigned heavy;   /* batches of a heavy job */
     uint64_t cost_us; /* of what is unanswered, also of jobs given up: the worker may be
                          at them */
+    uint64_t
+        progress_ns; /* when the worker last answered, or got the first that it has */
     uint64_t last_number;
     struct flight_batch batches[FLIGHT_WINDOW];
 };
@@ -49,7 +51,10 @@ void jobs_flight_init(struct jobs_flight *flight, unsigned credits);
 unsigned jobs_flight_free(const struct jobs_flight *flight);
 
 /* Opens a batch, to be filled at once; there must be a free one. */
-struct flight_batch *jobs_flight_open(struct jobs_flight *flight);
+struct flight_batch *jobs_flight_open(struct jobs_flight *flight, uint64_t now_ns);
+
+/* How long the worker will yet be busy, by estimate. */
+uint64_t jobs_flight_left_us(const struct jobs_flight *flight, uint64_t now_ns);
 
 /* Adds a job to a batch with room and sets its id; the table is its owner. A job of more
    than JOBS_HEAVY_US goes alone. */
@@ -69,7 +74,7 @@ enum flight_answer jobs_flight_find(const struct jobs_flight *flight, uint64_t i
 
 /* Notes that the id, which is not UNKNOWN, has been answered: a LIVE job is nobody's
    then, and the last answer of a batch gives the credit back. */
-void jobs_flight_answer(struct jobs_flight *flight, uint64_t id);
+void jobs_flight_answer(struct jobs_flight *flight, uint64_t id, uint64_t now_ns);
 
 /* Gives a job up: it is nobody's, the worker still owes an answer. */
 void jobs_flight_give_up(struct jobs_flight *flight, struct job *job);

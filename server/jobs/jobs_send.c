@@ -28,13 +28,19 @@ void jobs_send_end_later(struct jobs_send *send, struct job *job, enum job_statu
     jobs_queue_push(&send->ending, job);
 }
 
+/* True where the worker has enough to do for now. */
+static bool is_held(const struct jobs_worker *worker, uint64_t now_ns)
+{
+    return jobs_flight_left_us(&worker->flight, now_ns) > JOBS_TOP_UP_US;
+}
+
 /* True where the worker may be sent jobs of that weight now. A light job is never put
    behind a heavy one; of heavy ones a worker gets one at a time while there are light
    ones about, since those must wait until it is done. */
 static bool may_have(const struct jobs_send *send, struct jobs_worker *worker,
                      enum jobs_weight weight, uint64_t now_ns)
 {
-    if (jobs_worker_free(worker) == 0)
+    if (jobs_worker_free(worker) == 0 || is_held(worker, now_ns))
         return false;
     return worker->flight.heavy == 0 ||
            (weight == JOBS_HEAVY && !jobs_waiting_saw_light(&send->waiting, now_ns));
@@ -210,6 +216,27 @@ static void send_waiting(struct jobs_send *send, uint64_t now_ns)
 {
     while (send_next(send, now_ns))
         ;
+}
+
+uint64_t jobs_send_held_us(struct jobs_send *send, uint64_t now_ns)
+{
+    uint64_t shortest_us = 0;
+
+    if (send->waiting.depth == 0)
+        return 0;
+    for
+        EACH_WORKER(send, at)
+        {
+            struct jobs_worker *worker = jobs_send_worker(at);
+            uint64_t left_us = jobs_flight_left_us(&worker->flight, now_ns);
+
+            if (jobs_worker_free(worker) == 0 || left_us <= JOBS_TOP_UP_US)
+                continue;
+            left_us -= JOBS_TOP_UP_US;
+            if (shortest_us == 0 || left_us < shortest_us)
+                shortest_us = left_us;
+        }
+    return shortest_us;
 }
 
 void jobs_send(struct jobs_send *send, uint64_t now_ns)

@@ -38,4 +38,8 @@ void jobs_send_end_later(struct jobs_send *send, struct job *job, enum job_statu
    are any. Those that are late end instead. */
 void jobs_send(struct jobs_send *send, uint64_t now_ns);
 
+/* How long until a worker that has enough to do will take more of what waits; 0 where
+   nothing waits, or none is held back so. */
+uint64_t jobs_send_held_us(struct jobs_send *send, uint64_t now_ns);
+
 #endif

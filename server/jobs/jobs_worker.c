@@ -93,7 +93,7 @@ static struct flight_batch *fill_batch(struct jobs_worker *worker,
                                        struct job *const *jobs, unsigned count,
                                        uint64_t now_ns)
 {
-    struct flight_batch *batch = jobs_flight_open(&worker->flight);
+    struct flight_batch *batch = jobs_flight_open(&worker->flight, now_ns);
 
     for (unsigned i = 0; i < count; i++) {
         jobs[i]->sent_ns = now_ns;
@@ -109,11 +109,11 @@ static void undo_batch(struct jobs_worker *worker, const struct flight_batch *ba
     uint64_t first_id = batch->number * FLIGHT_MAX_BATCH;
     unsigned count = batch->count;
 
+    worker->quiet_ns = clock_now_ns();
     for (unsigned i = 0; i < count; i++) {
         batch->jobs[i]->attempts--;
-        jobs_flight_answer(&worker->flight, first_id + i);
+        jobs_flight_answer(&worker->flight, first_id + i, worker->quiet_ns);
     }
-    worker->quiet_ns = clock_now_ns();
 }
 
 static int send_batch(struct jobs_worker *worker, const struct flight_batch *batch,

@@ -15,7 +15,12 @@ struct stats_worker;
 #define JOBS_BATCH_BYTES 65536
 
 /* Work in one message, by estimate; a longer job goes alone. */
-#define JOBS_BATCH_US 2000
+#define JOBS_BATCH_US 4000
+
+/* A worker that has more work than that before it, by estimate, gets no more yet: what
+   waits meanwhile shares a message then, and may still go to another. Longer than the
+   loop's timers (1 ms) and a message take, so that the worker does not run dry. */
+#define JOBS_TOP_UP_US 1500
 
 /* Less work than that is not spread over several messages: each costs the front nearly
    as much of its time, and none of its jobs would end sooner. */

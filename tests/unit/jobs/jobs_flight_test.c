@@ -6,10 +6,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "common/clock.h"
 #include "server/jobs/jobs_flight.h"
 #include "server/jobs/jobs_worker.h"
 
-#define JOBS FLIGHT_MAX_BATCH
+#define JOBS   FLIGHT_MAX_BATCH
+#define NOW_NS (UINT64_C(100) * NS_PER_S)
 
 static struct jobs_flight flight;
 static struct job jobs[2 * JOBS];
@@ -25,7 +27,7 @@ static int setup(void **state)
 
 static struct flight_batch *send(unsigned first, unsigned count)
 {
-    struct flight_batch *batch = jobs_flight_open(&flight);
+    struct flight_batch *batch = jobs_flight_open(&flight, NOW_NS);
 
     for (unsigned i = 0; i < count; i++)
         jobs_flight_add(&flight, batch, &jobs[first + i]);
@@ -63,7 +65,7 @@ static void a_batch_gives_its_credit_back_with_its_last_answer(void **state)
     for (unsigned i = JOBS; i-- > 0;) { /* any order will do */
         assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW - 1);
         assert_ptr_equal(jobs[i].owner, &flight);
-        jobs_flight_answer(&flight, jobs[i].id);
+        jobs_flight_answer(&flight, jobs[i].id, NOW_NS);
         assert_null(jobs[i].owner);
     }
     assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW);
@@ -94,13 +96,25 @@ static void a_second_answer_is_unknown(void **state)
     send(0, 2);
     first = jobs[0].id;
     second = jobs[1].id;
-    jobs_flight_answer(&flight, first);
+    jobs_flight_answer(&flight, first, NOW_NS);
     assert_int_equal(find(first), FLIGHT_UNKNOWN);
-    jobs_flight_answer(&flight, second); /* the batch is over */
+    jobs_flight_answer(&flight, second, NOW_NS); /* the batch is over */
     assert_int_equal(find(second), FLIGHT_UNKNOWN);
     send(0, 2); /* its place is used again, its ids are not */
     assert_int_equal(find(first), FLIGHT_UNKNOWN);
     assert_true(jobs[0].id > second);
+}
+
+static void how_long_a_worker_is_busy(void **state)
+{
+    (void)state;
+    assert_int_equal(jobs_flight_left_us(&flight, NOW_NS), 0);
+    send(0, 3); /* 10 us each */
+    assert_int_equal(jobs_flight_left_us(&flight, NOW_NS), 30);
+    assert_int_equal(jobs_flight_left_us(&flight, NOW_NS + 12 * NS_PER_US), 18);
+    jobs_flight_answer(&flight, jobs[0].id, NOW_NS + 12 * NS_PER_US);
+    assert_int_equal(jobs_flight_left_us(&flight, NOW_NS + 12 * NS_PER_US), 20);
+    assert_int_equal(jobs_flight_left_us(&flight, NOW_NS + NS_PER_S), 0);
 }
 
 static void a_job_given_up_is_still_owed_an_answer(void **state)
@@ -116,7 +130,7 @@ static void a_job_given_up_is_still_owed_an_answer(void **state)
     assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW - 1);
     assert_int_equal(find(id), FLIGHT_GIVEN_UP);
     assert_int_equal(flight.cost_us, 10); /* the worker may be at it */
-    jobs_flight_answer(&flight, id);
+    jobs_flight_answer(&flight, id, NOW_NS);
     assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW);
     assert_int_equal(find(id), FLIGHT_UNKNOWN);
 }
@@ -141,10 +155,10 @@ static void a_heavy_job_is_known_until_it_is_answered(void **state)
     send(0, 1);
     send(1, 3);
     assert_int_equal(flight.heavy, 1);
-    jobs_flight_answer(&flight, jobs[1].id);
+    jobs_flight_answer(&flight, jobs[1].id, NOW_NS);
     jobs_flight_give_up(&flight, &jobs[0]);
     assert_int_equal(flight.heavy, 1);
-    jobs_flight_answer(&flight, jobs[0].id);
+    jobs_flight_answer(&flight, jobs[0].id, NOW_NS);
     assert_int_equal(flight.heavy, 0);
     assert_int_equal(flight.cost_us, 20);
 }
@@ -167,6 +181,7 @@ int main(void)
         cmocka_unit_test_setup(a_batch_gives_its_credit_back_with_its_last_answer, setup),
         cmocka_unit_test_setup(ids_that_were_never_sent_are_unknown, setup),
         cmocka_unit_test_setup(a_second_answer_is_unknown, setup),
+        cmocka_unit_test_setup(how_long_a_worker_is_busy, setup),
         cmocka_unit_test_setup(a_job_given_up_is_still_owed_an_answer, setup),
         cmocka_unit_test_setup(due_jobs_are_found_in_the_order_sent, setup),
         cmocka_unit_test_setup(a_heavy_job_is_known_until_it_is_answered, setup),

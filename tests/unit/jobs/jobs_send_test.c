@@ -62,7 +62,7 @@ int jobs_worker_send(struct jobs_worker *worker, struct job *const *jobs, unsign
         worker->leaving = true;
         return -1;
     }
-    batch = jobs_flight_open(&worker->flight);
+    batch = jobs_flight_open(&worker->flight, NOW_NS);
     for (unsigned i = 0; i < count; i++)
         jobs_flight_add(&worker->flight, batch, jobs[i]);
     batches[batch_count].worker = worker;
@@ -156,9 +156,54 @@ static void test_a_message_is_not_too_long(void **state)
     add_workers(1);
     put_waiting(8, 900, 500);
     jobs_send(&to_send, NOW_NS);
-    assert_int_equal(batch_count, FLIGHT_WINDOW);
+    assert_int_equal(batch_count, 1);
     assert_int_equal(batches[0].count, JOBS_BATCH_US / 900);
     assert_int_equal(to_send.waiting.depth, 8 - sent_jobs());
+}
+
+/* What comes while a worker is busy for a while goes in one message, not one by one. */
+static void test_a_busy_worker_gets_more_in_time(void **state)
+{
+    struct jobs_worker *worker = &workers[0];
+
+    (void)state;
+    add_workers(1);
+    put_waiting(1, JOBS_TOP_UP_US + 900, 500);
+    assert_int_equal(jobs_send_held_us(&to_send, NOW_NS), 0); /* it is not busy */
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(jobs_send_held_us(&to_send, NOW_NS), 0); /* nothing waits */
+    assert_int_equal(sent_jobs(), 1);
+    put_waiting(3, 900, 500);
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(sent_jobs(), 1);
+    assert_int_equal(jobs_send_held_us(&to_send, NOW_NS),
+                     worker->flight.cost_us - JOBS_TOP_UP_US);
+    worker->flight.progress_ns -=
+        (worker->flight.cost_us - JOBS_TOP_UP_US - 1) * NS_PER_US;
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(jobs_send_held_us(&to_send, NOW_NS), 1);
+    worker->flight.progress_ns -= NS_PER_US;
+    assert_int_equal(jobs_send_held_us(&to_send, NOW_NS), 0);
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(sent_jobs(), 4);
+    assert_int_equal(batches[batch_count - 1].count, 3);
+}
+
+static void test_what_a_busy_worker_waits_for_goes_to_an_idle_one(void **state)
+{
+    (void)state;
+    add_workers(1);
+    put_waiting(1, JOBS_TOP_UP_US + 900, 500);
+    jobs_send(&to_send, NOW_NS);
+    put_waiting(1, 900, 500);
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(to_send.waiting.depth, 1);
+    list_init(&workers[1].link);
+    jobs_flight_init(&workers[1].flight, FLIGHT_WINDOW);
+    list_append(&to_send.workers, &workers[1].link);
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(to_send.waiting.depth, 0);
+    assert_ptr_equal(batches[batch_count - 1].worker, &workers[1]);
 }
 
 static void test_a_message_is_not_too_large(void **state)
@@ -310,6 +355,8 @@ int main(void)
         SEND_TEST(test_short_jobs_share_one_message),
         SEND_TEST(test_longer_jobs_are_spread),
         SEND_TEST(test_a_message_is_not_too_long),
+        SEND_TEST(test_a_busy_worker_gets_more_in_time),
+        SEND_TEST(test_what_a_busy_worker_waits_for_goes_to_an_idle_one),
         SEND_TEST(test_a_message_is_not_too_large),
         SEND_TEST(test_a_large_job_goes_alone),
         SEND_TEST(test_shared_memory_takes_no_room_in_a_message),
