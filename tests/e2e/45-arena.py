@@ -109,6 +109,22 @@ def killed_workers_leave_none_behind(pair):
     eventually(lambda: arenas(front) == 2, "none of the dead")
 
 
+@case(server=["--mode-header=on"], workers=2)
+def killed_fronts_leave_none_behind(pair):
+    workers = pair.worker.of_role("worker")
+    for _ in range(2):
+        front = pair.server.fronts()[0]
+        eventually(lambda: all(arenas(pid, POOL) == 1 for pid in workers), "a pool in workers")
+        os.kill(front, signal.SIGKILL)
+        eventually(lambda: pair.server.fronts() and pair.server.fronts()[0] != front,
+                   "the next front")
+        eventually(lambda: arenas(pair.server.fronts()[0], POOL) == 1, "with a pool")
+        there_and_back(pair)
+    eventually(lambda: all(arenas(pid, POOL) == arenas(pid) == 1 for pid in workers),
+               "none of the dead fronts'")
+    equal(pair.worker.of_role("worker"), workers)
+
+
 @case(server=["--mode-header=on"])
 def a_reply_under_way_outlives_its_worker(pair):
     """What a slow client has not read yet lies in the arena of the worker that made it."""
