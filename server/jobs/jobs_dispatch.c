@@ -350,13 +350,13 @@ static int on_result(void *ctx, struct rpc_worker *rpc, const struct wire_result
     switch (jobs_flight_find(&worker->flight, result->id, &job)) {
     case FLIGHT_UNKNOWN: return -1;
     case FLIGHT_GIVEN_UP:
-        jobs_flight_answer(&worker->flight, result->id, clock_now_ns());
+        jobs_flight_answer(&worker->flight, result->id, rpc_worker_heard_ns(rpc));
         return 0;
     case FLIGHT_LIVE: break;
     }
     if (!is_plausible(job, result))
         return -1;
-    jobs_flight_answer(&worker->flight, result->id, clock_now_ns());
+    jobs_flight_answer(&worker->flight, result->id, rpc_worker_heard_ns(rpc));
     if (worker->row != NULL) {
         stats_add(&worker->row->jobs, 1);
         stats_add(&worker->row->codec_us, result->codec_us);

@@ -124,16 +124,34 @@ static void send_retried(struct jobs_send *send, uint64_t now_ns)
     }
 }
 
-/* How many light jobs the next batch should have. */
-static unsigned light_share(struct jobs_send *send, uint64_t now_ns)
+/* True where batches of so many like the first one would be worth a worker's second
+   place. */
+static bool is_worth_second(const struct job *first, unsigned count)
 {
-    unsigned batches = 0;
+    return (uint64_t)count * first->cost_us >= JOBS_SECOND_US;
+}
+
+/* How many light jobs, of which the first is known, the next batch should have: as many
+   as leave the others' share, in places that will be used. */
+static unsigned light_share(struct jobs_send *send, const struct job *first,
+                            uint64_t now_ns)
+{
+    unsigned waiting = jobs_waiting_light(&send->waiting), places = 0, idle = 0, share;
 
     for
         EACH_WORKER(send, at)
-    if (may_have(send, jobs_send_worker(at), JOBS_LIGHT, now_ns))
-        batches += jobs_worker_free(jobs_send_worker(at));
-    return jobs_worker_share(jobs_waiting_light(&send->waiting), batches);
+        {
+            struct jobs_worker *worker = jobs_send_worker(at);
+
+            if (!may_have(send, worker, JOBS_LIGHT, now_ns))
+                continue;
+            places += jobs_worker_free(worker);
+            idle += worker->flight.batches_open == 0;
+        }
+    share = jobs_worker_share(waiting, places);
+    if (idle > 0 && !is_worth_second(first, share))
+        share = jobs_worker_share(waiting, idle);
+    return share;
 }
 
 /* A batch being made up. */
@@ -179,9 +197,8 @@ static void take_batch(struct jobs_send *send, const struct jobs_worker *worker,
 }
 
 static void send_batch(struct jobs_send *send, struct jobs_worker *worker,
-                       enum jobs_weight weight, uint64_t now_ns)
+                       enum jobs_weight weight, unsigned share, uint64_t now_ns)
 {
-    unsigned share = weight == JOBS_HEAVY ? 1 : light_share(send, now_ns);
     struct batch batch = {.count = 0};
 
     take_batch(send, worker, weight, share, now_ns, &batch);
@@ -199,16 +216,22 @@ static bool send_next(struct jobs_send *send, uint64_t now_ns)
     struct job *light = jobs_waiting_first(&send->waiting, JOBS_LIGHT, now_ns);
     struct job *heavy = jobs_waiting_first(&send->waiting, JOBS_HEAVY, now_ns);
     struct jobs_worker *for_light = NULL, *for_heavy = NULL;
+    unsigned share = 0;
 
     if (light != NULL)
         for_light = least_busy(send, JOBS_LIGHT, now_ns);
+    if (for_light != NULL)
+        share = light_share(send, light, now_ns);
+    if (for_light != NULL && for_light->flight.batches_open > 0 &&
+        !is_worth_second(light, share))
+        for_light = NULL;
     if (heavy != NULL && lane_is_kept(send, now_ns))
         for_heavy = least_busy(send, JOBS_HEAVY, now_ns);
     if (for_light != NULL && (for_heavy == NULL || jobs_waiting_score(light, now_ns) <=
                                                        jobs_waiting_score(heavy, now_ns)))
-        send_batch(send, for_light, JOBS_LIGHT, now_ns);
+        send_batch(send, for_light, JOBS_LIGHT, share, now_ns);
     else if (for_heavy != NULL)
-        send_batch(send, for_heavy, JOBS_HEAVY, now_ns);
+        send_batch(send, for_heavy, JOBS_HEAVY, 1, now_ns);
     return for_light != NULL || for_heavy != NULL;
 }
 

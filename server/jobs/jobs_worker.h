@@ -10,12 +10,16 @@
 struct rpc_worker;
 struct stats_worker;
 
-/* Inputs that one message carries, those in shared memory not counted; a larger job goes
-   alone. */
-#define JOBS_BATCH_BYTES 65536
+/* Inputs that one message carries, those in shared memory not counted: as many small
+   documents as there may be jobs. A larger job goes alone. */
+#define JOBS_BATCH_BYTES (160U << 10)
 
 /* Work in one message, by estimate; a longer job goes alone. */
 #define JOBS_BATCH_US 4000
+
+/* A worker that has a message to work on gets another only with so much work: to hide the
+   way of a message of less costs the front more than that worker's time is worth. */
+#define JOBS_SECOND_US 400
 
 /* A worker that has more work than that before it, by estimate, gets no more yet: what
    waits meanwhile shares a message then, and may still go to another. Longer than the

@@ -220,7 +220,7 @@ static void test_a_large_job_goes_alone(void **state)
 {
     (void)state;
     add_workers(1);
-    put_waiting(2, 10, 10 * JOBS_BATCH_BYTES);
+    put_waiting(2, JOBS_SECOND_US, 10 * JOBS_BATCH_BYTES);
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(batch_count, 2);
 }
@@ -242,8 +242,31 @@ static void test_a_batch_has_a_limit(void **state)
     add_workers(1);
     put_waiting(FLIGHT_MAX_BATCH + 1, 0, 1);
     jobs_send(&to_send, NOW_NS);
+    assert_int_equal(batch_count, 1);
     assert_int_equal(batches[0].count, FLIGHT_MAX_BATCH);
-    assert_int_equal(sent_jobs(), FLIGHT_MAX_BATCH + 1);
+}
+
+/* A second message that hides the way of the first must be worth its cost. */
+static void test_a_second_message_has_enough_work(void **state)
+{
+    (void)state;
+    add_workers(2);
+    put_waiting(2, JOBS_SECOND_US / 10, 500);
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(batch_count, 1); /* too little to spread at all */
+    put_waiting(6, JOBS_SECOND_US / 10, 500);
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(batch_count, 2); /* all of it is the idle one's */
+    assert_int_equal(batches[1].count, 6);
+    assert_ptr_not_equal(batches[0].worker, batches[1].worker);
+    put_waiting(18, JOBS_SECOND_US / 10, 500);
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(batch_count, 2); /* 9 each would not be enough */
+    put_waiting(2, JOBS_SECOND_US / 10, 500);
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(batch_count, 4);
+    assert_int_equal(batches[2].count, 10);
+    assert_int_equal(batches[3].count, 10);
 }
 
 /* ---- heavy jobs ---- */
@@ -361,6 +384,7 @@ int main(void)
         SEND_TEST(test_a_large_job_goes_alone),
         SEND_TEST(test_shared_memory_takes_no_room_in_a_message),
         SEND_TEST(test_a_batch_has_a_limit),
+        SEND_TEST(test_a_second_message_has_enough_work),
         SEND_TEST(test_a_lane_is_kept_free_of_heavy_jobs),
         SEND_TEST(test_heavy_jobs_have_all_workers_to_themselves),
         SEND_TEST(test_late_jobs_end),
