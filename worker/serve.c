@@ -286,9 +286,10 @@ static void serve_ask(struct serve_server *server, bool is_prompted)
     if (is_prompted || connected < server->connected)
         gate_hurry(server->gate);
     server->connected = connected;
-    gate_tick(server->gate);
+    /* First what was said, so that who was in a hurry meanwhile asks again now. */
     if (gate_take_welcome(server->gate, &welcome))
         seats_update(server->seats, &welcome);
+    gate_tick(server->gate);
 }
 
 static bool serve_is_delivered(const struct serve *serve)
