@@ -46,6 +46,14 @@ static bool may_have(const struct jobs_send *send, struct jobs_worker *worker,
            (weight == JOBS_HEAVY && !jobs_waiting_saw_light(&send->waiting, now_ns));
 }
 
+/* True where `worker` has less to do; what is estimated to take no time is something. */
+static bool is_less_busy(const struct jobs_worker *worker, const struct jobs_worker *than)
+{
+    if (worker->flight.cost_us != than->flight.cost_us)
+        return worker->flight.cost_us < than->flight.cost_us;
+    return worker->flight.batches_open < than->flight.batches_open;
+}
+
 /* The worker that is to have the next batch of that weight, NULL for none now: the one
    with the least to do. */
 static struct jobs_worker *least_busy(struct jobs_send *send, enum jobs_weight weight,
@@ -59,7 +67,7 @@ static struct jobs_worker *least_busy(struct jobs_send *send, enum jobs_weight w
             struct jobs_worker *worker = jobs_send_worker(at);
 
             if (may_have(send, worker, weight, now_ns) &&
-                (best == NULL || worker->flight.cost_us < best->flight.cost_us))
+                (best == NULL || is_less_busy(worker, best)))
                 best = worker;
         }
     return best;
@@ -222,11 +230,12 @@ static bool send_next(struct jobs_send *send, uint64_t now_ns)
         for_light = least_busy(send, JOBS_LIGHT, now_ns);
     if (for_light != NULL)
         share = light_share(send, light, now_ns);
-    if (for_light != NULL && for_light->flight.batches_open > 0 &&
-        !is_worth_second(light, share))
-        for_light = NULL;
     if (heavy != NULL && lane_is_kept(send, now_ns))
         for_heavy = least_busy(send, JOBS_HEAVY, now_ns);
+    /* Where a heavy one is next, the light ones had better be gone. */
+    if (for_light != NULL && for_heavy == NULL && for_light->flight.batches_open > 0 &&
+        !is_worth_second(light, share))
+        for_light = NULL;
     if (for_light != NULL && (for_heavy == NULL || jobs_waiting_score(light, now_ns) <=
                                                        jobs_waiting_score(heavy, now_ns)))
         send_batch(send, for_light, JOBS_LIGHT, share, now_ns);

@@ -269,7 +269,40 @@ static void test_a_second_message_has_enough_work(void **state)
     assert_int_equal(batches[3].count, 10);
 }
 
+/* A worker with a message of jobs that are estimated to take no time is not idle. */
+static void test_an_idle_worker_is_preferred_to_one_with_next_to_nothing(void **state)
+{
+    (void)state;
+    add_workers(2);
+    for (unsigned i = 0; i < 3; i++) {
+        put_waiting(1, 0, 63);
+        jobs_send(&to_send, NOW_NS);
+    }
+    assert_int_equal(batch_count, 2);
+    assert_ptr_not_equal(batches[0].worker, batches[1].worker);
+    assert_int_equal(to_send.waiting.depth, 1);
+}
+
 /* ---- heavy jobs ---- */
+
+/* They are too few for a second message of their own, but else they would stand behind
+   the heavy one. */
+static void test_a_heavy_job_does_not_overtake_light_ones(void **state)
+{
+    (void)state;
+    add_workers(1);
+    put_waiting(1, 40, 500);
+    jobs_send(&to_send, NOW_NS);
+    put_waiting(2, 40, 500);
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(batch_count, 1);
+    put_waiting(1, JOBS_HEAVY_US + 1, 500);
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(batch_count, 2);
+    assert_int_equal(batches[1].count, 2);
+    assert_int_equal(workers[0].flight.heavy, 0);
+    assert_int_equal(to_send.waiting.depth, 1);
+}
 
 static void test_a_lane_is_kept_free_of_heavy_jobs(void **state)
 {
@@ -385,6 +418,8 @@ int main(void)
         SEND_TEST(test_shared_memory_takes_no_room_in_a_message),
         SEND_TEST(test_a_batch_has_a_limit),
         SEND_TEST(test_a_second_message_has_enough_work),
+        SEND_TEST(test_an_idle_worker_is_preferred_to_one_with_next_to_nothing),
+        SEND_TEST(test_a_heavy_job_does_not_overtake_light_ones),
         SEND_TEST(test_a_lane_is_kept_free_of_heavy_jobs),
         SEND_TEST(test_heavy_jobs_have_all_workers_to_themselves),
         SEND_TEST(test_late_jobs_end),
