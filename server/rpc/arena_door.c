@@ -36,6 +36,7 @@ struct guest {
     struct arena_door *door;
     enum guest_state state;
     int fd;
+    pid_t process; /* 0 for one that cannot be seen from here */
     struct wire_id token;
     size_t got;     /* bytes of the token */
     unsigned files; /* descriptors that it has been handed */
@@ -129,7 +130,7 @@ static int read_word(struct guest *guest)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (got == 1 && word >= 1 && word <= guest->files)
-        guest->door->events.mapped(guest->door->ctx, &guest->token, word);
+        guest->door->events.mapped(guest->door->ctx, &guest->token, word, guest->process);
     return -1;
 }
 
@@ -151,16 +152,12 @@ static void on_patience(struct ev_loop *loop, ev_timer *patience, int events)
     guest_destroy(container_of(patience, struct guest, patience));
 }
 
-static bool is_trusted(int fd)
+static bool is_trusted(const struct ucred *peer)
 {
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-           (peer.uid == 0 || peer.uid == geteuid() || peer.gid == getegid());
+    return peer->uid == 0 || peer->uid == geteuid() || peer->gid == getegid();
 }
 
-static void guest_create(struct arena_door *door, int fd)
+static void guest_create(struct arena_door *door, int fd, pid_t process)
 {
     struct guest *guest = mem_zalloc(sizeof *guest);
 
@@ -168,6 +165,7 @@ static void guest_create(struct arena_door *door, int fd)
     list_append(&door->guests, &guest->link);
     guest->door = door;
     guest->fd = fd;
+    guest->process = process;
     ev_io_init(&guest->readable, on_readable, fd, EV_READ);
     ev_io_start(door->loop, &guest->readable);
     ev_timer_init(&guest->patience, on_patience, GUEST_PATIENCE_S, 0);
@@ -181,13 +179,15 @@ static void on_incoming(struct ev_loop *loop, ev_io *incoming, int events)
 {
     struct arena_door *door = container_of(incoming, struct arena_door, incoming);
     int fd = accept4(door->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct ucred peer;
+    socklen_t len = sizeof peer;
 
     (void)loop;
     (void)events;
     if (fd < 0)
         return;
-    if (is_trusted(fd))
-        guest_create(door, fd);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && is_trusted(&peer))
+        guest_create(door, fd, peer.pid);
     else
         close(fd);
 }

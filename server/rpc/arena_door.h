@@ -17,6 +17,8 @@
 #ifndef OFFLOOP_SERVER_RPC_ARENA_DOOR_H
 #define OFFLOOP_SERVER_RPC_ARENA_DOOR_H
 
+#include <sys/types.h>
+
 #include "proto/wire.h"
 
 struct arena_door;
@@ -33,8 +35,9 @@ struct arena_door_events {
        returns, 0 where it knows no such token. */
     unsigned (*asked)(void *ctx, const struct wire_id *token,
                       int files_r[ARENA_DOOR_MAX_FILES]);
-    /* The worker has mapped so many of them. */
-    void (*mapped)(void *ctx, const struct wire_id *token, unsigned count);
+    /* The worker has mapped so many of them. `process` is its id as this process sees it,
+       0 where it does not: in a container it says another one itself. */
+    void (*mapped)(void *ctx, const struct wire_id *token, unsigned count, pid_t process);
 };
 
 /* Listens at the path, or at an abstract name where that is NULL. Returns NULL with errno

@@ -4,11 +4,13 @@
 
 #include "common/alloc.h"
 #include "common/blob.h"
+#include "common/clock.h"
 #include "common/codec/codec.h"
 #include "common/list.h"
 #include "server/rpc/arena.h"
 #include "server/rpc/loan.h"
 #include "server/rpc/pool.h"
+#include "server/rpc/remains.h"
 
 /* One job's blocks; those that it does not have are NULL. */
 struct hold {
@@ -58,6 +60,17 @@ void cargo_destroy(struct cargo **cargo)
         hold_destroy(*cargo, hold_at((*cargo)->holds.next));
     mem_free(*cargo);
     *cargo = NULL;
+}
+
+void cargo_leave_inputs(struct cargo *cargo, struct remains *remains, pid_t process)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (cargo == NULL)
+        return;
+    for (struct list *at = cargo->holds.next; at != &cargo->holds; at = at->next)
+        if (hold_at(at)->input != NULL)
+            remains_add(remains, &hold_at(at)->input, process, now_ns);
 }
 
 static struct hold *find(struct cargo *cargo, uint64_t id)

@@ -3,7 +3,8 @@
  * payload, and one where its result may be put. Both are the worker's until
  * its result has come; then they are free again. A payload that lies in the
  * front's pool stays there, and is kept for as long: whether or not anybody
- * still waits for the job, the worker may be reading it.
+ * still waits for the job, the worker may be reading it; even where it is lost
+ * (remains.h).
  *
  * What the worker says of the arena is checked here, against what it was told.
  * Loop thread only.
@@ -13,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "proto/wire.h"
 
@@ -20,6 +22,7 @@ struct arena;
 struct blob;
 struct cargo;
 struct pool;
+struct remains;
 
 /* Less is cheaper in the message. */
 #define CARGO_MIN_BYTES 4096
@@ -30,6 +33,11 @@ struct cargo *cargo_create(struct arena *arena, struct pool *pool);
 
 /* Frees all blocks; NULL inside is allowed. */
 void cargo_destroy(struct cargo **cargo);
+
+/* For a worker that was lost, and may be reading yet: the payloads that lie in the pool
+   become the remains of that process (0 where it cannot be seen from here). cargo may be
+   NULL. */
+void cargo_leave_inputs(struct cargo *cargo, struct remains *remains, pid_t process);
 
 /* Finds room for the job's payload, where it is large enough, and for a result of the
    length that such jobs usually have, where there is so much; the envelope says what was

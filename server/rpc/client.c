@@ -22,6 +22,7 @@
 #include "server/rpc/inbox.h"
 #include "server/rpc/pool.h"
 #include "server/rpc/reaper.h"
+#include "server/rpc/remains.h"
 #include "server/rpc/strangers.h"
 #include "server/rpc/tls.h"
 #include "server/rpc/transfer.h"
@@ -41,6 +42,9 @@
 #define EVENTS_PER_TURN 256
 
 #define CLOSE_WAIT_MS 1000
+
+/* Of the pool, one byte in so many may be kept for workers that were lost. */
+#define REMAINS_PART 2
 
 /* Names that are tried for the arenas' door. */
 #define DOOR_TRIES 16
@@ -231,12 +235,13 @@ static unsigned on_arena_asked(void *ctx, const struct wire_id *token,
     return 2;
 }
 
-static void on_arena_mapped(void *ctx, const struct wire_id *token, unsigned count)
+static void on_arena_mapped(void *ctx, const struct wire_id *token, unsigned count,
+                            pid_t process)
 {
     struct rpc_worker *worker = find_by_token(ctx, token);
 
     if (worker != NULL)
-        worker_take_arena(worker, count == 2);
+        worker_take_arena(worker, count == 2, process);
 }
 
 static struct arena_door *create_door(struct rpc_client *client)
@@ -299,6 +304,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
     client->ticked_ns = now_ns;
     if (is_late)
         return; /* this process stood still: it will now hear what the workers said */
+    remains_tick(client->room.remains, now_ns);
     for (struct list *at = client->workers.next, *next; at != &client->workers;
          at = next) {
         next = at->next;
@@ -347,17 +353,18 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
     client->config.rpc_url = str_dup(config->rpc_url);
     client->events = *events;
     list_init(&client->workers);
-    client->room =
-        (struct worker_room){.config = &client->config,
-                             .events = &client->events,
-                             .ctx = ctx,
-                             .inbox = inbox_create(loop, on_inbox, client),
-                             .reaper = reaper_create(),
-                             .unmapper = reaper_create(),
-                             .transfers = transfers_create(loop, on_transfer, client),
-                             .tls = rpc_tls_create(config->rpc_url, config->credentials),
-                             .incarnation = new_incarnation(),
-                             .next_seat_id = 1};
+    client->room = (struct worker_room){
+        .config = &client->config,
+        .events = &client->events,
+        .ctx = ctx,
+        .inbox = inbox_create(loop, on_inbox, client),
+        .reaper = reaper_create(),
+        .unmapper = reaper_create(),
+        .remains = remains_create(config->arena_bytes / REMAINS_PART),
+        .transfers = transfers_create(loop, on_transfer, client),
+        .tls = rpc_tls_create(config->rpc_url, config->credentials),
+        .incarnation = new_incarnation(),
+        .next_seat_id = 1};
     open_door(client);
     client->gate = gate_link_create(loop, config->gate_listen_fd, &link_events, client);
     client->ticked_ns = clock_now_ns();
@@ -384,6 +391,7 @@ void rpc_client_destroy(struct rpc_client **client)
 
         worker_destroy(&worker);
     }
+    remains_destroy(&c->room.remains);
     arena_door_destroy(&c->room.door);
     pool_destroy(&c->room.pool, c->room.unmapper);
     transfers_destroy(&c->room.transfers);

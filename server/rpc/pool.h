@@ -10,7 +10,8 @@
  *
  * Its parts are blobs. A part that is given up will hold another document soon,
  * while a worker that was told of it may still be reading: who tells a worker
- * keeps a reference until that has answered (cargo.h).
+ * keeps a reference until that has answered (cargo.h), or, where it is lost, for
+ * a while longer (remains.h).
  *
  * Loop thread only; the bytes of a new blob may be filled in by another thread.
  */

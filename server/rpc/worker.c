@@ -75,6 +75,7 @@ static void give_up_payloads(struct rpc_worker *worker)
 
         transfer_destroy(&transfer);
     }
+    cargo_leave_inputs(worker->cargo, worker->room->remains, worker->process);
     cargo_destroy(&worker->cargo);
     arena_destroy(&worker->arena, worker->room->unmapper);
     assert(worker->room->pool_workers >= worker->has_pool);
@@ -295,13 +296,14 @@ void worker_take_transfer(struct rpc_worker *worker, struct transfer *transfer)
         drop(worker, why);
 }
 
-void worker_take_arena(struct rpc_worker *worker, bool with_pool)
+void worker_take_arena(struct rpc_worker *worker, bool with_pool, pid_t process)
 {
     assert(worker->arena != NULL && worker->cargo == NULL && !worker->has_pool);
     assert(worker->is_offered_pool || !with_pool);
     arena_close_fd(worker->arena);
     worker->cargo = cargo_create(worker->arena, with_pool ? worker->room->pool : NULL);
     worker->has_pool = with_pool;
+    worker->process = process;
     worker->room->pool_workers += with_pool;
 }
 

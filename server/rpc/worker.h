@@ -7,6 +7,8 @@
 #ifndef OFFLOOP_SERVER_RPC_WORKER_H
 #define OFFLOOP_SERVER_RPC_WORKER_H
 
+#include <sys/types.h>
+
 #include "common/list.h"
 #include "server/rpc/address.h"
 #include "server/rpc/client.h"
@@ -21,6 +23,7 @@ struct inbox_event;
 struct nng_tls_config;
 struct pool;
 struct reaper;
+struct remains;
 struct seat;
 struct transfer;
 struct transfers;
@@ -46,6 +49,7 @@ struct worker_room {
     struct pool *pool;       /* NULL until a worker can use it */
     unsigned pool_workers;   /* that have mapped it */
     bool is_pool_impossible; /* it could not be made */
+    struct remains *remains; /* of the pool */
     struct transfers *transfers;
     struct arena_door *door;    /* NULL where no arenas are wanted */
     struct nng_tls_config *tls; /* NULL without */
@@ -71,14 +75,15 @@ struct rpc_worker {
     uint64_t heard_ns; /* last message on the seat */
     struct seat *seat; /* NULL where the state says so */
     uint64_t seat_id;
-    struct address address;    /* of the seat */
-    int pipe;                  /* nng's id of the connection; 0 for none */
-    int left_pipe;             /* a connection that left the seat before it was joined */
-    struct arena *arena;       /* offered to it; NULL for none */
-    struct cargo *cargo;       /* NULL until it has mapped the arena */
-    bool is_offered_pool;      /* with the arena */
-    bool has_pool;             /* it has mapped it */
-    struct list transfers;     /* large payloads on their way */
+    struct address address; /* of the seat */
+    int pipe;               /* nng's id of the connection; 0 for none */
+    int left_pipe;          /* a connection that left the seat before it was joined */
+    struct arena *arena;    /* offered to it; NULL for none */
+    struct cargo *cargo;    /* NULL until it has mapped the arena */
+    bool is_offered_pool;   /* with the arena */
+    bool has_pool;          /* it has mapped it */
+    pid_t process;          /* that has mapped the arena; 0 for one not seen from here */
+    struct list transfers;  /* large payloads on their way */
     struct worker_trust trust; /* in this connection */
     bool has_greeted;          /* its SEAT_HELLO has come in this connection */
     bool is_misled;            /* it looks for a front that was here before: no fault */
@@ -104,8 +109,8 @@ void worker_take_event(struct rpc_worker *worker, struct inbox_event *event);
 void worker_take_transfer(struct rpc_worker *worker, struct transfer *transfer);
 
 /* The worker has mapped the arena that it was offered, and perhaps the pool: they are
-   used from now on. */
-void worker_take_arena(struct rpc_worker *worker, bool with_pool);
+   used from now on. `process` is as arena_door.h has it. */
+void worker_take_arena(struct rpc_worker *worker, bool with_pool, pid_t process);
 
 /* To be called about every second; the seat may be gone or another afterwards. Returns
    false where nothing is left to wait for: the client shall destroy it. */

@@ -226,6 +226,54 @@ static void it_is_kept_until_the_worker_is_gone(void **state)
     destroy(&fixture);
 }
 
+static bool is_mapped(void *ctx)
+{
+    uint8_t *bytes;
+    struct blob *blob = make(ctx, 4096, &bytes);
+    bool is = blob != NULL;
+
+    blob_unref(&blob);
+    return is;
+}
+
+/* Over a network's protocol, by which a worker that stands still is left soonest. */
+static struct rpc_fixture *create_over_tcp(void)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create(&with_pool);
+    char url[64];
+
+    snprintf(url, sizeof url, "tcp://127.0.0.1:%d", 10000 + (int)getpid() % 20000);
+    rpc_fixture_set_url(fixture, url);
+    rpc_fixture_start_gate(fixture);
+    rpc_fixture_start_front(fixture);
+    rpc_fixture_start_worker(fixture, NULL, 0);
+    rpc_fixture_run_until_workers(fixture, 1);
+    rpc_fixture_run_until(fixture, is_free, fixture);
+    return fixture;
+}
+
+/* The connection has ended, the process has not: it would read on where it was stopped.
+ */
+static void it_is_kept_while_a_lost_worker_lives(void **state)
+{
+    struct rpc_fixture *fixture = create_over_tcp();
+    struct rpc_fixture_job job;
+    struct blob *blob = fill(fixture, &job, LARGE);
+
+    (void)state;
+    stop(fixture, 0);
+    submit(fixture, &job, blob);
+    send_away(fixture);
+    rpc_fixture_run_until_workers(fixture, 0);
+    rpc_fixture_start_worker(fixture, NULL, 0);
+    check_and_free(fixture, &job, &blob);
+    rpc_fixture_run_until(fixture, is_mapped, fixture);
+    assert_true(is_taken(fixture));
+    rpc_fixture_kill_worker(fixture, 0);
+    rpc_fixture_run_until(fixture, is_free, fixture);
+    destroy(&fixture);
+}
+
 /* Beside a payload that is copied by turns it has not left when it is given up. */
 static void given_up_before_it_has_left(void **state)
 {
@@ -375,6 +423,7 @@ int main(int argc, char **argv)
         TEST(many_at_once),
         TEST(it_is_kept_until_the_worker_answers),
         TEST(it_is_kept_until_the_worker_is_gone),
+        TEST(it_is_kept_while_a_lost_worker_lives),
         TEST(given_up_before_it_has_left),
         TEST(another_worker_takes_over),
         TEST(there_is_none),

@@ -37,10 +37,12 @@ static unsigned on_asked(void *ctx, const struct wire_id *which,
     return pool_fd < 0 ? 1 : 2;
 }
 
-static void on_mapped(void *ctx, const struct wire_id *which, unsigned count)
+static void on_mapped(void *ctx, const struct wire_id *which, unsigned count,
+                      pid_t process)
 {
     (void)ctx;
     assert_memory_equal(which, &token, sizeof token);
+    assert_int_equal(process, getpid());
     mapped++;
     mapped_count = count;
 }

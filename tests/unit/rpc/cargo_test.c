@@ -16,6 +16,7 @@
 #include "server/rpc/cargo.h"
 #include "server/rpc/pool.h"
 #include "server/rpc/reaper.h"
+#include "server/rpc/remains.h"
 
 #define ARENA_BYTES (UINT64_C(1) << 20)
 
@@ -397,6 +398,27 @@ static void a_payload_in_the_pool_is_kept_with_the_seat(void **state)
     pool_destroy(&pool, fixture->reaper);
 }
 
+/* The worker is lost, its process may not be. */
+static void a_payload_in_the_pool_may_outlive_the_seat(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pool *pool = pool_create(POOL_BYTES);
+    struct remains *remains = remains_create(POOL_BYTES);
+    struct wire_job job;
+    struct blob *blob = place_in_pool(fixture, pool, &job, 4097);
+
+    blob_unref(&blob);
+    cargo_leave_inputs(NULL, remains, getpid());
+    cargo_leave_inputs(fixture->cargo, remains, getpid());
+    cargo_leave_inputs(fixture->cargo, remains, getpid()); /* once */
+    assert_int_equal(remains_bytes(remains), 4097);
+    cargo_destroy(&fixture->cargo);
+    assert_false(is_free(pool));
+    remains_destroy(&remains);
+    assert_true(is_free(pool));
+    pool_destroy(&pool, fixture->reaper);
+}
+
 /* Even where there is no room for a result. */
 static void a_payload_in_the_pool_needs_no_arena(void **state)
 {
@@ -461,6 +483,7 @@ int main(void)
         TEST(a_result_is_found_once),
         TEST(a_payload_in_the_pool_stays_there),
         TEST(a_payload_in_the_pool_is_kept_with_the_seat),
+        TEST(a_payload_in_the_pool_may_outlive_the_seat),
         TEST(a_payload_in_the_pool_needs_no_arena),
         TEST(others_are_copied),
         TEST(a_loan_keeps_its_pages_only),
