@@ -59,7 +59,7 @@ static void ask_on(struct check *check, struct redis_conn *conn,
                    void (*take)(struct check *, const struct redisReply *, void *),
                    void *into)
 {
-    struct question question = {{on_reply}, check, conn, take, into, false};
+    struct question question = {{.on_reply = on_reply}, check, conn, take, into, false};
 
     if (check->failed || conn == NULL ||
         redis_conn_send(conn, args, &question.call) < 0) {

@@ -38,39 +38,63 @@ struct redis_cluster {
     bool has_map;
     uint64_t reconnects; /* of nodes that were let go */
     unsigned count;
-    struct node *nodes[REDIS_CLUSTER_NODES];
-    struct node *slots[REDIS_SLOTS]; /* NULL for none */
+    struct node *nodes[REDIS_CLUSTER_NODES]; /* sorted: compare() */
+    struct node *slots[REDIS_SLOTS];         /* NULL for none */
 };
 
 /* ---- nodes ---- */
 
-static struct node *find_node(const struct redis_cluster *cluster, const char *host,
-                              unsigned port)
+static int compare(const struct node *node, const char *host, unsigned port)
 {
-    for (unsigned i = 0; i < cluster->count; i++) {
-        struct node *node = cluster->nodes[i];
+    if (node->url.port != port)
+        return node->url.port < port ? -1 : 1;
+    return strcmp(node->url.host, host);
+}
 
-        if (node->url.port == port && strcmp(node->url.host, host) == 0)
-            return node;
+/* Where the node is in the array, or would be: a map may ask for it 16384 times. */
+static unsigned find_place(const struct redis_cluster *cluster, const char *host,
+                           unsigned port)
+{
+    unsigned from = 0, to = cluster->count;
+
+    while (from < to) {
+        unsigned middle = (from + to) / 2;
+
+        if (compare(cluster->nodes[middle], host, port) < 0)
+            from = middle + 1;
+        else
+            to = middle;
     }
-    return NULL;
+    return from;
+}
+
+static void insert_node(struct redis_cluster *cluster, unsigned place, struct node *node)
+{
+    assert(cluster->count < REDIS_CLUSTER_NODES && place <= cluster->count);
+    memmove(cluster->nodes + place + 1, cluster->nodes + place,
+            (cluster->count - place) * sizeof *cluster->nodes);
+    cluster->nodes[place] = node;
+    cluster->count++;
 }
 
 /* The node, made where it is new; NULL where there are too many. */
 static struct node *take_node(struct redis_cluster *cluster, const char *host,
                               unsigned port)
 {
-    struct node *node = find_node(cluster, host, port);
+    unsigned place = find_place(cluster, host, port);
+    struct node *node;
 
-    if (node != NULL || cluster->count == REDIS_CLUSTER_NODES)
-        return node;
+    if (place < cluster->count && compare(cluster->nodes[place], host, port) == 0)
+        return cluster->nodes[place];
+    if (cluster->count == REDIS_CLUSTER_NODES)
+        return NULL;
     node = mem_zalloc(sizeof *node);
     redis_url_of_place(&node->url, cluster->url, host, port);
     node->conn = redis_conn_create(
         cluster->loop, &(struct redis_conn_config){.url = &node->url,
                                                    .tls = cluster->tls,
                                                    .purpose = REDIS_FOR_CLUSTER});
-    cluster->nodes[cluster->count++] = node;
+    insert_node(cluster, place, node);
     return node;
 }
 

@@ -155,6 +155,7 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *data)
         else
             ev_timer_stop(conn->loop, &conn->timer);
     }
+    call->from = conn;
     call->on_reply(call, reply);
 }
 

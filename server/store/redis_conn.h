@@ -40,6 +40,7 @@ struct redis_sentinels;
 struct redis_call {
     /* reply is NULL where the connection was lost; it is freed on return. */
     void (*on_reply)(struct redis_call *call, const struct redisReply *reply);
+    struct redis_conn *from; /* what the reply came by; good while on_reply runs */
 };
 
 /* What a connection is for. */

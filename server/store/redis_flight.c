@@ -161,7 +161,7 @@ static bool follow(struct redis_flight *flight, const struct redisReply *reply,
 
     if (hub->cluster == NULL)
         return false;
-    to = redis_cluster_redirect(hub->cluster, flight->conn, reply->str, reply->len);
+    to = redis_cluster_redirect(hub->cluster, flight->call.from, reply->str, reply->len);
     if (to == NULL)
         return false;
     flight->conn = to;
@@ -209,9 +209,9 @@ enum store_status redis_flight_status(struct redis_flight *flight,
         return STORE_DOWN;
     if (reply->type != REDIS_REPLY_ERROR)
         return STORE_OK;
-    /* An earlier reply may have turned the flight away from where this one comes from. */
-    error = flight->conn != NULL ? redis_conn_take_error(flight->conn, reply)
-                                 : redis_error_read(reply->str, reply->len);
+    /* Not of flight->conn: an earlier reply may have turned the flight to another node.
+     */
+    error = redis_conn_take_error(flight->call.from, reply);
     if (!flight->cancelled && flight->tries++ < REDIS_TRIES)
         *again_r = remedy(flight, reply, error.remedy);
     return error.status;

@@ -435,6 +435,111 @@ static void redirections_that_lead_nowhere(void **state)
     }
 }
 
+/* ---- two nodes of ours ---- */
+
+/* The first name whose slot is below `half`, or not. */
+static void name_in(char name[8], unsigned half, bool below)
+{
+    unsigned i = 0;
+
+    do
+        snprintf(name, 8, "n%u", i++);
+    while ((redis_slot_of(rig_slice(name)) < half) != below);
+}
+
+/* One moves the slot while commands are under way to it, then says it is loading: that is
+   about itself, not about the node that the request has turned to. */
+static void an_error_is_about_who_said_it(void **state)
+{
+    enum { HALF = 8000, SIZE = 300000 };
+    static char scripts[2][512];
+    struct fake_redis *first, *second;
+    struct rig rig = {0};
+    char map[192], there[8], here[8];
+    uint8_t *bytes = mem_zalloc(SIZE);
+    const char *why;
+
+    (void)state;
+    name_in(here, HALF, true);
+    name_in(there, HALF, false);
+    start_fake(&rig, &first, scripts[0]);
+    second = fake_redis_start(rig.loop, scripts[1]);
+    snprintf(map, sizeof map,
+             "CLUSTER *2\r\n*3\r\n:0\r\n:%d\r\n*2\r\n$9\r\n127.0.0.1\r\n:%d\r\n"
+             "*3\r\n:%d\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:%d\r\n",
+             HALF - 1, fake_redis_port(first), HALF, fake_redis_port(second));
+    snprintf(scripts[0], sizeof scripts[0],
+             QUIET "%sGETRANGE $0\r\n\r\n"
+                   "SETRANGE -MOVED %u 127.0.0.1:%d\r\nEXPIRE -LOADING\r\n",
+             map, redis_slot_of(rig_slice(here)), fake_redis_port(second));
+    snprintf(scripts[1], sizeof scripts[1], QUIET "%sGETRANGE $0\r\n\r\nUNLINK :0\r\n",
+             map);
+    open_fake(&rig, &first);
+    while (!store_is_ready(rig.store, &why) ||
+           rig_find(&rig, here, "x") != STORE_NOT_FOUND ||
+           rig_find(&rig, there, "x") != STORE_NOT_FOUND)
+        ev_run(rig.loop, EVRUN_ONCE);
+    assert_int_equal(rig_put_bytes(&rig, here, "x", bytes, SIZE), STORE_DOWN);
+    assert_int_equal(rig_find(&rig, there, "x"), STORE_NOT_FOUND);
+    assert_int_equal(rig_find(&rig, here, "x"), STORE_NOT_FOUND); /* it is there now */
+    mem_free(bytes);
+    fake_redis_stop(&second);
+    close_fake(&rig, &first);
+}
+
+/* What many_nodes() has a map say: slot s is a range of its own, on one of NODES. */
+enum { SLOTS = 1024, NODES = 200 };
+
+static unsigned node_of(unsigned slot)
+{
+    return slot * 37 % NODES;
+}
+
+/* All nodes are told apart, by host and by port, in whatever order they come. */
+static void many_nodes(void **state)
+{
+    struct buf script = BUF_INIT;
+    struct redis_conn *conns[NODES] = {NULL};
+    struct redis_cluster *cluster;
+    struct fake_redis *fake;
+    struct redis_url url;
+    struct rig rig;
+    char text[64];
+
+    (void)state;
+    buf_printf(&script, QUIET "CLUSTER *%d\r\n", SLOTS);
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        buf_printf(&script, "*3\r\n:%u\r\n:%u\r\n*2\r\n$9\r\n127.9.9.%u\r\n:%u\r\n", slot,
+                   slot, node_of(slot) % 2, 1 + node_of(slot) / 2);
+    buf_append(&script, "", 1);
+    start_fake(&rig, &fake, (const char *)script.data);
+    snprintf(text, sizeof text, "redis+cluster://127.0.0.1:%d", fake_redis_port(fake));
+    RIG_CHECK(redis_url_parse(text, &url) == 0);
+    cluster = redis_cluster_create(rig.loop, &url, NULL);
+    while (redis_cluster_conn(cluster, 0) == NULL)
+        ev_run(rig.loop, EVRUN_ONCE);
+    for (unsigned slot = 0; slot < SLOTS; slot++) {
+        struct redis_conn *conn = redis_cluster_conn(cluster, slot);
+
+        assert_non_null(conn);
+        if (slot < NODES)
+            for (unsigned i = 0; i < NODES; i++)
+                assert_ptr_not_equal(conn, conns[i]);
+        if (slot < NODES)
+            conns[node_of(slot)] = conn;
+        assert_ptr_equal(conn, conns[node_of(slot)]);
+    }
+    assert_null(redis_cluster_conn(cluster, SLOTS));
+    assert_non_null(redis_cluster_node(cluster, NODES - 1));
+    assert_null(redis_cluster_node(cluster, NODES));
+    redis_cluster_destroy(&cluster);
+    redis_url_free(&url);
+    buf_free(&script);
+    fake_redis_stop(&fake);
+    ev_loop_destroy(rig.loop);
+    alarm(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +553,8 @@ int main(void)
         cmocka_unit_test(a_node_that_is_killed),
         cmocka_unit_test(maps_that_make_no_sense),
         cmocka_unit_test(redirections_that_lead_nowhere),
+        cmocka_unit_test(an_error_is_about_who_said_it),
+        cmocka_unit_test(many_nodes),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -32,7 +32,7 @@ struct fake_redis {
 static const char *const fake_words[] = {
     "PING ",  "SENTINEL ",    "ROLE ",     "CONFIG ",   "SCRIPT ", "CLUSTER ",
     "AUTH ",  "EVALSHA ",     "EVAL ",     "GETRANGE ", "ASKING ", "ZADD ",
-    "ZCARD ", "ZRANGEBYLEX ", "SETRANGE ", "EXPIRE "};
+    "ZCARD ", "ZRANGEBYLEX ", "SETRANGE ", "EXPIRE ",   "UNLINK "};
 
 static inline const char *fake_next_word(const char *at)
 {
@@ -97,10 +97,12 @@ static inline void fake_read(struct ev_loop *loop, struct ev_io *io, int events)
 static inline void fake_accept(struct ev_loop *loop, struct ev_io *io, int events)
 {
     struct fake_redis *fake = io->data;
-    int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC), room = 1 << 18;
 
     (void)events;
     RIG_CHECK(fd >= 0);
+    /* A long reply must not wait for its reader, who is on this loop. */
+    RIG_CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room) == 0);
     for (int i = 0; i < FAKE_CLIENTS; i++) {
         struct fake_client *client = &fake->clients[i];
 
