@@ -3,6 +3,7 @@
 #include <ev.h>
 #include <hiredis/adapters/libev.h>
 #include <hiredis/async.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "common/log.h"
@@ -62,9 +63,17 @@ void redis_reader_bound(struct redis_reader *reader, redisAsyncContext *ac)
     ac->c.reader->privdata = reader;
 }
 
+/* What hiredis has not understood yet begins with a line (of a status, a number, a
+   length). It looks for the end of it from the beginning each time something comes. */
+static bool has_endless_line(const redisReader *reader)
+{
+    return reader->len - reader->pos > REDIS_READER_LINE_BYTES &&
+           memmem(reader->buf + reader->pos, REDIS_READER_LINE_BYTES, "\r\n", 2) == NULL;
+}
+
 bool redis_reader_is_full(const redisAsyncContext *ac)
 {
-    return ac->c.reader->len > REDIS_READER_BYTES;
+    return ac->c.reader->len > REDIS_READER_BYTES || has_endless_line(ac->c.reader);
 }
 
 /* hiredis calls this after each reading; a socket that is shut down ends the connection

@@ -18,6 +18,9 @@ struct redisAsyncContext;
 /* Bytes of one reply, with what its parts cost us: the largest document and its head. */
 #define REDIS_READER_BYTES ((512 << 20) + (1 << 20))
 
+/* The longest line of a reply; beyond the errors that Redis words. */
+#define REDIS_READER_LINE_BYTES (64 << 10)
+
 /* Of one connection; must stay as long as its context. */
 struct redis_reader {
     redisReplyObjectFunctions functions; /* ours, around hiredis' */
@@ -28,7 +31,8 @@ struct redis_reader {
 /* Bounds the replies of a fresh context. */
 void redis_reader_bound(struct redis_reader *reader, struct redisAsyncContext *ac);
 
-/* True where what has come without being a whole reply is too much. */
+/* True where what has come without being a whole reply is too much, or its line too long.
+ */
 bool redis_reader_is_full(const struct redisAsyncContext *ac);
 
 /* Makes the loop carry a context that needs no TLS. */

@@ -85,6 +85,32 @@ static void reading(void **state)
     }
 }
 
+/* hiredis would go through all of it again whenever more comes: it is lost at once, not
+   after a silence. */
+static void a_line_without_end(void **state)
+{
+    static const char kinds[] = {'+', '-', ':', '$', '*'};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds; i++) {
+        struct buf script = BUF_INIT;
+        struct odd odd = {0};
+        const char *why;
+
+        start(&odd, "");
+        buf_printf(&script, GREET "GETRANGE %c", kinds[i]);
+        while (script.len < REDIS_READER_LINE_BYTES + 1024)
+            buf_append_str(&script, "\n1\r1");
+        buf_append(&script, "", 1);
+        odd.fake->script = (const char *)script.data;
+        assert_int_equal(rig_find(&odd.rig, "c", "x"), STORE_DOWN);
+        assert_false(store_is_ready(odd.rig.store, &why));
+        assert_non_null(strstr(why, "was lost"));
+        stop(&odd);
+        buf_free(&script);
+    }
+}
+
 static void writing(void **state)
 {
     static const struct case_of cases[] = {
@@ -195,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading),
+        cmocka_unit_test(a_line_without_end),
         cmocka_unit_test(writing),
         cmocka_unit_test(listing),
         cmocka_unit_test(a_run_of_more_than_was_asked_for),
