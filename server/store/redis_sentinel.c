@@ -62,12 +62,24 @@ static unsigned votes_of(const struct redis_sentinels *all,
     return votes;
 }
 
-/* One that was lost comes last. */
+static unsigned count_answers(const struct redis_sentinels *all)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < all->count; i++)
+        count += all->each[i].answered;
+    return count;
+}
+
+/* 0 for one that is not believed: fewer than half name it. One that was lost comes
+   last. */
 static unsigned weight_of(const struct redis_sentinels *all,
                           const struct redis_found *answer, unsigned votes)
 {
     bool is_lost = all->has_lost && redis_found_equals(&all->lost, answer);
 
+    if (2 * votes < count_answers(all))
+        return 0;
     return is_lost ? votes : votes + REDIS_URL_PLACES;
 }
 
@@ -80,12 +92,14 @@ static void judge(const struct redis_sentinels *all, struct redis_found *found_r
         const struct sentinel *one = &all->each[i];
         unsigned votes, weight;
 
-        if (one->asked && !one->asking && !one->answered && best == 0)
+        if (one->asked && !one->asking && !one->answered && count_answers(all) == 0)
             found_r->why = "the Sentinels know no such master";
         if (!one->answered)
             continue;
         votes = votes_of(all, &one->answer);
         weight = weight_of(all, &one->answer, votes);
+        if (best == 0)
+            found_r->why = "the Sentinels do not agree";
         if (weight > best) {
             best = weight;
             *found_r = one->answer;

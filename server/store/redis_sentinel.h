@@ -1,8 +1,9 @@
 /*
  * Where is the master? The Sentinels of a URL are asked, each over a connection
- * that is kept, all at once. What most of them say is it; but where a master was
- * just lost, one that names another is believed first: the news of a failover
- * reaches them one by one, and who connects asks the server for its role anyway.
+ * that is kept, all at once. What at least half of those who answer say is it; but
+ * where a master was just lost and they are divided, it is the other one: the news
+ * of a failover reaches them one by one. A single one that lies is not believed
+ * where two others answer.
  *
  * Loop thread only.
  */
@@ -41,7 +42,7 @@ void redis_sentinels_destroy(struct redis_sentinels **sentinels);
 unsigned redis_sentinels_count(const struct redis_sentinels *sentinels);
 
 /* Begins a search, of which there is one at a time. Where lost is not NULL it is the
-   master that was lost: any other is preferred. */
+   master that was lost: another that as many name is preferred. */
 void redis_sentinels_search(struct redis_sentinels *sentinels,
                             const struct redis_found *lost, redis_sentinel_done *done,
                             void *ctx);

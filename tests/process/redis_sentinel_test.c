@@ -113,6 +113,9 @@ static void stop_fakes(struct fakes *fakes)
 #define HERE  "PING +PONG\r\nSENTINEL *2\r\n$7\r\n1.2.3.4\r\n$2\r\n99\r\n"
 #define THERE "PING +PONG\r\nSENTINEL *2\r\n$7\r\n1.2.3.5\r\n$2\r\n98\r\n"
 
+#define SOMEWHERE "PING +PONG\r\nSENTINEL *2\r\n$7\r\n1.2.3.6\r\n$2\r\n97\r\n"
+#define UNKNOWN   "PING +PONG\r\nSENTINEL *-1\r\n"
+
 static void most_sentinels_are_believed(void **state)
 {
     static const char *const two_here[] = {THERE, HERE, HERE};
@@ -125,14 +128,43 @@ static void most_sentinels_are_believed(void **state)
     assert_string_equal(fakes.found.host, "1.2.3.4");
     assert_int_equal(fakes.found.port, 99);
     assert_int_equal(fakes.found.votes, 2);
-    search(&fakes, &lost); /* one knows better than two who are late */
+    search(&fakes, &lost); /* one may lie, or two be late: that shows soon */
+    assert_string_equal(fakes.found.host, "1.2.3.4");
+    assert_int_equal(fakes.found.votes, 2);
+    fakes.sentinels[1]->script = THERE;
+    search(&fakes, &lost);
     assert_string_equal(fakes.found.host, "1.2.3.5");
-    assert_int_equal(fakes.found.votes, 1);
+    assert_int_equal(fakes.found.votes, 2);
+    fakes.sentinels[1]->script = HERE;
     lost.port = 100; /* another server */
     search(&fakes, &lost);
     assert_string_equal(fakes.found.host, "1.2.3.4");
     redis_sentinels_search(fakes.all, NULL, on_found, &fakes);
     redis_sentinels_drop(fakes.all);
+    stop_fakes(&fakes);
+}
+
+/* Two halves: who names another than the lost one has the news. Three opinions: none. */
+static void sentinels_that_do_not_agree(void **state)
+{
+    static const char *const three[] = {HERE, THERE, SOMEWHERE};
+    struct redis_found lost = {.host = "1.2.3.4", .port = 99};
+    struct fakes fakes;
+
+    (void)state;
+    start_fakes(&fakes, three);
+    search(&fakes, &lost);
+    assert_string_equal(fakes.found.host, "");
+    assert_non_null(strstr(fakes.found.why, "do not agree"));
+    search(&fakes, NULL);
+    assert_string_equal(fakes.found.host, "");
+    fakes.sentinels[2]->script = UNKNOWN;
+    search(&fakes, &lost);
+    assert_string_equal(fakes.found.host, "1.2.3.5");
+    assert_int_equal(fakes.found.votes, 1);
+    fakes.sentinels[1]->script = UNKNOWN;
+    search(&fakes, &lost); /* all who know it say that it is the same one */
+    assert_string_equal(fakes.found.host, "1.2.3.4");
     stop_fakes(&fakes);
 }
 
@@ -258,6 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(most_sentinels_are_believed),
+        cmocka_unit_test(sentinels_that_do_not_agree),
         cmocka_unit_test(odd_answers_of_sentinels),
         cmocka_unit_test(nobody_answers),
         cmocka_unit_test(a_server_that_is_no_master),
