@@ -17,8 +17,8 @@
    of the front's time (60 to 90 us each), so that a batch of small jobs is answered by
    one... */
 #define RUNNER_FLUSH_US 1000
-/* ...and one of long jobs, of which a front sends 4 ms in a message, by one too: what took
-   a while itself may wait so many times that, and so long at most. */
+/* ...and one of long jobs, of which a front sends 4 ms in a message, by one too: what
+   took a while itself may wait so many times that, and so long at most. */
 #define RUNNER_STRETCH    12
 #define RUNNER_STRETCH_US 5000
 /* Nothing short waits for a heavy job, of about this length. */
