@@ -12,6 +12,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/credentials/credentials.h"
+#include "common/credentials/tls_visitor.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "proto/wire.h"
@@ -42,8 +43,8 @@
 
 #define DEAF_LOG_MAX 5
 
-/* No look at ourselves goes through TLS. But workers say hello every second: where none
-   has for so long there is nothing to lose by listening again. */
+/* Should no look at ourselves get through TLS: workers say hello every second, and where
+   none has for so long there is nothing to lose by listening again. */
 #define TLS_QUIET_S 5.0
 
 /* Hellos that are passed on to the fronts in a second, each of which costs every front a
@@ -58,7 +59,8 @@ struct gate {
     struct gate_probe *probe; /* NULL before the gate listens */
     struct list waiting;      /* hellos that wait for offers */
     struct gate_trust trust;
-    struct nng_tls_config *tls; /* NULL without */
+    struct nng_tls_config *tls;  /* NULL without */
+    struct tls_visitor *visitor; /* the probe's, with TLS */
     struct strangers strangers;
     struct strangers floods;
     uint64_t second_ns; /* when hellos were counted from... */
@@ -328,7 +330,7 @@ static void on_quiet_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
     (void)loop;
     (void)events;
-    if (!gate->heard &&
+    if (!gate->heard && (gate->probe == NULL || !gate_probe_works(gate->probe)) &&
         gate_rep_listen_again(gate->rep, gate->config->rpc_url, &why) != 0)
         log_warn("cannot listen at %s: %s", gate->config->rpc_url, why);
     gate->heard = false;
@@ -337,10 +339,11 @@ static void on_quiet_timer(struct ev_loop *loop, ev_timer *timer, int events)
 /* nng 1.5.2 can lose a listener and not know it. */
 static void watch_listener(struct gate *gate)
 {
-    if (gate->tls == NULL) {
-        gate->probe = gate_probe_create(gate->loop, gate->config->rpc_url, on_deaf, gate);
+    if (gate->tls == NULL || gate->visitor != NULL)
+        gate->probe = gate_probe_create(gate->loop, gate->config->rpc_url, gate->visitor,
+                                        on_deaf, gate);
+    if (gate->tls == NULL)
         return;
-    }
     ev_timer_init(&gate->quiet_timer, on_quiet_timer, TLS_QUIET_S, TLS_QUIET_S);
     ev_timer_start(gate->loop, &gate->quiet_timer);
 }
@@ -395,6 +398,25 @@ static void start_watchers(struct gate *gate)
     ev_timer_start(gate->loop, &gate->listen_timer);
 }
 
+/* With TLS the gate lets in its own probe beside the holders of the CA's certificates. */
+static void create_tls(struct gate *gate)
+{
+    struct credentials credentials;
+
+    if (!address_is_tls(gate->config->rpc_url))
+        return;
+    credentials = *gate->config->credentials;
+    gate->visitor = tls_visitor_create();
+    if (gate->visitor == NULL)
+        log_warn("cannot make a certificate to look at %s with", gate->config->rpc_url);
+    else
+        credentials.ca =
+            str_printf("%s\n%s", credentials.ca, tls_visitor_certificate(gate->visitor));
+    gate->tls = rpc_tls_create(gate->config->rpc_url, &credentials);
+    if (gate->visitor != NULL)
+        mem_free(credentials.ca);
+}
+
 int rpc_gate_main(const struct rpc_gate_config *config)
 {
     static const struct gate_fronts_events events = {on_front_came, on_fronts_changed,
@@ -411,12 +433,13 @@ int rpc_gate_main(const struct rpc_gate_config *config)
         return EXIT_FATAL;
     }
     address_sweep(config->rpc_url);
-    gate.tls = rpc_tls_create(config->rpc_url, config->credentials);
+    create_tls(&gate);
     gate.rep = gate_rep_create(gate.loop, gate.tls, on_request, &gate);
     gate.fronts = gate_fronts_create(gate.loop, config->listen_fd, &events, &gate);
     start_watchers(&gate);
     ev_run(gate.loop, 0);
     gate_probe_destroy(&gate.probe);
+    tls_visitor_destroy(&gate.visitor);
     gate_fronts_destroy(&gate.fronts);
     gate_rep_close(&gate.rep);
     address_sweep(config->rpc_url); /* a front may have been killed a moment ago */

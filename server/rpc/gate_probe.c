@@ -14,11 +14,17 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/credentials/tls_visitor.h"
 #include "common/list.h"
 #include "server/rpc/address.h"
 
 #define PROBE_EVERY_S 1.0
 #define ANSWER_S      1.0
+
+/* A look through TLS costs both sides together some ten milliseconds of CPU; and one that
+   is given up in the middle of its handshake may be what nng loses the listener to. */
+#define TLS_PROBE_EVERY_S 4.0
+#define TLS_ANSWER_S      4.0
 
 /* One late answer may be a busy machine's; listening again cuts every worker off for a
    moment. */
@@ -46,9 +52,12 @@ struct gate_probe {
     ev_timer timer; /* until the next probe, or until the answer is late */
     ev_io io;       /* active while a probe is under way */
     struct sockaddr_storage address;
-    socklen_t address_len; /* 0 where nothing can be probed */
-    size_t got;            /* bytes of the answer */
-    unsigned misses;       /* in a row */
+    socklen_t address_len;       /* 0 where nothing can be probed */
+    struct tls_visitor *visitor; /* NULL without TLS */
+    bool is_asked;               /* the question is out */
+    size_t got;                  /* bytes of the answer */
+    bool works;      /* an answer has come, or is owed to everybody: misses count */
+    unsigned misses; /* in a row */
     void (*on_deaf)(void *ctx);
     void *ctx;
 };
@@ -61,7 +70,7 @@ static void parse_tcp(struct gate_probe *probe, const char *url)
     char host[ADDRESS_MAX_BYTES];
     char *colon;
 
-    snprintf(host, sizeof host, "%s", url + strlen("tcp://"));
+    snprintf(host, sizeof host, "%s", strstr(url, "://") + strlen("://"));
     colon = strrchr(host, ':');
     if (colon == NULL)
         return;
@@ -105,46 +114,83 @@ static void end_probe(struct gate_probe *probe, bool answered)
     ev_io_stop(probe->loop, &probe->io);
     close(probe->io.fd);
     probe->io.fd = -1;
-    rest(probe, PROBE_EVERY_S);
-    probe->misses = answered ? 0 : probe->misses + 1;
+    probe->works = probe->works || answered;
+    probe->misses = answered || !probe->works ? 0 : probe->misses + 1;
+    rest(probe, probe->visitor != NULL && probe->misses == 0 ? TLS_PROBE_EVERY_S
+                                                             : PROBE_EVERY_S);
     if (probe->misses < MISSES_MEAN_DEAF)
         return;
     probe->misses = 0;
     probe->on_deaf(probe->ctx);
 }
 
-static int send_question(const struct gate_probe *probe, int fd)
+/* What one call on a socket came to, in the words of a visitor's. */
+static enum tls_visitor_step step_of(ssize_t n, enum tls_visitor_step later)
+{
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return later;
+    return n > 0 ? TLS_VISITOR_DONE : TLS_VISITOR_FAILED;
+}
+
+static enum tls_visitor_step ask(const struct gate_probe *probe)
 {
     bool ipc = probe->address.ss_family == AF_UNIX;
-    const uint8_t *bytes = ipc ? ipc_bytes : tcp_bytes;
-    size_t len = ipc ? sizeof ipc_bytes : sizeof tcp_bytes;
+    struct slice bytes = ipc ? (struct slice){ipc_bytes, sizeof ipc_bytes}
+                             : (struct slice){tcp_bytes, sizeof tcp_bytes};
+    ssize_t sent;
 
-    return send(fd, bytes, len, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -1;
+    if (probe->visitor != NULL)
+        return tls_visitor_send(probe->visitor, bytes);
+    sent = send(probe->io.fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+    return sent > 0 && (size_t)sent < bytes.len ? TLS_VISITOR_FAILED
+                                                : step_of(sent, TLS_VISITOR_WANTS_WRITE);
+}
+
+static enum tls_visitor_step hear(struct gate_probe *probe)
+{
+    uint8_t answer[ANSWER_BYTES];
+    size_t room = sizeof answer - probe->got, got = 0;
+    enum tls_visitor_step step;
+    ssize_t n;
+
+    assert(probe->got < sizeof answer);
+    if (probe->visitor != NULL) {
+        step = tls_visitor_receive(probe->visitor, answer, room, &got);
+    } else {
+        n = recv(probe->io.fd, answer, room, 0);
+        step = step_of(n, TLS_VISITOR_WANTS_READ);
+        got = n > 0 ? (size_t)n : 0;
+    }
+    probe->got += got;
+    return step;
+}
+
+static enum tls_visitor_step go_on(struct gate_probe *probe)
+{
+    enum tls_visitor_step step = TLS_VISITOR_DONE;
+
+    if (!probe->is_asked)
+        step = ask(probe);
+    probe->is_asked = step == TLS_VISITOR_DONE;
+    while (step == TLS_VISITOR_DONE && probe->got < ANSWER_BYTES)
+        step = hear(probe);
+    return step;
 }
 
 static void on_io(struct ev_loop *loop, ev_io *io, int events)
 {
     struct gate_probe *probe = container_of(io, struct gate_probe, io);
-    uint8_t answer[ANSWER_BYTES];
-    ssize_t n;
+    enum tls_visitor_step step = go_on(probe);
+    int wants = step == TLS_VISITOR_WANTS_WRITE ? EV_WRITE : EV_READ;
 
-    if (events & EV_WRITE) { /* connected */
-        if (send_question(probe, io->fd) != 0) {
-            end_probe(probe, false);
-            return;
-        }
-        ev_io_stop(loop, io);
-        ev_io_set(io, io->fd, EV_READ);
-        ev_io_start(loop, io);
+    (void)events;
+    if (step == TLS_VISITOR_DONE || step == TLS_VISITOR_FAILED) {
+        end_probe(probe, step == TLS_VISITOR_DONE);
         return;
     }
-    n = recv(io->fd, answer, sizeof answer - probe->got, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n > 0)
-        probe->got += (size_t)n;
-    if (n <= 0 || probe->got == ANSWER_BYTES)
-        end_probe(probe, n > 0);
+    ev_io_stop(loop, io);
+    ev_io_set(io, io->fd, wants);
+    ev_io_start(loop, io);
 }
 
 static void start_probe(struct gate_probe *probe)
@@ -157,6 +203,9 @@ static void start_probe(struct gate_probe *probe)
         return;
     }
     probe->got = 0;
+    probe->is_asked = false;
+    if (probe->visitor != NULL)
+        tls_visitor_begin(probe->visitor, fd);
     ev_io_set(&probe->io, fd, EV_WRITE);
     if (connect(fd, (struct sockaddr *)&probe->address, probe->address_len) != 0 &&
         errno != EINPROGRESS) {
@@ -164,7 +213,7 @@ static void start_probe(struct gate_probe *probe)
         return;
     }
     ev_io_start(probe->loop, &probe->io);
-    rest(probe, ANSWER_S);
+    rest(probe, probe->visitor != NULL ? TLS_ANSWER_S : ANSWER_S);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -180,11 +229,15 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 struct gate_probe *gate_probe_create(struct ev_loop *loop, const char *url,
+                                     struct tls_visitor *visitor,
                                      void (*on_deaf)(void *ctx), void *ctx)
 {
     struct gate_probe *probe = mem_zalloc(sizeof *probe);
 
+    assert((visitor != NULL) == address_is_tls(url));
     probe->loop = loop;
+    probe->visitor = visitor;
+    probe->works = visitor == NULL;
     probe->on_deaf = on_deaf;
     probe->ctx = ctx;
     parse_url(probe, url);
@@ -194,6 +247,11 @@ struct gate_probe *gate_probe_create(struct ev_loop *loop, const char *url,
     if (probe->address_len > 0)
         rest(probe, PROBE_EVERY_S);
     return probe;
+}
+
+bool gate_probe_works(const struct gate_probe *probe)
+{
+    return probe->works;
 }
 
 bool gate_probe_is_question(struct slice bytes)

@@ -17,13 +17,20 @@
 
 struct ev_loop;
 struct gate_probe;
+struct tls_visitor;
 
 /* Probes the URL every second from now on, and calls on_deaf when there was no answer
-   within a second, twice in a row. Probes nothing where the URL is none that it
-   can connect to itself (a name instead of a number). The caller ends it with
-   gate_probe_destroy(). */
+   within a second, twice in a row. A tls+tcp:// URL takes a visitor, which stays the
+   caller's and outlives the probe (NULL for other URLs): then it is four seconds for
+   both, and a miss counts only after an answer has come once. Probes nothing where the
+   URL is none that it can connect to itself (a name instead of a number). The caller ends
+   it with gate_probe_destroy(). */
 struct gate_probe *gate_probe_create(struct ev_loop *loop, const char *url,
+                                     struct tls_visitor *visitor,
                                      void (*on_deaf)(void *ctx), void *ctx);
+
+/* True where on_deaf would be called: over TLS, after the first answer. */
+bool gate_probe_works(const struct gate_probe *probe);
 
 /* True for what a probe asks, which is no stranger's doing. */
 bool gate_probe_is_question(struct slice bytes);

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import tempfile
 import threading
@@ -166,6 +167,29 @@ def only_holders_of_a_certificate_are_spoken_to(pair):
     assert b"that is no hello" in answer, answer
     equal(pair.metric("offloop_worker_connections"), connections)
     use(pair, "after-strangers")
+
+
+def leave_early(context, rounds):
+    """Peers that shake hands with TLS and leave in the middle of nng's handshake."""
+    for number in range(rounds):
+        with contextlib.suppress(OSError), \
+                socket.create_connection(("127.0.0.1", PORT), 5) as plain, \
+                context.wrap_socket(plain, server_hostname="127.0.0.1") as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            one.sendall(REQ_HANDSHAKE[:number % 9])
+
+
+@case
+def a_gate_that_lost_its_listener_is_back_while_workers_say_hello(pair):
+    """nng 1518: the gate looks at itself, through TLS too, and listens again."""
+    context = client_context("ours")
+    question = REQ_HANDSHAKE + b"\0" * 7 + b"\5\x80\0\0\1?"
+    leave_early(context, 300)
+    eventually(lambda: b"that is no hello" in say(question, context=context),
+               "it answers, again or still", 60)
+    with extra_worker(pair, "--connect", URL, *tls("worker"), *SECRET):
+        eventually(lambda: pair.metric("offloop_worker_connections") == 6, "a late worker")
+    eventually(lambda: pair.metric("offloop_worker_connections") == 4, "it has left")
 
 
 @case
