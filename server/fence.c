@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <string.h>
@@ -86,9 +87,28 @@ static const int calls[] = {
     SCMP_SYS(setdomainname),
 };
 
+/* What clone() may not be asked for: a namespace of its own makes anybody its root, and
+   all of the kernel that only root is let near. */
+static const uint64_t clone_flags[] = {CLONE_NEWUSER,  CLONE_NEWNS,  CLONE_NEWPID,
+                                       CLONE_NEWNET,   CLONE_NEWIPC, CLONE_NEWUTS,
+                                       CLONE_NEWCGROUP};
+
+/* A filter does not see the flags of clone3(): where that is not there, the C library
+   takes clone(). */
+static int refuse_namespaces(scmp_filter_ctx filter)
+{
+    int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+
+    for (size_t i = 0; i < sizeof clone_flags / sizeof *clone_flags && error == 0; i++)
+        error =
+            seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                             SCMP_A0(SCMP_CMP_MASKED_EQ, clone_flags[i], clone_flags[i]));
+    return error;
+}
+
 static int load(scmp_filter_ctx filter)
 {
-    int error = 0;
+    int error = refuse_namespaces(filter);
 
     for (size_t i = 0; i < sizeof calls / sizeof *calls && error == 0; i++)
         error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 0);

@@ -1,8 +1,11 @@
 /* Behind the fence: what is refused is, in every thread, and what children do goes on. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,6 +69,43 @@ static int try_user(void)
     return is_refused(setuid(getuid()));
 }
 
+/* The system call itself; a child that does come to be leaves at once. */
+static long clone_with(unsigned long flags)
+{
+    long pid = syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
+
+    if (pid == 0)
+        _exit(0);
+    return pid;
+}
+
+static int try_namespaces(void)
+{
+    static const unsigned long flags[] = {CLONE_NEWUSER,
+                                          CLONE_NEWNS,
+                                          CLONE_NEWPID,
+                                          CLONE_NEWNET,
+                                          CLONE_NEWIPC,
+                                          CLONE_NEWUTS,
+                                          CLONE_NEWUSER | CLONE_NEWNET};
+
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (is_refused(clone_with(flags[i])) != 0)
+            return 1;
+    return clone_with(0) > 0 ? 0 : 2;
+}
+
+/* Its flags lie in memory, where no filter looks. */
+static int try_clone3(void)
+{
+    struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+    long pid = syscall(SYS_clone3, &args, sizeof args);
+
+    if (pid == 0)
+        _exit(0);
+    return pid == -1 && errno == ENOSYS ? 0 : 1;
+}
+
 static void *in_thread(void *arg)
 {
     *(int *)arg = try_program();
@@ -109,6 +150,8 @@ static void what_is_refused(void **state)
     assert_int_equal(behind_the_fence(try_ptrace), 0);
     assert_int_equal(behind_the_fence(try_mount), 0);
     assert_int_equal(behind_the_fence(try_user), 0);
+    assert_int_equal(behind_the_fence(try_namespaces), 0);
+    assert_int_equal(behind_the_fence(try_clone3), 0);
     assert_int_equal(behind_the_fence(try_program_in_a_thread), 0);
 }
 
