@@ -5,6 +5,7 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include "common/alloc.h"
 #include "common/list.h"
 #include "common/log.h"
+#include "server/rpc/strangers.h"
 
 #define BACKLOG 64
 
@@ -21,6 +23,9 @@
 #define MAX_GUESTS 64
 
 #define GUEST_PATIENCE_S 5.0
+
+/* Groups of a worker that are looked at; the usual is fewer than ten. */
+#define MAX_GROUPS 1024
 
 /* Of the socket's file: workers may run as another user of the same group. */
 #define FILE_MODE 0660
@@ -54,6 +59,7 @@ struct arena_door {
     ev_io incoming; /* not active while there are MAX_GUESTS */
     unsigned guest_count;
     struct list guests;
+    struct strangers strangers;
 };
 
 static_assert(ARENA_DOOR_NAME_BYTES > sizeof(((struct sockaddr_un *)0)->sun_path),
@@ -152,9 +158,33 @@ static void on_patience(struct ev_loop *loop, ev_timer *patience, int events)
     guest_destroy(container_of(patience, struct guest, patience));
 }
 
-static bool is_trusted(const struct ucred *peer)
+/* Workers may run as another user, whose membership in our group need not be what they
+   have chosen as their process' one. */
+static bool is_of_our_group(int fd)
 {
-    return peer->uid == 0 || peer->uid == geteuid() || peer->gid == getegid();
+    gid_t groups[MAX_GROUPS], ours = getegid();
+    socklen_t len = sizeof groups;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) != 0)
+        return false;
+    for (size_t i = 0; i < len / sizeof *groups; i++)
+        if (groups[i] == ours)
+            return true;
+    return false;
+}
+
+/* Who is refused is told to the log. */
+static bool is_trusted(struct arena_door *door, int fd, const struct ucred *peer)
+{
+    char why[96];
+
+    if (peer->uid == 0 || peer->uid == geteuid() || peer->gid == getegid() ||
+        is_of_our_group(fd))
+        return true;
+    snprintf(why, sizeof why, "user %u, group %u is neither ours nor of our group %u",
+             peer->uid, peer->gid, getegid());
+    strangers_note(&door->strangers, door->name, why);
+    return false;
 }
 
 static void guest_create(struct arena_door *door, int fd, pid_t process)
@@ -186,7 +216,8 @@ static void on_incoming(struct ev_loop *loop, ev_io *incoming, int events)
     (void)events;
     if (fd < 0)
         return;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && is_trusted(&peer))
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+        is_trusted(door, fd, &peer))
         guest_create(door, fd, peer.pid);
     else
         close(fd);

@@ -1,6 +1,7 @@
 /* Handing out an arena's descriptor: to whom, once asked how, and to nobody else. */
 #include <ev.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -340,6 +342,63 @@ static void ending_hangs_up(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Asks as a process of another user, whose groups are 65534 and, where given, one more:
+   true where it is served, false where it is hung up on. */
+static bool is_served_as_another(const gid_t *more)
+{
+    pid_t pid = fork(), ended;
+    int status, guest;
+    char byte;
+
+    if (pid == 0) {
+        if (setgroups(more != NULL, more) != 0 || setgid(65534) != 0 ||
+            setuid(65534) != 0)
+            _exit(2);
+        guest = connect_to_door();
+        (void)!send(guest, token.bytes, 16, MSG_NOSIGNAL);
+        _exit(recv(guest, &byte, 1, 0) == 1 ? 1 : 0);
+    }
+    while ((ended = waitpid(pid, &status, WNOHANG)) == 0) {
+        usleep(1000);
+        run();
+    }
+    assert_int_equal(ended, pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
+    return WEXITSTATUS(status) == 1;
+}
+
+/* What the log says meanwhile. */
+static unsigned count_lines(int log, const char *what)
+{
+    char text[4096] = "";
+    unsigned count = 0;
+
+    assert_true(pread(log, text, sizeof text - 1, 0) >= 0);
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+        count++;
+    return count;
+}
+
+static void other_users_need_our_group(void **state)
+{
+    const gid_t ours = getegid();
+    int log = memfd_create("log", MFD_CLOEXEC), before = dup(STDERR_FILENO);
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(dup2(log, STDERR_FILENO), STDERR_FILENO);
+    assert_false(is_served_as_another(NULL));
+    assert_false(is_served_as_another(NULL));
+    assert_int_equal(asked, 0);
+    assert_true(is_served_as_another(&ours)); /* not its first group */
+    assert_int_equal(asked, 1);
+    assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
+    assert_int_equal(count_lines(log, "user 65534, group 65534 is neither ours"), 1);
+    close(before);
+    close(log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +407,7 @@ int main(void)
         TEST(a_token_may_come_in_pieces),    TEST(another_token_gets_nothing),
         TEST(another_word_means_nothing),    TEST(leaving_early_hurts_nobody),
         TEST(a_crowd_is_served_in_the_end),  TEST(ending_hangs_up),
+        TEST(other_users_need_our_group),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
