@@ -11,6 +11,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "worker/comings.h"
 #include "worker/dial.h"
 #include "worker/grumble.h"
 #include "worker/vouch.h"
@@ -43,9 +44,9 @@ struct gate {
     enum gate_state state;
     nng_msg *answer; /* the latest, not taken yet; NULL for none */
     uint32_t pipe;   /* id of the connection; 0 for none */
-    uint32_t gone;   /* id of the last one that went: perhaps told before that it came */
-    bool is_new;     /* connected since the last tick */
-    bool is_mute;    /* the last answer did not come in time */
+    struct comings comings;
+    bool is_new;  /* connected since the last tick */
+    bool is_mute; /* the last answer did not come in time */
 };
 
 static void gate_enter_state(struct gate *gate, enum gate_state state)
@@ -107,6 +108,17 @@ static void gate_on_aio(void *arg)
         gate_on_answered(gate);
 }
 
+/* nng: a connection is about to come. */
+static void gate_on_pipe_coming(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+    struct gate *gate = arg;
+
+    (void)event;
+    pthread_mutex_lock(&gate->lock);
+    comings_note_coming(&gate->comings, pipe.id);
+    pthread_mutex_unlock(&gate->lock);
+}
+
 /* nng: connected; a hello at once makes a restarted server useful sooner. */
 static void gate_on_pipe_up(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
@@ -114,8 +126,10 @@ static void gate_on_pipe_up(nng_pipe pipe, nng_pipe_ev event, void *arg)
 
     (void)event;
     pthread_mutex_lock(&gate->lock);
-    gate->is_new = pipe.id != gate->gone;
-    gate->pipe = gate->is_new ? pipe.id : 0;
+    if (comings_is_here(&gate->comings, pipe.id)) {
+        gate->is_new = true;
+        gate->pipe = pipe.id;
+    }
     pthread_mutex_unlock(&gate->lock);
     gate->wake(gate->wake_arg);
 }
@@ -128,7 +142,7 @@ static void gate_on_pipe_down(nng_pipe pipe, nng_pipe_ev event, void *arg)
     pthread_mutex_lock(&gate->lock);
     if (gate->pipe == pipe.id)
         gate->pipe = 0;
-    gate->gone = pipe.id;
+    comings_note_gone(&gate->comings, pipe.id);
     pthread_mutex_unlock(&gate->lock);
 }
 
@@ -139,6 +153,8 @@ static int gate_open_socket(struct gate *gate)
         nng_socket_set_ms(gate->socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE) !=
             0 ||
         nng_socket_set_size(gate->socket, NNG_OPT_RECVMAXSZ, WIRE_MAX_HELLO_BYTES) != 0 ||
+        nng_pipe_notify(gate->socket, NNG_PIPE_EV_ADD_PRE, gate_on_pipe_coming, gate) !=
+            0 ||
         nng_pipe_notify(gate->socket, NNG_PIPE_EV_ADD_POST, gate_on_pipe_up, gate) != 0 ||
         nng_pipe_notify(gate->socket, NNG_PIPE_EV_REM_POST, gate_on_pipe_down, gate) !=
             0 ||

@@ -11,6 +11,7 @@
 #include "common/list.h"
 #include "common/log.h"
 #include "worker/arena.h"
+#include "worker/comings.h"
 #include "worker/dial.h"
 #include "worker/grumble.h"
 #include "worker/vouch.h"
@@ -43,7 +44,7 @@ struct seat {
     uint64_t incarnation;              /* of the front there */
     nng_pipe pipe;                     /* of the connected front; id 0 for none */
     struct arena *arena;               /* shared with it; NULL for none */
-    uint32_t gone; /* id of the last pipe that went: perhaps told before that it came */
+    struct comings comings;
     struct vouch vouch; /* where there is a secret */
     uint32_t greeted;   /* id of the last pipe that we have said hello on */
     bool is_sending;
@@ -405,9 +406,13 @@ static void seat_forget_peer(struct seat *seat)
    is still in nng's hands would be, before our hello. */
 static void seat_on_pipe_coming(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
-    (void)pipe;
+    struct seat *seat = arg;
+
     (void)event;
-    seat_forget_peer(arg);
+    pthread_mutex_lock(&seat->lock);
+    comings_note_coming(&seat->comings, pipe.id);
+    pthread_mutex_unlock(&seat->lock);
+    seat_forget_peer(seat);
 }
 
 /* nng: connected. The hello goes first; where there is a secret, the front has to show
@@ -416,22 +421,23 @@ static void seat_on_pipe_up(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
     struct seat *seat = arg;
     struct buf envelope = BUF_INIT;
+    bool is_here;
 
     (void)event;
     pthread_mutex_lock(&seat->lock);
-    if (pipe.id != seat->gone)
+    is_here = comings_is_here(&seat->comings, pipe.id);
+    if (is_here)
         seat->pipe = pipe;
-    if (seat->world->secret.len > 0)
+    if (is_here && seat->world->secret.len > 0)
         vouch_ask(&seat->vouch, &seat->world->hello->worker, &envelope);
     pthread_mutex_unlock(&seat->lock);
     if (envelope.len > 0)
         seat_send_small(seat, pipe.id, &envelope);
-    else
+    else if (is_here)
         seat_greet(seat, pipe.id);
 }
 
-/* nng: disconnected; perhaps told only after the next connection is there, or even
-   before seat_on_pipe_up() of this one, on another thread. */
+/* nng: disconnected. */
 static void seat_on_pipe_down(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
     struct seat *seat = arg;
@@ -440,7 +446,7 @@ static void seat_on_pipe_down(nng_pipe pipe, nng_pipe_ev event, void *arg)
     (void)event;
     pthread_mutex_lock(&seat->lock);
     is_ours = seat->pipe.id == pipe.id;
-    seat->gone = pipe.id;
+    comings_note_gone(&seat->comings, pipe.id);
     pthread_mutex_unlock(&seat->lock);
     if (!is_ours)
         return;
@@ -544,9 +550,7 @@ bool seat_is_connected(struct seat *seat)
     return seat_peer(seat) != 0;
 }
 
-/* nng tells comings and goings on several threads, in any order: when several connections
-   follow each other quickly, one may be told to have come when it has long gone. Where
-   the connection we believe in does not exist, there is none. */
+/* Where the connection we believe in does not exist after all, there is none. */
 static void seat_doubt_peer(struct seat *seat)
 {
     nng_pipe pipe = {seat_peer(seat)};
