@@ -12,18 +12,26 @@ static int limit_parse(struct slice text, uint64_t *limit_r)
 
     if (text.len == 0)
         return -1;
-    for (size_t i = 0; i < text.len; i++)
-        if (text.data[i] < '0' || text.data[i] > '9' ||
-            __builtin_mul_overflow(limit, 10, &limit) ||
-            __builtin_add_overflow(limit, (uint64_t)(text.data[i] - '0'), &limit))
+    for (size_t at = 0; at < text.len;) {
+        int digit = route_next_byte(text, &at);
+
+        if (digit < '0' || digit > '9' || __builtin_mul_overflow(limit, 10, &limit) ||
+            __builtin_add_overflow(limit, (uint64_t)(digit - '0'), &limit))
             return -1;
+    }
     *limit_r = limit;
     return limit > 0 ? 0 : -1;
 }
 
-static bool named(struct slice name, const char *text)
+/* True where the bytes, percent-decoded, are the text. */
+static bool named(struct slice bytes, const char *text)
 {
-    return name.len == strlen(text) && memcmp(name.data, text, name.len) == 0;
+    size_t at = 0;
+
+    while (at < bytes.len && *text != '\0')
+        if (route_next_byte(bytes, &at) != *text++)
+            return false;
+    return at == bytes.len && *text == '\0';
 }
 
 /* How many bytes of the text stand for a comma or, encoded twice, for one in a name; 0

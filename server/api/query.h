@@ -1,6 +1,7 @@
 /*
  * The parameters of a request's query. Pure: bytes in, a value out. Parameters
- * that offloop does not know are ignored; the first of several counts.
+ * that offloop does not know are ignored; the first of several counts. %32 is 2,
+ * in names and values (RFC 3986, section 6.2.2.2).
  */
 #ifndef OFFLOOP_SERVER_API_QUERY_H
 #define OFFLOOP_SERVER_API_QUERY_H

@@ -16,11 +16,11 @@ static int hex_value(uint8_t c)
     return -1;
 }
 
-/* The byte at text[*at], decoded, and *at behind it; -1 for a broken escape. */
-static int next_byte(struct slice text, size_t *at)
+int route_next_byte(struct slice text, size_t *at)
 {
     int high, low;
 
+    assert(*at < text.len);
     if (text.data[*at] != '%')
         return text.data[(*at)++];
     if (text.len - *at < 3)
@@ -36,7 +36,7 @@ int route_name_decode(struct slice text, uint8_t name_r[ROUTE_NAME_MAX])
     int len = 0;
 
     for (size_t at = 0; at < text.len;) {
-        int byte = next_byte(text, &at);
+        int byte = route_next_byte(text, &at);
 
         if (byte < 0 || !name_has_byte((uint8_t)byte) || len == ROUTE_NAME_MAX)
             return -1;

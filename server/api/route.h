@@ -27,6 +27,10 @@ struct route {
 /* Reads a path ("/v1/c/id", still percent-encoded) into *route_r. */
 void route_parse(struct slice path, struct route *route_r);
 
+/* The byte at text[*at], percent-decoded, and *at behind it; -1 for a broken escape. *at
+   must be less than the length. */
+int route_next_byte(struct slice text, size_t *at);
+
 /* Decodes percent-encoding and checks that the result is a collection's or document's
    name: 1 to 255 bytes of A-Z a-z 0-9 . _ ~ : @ -. Returns its length, or -1. */
 int route_name_decode(struct slice text, uint8_t name_r[ROUTE_NAME_MAX]);

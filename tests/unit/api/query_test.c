@@ -32,16 +32,24 @@ static void test_good(void **state)
     assert_int_equal(query.after_len, 0);
     assert_null(parse("pretty=0", &query));
     assert_false(query.pretty);
+    assert_null(parse("%6cimi%74=%31%32&pr%65tty=%30&l%zzimit=x", &query));
+    assert_true(query.limit == 12 && query.has_limit);
+    assert_false(query.pretty);
+    assert_null(parse("pretty=fals%65", &query));
+    assert_false(query.pretty);
+    assert_null(parse("limi=x&limitt=x&limit%00=x", &query));
+    assert_false(query.has_limit);
     assert_null(parse("Limit=x&limits=y&=z", &query));
 }
 
 static void test_bad(void **state)
 {
     static const char *const texts[] = {
-        "limit",         "limit=",    "limit=0",
-        "limit=-1",      "limit=1x",  "limit=18446744073709551616",
-        "a=b&limit=ten", "after=a/b", "after=%zz",
-        "after=%"};
+        "limit",         "limit=",     "limit=0",
+        "limit=-1",      "limit=1x",   "limit=18446744073709551616",
+        "a=b&limit=ten", "after=a/b",  "after=%zz",
+        "after=%",       "limit=%3",   "limit=%zz",
+        "limit=2%00",    "limit=%2532"};
     struct query query;
 
     (void)state;
