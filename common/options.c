@@ -241,7 +241,8 @@ static int read_variable(struct reader *reader, const struct option_row *row,
     int result = 0;
 
     value[-1] = '\0';
-    if (row->kind != OPTION_LIST)
+    /* A variable without anything in it is as little a value as --flag= is one. */
+    if (row->kind != OPTION_LIST || value[strspn(value, " \t\n")] == '\0')
         result = apply(reader, row, FROM_ENVIRONMENT, copy, value);
     else
         for (char *item = strtok_r(value, " \t\n", &state); item != NULL && result == 0;

@@ -14,7 +14,8 @@
  * without a value as a flag (--mode-header means on). In a file, '#' starts a
  * line of comment. Values have no white space around them and no control
  * characters in them, so that a dump can always be read again. An empty value
- * is one only where the default is empty.
+ * is one only where the default is empty; else it is an error, from a variable too:
+ * one that was meant to be filled in must not be taken for one that is not there.
  *
  * Nothing is printed here: errors and texts are returned, the caller prints.
  * Main thread of a process that starts or reloads.

@@ -272,6 +272,22 @@ static void flag_beats_environment_beats_file(void **state)
     unlink(path);
 }
 
+static void a_variable_that_is_empty(void **state)
+{
+    static const char *const variables[] = {
+        "OFFLOOP_SAMPLE_LISTEN=", "OFFLOOP_SAMPLE_LISTEN= \t",
+        "OFFLOOP_SAMPLE_PROCESSES="};
+    struct fixture f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        run(&f, FLAGS(NULL), FLAGS(variables[i]));
+        assert_int_equal(f.outcome, OPTIONS_BAD);
+        assert_non_null(memmem(f.text.data, f.text.len, "OFFLOOP_SAMPLE_", 15));
+        end(&f);
+    }
+}
+
 static void config_file_from_environment(void **state)
 {
     const char *path = write_file("name = file");
@@ -520,6 +536,7 @@ int main(void)
         cmocka_unit_test(switches),
         cmocka_unit_test(lists_repeat),
         cmocka_unit_test(flag_beats_environment_beats_file),
+        cmocka_unit_test(a_variable_that_is_empty),
         cmocka_unit_test(config_file_from_environment),
         cmocka_unit_test(unknown_variable_is_a_warning),
         cmocka_unit_test(one_line_for_each_bad_flag),
