@@ -207,28 +207,55 @@ static int read_query(struct slice query, struct profile_query *query_r)
     return 0;
 }
 
-static void on_profile(void *ctx, struct blob *profile)
+/* Answers with a profile; NULL for its head alone, whose length nobody knows. */
+static void reply_profile(struct ops *ops, struct http_exchange *x, struct blob *profile)
 {
-    struct ops *ops = ctx;
-    struct http_exchange *x = ops->profiled;
     struct http_reply reply = {.status = 200, .content_type = "application/octet-stream"};
     struct buf headers = BUF_INIT;
 
-    assert(x != NULL);
-    ops->profiled = NULL;
-    if (profile == NULL) {
-        http_reply_problem(x, 500, "the profile could not be taken: see the log", -1,
-                           (struct slice){NULL, 0});
-        return;
-    }
     buf_printf(&headers,
                "Cache-Control: no-store\r\n"
                "Content-Disposition: attachment; filename=\"offloop-front-%u.prof\"\r\n",
                ops->config.front_index);
     reply.headers = buf_slice(&headers);
     reply.body = profile;
-    http_reply(x, &reply);
+    if (profile != NULL) {
+        http_reply(x, &reply);
+    } else {
+        http_reply_begin(x, &reply);
+        http_reply_end(x);
+    }
     buf_free(&headers);
+}
+
+static void on_profile(void *ctx, struct blob *profile)
+{
+    struct ops *ops = ctx;
+    struct http_exchange *x = ops->profiled;
+
+    assert(x != NULL);
+    ops->profiled = NULL;
+    if (profile == NULL)
+        http_reply_problem(x, 500, "the profile could not be taken: see the log", -1,
+                           (struct slice){NULL, 0});
+    else
+        reply_profile(ops, x, profile);
+}
+
+/* Begins a profile; a HEAD is answered at once, as if there had been one. */
+static int start_profile(struct ops *ops, struct http_exchange *x,
+                         const struct profile_query *query)
+{
+    if (ops->draining || profiler_is_busy(ops->profiler))
+        return -1;
+    if (http_request(x)->method == HTTP_HEAD) {
+        reply_profile(ops, x, NULL);
+        return 0;
+    }
+    if (profiler_start(ops->profiler, query->seconds, query->clock, on_profile, ops) < 0)
+        return -1;
+    ops->profiled = x;
+    return 0;
 }
 
 static void answer_profile(struct ops *ops, struct http_exchange *x)
@@ -239,12 +266,9 @@ static void answer_profile(struct ops *ops, struct http_exchange *x)
     if (read_query(http_request(x)->query, &query) < 0)
         http_reply_problem(x, 400, "expected ?seconds=N (1 to 60) and clock=cpu or wall",
                            -1, (struct slice){NULL, 0});
-    else if (ops->draining || profiler_start(ops->profiler, query.seconds, query.clock,
-                                             on_profile, ops) < 0)
+    else if (start_profile(ops, x, &query) < 0)
         http_reply_problem(x, 503, "a profile is being taken, or the server drains", -1,
                            (struct slice){(const uint8_t *)retry, sizeof retry - 1});
-    else
-        ops->profiled = x;
 }
 
 static const struct resource resources[] = {

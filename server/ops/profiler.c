@@ -179,6 +179,11 @@ struct profiler *profiler_create(struct ev_loop *loop)
     return profiler;
 }
 
+bool profiler_is_busy(const struct profiler *profiler)
+{
+    return profiler->running || sampler.to_file;
+}
+
 int profiler_start(struct profiler *profiler, unsigned seconds, enum profiler_clock clock,
                    profiler_done *done, void *ctx)
 {
@@ -186,7 +191,7 @@ int profiler_start(struct profiler *profiler, unsigned seconds, enum profiler_cl
     int error;
 
     assert(seconds >= 1 && seconds <= PROFILER_MAX_SECONDS);
-    if (profiler->running || sampler.to_file)
+    if (profiler_is_busy(profiler))
         return -1;
     profiler->seconds = seconds;
     profiler->clock = clock;

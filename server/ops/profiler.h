@@ -13,6 +13,8 @@
 #ifndef OFFLOOP_SERVER_OPS_PROFILER_H
 #define OFFLOOP_SERVER_OPS_PROFILER_H
 
+#include <stdbool.h>
+
 #include "common/blob.h"
 
 struct ev_loop;
@@ -37,6 +39,9 @@ void profiler_destroy(struct profiler **profiler);
    ends it, since that writes and reads files. Returns -1 where a profile is running. */
 int profiler_start(struct profiler *profiler, unsigned seconds, enum profiler_clock clock,
                    profiler_done *done, void *ctx) __attribute__((warn_unused_result));
+
+/* True where a profile is running: profiler_start() would fail. */
+bool profiler_is_busy(const struct profiler *profiler);
 
 /* Ends a profile now; done is called as if the time were over. */
 void profiler_finish(struct profiler *profiler);

@@ -166,12 +166,28 @@ def a_profile_of_the_loop(pair):
         check_problem(pair.admin(f"/debug/profile{query}"), 400)
 
 
+def head_of_profile(pair, query="?seconds=60"):
+    with Client(pair.admin_port) as client:
+        return client.ask("HEAD", f"/debug/profile{query}")
+
+
+@case
+def a_head_of_a_profile_takes_none(pair):
+    reply = head_of_profile(pair)
+    equal(reply.status, 200)
+    equal(reply.header("content-type"), "application/octet-stream")
+    assert "attachment" in reply.header("content-disposition")
+    equal(head_of_profile(pair, "?seconds=x").status, 400)
+    equal(head_of_profile(pair).status, 200)  # nothing has begun that would be in the way
+
+
 @case
 def one_profile_at_a_time_and_the_loop_goes_on(pair):
     with Client(pair.admin_port) as first:
         first.send(b"GET /debug/profile?seconds=60 HTTP/1.1\r\nHost: t\r\n\r\n")
         wait_for_profile(pair)
         check_problem(pair.admin("/debug/profile?seconds=1"), 503)
+        equal(head_of_profile(pair).status, 503)
         equal(pair.ask("GET", "/v1").status, 200)
         # Only a reset says that the client has left: one that has sent all may still read.
         first.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
