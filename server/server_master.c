@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/master.h"
 #include "common/privileges.h"
+#include "server/output_files.h"
 #include "server/server_plan.h"
 #include "server/stats/stats.h"
 
@@ -127,7 +128,7 @@ static const char *find_fixed(const struct server_config *now,
     return NULL;
 }
 
-static struct server_config *read_again(struct server_master *master)
+static struct server_config *read_again(struct server_master *master, struct buf *why)
 {
     struct server_config *config;
     const char *fixed;
@@ -135,12 +136,13 @@ static struct server_config *read_again(struct server_master *master)
     if (server_config_read(master->argc, master->argv, &config) != 0)
         return NULL;
     fixed = find_fixed(master->plan->config, config);
-    if (fixed == NULL) {
+    if (fixed == NULL && output_files_check(config, why) == 0) {
         server_config_warn(config);
         return config;
     }
-    log_warn("--%s cannot %s while the server runs", fixed,
-             strcmp(fixed, "processes") == 0 ? "grow" : "change");
+    if (fixed != NULL)
+        log_warn("--%s cannot %s while the server runs", fixed,
+                 strcmp(fixed, "processes") == 0 ? "grow" : "change");
     server_config_destroy(&config);
     return NULL;
 }
@@ -148,9 +150,9 @@ static struct server_config *read_again(struct server_master *master)
 static const struct master_plan *on_reload(void *context)
 {
     struct server_master *master = context;
-    struct server_config *config = read_again(master);
-    struct server_plan *plan = NULL;
     struct buf why = BUF_INIT;
+    struct server_config *config = read_again(master, &why);
+    struct server_plan *plan = NULL;
 
     if (config != NULL)
         plan = create_plan(master, config, &why);
@@ -323,6 +325,8 @@ int server_master_main(struct server_config *config, int argc, char **argv,
     if (left == NULL)
         listeners_warn_unused(master.listeners);
     drop_privileges(master.plan->config);
+    if (left == NULL && output_files_check(master.plan->config, &why) < 0)
+        log_fatal("%.*s", (int)why.len, (const char *)why.data);
     status = master_run(&hooks, &master.plan->master, left);
     server_plan_destroy(&master.plan);
     listeners_destroy(&master.listeners);

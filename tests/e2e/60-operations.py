@@ -126,6 +126,18 @@ def version_and_help(pair):
 
 
 @case
+def files_that_cannot_be_written_end_the_start(pair):
+    for flag in ("--access-log", "--profile"):
+        done = run("offloop-server", "--listen", "127.0.0.1:0", "--admin", "off",
+                   "--store", f"lmdb:{pair.folder}/unwritable",
+                   "--rpc", f"ipc://{pair.folder}/unwritable.sock",
+                   flag, "/no/such/directory/file")
+        equal(done.returncode, 1)
+        assert f"{flag}: cannot write /no/such/directory/file" in done.stderr, done.stderr
+        assert "front" not in done.stderr, done.stderr
+
+
+@case
 def bad_values_are_one_line_and_exit_2(pair):
     for name, arguments in (("offloop-server", ["--listen", "nowhere"]),
                             ("offloop-server", ["--max-body", "12parsecs"]),
