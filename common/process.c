@@ -33,6 +33,17 @@ void process_raise_fd_limit(void)
         log_info("the limit on open descriptors stays as it is: %m");
 }
 
+void process_dump_no_core(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_cur == 0)
+        return;
+    limit.rlim_cur = 0;
+    if (setrlimit(RLIMIT_CORE, &limit) != 0)
+        log_warn("core files may hold keys or secrets: %m");
+}
+
 void process_print_end(int status, struct buf *out)
 {
     const char *name;

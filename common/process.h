@@ -17,6 +17,11 @@ void process_start(void);
    service managers give 1024 for the sake of select(), which nobody here uses. */
 void process_raise_fd_limit(void);
 
+/* From now on no crash of this process, or of one that it starts, writes its memory to a
+   core file: it holds keys or secrets. Only the soft limit is lowered: prlimit(1) may
+   raise it again while the process runs. */
+void process_dump_no_core(void);
+
 /* Appends how a child ended, from waitpid()'s status: "exit status 1", "SIGSEGV". */
 void process_print_end(int status, struct buf *out);
 

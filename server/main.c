@@ -109,6 +109,7 @@ static int run_next_master(int argc, char **argv, struct handover **left)
 static int run_master(int argc, char **argv)
 {
     struct server_config *config;
+    struct credentials_texts texts;
     struct handover *left;
     int status;
 
@@ -119,6 +120,9 @@ static int run_master(int argc, char **argv)
     status = server_config_read(argc, argv, &config);
     if (status != 0)
         return status < 0 ? EXIT_USAGE : 0;
+    texts = CREDENTIALS_TEXTS(config);
+    if (credentials_are_secret(&texts))
+        process_dump_no_core(); /* nor its children, which inherit that */
     if (!config->check_store) {
         server_config_warn(config);
         return server_master_main(config, argc, argv, NULL);

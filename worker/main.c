@@ -65,10 +65,14 @@ static int run_child(const struct spawn_self *self)
 static int run_master(int argc, char **argv)
 {
     struct worker_config *config;
+    struct credentials_texts texts;
     int result = worker_config_read(argc, argv, &config);
 
     if (result != 0)
         return result < 0 ? EXIT_USAGE : 0;
+    texts = CREDENTIALS_TEXTS(config);
+    if (credentials_are_secret(&texts))
+        process_dump_no_core(); /* nor its children, which inherit that */
     return worker_master_main(config, argc, argv);
 }
 

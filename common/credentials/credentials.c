@@ -233,6 +233,11 @@ int credentials_check_url(const struct credentials_texts *texts, bool allow_plai
     return -1;
 }
 
+bool credentials_are_secret(const struct credentials_texts *texts)
+{
+    return texts->key[0] != '\0' || texts->secret[0] != '\0';
+}
+
 void credentials_unpack(const struct credentials_texts *texts,
                         struct credentials *credentials_r)
 {

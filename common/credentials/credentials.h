@@ -67,6 +67,9 @@ int credentials_check_url(const struct credentials_texts *texts, bool allow_plai
                           const char *flag, const char *url, struct buf *why)
     __attribute__((warn_unused_result));
 
+/* True where the texts hold what nobody else may know: a private key or a secret. */
+bool credentials_are_secret(const struct credentials_texts *texts);
+
 /* Makes credentials of these texts. The caller ends them with
    credentials_free(). */
 void credentials_unpack(const struct credentials_texts *texts,

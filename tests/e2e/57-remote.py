@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -127,6 +128,40 @@ def nothing_secret_is_shown(pair):
         for pid in [pair.server.pid, *children(pair.server.pid)]:
             for place in ("cmdline", "environ"):
                 assert secret not in pathlib.Path(f"/proc/{pid}/{place}").read_bytes()
+
+
+def core_limits(pair):
+    """(soft, hard) of each process of both daemons."""
+    return {resource.prlimit(pid, resource.RLIMIT_CORE)
+            for daemon in (pair.server, pair.worker)
+            for pid in (daemon.pid, *children(daemon.pid))}
+
+
+@case(workers=0)
+def no_core_file_shows_a_secret(_):
+    """Where there is one; and prlimit(1) on a master still gets one on purpose."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    hard = before[1]
+    if hard == 0:
+        raise Skip("no core files are allowed here")
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    try:
+        secret = {"server": SECRET, "worker": SECRET, "workers": 1}
+        for options, soft in ((secret, 0), ({"worker": ["--sandbox", "off"], "workers": 1}, hard)):
+            pair = Pair(**options)
+            try:
+                limits = core_limits(pair)
+                equal({one[0] for one in limits}, {soft})
+                if soft == 0:
+                    resource.prlimit(pair.server.pid, resource.RLIMIT_CORE, (hard, hard))
+                    os.kill(pair.server.fronts()[0], signal.SIGKILL)
+                    eventually(lambda pair=pair: (hard, hard) in {
+                        resource.prlimit(pid, resource.RLIMIT_CORE)
+                        for pid in pair.server.fronts()}, "the next front may dump")
+            finally:
+                pair.destroy()
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
 
 
 # ---- strangers

@@ -44,6 +44,35 @@ static void the_limit_on_descriptors_is_raised(void **state)
     assert_int_equal(raise_in_child(), 0);
 }
 
+/* In a child, which has what the system allows before. */
+static int forbid_core_in_child(void)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        struct rlimit before, after;
+
+        if (getrlimit(RLIMIT_CORE, &before) != 0)
+            _exit(2);
+        before.rlim_cur = before.rlim_max;
+        if (setrlimit(RLIMIT_CORE, &before) != 0)
+            _exit(3);
+        process_dump_no_core();
+        getrlimit(RLIMIT_CORE, &after);
+        _exit(after.rlim_cur == 0 && after.rlim_max == before.rlim_max ? 0 : 1);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void no_core_is_dumped_until_someone_asks(void **state)
+{
+    (void)state;
+    assert_int_equal(forbid_core_in_child(), 0);
+}
+
 static void check_end(int status, const char *text)
 {
     struct buf out = BUF_INIT;
@@ -67,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_limit_on_descriptors_is_raised),
+        cmocka_unit_test(no_core_is_dumped_until_someone_asks),
         cmocka_unit_test(ends_are_told_by_name),
     };
 

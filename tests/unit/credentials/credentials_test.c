@@ -309,6 +309,18 @@ static void others_may_not_read(void **state)
     assert_null(strstr(line, "sixteen"));
 }
 
+static void keys_and_secrets_are_secret(void **state)
+{
+    const struct credentials_texts none = {"", "", "", ""}, open = {"c", "", "a", ""},
+                                   key = {"c", "k", "a", ""}, secret = {"", "", "", "00"};
+
+    (void)state;
+    assert_false(credentials_are_secret(&none));
+    assert_false(credentials_are_secret(&open));
+    assert_true(credentials_are_secret(&key));
+    assert_true(credentials_are_secret(&secret));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +332,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(text_around_pem_is_no_matter, setup, teardown),
         cmocka_unit_test_setup_teardown(secrets, setup, teardown),
         cmocka_unit_test_setup_teardown(others_may_not_read, setup, teardown),
+        cmocka_unit_test(keys_and_secrets_are_secret),
     };
 
     return cmocka_run_group_tests(tests, setup_files, remove_files);
