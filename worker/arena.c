@@ -27,6 +27,9 @@
 /* What the front is told in the end. */
 enum word { WORD_ARENA = 1, WORD_ARENA_AND_POOL = 2 };
 
+/* Mapped now, of all fronts. */
+static _Atomic uint64_t mapped_bytes;
+
 struct arena {
     atomic_uint refs;
     uint8_t *data; /* the arena's bytes, and behind them the pool's */
@@ -104,25 +107,57 @@ static bool is_sound(int file, uint64_t bytes)
            syscall(SYS_fstat, file, &st) == 0 && (uint64_t)st.st_size == bytes;
 }
 
-static void *map_at(void *address, uint64_t bytes, int protection, int file)
+/* In the place of what is mapped there; -1 where that fails. */
+static int map_at(void *address, uint64_t bytes, int protection, int file)
 {
-    int flags = address == NULL ? MAP_SHARED : MAP_SHARED | MAP_FIXED;
+    void *data = mmap(address, bytes, protection, MAP_SHARED | MAP_FIXED, file, 0);
 
-    return mmap(address, bytes, protection, flags, file, 0);
+    return data == MAP_FAILED ? -1 : 0;
 }
 
-/* Maps the pool behind the arena: first nothing over both, so that there is room. */
-static uint8_t *map_both(const int files[MAX_FILES], uint64_t bytes, uint64_t pool_bytes)
+/* Fronts must not take the address space that jobs and messages need. */
+static bool claim(uint64_t bytes)
 {
-    uint8_t *data = mmap(NULL, bytes + pool_bytes, PROT_NONE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (bytes <= ARENA_MAPPED_MAX_BYTES &&
+        atomic_fetch_add(&mapped_bytes, bytes) <= ARENA_MAPPED_MAX_BYTES - bytes)
+        return true;
+    if (bytes <= ARENA_MAPPED_MAX_BYTES)
+        atomic_fetch_sub(&mapped_bytes, bytes);
+    return false;
+}
 
-    if (data == MAP_FAILED)
+static void unmap(uint8_t *data, uint64_t bytes)
+{
+    munmap(data, bytes);
+    atomic_fetch_sub(&mapped_bytes, bytes);
+}
+
+/* Maps nothing yet, so that there is room for so much; NULL where there is not. */
+static uint8_t *map_room(uint64_t bytes)
+{
+    void *data;
+
+    if (!claim(bytes))
         return NULL;
-    if (map_at(data, bytes, PROT_READ | PROT_WRITE, files[0]) != MAP_FAILED &&
-        map_at(data + bytes, pool_bytes, PROT_READ, files[1]) != MAP_FAILED)
+    data =
+        mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data != MAP_FAILED)
         return data;
-    munmap(data, bytes + pool_bytes);
+    atomic_fetch_sub(&mapped_bytes, bytes);
+    return NULL;
+}
+
+/* Maps the arena, and behind it the pool where pool_bytes is not 0. */
+static uint8_t *map_files(const int files[MAX_FILES], uint64_t bytes, uint64_t pool_bytes)
+{
+    uint8_t *data = map_room(bytes + pool_bytes);
+
+    if (data == NULL)
+        return NULL;
+    if (map_at(data, bytes, PROT_READ | PROT_WRITE, files[0]) == 0 &&
+        (pool_bytes == 0 || map_at(data + bytes, pool_bytes, PROT_READ, files[1]) == 0))
+        return data;
+    unmap(data, bytes + pool_bytes);
     return NULL;
 }
 
@@ -138,29 +173,20 @@ static int map(struct arena *arena, const struct wire_seat_welcome *welcome,
                const int files[MAX_FILES], unsigned count)
 {
     uint64_t bytes = welcome->arena_bytes, pool_bytes = welcome->pool_bytes;
-    void *data;
 
     arena->bytes = bytes;
     if (!is_sound(files[0], bytes))
         return -1;
     if (count == MAX_FILES && can_follow(bytes, pool_bytes) &&
         is_sound(files[1], pool_bytes)) {
-        arena->data = map_both(files, bytes, pool_bytes);
+        arena->data = map_files(files, bytes, pool_bytes);
         arena->pool_bytes = pool_bytes;
         if (arena->data != NULL)
             return 0;
     }
     arena->pool_bytes = 0;
-    data = map_at(NULL, bytes, PROT_READ | PROT_WRITE, files[0]);
-    if (data == MAP_FAILED)
-        return -1;
-    arena->data = data;
-    return 0;
-}
-
-static void unmap(const struct arena *arena)
-{
-    munmap(arena->data, arena->bytes + arena->pool_bytes);
+    arena->data = map_files(files, bytes, 0);
+    return arena->data == NULL ? -1 : 0;
 }
 
 /* Shows the token, takes the descriptors, maps them and says so; -1 where that fails. */
@@ -187,7 +213,7 @@ static int fetch(struct arena *arena, int front, const struct wire_seat_welcome 
     word = arena->pool_bytes > 0 ? WORD_ARENA_AND_POOL : WORD_ARENA;
     if (send(front, &word, 1, MSG_NOSIGNAL) == 1)
         return 0;
-    unmap(arena);
+    unmap(arena->data, arena->bytes + arena->pool_bytes);
     return -1;
 }
 
@@ -223,7 +249,7 @@ void arena_unref(struct arena **arena)
     *arena = NULL;
     if (a == NULL || atomic_fetch_sub(&a->refs, 1) > 1)
         return;
-    unmap(a);
+    unmap(a->data, a->bytes + a->pool_bytes);
     mem_free(a);
 }
 

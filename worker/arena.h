@@ -18,6 +18,11 @@
 
 struct arena;
 
+/* What is mapped at most, of all fronts: the rest of what the cage leaves (cage.c) is for
+   messages. Of a front with which it would be more the arena is mapped without the pool,
+   or neither. */
+#define ARENA_MAPPED_MAX_BYTES (UINT64_C(6) << 30)
+
 /* Fetches and maps the arena that a SEAT_WELCOME names, with the pool where it names one
    that can be mapped too, and tells the front so. Waits for the front at most a second.
    Returns NULL with *why_r (static text): then the front goes on without. One reference,

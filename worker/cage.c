@@ -17,6 +17,7 @@
 
 #include "common/log.h"
 #include "common/process.h"
+#include "worker/arena.h"
 #include "worker/cage_calls.h"
 
 /* Descriptors beside the sockets: what was inherited, nng's pollers and eventfds. */
@@ -24,6 +25,9 @@
 /* Address space beside what is there at the start and the job's own memory: messages on
    their way in and out, and what is shared with the front, of every seat. */
 #define CAGE_SPARE_BYTES (UINT64_C(8) << 30)
+
+static_assert(ARENA_MAPPED_MAX_BYTES + (UINT64_C(2) << 30) <= CAGE_SPARE_BYTES,
+              "fronts leave room for messages");
 
 /* Rights that newer kernels know and this header may not. */
 #ifndef LANDLOCK_ACCESS_FS_REFER

@@ -267,6 +267,38 @@ static void wrong_pools_are_done_without(void **state)
     is_done_without(0, file_of(BYTES, POOL_SEALS)); /* it was not announced */
 }
 
+/* Of that many bytes, none of which takes memory. */
+static struct arena *fetch_large(uint64_t pool_bytes, uint8_t *word)
+{
+    return fetch_with_pool(pool_bytes, file_of((off_t)pool_bytes, POOL_SEALS), word);
+}
+
+/* Jobs and messages need address space, too. */
+static void fronts_cannot_have_it_all(void **state)
+{
+    const uint64_t most = ARENA_MAPPED_MAX_BYTES - BYTES;
+    struct arena *arenas[3];
+    uint8_t word;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) { /* nothing stays claimed */
+        is_done_without(most + BYTES, file_of((off_t)(most + BYTES), POOL_SEALS));
+        arenas[0] = fetch_large(most, &word);
+        assert_int_equal(word, 2);
+        assert_int_equal(arena_pool_bytes(arenas[0]), most);
+        is_refused(file_of(BYTES, F_SEAL_SHRINK | F_SEAL_GROW), false);
+        arena_unref(&arenas[0]);
+    }
+    arenas[0] = fetch_large(most / 2, &word);
+    assert_int_equal(word, 2);
+    arenas[1] = fetch_large(most / 2 + BYTES, &word);
+    assert_int_equal(word, 1); /* the arena alone */
+    arenas[2] = fetch_large(BYTES, &word);
+    assert_int_equal(word, 2); /* a smaller one still fits */
+    for (unsigned i = 0; i < 3; i++)
+        arena_unref(&arenas[i]);
+}
+
 static bool fits(const struct arena *arena, bool in_arena, uint64_t offset, size_t len,
                  bool has_reply, uint64_t reply_offset, uint64_t reply_bytes)
 {
@@ -344,6 +376,7 @@ int main(void)
         cmocka_unit_test(wrong_fronts_are_done_without),
         cmocka_unit_test(a_pool_is_read_behind_the_arena),
         cmocka_unit_test(wrong_pools_are_done_without),
+        cmocka_unit_test(fronts_cannot_have_it_all),
         cmocka_unit_test(payloads_must_not_cross_into_the_pool),
         cmocka_unit_test(addresses_that_are_none),
         cmocka_unit_test(jobs_must_lie_inside),
