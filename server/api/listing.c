@@ -37,6 +37,7 @@ struct listing {
     struct coding_stream stream; /* of the reply, once it has begun */
     enum codec_coding coding;    /* of the reply; NONE for one run that is small */
     bool begun;                  /* the reply's head and the array's opening are out */
+    bool stored; /* some worker lacks the coding: what follows is not compressed */
     bool last_run;
     uint8_t after_len;
     uint8_t after[ROUTE_NAME_MAX];
@@ -144,7 +145,44 @@ static void end_reply(struct listing *listing)
     http_reply_end(listing->base.x);
 }
 
-/* Sends a run's documents, which are a part of the blob, and goes on. */
+/* Sends bytes that no worker compressed as they are, framed for the stream; false as
+   http_reply_chunk(). */
+static bool send_stored(struct listing *listing, struct blob *blob, struct slice bytes)
+{
+    bool room = true;
+
+    while (bytes.len > 0) {
+        size_t len = bytes.len < CODING_STORED_MAX ? bytes.len : CODING_STORED_MAX;
+        struct buf head = BUF_INIT;
+
+        coding_stream_store(&listing->stream, len, &head);
+        send_buf(listing, &head);
+        room = http_reply_chunk(listing->base.x, blob, (struct slice){bytes.data, len});
+        bytes = (struct slice){bytes.data + len, bytes.len - len};
+    }
+    return room;
+}
+
+/* Sends a run's documents, which are a part of the blob; -1 where they are no part of the
+   stream. *room_r as http_reply_chunk(). */
+static int send_documents(struct listing *listing, struct blob *blob, struct slice bytes,
+                          bool *room_r)
+{
+    if (listing->stored) {
+        *room_r = send_stored(listing, blob, bytes);
+    } else if (coding_stream_take(&listing->stream, &bytes) == 0) {
+        *room_r = http_reply_chunk(listing->base.x, blob, bytes);
+    } else {
+        log_warn("a worker's compressed run of documents is malformed");
+        return -1;
+    }
+    if (listing->base.type == NEGOTIATE_NDJSON)
+        *room_r = send_text(listing, "\n", 1);
+    listing->sent += listing->in_run;
+    return 0;
+}
+
+/* Sends a run, and goes on. */
 static void send_run(struct listing *listing, struct blob *blob, struct slice bytes)
 {
     bool first = !listing->begun, room = true;
@@ -160,15 +198,10 @@ static void send_run(struct listing *listing, struct blob *blob, struct slice by
     if (listing->in_run > 0) {
         if (!first && listing->base.type == NEGOTIATE_JSON)
             send_text(listing, ",", 1);
-        if (coding_stream_take(&listing->stream, &bytes) != 0) {
-            log_warn("a worker's compressed run of documents is malformed");
+        if (send_documents(listing, blob, bytes, &room) < 0) {
             http_reply_abort(listing->base.x);
             return;
         }
-        room = http_reply_chunk(listing->base.x, blob, bytes);
-        if (listing->base.type == NEGOTIATE_NDJSON)
-            room = send_text(listing, "\n", 1);
-        listing->sent += listing->in_run;
     }
     if (listing->left != UINT64_MAX)
         listing->left -= listing->in_run;
@@ -193,7 +226,8 @@ static void on_job_done(struct job *job)
     struct listing *listing = container_of(job, struct listing, job);
 
     exchange_job_ended(&listing->base, job);
-    if (!listing->begun && exchange_lacks_coding(&listing->base, job)) {
+    if (exchange_lacks_coding(&listing->base, job)) {
+        listing->stored = listing->begun;
         encode_run(listing);
         return;
     }
@@ -295,8 +329,8 @@ static void encode_run(struct listing *listing)
 
     if (!listing->begun)
         listing->coding = choose_coding(listing);
-    call.coding = listing->coding;
-    call.part = listing->coding != CODING_NONE;
+    call.coding = listing->stored ? CODING_NONE : listing->coding;
+    call.part = call.coding != CODING_NONE;
     if (e->type == NEGOTIATE_NDJSON) {
         call.separator = '\n';
         call.pretty = false; /* a document is a line */

@@ -1,12 +1,14 @@
 """gzip both ways: replies compressed in the worker (also by zstd, also collections),
 compressed bodies expanded there."""
+import ctypes
 import gzip
 import json
 import random
 import subprocess
 import zlib
 
-from harness import JSON, MSGPACK, Skip, case, check_problem, equal
+from harness import (JSON, MSGPACK, Daemon, Skip, case, check_problem, equal, eventually,
+                     request)
 
 GZIP = ("Accept-Encoding", "gzip")
 SENT = ("Content-Encoding", "gzip")
@@ -170,6 +172,55 @@ def check_collection(pair, collection, count):
             equal(curl(pair, f"/v1/{collection}", "gzip", *more) == whole, True)
             if std:
                 equal(curl(pair, f"/v1/{collection}", "zstd", *more) == whole, True)
+
+
+def zstd_expand(data, size):
+    """What frames of zstd, one after another, expand to."""
+    library = ctypes.CDLL("libzstd.so.1")
+    library.ZSTD_decompress.restype = ctypes.c_size_t
+    library.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t] * 2
+    text = ctypes.create_string_buffer(size + 1)
+    got = library.ZSTD_decompress(text, size + 1, data, len(data))
+    return text.raw[:got]
+
+
+def swap_worker(pair, program):
+    """Another worker in the place of the one that is there."""
+    pair.worker.stop()
+    eventually(lambda: pair.metric("offloop_worker_connections") == 0, "it has left")
+    pair.worker = Daemon(program, ["--processes", "1"], pair.runtime, pair.folder)
+    pair.daemons.append(pair.worker)
+    eventually(lambda: pair.metric("offloop_worker_connections") == 1, "it has its seat")
+
+
+@case(own=True)
+def workers_with_and_without_zstd(pair):
+    """A collection that one with zstd has begun is gone on with by one without."""
+    pair.put("/v1/zip/probe", list(range(2000)))
+    if not has_zstd(pair):
+        raise Skip("built without libzstd")
+    random.seed(4)
+    texts = [json.dumps([random.getrandbits(60) for _ in range(5000)],
+                        separators=(",", ":")).encode() for _ in range(250)]
+    with pair.client() as client:
+        for number, text in enumerate(texts):
+            client.ask("PUT", f"/v1/mixed/{number:05}", text, JSON)
+    for accept, whole in (("application/json", b"[" + b",".join(texts) + b"]"),
+                          ("application/x-ndjson", b"".join(text + b"\n" for text in texts))):
+        headers = [("Accept", accept), ("Accept-Encoding", "zstd")]
+        swap_worker(pair, "offloop-worker")
+        with pair.client() as client:
+            client.send(request("GET", "/v1/mixed", None, headers, "1.1"))
+            client._more()  # it has begun; most of it waits for us
+            swap_worker(pair, "tests/plain-worker")
+            reply = client.reply("GET")
+        equal((reply.status, reply.header("content-encoding")), (200, "zstd"))
+        assert len(reply.body) > len(whole) * 0.6, "all of it was compressed: nothing was tested"
+        equal(zstd_expand(reply.body, len(whole)) == whole, True)
+        # From the beginning it is not compressed at all.
+        reply = pair.ask("GET", "/v1/mixed", headers=headers)
+        equal((reply.status, reply.header("content-encoding"), reply.body == whole),
+              (200, None, True))
 
 
 @case
