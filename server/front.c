@@ -125,28 +125,6 @@ static void open_store(struct front *front)
         log_fatal("cannot open the store: see above");
 }
 
-static void create_jobs(struct front *front)
-{
-    const struct server_config *config = front->config;
-    const struct jobs_config jobs = {.engine = config->codec,
-                                     .mode = (enum jobs_mode)config->mode,
-                                     .queue_max = config->queue,
-                                     .job_timeout_ns = config->job_timeout_ns,
-                                     .inline_budget_ns = config->inline_budget_ns,
-                                     .max_memory_bytes = INLINE_MEMORY_BYTES,
-                                     .max_output_bytes = config->max_reply_bytes,
-                                     .front_index = (int)front->self->index,
-                                     .generation = front->self->generation,
-                                     .gate_listen_fd = SPAWN_FD_GATE,
-                                     .arena_bytes = config->arena_bytes,
-                                     .rpc_url = config->rpc,
-                                     .credentials = &front->credentials,
-                                     .stats = front->slot};
-
-    front->jobs = jobs_create(front->loop, &jobs);
-    assert(front->jobs != NULL);
-}
-
 static void load_auth(struct front *front)
 {
     struct buf why = BUF_INIT;
@@ -285,6 +263,40 @@ static void drain(struct front *front)
                  0.0);
     ev_timer_start(front->loop, &front->on_drain_timeout);
     http_server_drain(front->clients, on_clients_drained, front);
+}
+
+/* What hangs ends with the process, and the master starts another. */
+static void on_stuck(void *context)
+{
+    struct front *front = context;
+
+    if (!front->draining)
+        log_warn("draining, to be replaced");
+    drain(front);
+}
+
+static void create_jobs(struct front *front)
+{
+    const struct server_config *config = front->config;
+    const struct jobs_config jobs = {.engine = config->codec,
+                                     .mode = (enum jobs_mode)config->mode,
+                                     .queue_max = config->queue,
+                                     .job_timeout_ns = config->job_timeout_ns,
+                                     .inline_budget_ns = config->inline_budget_ns,
+                                     .max_memory_bytes = INLINE_MEMORY_BYTES,
+                                     .max_output_bytes = config->max_reply_bytes,
+                                     .front_index = (int)front->self->index,
+                                     .generation = front->self->generation,
+                                     .gate_listen_fd = SPAWN_FD_GATE,
+                                     .arena_bytes = config->arena_bytes,
+                                     .rpc_url = config->rpc,
+                                     .credentials = &front->credentials,
+                                     .stats = front->slot,
+                                     .on_stuck = on_stuck,
+                                     .stuck_ctx = front};
+
+    front->jobs = jobs_create(front->loop, &jobs);
+    assert(front->jobs != NULL);
 }
 
 static void on_term(struct ev_loop *loop, ev_signal *watcher, int events)

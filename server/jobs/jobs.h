@@ -109,6 +109,9 @@ struct jobs_config {
     const struct credentials *credentials; /* what is between us and workers elsewhere;
                                               NULL for nothing */
     struct stats_front *stats;             /* counters to keep; NULL for none */
+    void (*on_stuck)(void *ctx); /* connections to workers cannot be closed any more: the
+                                    process should end; once; NULL for none */
+    void *stuck_ctx;
 };
 
 /* Makes the jobs of one front. The caller ends it with jobs_destroy(). */

@@ -384,6 +384,8 @@ static struct rpc_client *create_client(struct jobs_dispatch *dispatch)
         .arena_bytes = config->arena_bytes,
         .credentials = config->credentials,
         .stats = config->stats,
+        .on_stuck = config->on_stuck,
+        .stuck_ctx = config->stuck_ctx,
     };
 
     return rpc_client_create(dispatch->loop, &rpc_config, &events, dispatch);

@@ -32,6 +32,9 @@
 
 #define TICK_S 0.5
 
+/* Closing a connection takes milliseconds. */
+#define STUCK_NS (10 * NS_PER_S)
+
 /* More than any host has; a gate that were told by a flood of hellos stops here. */
 #define MAX_WORKERS 1024
 
@@ -56,6 +59,7 @@ struct rpc_client {
     struct worker_room room;
     struct gate_link *gate;
     struct list workers;
+    bool is_stuck; /* nng's closing hangs, and that was told */
     unsigned worker_count;
     struct strangers floods;
     ev_timer tick;
@@ -292,6 +296,18 @@ static void tick_worker(struct rpc_client *client, struct rpc_worker *worker)
     }
 }
 
+/* Where a closing hangs, every worker that leaves costs memory and descriptors that only
+   the end of this process gives back. */
+static void look_at_reaper(struct rpc_client *client)
+{
+    if (client->is_stuck || reaper_busy_ns(client->room.reaper) < STUCK_NS)
+        return;
+    client->is_stuck = true;
+    log_warn("closing the connection to a worker hangs");
+    if (client->config.on_stuck != NULL)
+        client->config.on_stuck(client->config.stuck_ctx);
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
 {
     struct rpc_client *client = container_of(tick, struct rpc_client, tick);
@@ -305,6 +321,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
     if (is_late)
         return; /* this process stood still: it will now hear what the workers said */
     remains_tick(client->room.remains, now_ns);
+    look_at_reaper(client);
     for (struct list *at = client->workers.next, *next; at != &client->workers;
          at = next) {
         next = at->next;

@@ -54,7 +54,11 @@ struct rpc_client_config {
     uint64_t arena_bytes; /* shared with each worker on this host; 0 for none */
     const struct credentials *credentials; /* for TLS, and a secret that workers have to
                                               know; NULL for neither */
-    struct stats_front *stats; /* peers_dropped and workers_lost are counted there */
+    struct stats_front *stats;   /* peers_dropped and workers_lost are counted there */
+    void (*on_stuck)(void *ctx); /* nng hangs while it closes connections: this process
+                                    keeps all that it would close, and should end; once;
+                                    NULL for none */
+    void *stuck_ctx;
 };
 
 /* Connects to the gate, and to workers as they come. Starts nng's threads (with all

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/list.h"
 #include "common/log.h"
 
@@ -22,9 +23,10 @@ struct reaper {
     pthread_cond_t changed;
     struct list closings;
     pthread_t thread;
-    bool running; /* the thread exists */
-    bool busy;    /* it is inside a closing */
-    bool ending;  /* it shall exit when nothing is left */
+    bool running;           /* the thread exists */
+    bool busy;              /* it is inside a closing... */
+    uint64_t busy_since_ns; /* ...since then */
+    bool ending;            /* it shall exit when nothing is left */
 };
 
 struct reaper *reaper_create(void)
@@ -45,6 +47,7 @@ struct reaper *reaper_create(void)
 static void close_one(struct reaper *reaper, struct closing *closing)
 {
     reaper->busy = true;
+    reaper->busy_since_ns = clock_now_ns();
     pthread_mutex_unlock(&reaper->lock);
     closing->close(closing->object);
     mem_free(closing);
@@ -97,6 +100,16 @@ void reaper_add(struct reaper *reaper, void (*close)(void *object), void *object
         start_thread(reaper);
     pthread_cond_broadcast(&reaper->changed);
     pthread_mutex_unlock(&reaper->lock);
+}
+
+uint64_t reaper_busy_ns(struct reaper *reaper)
+{
+    uint64_t busy_ns;
+
+    pthread_mutex_lock(&reaper->lock);
+    busy_ns = reaper->busy ? clock_now_ns() - reaper->busy_since_ns : 0;
+    pthread_mutex_unlock(&reaper->lock);
+    return busy_ns;
 }
 
 /* Called with the lock held; true where nothing is left to close. */

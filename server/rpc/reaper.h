@@ -7,6 +7,7 @@
 #define OFFLOOP_SERVER_RPC_REAPER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct reaper;
 
@@ -16,6 +17,10 @@ struct reaper *reaper_create(void);
 /* Has `close` called with the object on the reaper's thread, later; the object is the
    reaper's from now on. Any thread may call. */
 void reaper_add(struct reaper *reaper, void (*close)(void *object), void *object);
+
+/* For how long the closing under way has been, 0 for none: one that takes seconds hangs,
+   and all behind it do. Any thread may call. */
+uint64_t reaper_busy_ns(struct reaper *reaper);
 
 /* Waits until all closings are done, but at most wait_ms. Returns true and frees the
    reaper where they are; else the thread and what it holds are left to the end of the

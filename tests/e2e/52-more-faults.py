@@ -2,10 +2,13 @@
 that kills workers, more load than there is room for."""
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
 import threading
 
-from harness import JSON, SANITIZED, Client, Daemon, case, check_problem, equal, eventually, request
+from harness import (JSON, SANITIZED, Client, Daemon, Pair, Skip, case, check_problem, equal,
+                     eventually, request)
 
 ROWS = b"[" + b",".join(b'{"n":%d,"text":"%b"}' % (n, b"x" * 50) for n in range(300)) + b"]"
 
@@ -106,3 +109,36 @@ def more_than_there_is_room_for_is_served_or_refused(pair):
     assert sum(reader.served for reader in readers) > 0
     equal(pair.metric("offloop_queue_depth"), 0)
     equal(pair.ask("GET", "/v1/load/1").body, ROWS)
+
+
+@case(workers=0)
+def a_front_that_cannot_close_connections_is_replaced(pair):
+    """nng_close() has been seen to hang (nng 1543, 1813); here one that always does."""
+    if SANITIZED or shutil.which("cc") is None:
+        raise Skip("needs a compiler, and a build that takes a library in front")
+    source, library = pair.folder / "hang.c", pair.folder / "hang.so"
+    source.write_text("#include <unistd.h>\nint nng_close(int socket);\n"
+                      "int nng_close(int socket) { (void)socket; for (;;) pause(); }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    os.environ["LD_PRELOAD"] = str(library)
+    try:
+        stuck = Pair(workers=0)
+    finally:
+        del os.environ["LD_PRELOAD"]
+    try:
+        fronts = stuck.server.fronts()
+        stuck.worker_arguments = ["--processes", "1"]
+        stuck.start_worker()
+        eventually(lambda: stuck.metric("offloop_worker_connections") == 1, "a worker")
+        equal(stuck.ask("PUT", "/v1/hang/one", b"[1]", JSON).status, 201)
+        os.kill(stuck.worker.of_role("worker")[0], signal.SIGKILL)
+        eventually(lambda: any("hangs" in line for line in list(stuck.server.log)), "it is said",
+                   30)
+        eventually(lambda: stuck.server.fronts() and stuck.server.fronts() != fronts,
+                   "another front", 30)
+        eventually(lambda: stuck.ask("GET", "/v1/hang/one").status == 200, "it serves", 30)
+        said = [line for line in list(stuck.server.log) if "hangs" in line and
+                "connection to a worker" in line]
+        equal(len(said), 1)
+    finally:
+        stuck.destroy()

@@ -51,6 +51,28 @@ static void hang(void *object)
     (void)!read(*(int *)object, &byte, 1);
 }
 
+/* It is seen how long one hangs, and that it is over. */
+static void a_closing_that_hangs_is_seen(void **state)
+{
+    static int ends[2];
+    struct reaper *reaper = reaper_create();
+    uint64_t busy_ns;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(reaper_busy_ns(reaper), 0);
+    reaper_add(reaper, hang, &ends[0]);
+    while ((busy_ns = reaper_busy_ns(reaper)) == 0)
+        usleep(1000);
+    while (reaper_busy_ns(reaper) <= busy_ns) /* the same one still */
+        usleep(1000);
+    close(ends[1]);
+    while (reaper_busy_ns(reaper) != 0)
+        usleep(1000);
+    assert_true(reaper_destroy(&reaper, 20000));
+    close(ends[0]);
+}
+
 static void a_closing_that_hangs_is_left(void **state)
 {
     static struct reaper *volatile kept; /* what is left to the process is no leak */
@@ -72,6 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closes_in_order_on_its_own_thread),
         cmocka_unit_test(without_work_there_is_no_thread),
+        cmocka_unit_test(a_closing_that_hangs_is_seen),
         cmocka_unit_test(a_closing_that_hangs_is_left),
     };
 
