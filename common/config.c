@@ -57,6 +57,14 @@ int config_read(const struct options_program *program, int argc, char **argv,
     return finish(program, outcome, config, &text, config_r);
 }
 
+/* There may be keys and secrets in it. */
+static void free_dump(struct buf *dump)
+{
+    if (dump->data != NULL)
+        explicit_bzero(dump->data, dump->cap);
+    buf_free(dump);
+}
+
 int config_read_fd(const struct options_program *program, int fd, void **config_r)
 {
     void *config = mem_zalloc(program->config_size);
@@ -68,7 +76,7 @@ int config_read_fd(const struct options_program *program, int fd, void **config_
     outcome = options_read_text(program, "configuration from the master",
                                 buf_slice(&dump), config, &text);
     assert(outcome != OPTIONS_TEXT);
-    buf_free(&dump);
+    free_dump(&dump);
     return finish(program, outcome, config, &text, config_r);
 }
 
@@ -79,7 +87,7 @@ int config_create_fd(const struct options_program *program, const void *config)
 
     options_dump(program, config, &dump);
     fd = file_create_sealed("offloop-config", buf_slice(&dump));
-    buf_free(&dump);
+    free_dump(&dump);
     return fd;
 }
 

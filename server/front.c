@@ -39,7 +39,7 @@
 #define INLINE_MEMORY_BYTES (UINT64_C(1) << 30)
 
 struct front {
-    const struct server_config *config;
+    struct server_config *config;
     const struct spawn_self *self;
     struct ev_loop *loop;
     struct stats *stats;
@@ -107,9 +107,11 @@ static void open_stats(struct front *front)
 
 static void unpack_credentials(struct front *front)
 {
+    const struct credentials_options options = CREDENTIALS_OPTIONS(front->config);
     const struct credentials_texts texts = CREDENTIALS_TEXTS(front->config);
 
     credentials_unpack(&texts, &front->credentials);
+    credentials_forget_texts(&options);
 }
 
 static void open_store(struct front *front)
@@ -391,7 +393,7 @@ static void close_all(struct front *front)
     stats_close(&front->stats);
 }
 
-int front_main(const struct server_config *config, const struct spawn_self *self)
+int front_main(struct server_config *config, const struct spawn_self *self)
 {
     struct front front = {.config = config, .self = self};
     char role[32];

@@ -10,7 +10,8 @@
 #include "server/config.h"
 
 /* Runs a front on the descriptors of spawn.h until TERM or the master's end, drains and
-   returns its exit status. Main thread of a freshly exec'd process. */
-int front_main(const struct server_config *config, const struct spawn_self *self);
+   returns its exit status. Keys and secrets are wiped off the configuration. Main thread
+   of a freshly exec'd process. */
+int front_main(struct server_config *config, const struct spawn_self *self);
 
 #endif

@@ -38,9 +38,20 @@ static int explain(int status, const char *flag, const char *value, const char *
     return status;
 }
 
-static int run_writer(const struct server_config *config)
+/* What a child needs of them it has unpacked. */
+static void forget_texts(struct server_config *config)
 {
-    int status = store_writer_main(&(struct store_writer_config){
+    const struct credentials_options options = CREDENTIALS_OPTIONS(config);
+
+    credentials_forget_texts(&options);
+}
+
+static int run_writer(struct server_config *config)
+{
+    int status;
+
+    forget_texts(config);
+    status = store_writer_main(&(struct store_writer_config){
         .url = config->store,
         .lmdb_max = config->lmdb_max_bytes,
         .sync = config->lmdb_sync,
@@ -56,13 +67,14 @@ static int run_writer(const struct server_config *config)
         "is there");
 }
 
-static int run_gate(const struct server_config *config, const struct spawn_self *self)
+static int run_gate(struct server_config *config, const struct spawn_self *self)
 {
     const struct credentials_texts texts = CREDENTIALS_TEXTS(config);
     struct credentials credentials;
     int status;
 
     credentials_unpack(&texts, &credentials);
+    forget_texts(config);
     status = rpc_gate_main(&(struct rpc_gate_config){
         .rpc_url = config->rpc,
         .generation = self->generation,

@@ -32,6 +32,7 @@ static void tell_alive(void)
 static int run_child(const struct spawn_self *self)
 {
     struct worker_config *config;
+    struct credentials_options options;
     struct credentials_texts texts;
     struct credentials credentials;
     char role[32];
@@ -42,8 +43,10 @@ static int run_child(const struct spawn_self *self)
         log_fatal("the worker daemon has no %s", spawn_role_name(self->role));
     if (worker_config_read_fd(SPAWN_FD_CONFIG, &config) < 0)
         return EXIT_USAGE;
+    options = CREDENTIALS_OPTIONS(config);
     texts = CREDENTIALS_TEXTS(config);
     credentials_unpack(&texts, &credentials);
+    credentials_forget_texts(&options);
     return worker_serve_main(&(struct worker_serve_config){
         .connect_urls = (const char *const *)config->connect.items,
         .connect_count = (unsigned)config->connect.count,

@@ -249,6 +249,18 @@ void credentials_unpack(const struct credentials_texts *texts,
     assert((credentials_r->cert == NULL) == (credentials_r->key == NULL));
 }
 
+static void forget_text(char *text)
+{
+    wipe(text, strlen(text));
+    assert(text[0] == '\0');
+}
+
+void credentials_forget_texts(const struct credentials_options *options)
+{
+    forget_text(*options->key_text);
+    forget_text(*options->secret_text);
+}
+
 void credentials_free(struct credentials *credentials)
 {
     if (credentials->key != NULL)

@@ -75,6 +75,10 @@ bool credentials_are_secret(const struct credentials_texts *texts);
 void credentials_unpack(const struct credentials_texts *texts,
                         struct credentials *credentials_r);
 
+/* Child: wipes the private key and the secret in the internal options, which are "" from
+   then on, once they are unpacked or not needed. */
+void credentials_forget_texts(const struct credentials_options *options);
+
 /* Wipes and frees. */
 void credentials_free(struct credentials *credentials);
 

@@ -321,6 +321,24 @@ static void keys_and_secrets_are_secret(void **state)
     assert_true(credentials_are_secret(&secret));
 }
 
+static void texts_are_wiped_not_just_cut(void **state)
+{
+    const struct credentials_options options = CREDENTIALS_OPTIONS(&config);
+    static const char zeros[8];
+
+    (void)state;
+    mem_free(config.tls_cert_text);
+    mem_free(config.tls_key_text);
+    mem_free(config.worker_secret_text);
+    config.tls_cert_text = str_dup("public");
+    config.tls_key_text = str_dup("private");
+    config.worker_secret_text = str_dup("");
+    credentials_forget_texts(&options);
+    assert_memory_equal(config.tls_key_text, zeros, sizeof "private");
+    assert_string_equal(config.worker_secret_text, "");
+    assert_string_equal(config.tls_cert_text, "public");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +351,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(secrets, setup, teardown),
         cmocka_unit_test_setup_teardown(others_may_not_read, setup, teardown),
         cmocka_unit_test(keys_and_secrets_are_secret),
+        cmocka_unit_test_setup_teardown(texts_are_wiped_not_just_cut, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, setup_files, remove_files);
