@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define SHORT_NS 500000
+#define OFFER_NS 150000
 
 /* The kernel's struct sched_attr in its first size; the C library has none yet. */
 struct attributes {
@@ -36,6 +37,11 @@ static void set(uint64_t slice_ns)
 void cpu_slice_shorten(void)
 {
     set(SHORT_NS);
+}
+
+void cpu_slice_suit_offers(void)
+{
+    set(OFFER_NS);
 }
 
 void cpu_slice_reset(void)

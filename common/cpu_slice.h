@@ -15,6 +15,11 @@
    out to have much to do. */
 void cpu_slice_shorten(void);
 
+/* Has the calling thread, which computes and offers the processor (cpu_offer.h), run for
+   150 us at a time, about what is between two offers: one that somebody takes costs it
+   the rest of its slice. */
+void cpu_slice_suit_offers(void);
+
 /* The calling thread runs as long as the kernel finds right. */
 void cpu_slice_reset(void);
 

@@ -13,6 +13,5 @@ void priority_lower(void)
 
     if (now < PRIORITY_NICE && setpriority(PRIO_PROCESS, 0, PRIORITY_NICE) != 0)
         log_warn("cannot lower the priority: %m");
-    cpu_slice_shorten(); /* else each offer (cpu_offer.h) that somebody takes would cost
-                            the rest of a long slice: more than its share */
+    cpu_slice_suit_offers();
 }

@@ -10,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/cpu_offer.h"
+#include "common/cpu_slice.h"
 #include "common/log.h"
 
 /* Scratch that a thread's codec may keep between tasks. */
@@ -102,7 +103,8 @@ static void *thread_main(void *arg)
         log_fatal("there is no codec engine '%s'", pool->engine);
     /* Linux keeps a nice value per thread; without it all goes on, less smoothly. */
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), JOBS_POOL_NICE);
-    cpu_offer_enable(); /* its slices stay as short as the loop's, see there */
+    cpu_slice_suit_offers();
+    cpu_offer_enable();
     while ((task = next_task(pool)) != NULL) {
         if (!atomic_load_explicit(&task->dropped, memory_order_relaxed))
             run_task(codec, task);

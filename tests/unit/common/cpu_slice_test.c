@@ -14,6 +14,7 @@
 #include "common/cpu_slice.h"
 
 #define SHORT_NS 500000
+#define OFFER_NS 150000
 
 /* As sched_getattr(2) has it; kernels before 6.12 say 0 of normal threads. */
 static uint64_t slice_ns(void)
@@ -54,6 +55,8 @@ static void is_set_inherited_and_given_back(void **state)
     assert_int_equal(found[0], shortened);
     assert_int_equal(found[1], before);
     assert_int_equal(slice_ns(), shortened); /* a thread's own matter */
+    cpu_slice_suit_offers();
+    assert_true(slice_ns() == OFFER_NS || slice_ns() == before);
     cpu_slice_reset();
     assert_int_equal(slice_ns(), before);
 }
