@@ -27,6 +27,8 @@ struct lmdb_store {
     struct lmdb_db db; /* closed until there are files */
     MDB_txn *txn;      /* the loop's, reset between its steps */
     struct lmdb_thread *thread;
+    unsigned turn;     /* of the loop, in which... */
+    size_t turn_bytes; /* ...so much was read of documents beyond INLINE_MAX */
     struct writer_link *link;
     struct ev_timer reopen; /* runs where the writer is there and opening failed */
 };
@@ -126,11 +128,27 @@ static bool lmdb_is_ready(const struct store *base, const char **why_r)
     return *why_r == NULL;
 }
 
-/* True where the loop may copy the value: it is short, or at least waits for no disk. */
-static bool is_for_loop(MDB_val value)
+/* Counts so many bytes into this turn of the loop; false where they are too many. */
+static bool fits_turn(struct lmdb_store *store, size_t bytes)
+{
+    unsigned turn = ev_iteration(store->loop);
+
+    if (turn != store->turn)
+        store->turn_bytes = 0;
+    store->turn = turn;
+    if (bytes > LMDB_STORE_TURN_MAX - store->turn_bytes)
+        return false;
+    store->turn_bytes += bytes;
+    return true;
+}
+
+/* True where the loop may copy the value: it is short, or at least waits for no disk and
+   for few others. */
+static bool is_for_loop(struct lmdb_store *store, MDB_val value)
 {
     return value.mv_size <= LMDB_STORE_INLINE_MAX + LAYOUT_HEAD_BYTES ||
-           (value.mv_size <= LMDB_STORE_RESIDENT_MAX && lmdb_read_is_resident(value));
+           (value.mv_size <= LMDB_STORE_RESIDENT_MAX && lmdb_read_is_resident(value) &&
+            fits_turn(store, value.mv_size));
 }
 
 /* Memory of the caller's own for so many bytes of a document of one of these formats;
@@ -172,7 +190,7 @@ static bool get_now(struct lmdb_store *store, struct store_get *get, size_t *len
         return true;
     }
     get->status = lmdb_read_find(&store->db, store->txn, get->key, &found);
-    if (get->status == STORE_OK && !is_for_loop(found)) {
+    if (get->status == STORE_OK && !is_for_loop(store, found)) {
         mdb_txn_reset(store->txn);
         *len_r = found.mv_size - LAYOUT_HEAD_BYTES;
         return false;

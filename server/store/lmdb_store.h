@@ -14,6 +14,10 @@
    less than two changes of threads cost. */
 #define LMDB_STORE_RESIDENT_MAX (512U << 10)
 
+/* How much of such ones is read in one turn of the loop, however many clients ask: the
+   rest is the thread's. */
+#define LMDB_STORE_TURN_MAX (512U << 10)
+
 struct store_backend;
 
 /* The backend for "lmdb:DIR"; static memory. */

@@ -265,6 +265,33 @@ static void room_is_kept_from_the_cancelled(void **state)
         assert_int_equal(rooms[i].released, 1);
 }
 
+/* Many at once are not the loop's, which has others to serve. */
+static void a_turn_reads_so_much_itself(void **state)
+{
+    enum { BYTES = 400000, GETS = 2 * LMDB_STORE_TURN_MAX / BYTES };
+    struct rig *rig = *state;
+    uint8_t *bytes = mem_zalloc(BYTES);
+    struct rig_get gets[GETS];
+
+    assert_int_equal(rig_put_bytes(rig, "t", "one", bytes, BYTES), STORE_CREATED);
+    ev_run(rig->loop, EVRUN_NOWAIT); /* a turn of its own */
+    for (unsigned i = 0; i < GETS; i++) {
+        rig_begin_get(rig, &gets[i], "t", "one");
+        assert_int_equal(gets[i].done, i < LMDB_STORE_TURN_MAX / BYTES);
+    }
+    for (unsigned i = 0; i < GETS; i++)
+        if (gets[i].done)
+            blob_unref(&gets[i].blob);
+        else
+            store_cancel(&gets[i].get.request);
+    ev_run(rig->loop, EVRUN_NOWAIT);
+    rig_begin_get(rig, &gets[0], "t", "one");
+    assert_true(gets[0].done);
+    assert_memory_equal(gets[0].blob->bytes.data, bytes, BYTES);
+    blob_unref(&gets[0].blob);
+    mem_free(bytes);
+}
+
 static void pages_that_nobody_read_are_not_resident(void **state)
 {
     enum { VALUE = LMDB_READ_RESIDENT_MAX, APART = 16 << 20 };
@@ -426,6 +453,7 @@ int main(void)
         WITH_STORE(there_may_be_no_room),
         WITH_STORE(room_of_another_length_is_not_used),
         WITH_STORE(room_is_kept_from_the_cancelled),
+        WITH_STORE(a_turn_reads_so_much_itself),
         cmocka_unit_test(pages_that_nobody_read_are_not_resident),
         WITH_STORE(longest_names),
         WITH_STORE(format_is_kept),
