@@ -129,6 +129,18 @@ static void send_away(const struct rpc_fixture *fixture)
         ev_run(fixture->loop, EVRUN_NOWAIT);
 }
 
+/* A large job is with the first worker, which is stopped; its input is returned. */
+static struct blob *send_to_a_stopped_worker(struct rpc_fixture *fixture,
+                                             struct rpc_fixture_job *job)
+{
+    struct blob *blob = fill(fixture, job, LARGE);
+
+    stop(fixture, 0);
+    submit(fixture, job, blob);
+    send_away(fixture);
+    return blob;
+}
+
 /* ---- tests ---- */
 
 static void all_sizes(void **state)
@@ -151,12 +163,9 @@ static void the_worker_reads_it_in_place(void **state)
 {
     struct rpc_fixture *fixture = create_mapped();
     struct rpc_fixture_job job;
-    struct blob *blob = fill(fixture, &job, LARGE);
+    struct blob *blob = send_to_a_stopped_worker(fixture, &job);
 
     (void)state;
-    stop(fixture, 0);
-    submit(fixture, &job, blob);
-    send_away(fixture);
     memset((uint8_t *)(uintptr_t)blob->bytes.data + 1, 'Z', LARGE - 2);
     memset(job.input.data + 1, 'Z', LARGE - 2);
     go_on(fixture, 0);
@@ -187,11 +196,8 @@ static struct rpc_fixture *cancel_with_the_worker_stopped(void)
 {
     struct rpc_fixture *fixture = create_mapped();
     struct rpc_fixture_job job;
-    struct blob *blob = fill(fixture, &job, LARGE);
+    struct blob *blob = send_to_a_stopped_worker(fixture, &job);
 
-    stop(fixture, 0);
-    submit(fixture, &job, blob);
-    send_away(fixture);
     jobs_cancel(fixture->jobs, &job.job);
     rpc_fixture_job_free(&job);
     blob_unref(&blob);
@@ -258,12 +264,9 @@ static void it_is_kept_while_a_lost_worker_lives(void **state)
 {
     struct rpc_fixture *fixture = create_over_tcp();
     struct rpc_fixture_job job;
-    struct blob *blob = fill(fixture, &job, LARGE);
+    struct blob *blob = send_to_a_stopped_worker(fixture, &job);
 
     (void)state;
-    stop(fixture, 0);
-    submit(fixture, &job, blob);
-    send_away(fixture);
     rpc_fixture_run_until_workers(fixture, 0);
     rpc_fixture_start_worker(fixture, NULL, 0);
     check_and_free(fixture, &job, &blob);
