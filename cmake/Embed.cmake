@@ -1,4 +1,4 @@
-# offloop_embed(SOURCE FILE...): SOURCE builds these files into itself (common/embed.h).
+# offloop_embed(SOURCE FILE...): SOURCE builds these files into itself (common/base/embed.h).
 function(offloop_embed source)
   set(files ${ARGN})
   list(TRANSFORM files PREPEND ${CMAKE_SOURCE_DIR}/)

@@ -1,8 +1,13 @@
-# A room is one folder: every .c in it (main.c aside) makes one static library.
+# A room is a folder, or a few that belong together: every .c in it (main.c aside) makes
+# one static library.
 
-# offloop_room(NAME FOLDER LIBRARY...)
-function(offloop_room name folder)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.c)
+# offloop_room(NAME FOLDERS LIBRARY...), where FOLDERS is a list: "a;a/b"
+function(offloop_room name folders)
+  set(sources "")
+  foreach(folder ${folders})
+    file(GLOB found CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.c)
+    list(APPEND sources ${found})
+  endforeach()
   list(FILTER sources EXCLUDE REGEX "/main\\.c$")
   if(sources)
     add_library(room_${name} STATIC ${sources})

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* A cursor over one message. After the first failure `why` is set, everything read is
    zero or empty, and nothing moves: check once, at the end. */

@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* To be bumped by a change that an older reader cannot take. New message types are sent
    only to peers that announced the capability for them and need no bump. */

@@ -3,13 +3,13 @@
 #include <sched.h>
 #include <string.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 #include "common/codec/codec.h"
-#include "common/config.h"
-#include "common/privileges.h"
+#include "common/options/config.h"
+#include "common/process/privileges.h"
 #include "common/credentials/credentials.h"
-#include "common/rpc_url.h"
-#include "common/runtime_dir.h"
+#include "common/address/rpc_url.h"
+#include "common/address/runtime_dir.h"
 
 static const struct option_row rows[] = {
 #define GROUP       OPTION_ROW_GROUP

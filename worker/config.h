@@ -8,7 +8,7 @@
 #ifndef OFFLOOP_WORKER_CONFIG_H
 #define OFFLOOP_WORKER_CONFIG_H
 
-#include "common/options.h"
+#include "common/options/options.h"
 
 struct worker_config {
 #define OPTION(kind, member, ...) OPTION_TYPE_##kind member;

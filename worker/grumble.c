@@ -1,7 +1,7 @@
 #include "worker/grumble.h"
 
-#include "common/clock.h"
-#include "common/log.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
 
 #define GRUMBLE_EVERY_NS (10 * NS_PER_S)
 

@@ -4,8 +4,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "common/host_id.h"
-#include "common/log.h"
+#include "common/address/host_id.h"
+#include "common/base/log.h"
 
 /* JOBS messages that may wait here: one is worked on while the next is under way. */
 #define HELLO_CREDITS 2

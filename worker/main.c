@@ -1,15 +1,15 @@
 /*
  * offloop-worker: one binary for the master and its workers. Which of them
- * this process is, its environment says (common/spawn.h).
+ * this process is, its environment says (common/process/spawn.h).
  */
 #include <stdio.h>
 #include <unistd.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/credentials/credentials.h"
-#include "common/log.h"
-#include "common/process.h"
-#include "common/spawn.h"
+#include "common/base/log.h"
+#include "common/process/process.h"
+#include "common/process/spawn.h"
 #include "worker/config.h"
 #include "worker/serve.h"
 #include "worker/worker_master.h"

@@ -1,6 +1,6 @@
 /*
- * The options of offloop-worker, one row each; see common/options.h and
- * server/options.tbl.h, which has the same form.
+ * The options of offloop-worker, one row each; see common/options/options.h and
+ * server/process/options.tbl.h, which has the same form.
  */
 /* clang-format off */
 #ifndef GROUP

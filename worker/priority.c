@@ -2,8 +2,8 @@
 
 #include <sys/resource.h>
 
-#include "common/cpu_slice.h"
-#include "common/log.h"
+#include "common/loop/cpu_slice.h"
+#include "common/base/log.h"
 
 /* nice, and not SCHED_BATCH: a batch thread still has an equal share of the processor,
    and only wakes up more lazily, which makes jobs wait and spares the loops nothing. */

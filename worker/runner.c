@@ -5,10 +5,10 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "common/alloc.h"
-#include "common/clock.h"
-#include "common/cpu_offer.h"
-#include "common/list.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/loop/cpu_yield.h"
+#include "common/base/list.h"
 #include "worker/job.h"
 
 /* Finished results are sent when they have come to this much... */
@@ -345,7 +345,7 @@ void runner_run(struct runner *runner)
 
     if (!runner_claim(runner))
         return;
-    cpu_offer_enable();
+    cpu_yield_enable();
     while ((batch = runner_next_batch(runner)))
         runner_do_batch(runner, batch);
 }

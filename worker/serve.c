@@ -13,21 +13,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/alloc.h"
-#include "common/clock.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "common/credentials/credentials.h"
-#include "common/cpus.h"
-#include "common/log.h"
-#include "common/spawn.h"
+#include "common/nng_faults/nng_cpus.h"
+#include "common/base/log.h"
+#include "common/process/spawn.h"
 #include "proto/wire.h"
-#include "worker/cage.h"
+#include "worker/sandbox/sandbox.h"
 #include "worker/crash.h"
-#include "worker/gate.h"
+#include "worker/link/gate.h"
 #include "worker/hello.h"
 #include "worker/priority.h"
 #include "worker/runner.h"
-#include "worker/seats.h"
-#include "worker/tls.h"
+#include "worker/link/seats.h"
+#include "worker/link/tls.h"
 
 /* Blocks of this size come fresh from the kernel, page fault by page fault, which halves
    the speed of documents around 1 MB; below it they are reused. */
@@ -164,27 +164,27 @@ static int serve_open_nng(struct serve *serve)
 {
     int error;
 
-    cpus_limit(SERVE_NNG_CPUS);
+    nng_cpus_limit(SERVE_NNG_CPUS);
     error = serve_open_servers(serve);
-    cpus_limit(0);
+    nng_cpus_limit(0);
     return error;
 }
 
-/* nng starts inside the first half of the cage and before the second. */
-static int serve_open_caged(struct serve *serve)
+/* nng starts inside the first half of the sandbox and before the second. */
+static int serve_open_sandboxed(struct serve *serve)
 {
     const struct worker_serve_config *config = serve->config;
-    struct cage cage;
+    struct sandbox sandbox;
 
-    if (!config->sandbox || !cage_is_possible()) {
+    if (!config->sandbox || !sandbox_is_possible()) {
         log_info("sandbox: %s",
                  config->sandbox ? "not in a build with sanitizers" : "off");
         return serve_open_nng(serve);
     }
-    if (cage_close_files(&cage, SERVE_SOCKETS * config->connect_count) != 0 ||
+    if (sandbox_close_files(&sandbox, SERVE_SOCKETS * config->connect_count) != 0 ||
         serve_open_nng(serve) != 0)
         return -1;
-    return cage_close_calls(&cage, config->memory_bytes);
+    return sandbox_close_calls(&sandbox, config->memory_bytes);
 }
 
 /* Faults of ours are noted from now on, and those of our like told. */
@@ -231,7 +231,7 @@ static int serve_open(struct serve *serve)
                                        .on_lost = serve_wake,
                                        .on_prompt = serve_prompt,
                                        .arg = serve};
-    return serve_open_caged(serve);
+    return serve_open_sandboxed(serve);
 }
 
 static void serve_drain(struct serve *serve, enum wire_bye reason, const char *why)

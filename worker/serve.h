@@ -26,7 +26,7 @@ struct worker_serve_config {
     int crash_fd;                          /* the master's board (crash.h); -1 for none */
     unsigned index;                        /* this process's place there */
     int control_fd;         /* end of file there means drain; -1 for none */
-    bool sandbox;           /* enter the cage (cage.h), where that is possible */
+    bool sandbox;           /* enter the sandbox (sandbox.h), where that is possible */
     void (*on_ready)(void); /* once, when it dials; may be NULL; main thread */
     void (*on_did)(void);   /* once, after the first job; may be NULL; main thread */
     void (*on_alive)(void); /* every SPAWN_ALIVE_EVERY_MS; may be NULL; main thread */

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/alloc.h"
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/master.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/master/master.h"
 #include "worker/crash.h"
-#include "common/privileges.h"
+#include "common/process/privileges.h"
 
 /* One generation of the workers. */
 struct worker_plan {

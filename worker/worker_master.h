@@ -1,6 +1,6 @@
 /*
  * The worker daemon's master process: keeps --processes workers running
- * (common/master.h), says when they are, reloads.
+ * (common/master/master.h), says when they are, reloads.
  */
 #ifndef OFFLOOP_WORKER_WORKER_MASTER_H
 #define OFFLOOP_WORKER_WORKER_MASTER_H

@@ -4,16 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/alloc.h"
-#include "common/codec/bulk.h"
-#include "common/codec/direct.h"
+#include "common/base/alloc.h"
+#include "common/codec/operations/bulk.h"
+#include "common/codec/direct/direct.h"
 #include "common/codec/engine.h"
-#include "common/codec/fields.h"
-#include "common/codec/merge.h"
-#include "common/codec/pretty.h"
+#include "common/codec/operations/fields.h"
+#include "common/codec/operations/merge_patch.h"
+#include "common/codec/operations/pretty.h"
 #include "common/codec/transform.h"
-#include "common/codec/validate.h"
-#include "common/codec/yajl_engine.h"
+#include "common/codec/msgpack/validate.h"
+#include "common/codec/yajl/yajl_engine.h"
 
 /* What an input of n bytes can become at most, with the factors of docs/CODEC.md:
    `-0,` is 3 bytes of text and 9 of MessagePack, a control character 1 byte and 6 of

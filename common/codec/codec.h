@@ -19,8 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/buf.h"
-#include "common/name.h"
+#include "common/base/buf.h"
+#include "common/base/document_name.h"
 
 /* Containers inside one another; the 513th is refused, both ways. */
 #define CODEC_MAX_DEPTH 512
@@ -74,7 +74,7 @@ enum codec_op {
     X(FIELDS, 400, "fields are not names divided by , and .")  \
     X(GZIP, 400, "not valid gzip data")                        \
     X(LINE, 400, "not one {\"id\": ..., \"document\": ...}")   \
-    X(NAME, 400, "the id is not " NAME_RULE)
+    X(NAME, 400, "the id is not " DOCUMENT_NAME_RULE)
 
 enum codec_status {
 #define X(name, http, text) CODEC_##name,

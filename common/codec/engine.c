@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "common/cpu_offer.h"
+#include "common/loop/cpu_yield.h"
 
 /* The first allocation of a block: growing by doubling starts here. */
 #define MIN_BYTES 256
@@ -84,7 +84,7 @@ enum codec_status engine_make_room(struct engine_job *job, size_t extra, uint8_t
         return status;
     if (out->len - job->offered >= OFFER_BYTES) {
         job->offered = out->len;
-        cpu_offer();
+        cpu_yield();
     }
     *end_r = out->data + out->len +
              min_size(out->cap - out->len, max_size(extra, OFFER_BYTES));

@@ -74,7 +74,7 @@ enum codec_status engine_reserve(struct engine_job *job, size_t extra)
 
 /* As engine_reserve(); what the engine may fill then without coming here again ends at
    *end_r: before the memory does, so that a long job offers the processor to others from
-   time to time (cpu_offer.h). */
+   time to time (cpu_yield.h). */
 enum codec_status engine_make_room(struct engine_job *job, size_t extra, uint8_t **end_r)
     __attribute__((warn_unused_result));
 

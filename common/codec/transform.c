@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
-#include "common/codec/coding.h"
-#include "common/codec/gzip.h"
+#include "common/codec/coding/coding.h"
+#include "common/codec/coding/gzip.h"
 
 /* The job while it runs: what the steps so far made. */
 struct transform {

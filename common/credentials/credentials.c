@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 #include "common/credentials/pem.h"
-#include "common/file.h"
-#include "common/log.h"
-#include "common/rpc_url.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/address/rpc_url.h"
 
 /* A bundle of every public CA is a quarter of this. */
 #define FILE_MAX_BYTES ((size_t)1 << 20)

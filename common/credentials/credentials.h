@@ -6,14 +6,14 @@
  * checks them, and keeps what they hold as one-line texts in the
  * configuration's internal options (options.tbl.h); so it reaches children in
  * the sealed memory that carries all of their configuration, and workers can
- * use it inside their cage. Main thread of a process that starts or reloads.
+ * use it inside their sandbox. Main thread of a process that starts or reloads.
  */
 #ifndef OFFLOOP_COMMON_CREDENTIALS_CREDENTIALS_H
 #define OFFLOOP_COMMON_CREDENTIALS_CREDENTIALS_H
 
 #include <stdbool.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* A shared secret: shorter ones can be guessed, longer ones are no secrets. */
 #define CREDENTIALS_SECRET_MIN_BYTES 16

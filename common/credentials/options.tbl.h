@@ -1,7 +1,7 @@
 /*
  * The options by which the two daemons trust each other over a network, the
  * same rows in both of their tables, which include this one and define the
- * macros; see common/options.h. The rows marked internal hold what the master
+ * macros; see common/options/options.h. The rows marked internal hold what the master
  * read from the files that the others name: the way of certificates and
  * secrets to children that may not, or cannot any more, read a file.
  */

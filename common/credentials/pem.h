@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 enum pem_kind {
     PEM_CERTIFICATES, /* one or more */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 _Static_assert(PROOF_BYTES == SHA256_DIGEST_SIZE, "a proof is a whole digest");
 

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* Of a proof, and of the random bytes that make one fresh. */
 #define PROOF_BYTES 32

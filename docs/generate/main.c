@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 #include "common/codec/codec.h"
-#include "common/file.h"
+#include "common/base/file.h"
 #include "docs/generate/man.h"
 #include "docs/generate/shell.h"
-#include "server/config.h"
+#include "server/process/config.h"
 #include "worker/config.h"
 
 #define TEMPLATE_MAX_BYTES (1 << 20)

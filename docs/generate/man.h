@@ -5,7 +5,7 @@
 #ifndef OFFLOOP_DOCS_GENERATE_MAN_H
 #define OFFLOOP_DOCS_GENERATE_MAN_H
 
-#include "common/options.h"
+#include "common/options/options.h"
 
 /* Appends every flag, the built-in ones too: for the OPTIONS of section 1 and 8. */
 void man_print_options(const struct options_program *program, struct buf *out);

@@ -4,9 +4,9 @@
 #include <inttypes.h>
 #include <stddef.h>
 
-#include "common/units.h"
+#include "common/base/units.h"
 
-/* What common/options.c knows by itself. */
+/* What common/options/options.c knows by itself. */
 static const struct option_row built_in_rows[] = {
     {.kind = OPTION_GROUP, .name = "Configuration"},
     {.kind = OPTION_COMMAND,

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "common/options.h"
+#include "common/options/options.h"
 
 /* Calls `each` for every row of the program, headings included, then, where `built_in`,
    for the flags that are in no table, under a heading of their own. */

@@ -5,7 +5,7 @@
 #ifndef OFFLOOP_DOCS_GENERATE_SHELL_H
 #define OFFLOOP_DOCS_GENERATE_SHELL_H
 
-#include "common/options.h"
+#include "common/options/options.h"
 
 /* Appends the branches of a `case "$flag"` that set `words` (all flags, for the pattern
    ""; else the values that a flag may have) or `kind` (file, user, none) in bash. */

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/alloc.h"
-#include "common/clock.h"
-#include "common/codec/coding.h"
-#include "common/log.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/codec/coding/coding.h"
+#include "common/base/log.h"
 #include "server/api/exchange.h"
 #include "server/stats/stats.h"
 

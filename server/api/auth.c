@@ -8,9 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/alloc.h"
-#include "common/file.h"
-#include "common/name.h"
+#include "common/base/alloc.h"
+#include "common/base/file.h"
+#include "common/base/document_name.h"
 
 /* What is read of a file, and of a token. */
 #define FILE_MAX_BYTES  (256 * 1024)
@@ -22,7 +22,7 @@ struct grant {
     unsigned rights;
     bool everything; /* '*' */
     uint8_t prefix_len;
-    uint8_t prefix[NAME_MAX_BYTES];
+    uint8_t prefix[DOCUMENT_NAME_MAX_BYTES];
 };
 
 struct auth {
@@ -99,7 +99,7 @@ static const char *read_grant(struct slice line, struct grant *grant)
     if (grant->rights == 0)
         return "expected r, w or rw behind the hash";
     grant->everything = word_is(prefix, "*");
-    if (!grant->everything && !name_is_valid(prefix))
+    if (!grant->everything && !document_name_is_valid(prefix))
         return "expected a prefix of collections' names, or *, behind the rights";
     if (take_word(&line).len > 0)
         return "expected nothing behind the prefix";

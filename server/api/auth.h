@@ -13,7 +13,7 @@
 #ifndef OFFLOOP_SERVER_API_AUTH_H
 #define OFFLOOP_SERVER_API_AUTH_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* Rights, to be or-ed. */
 #define AUTH_READ  1u

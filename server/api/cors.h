@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* The origins: "https://app.example", or "*" for every one. Not owned. */
 struct cors {

@@ -1,7 +1,7 @@
 /* GET /openapi.json: what the API is, for programs (OpenAPI 3.1). */
 #include "server/api/exchange.h"
 
-#include "common/embed.h"
+#include "common/base/embed.h"
 
 EMBED(description_text, "server/api/openapi.json");
 

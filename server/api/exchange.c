@@ -4,9 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "common/clock.h"
-#include "common/codec/coding.h"
-#include "common/log.h"
+#include "common/base/clock.h"
+#include "common/codec/coding/coding.h"
+#include "common/base/log.h"
 #include "server/stats/stats.h"
 
 /* --max-reply limits what is sent, not what is stored. */

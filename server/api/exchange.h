@@ -8,7 +8,7 @@
 
 #include "server/api/api.h"
 #include "server/api/negotiate.h"
-#include "server/api/new_id.h"
+#include "server/api/document/new_id.h"
 #include "server/api/query.h"
 #include "server/api/route.h"
 #include "server/store/store.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/codec/coding.h"
+#include "common/codec/coding/coding.h"
 
 /* Digits of UINT64_MAX. */
 #define DIGITS_MAX 20

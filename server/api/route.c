@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "common/name.h"
+#include "common/base/document_name.h"
 
 static int hex_value(uint8_t c)
 {
@@ -38,7 +38,7 @@ int route_name_decode(struct slice text, uint8_t name_r[ROUTE_NAME_MAX])
     for (size_t at = 0; at < text.len;) {
         int byte = route_next_byte(text, &at);
 
-        if (byte < 0 || !name_has_byte((uint8_t)byte) || len == ROUTE_NAME_MAX)
+        if (byte < 0 || !document_name_has_byte((uint8_t)byte) || len == ROUTE_NAME_MAX)
             return -1;
         name_r[len++] = (uint8_t)byte;
     }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "server/stats/stats.h"
 
 #define ROUTE_NAME_MAX 255

@@ -35,7 +35,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/blob.h"
+#include "common/base/blob.h"
 
 struct ev_loop;
 struct http_server;

@@ -16,7 +16,7 @@
 
 #include <ev.h>
 
-#include "common/list.h"
+#include "common/base/list.h"
 #include "server/http/http_exchange.h"
 #include "server/http/http_output.h"
 #include "server/http/http_server.h"

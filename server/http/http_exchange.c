@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/alloc.h"
-#include "server/http/http_chars.h"
+#include "common/base/alloc.h"
+#include "server/http/parser/http_chars.h"
 #include "server/http/http_connection.h"
 
 /* A collected body's first piece of memory, however much its length promises. */

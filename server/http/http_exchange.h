@@ -7,9 +7,9 @@
 #define OFFLOOP_SERVER_HTTP_HTTP_EXCHANGE_H
 
 #include "server/http/http.h"
-#include "server/http/http_body.h"
+#include "server/http/parser/http_body.h"
 #include "server/http/http_head.h"
-#include "server/http/http_parser.h"
+#include "server/http/parser/http_parser.h"
 
 struct http_connection;
 
@@ -37,7 +37,8 @@ struct http_exchange {
     struct joined *joined; /* texts made by http_header_joined() */
     struct buf body;       /* collected */
     struct http_body decoder;
-    uint64_t discard_left; /* bytes of body dropped before the connection is given up */
+    uint64_t background_free_left; /* bytes of body dropped before the connection is given
+                                      up */
     uint64_t sent_bytes;
     int status; /* of the reply; 0 before */
     enum http_want want;

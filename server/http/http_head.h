@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "server/http/http.h"
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" and its NUL. */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 
 /* What one call receives: heads are small, bodies are not. */
 #define RECEIVE_HEAD_BYTES (16 * 1024)
@@ -239,10 +239,10 @@ static void deliver(struct http_connection *c, struct slice data)
             callbacks->on_body(x, data);
         break;
     case HTTP_WANT_DISCARD:
-        if (data.len > x->discard_left)
+        if (data.len > x->background_free_left)
             c->closing = c->refused = true;
         else
-            x->discard_left -= data.len;
+            x->background_free_left -= data.len;
         break;
     case HTTP_WANT_NOTHING: assert(!"a body nobody asked for was read"); break;
     }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 
 #define PREFIX_MAX   32
 #define IOV_MAX_STEP 64

@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 
-#include "common/blob.h"
-#include "common/list.h"
+#include "common/base/blob.h"
+#include "common/base/list.h"
 
 /* At most this is sent at once: one connection must not hold the loop, and the kernel
    copies what it is given. */

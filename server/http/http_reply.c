@@ -10,7 +10,7 @@
 
 /* A body left unread is read up and dropped, for the connection's sake, up to this size.
  */
-#define DISCARD_MAX_BYTES (1024 * 1024)
+#define BACKGROUND_FREE_MAX_BYTES (1024 * 1024)
 
 /* What to do with what is left of the request's body, now that it has been answered. */
 static void settle_body(struct http_exchange *x)
@@ -20,10 +20,10 @@ static void settle_body(struct http_exchange *x)
     if (x->body_done)
         return;
     x->want = HTTP_WANT_DISCARD;
-    x->discard_left = DISCARD_MAX_BYTES;
+    x->background_free_left = BACKGROUND_FREE_MAX_BYTES;
     buf_free(&x->body);
     /* A client that waits for 100 Continue may send the body or not: no telling. */
-    if (x->expects_continue || http_body_left(&x->decoder) > DISCARD_MAX_BYTES)
+    if (x->expects_continue || http_body_left(&x->decoder) > BACKGROUND_FREE_MAX_BYTES)
         c->closing = true;
 }
 

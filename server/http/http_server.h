@@ -8,10 +8,10 @@
 
 #include <ev.h>
 
-#include "common/list.h"
+#include "common/base/list.h"
 #include "server/http/http.h"
 #include "server/http/http_head.h"
-#include "server/http/http_parser.h"
+#include "server/http/parser/http_parser.h"
 
 struct http_connection;
 

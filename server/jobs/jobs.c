@@ -6,16 +6,16 @@
 
 #include <ev.h>
 
-#include "common/alloc.h"
-#include "common/clock.h"
-#include "common/cpu_slice.h"
-#include "server/jobs/jobs_auto.h"
-#include "server/jobs/jobs_book.h"
-#include "server/jobs/jobs_dispatch.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/loop/cpu_slice.h"
+#include "server/jobs/place/jobs_auto.h"
+#include "server/jobs/jobs_context.h"
+#include "server/jobs/dispatch/jobs_dispatch.h"
 #include "server/jobs/jobs_finish.h"
-#include "server/jobs/jobs_inline.h"
-#include "server/jobs/jobs_meter.h"
-#include "server/jobs/jobs_threads.h"
+#include "server/jobs/run/jobs_inline.h"
+#include "server/jobs/place/jobs_send_cost.h"
+#include "server/jobs/run/jobs_threads.h"
 #include "server/stats/stats.h"
 
 #define DEFAULT_ENGINE           "yajl"
@@ -30,9 +30,9 @@ struct jobs {
     struct jobs_inline *inline_runner;
     struct jobs_threads *threads;
     struct jobs_dispatch *dispatch;
-    struct jobs_book book;
+    struct jobs_context context;
     struct jobs_auto chooser;
-    struct jobs_meter meter;
+    struct jobs_send_cost send_cost;
     ev_prepare turn; /* the end of a turn of the loop */
     struct ev_loop *loop;
     struct stats_front *own_stats; /* where the caller keeps none */
@@ -67,12 +67,12 @@ static unsigned cpus(void)
 static void measure(struct jobs *jobs)
 {
     uint64_t now_ns = clock_now_ns();
-    struct meter_reading reading;
+    struct clock_reading reading;
 
-    if (!jobs_meter_is_due(&jobs->meter, now_ns))
+    if (!jobs_send_cost_is_due(&jobs->send_cost, now_ns))
         return;
-    jobs_meter_read(&reading, jobs->book.stats, jobs_threads_runs(jobs->threads));
-    jobs_meter_take(&jobs->meter, &jobs->book.cost, &reading, now_ns);
+    jobs_send_cost_read(&reading, jobs->context.stats, jobs_threads_runs(jobs->threads));
+    jobs_send_cost_take(&jobs->send_cost, &jobs->context.cost, &reading, now_ns);
 }
 
 /* Before the loop goes to poll. */
@@ -85,7 +85,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
     (void)events;
     while ((job = jobs_dispatch_take_stranded(jobs->dispatch)) != NULL)
         jobs_threads_submit(jobs->threads, job);
-    jobs_turn_end(&jobs->book.turn);
+    jobs_turn_results_end(&jobs->context.turn);
     jobs_auto_end_turn(&jobs->chooser);
     measure(jobs);
 }
@@ -98,17 +98,17 @@ struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config)
     fill_defaults(&jobs->config);
     if (jobs->config.stats == NULL)
         jobs->config.stats = jobs->own_stats = mem_zalloc(sizeof *jobs->own_stats);
-    jobs->book.stats = jobs->config.stats;
-    jobs_cost_init(&jobs->book.cost, jobs->book.stats);
-    jobs_poison_init(&jobs->book.poison);
-    jobs_share_init(&jobs->book.share);
-    jobs_turn_init(&jobs->book.turn);
-    jobs_auto_init(&jobs->chooser, &jobs->book.cost,
+    jobs->context.stats = jobs->config.stats;
+    jobs_cost_init(&jobs->context.cost, jobs->context.stats);
+    jobs_poison_init(&jobs->context.poison);
+    jobs_share_init(&jobs->context.share);
+    jobs_turn_results_init(&jobs->context.turn);
+    jobs_auto_init(&jobs->chooser, &jobs->context.cost,
                    (double)jobs->config.inline_budget_ns / (double)NS_PER_US, cpus());
-    jobs_meter_init(&jobs->meter);
-    jobs->inline_runner = jobs_inline_create(jobs->config.engine, &jobs->book);
-    jobs->threads = jobs_threads_create(loop, &jobs->config, &jobs->book);
-    jobs->dispatch = jobs_dispatch_create(loop, &jobs->config, &jobs->book);
+    jobs_send_cost_init(&jobs->send_cost);
+    jobs->inline_runner = jobs_inline_create(jobs->config.engine, &jobs->context);
+    jobs->threads = jobs_threads_create(loop, &jobs->config, &jobs->context);
+    jobs->dispatch = jobs_dispatch_create(loop, &jobs->config, &jobs->context);
     jobs->loop = loop;
     ev_prepare_init(&jobs->turn, on_turn);
     ev_prepare_start(loop, &jobs->turn);
@@ -124,7 +124,7 @@ void jobs_destroy(struct jobs **jobs)
     jobs_dispatch_destroy(&(*jobs)->dispatch);
     jobs_threads_destroy(&(*jobs)->threads);
     jobs_inline_destroy(&(*jobs)->inline_runner);
-    jobs_turn_end(&(*jobs)->book.turn);
+    jobs_turn_results_end(&(*jobs)->context.turn);
     mem_free((*jobs)->own_stats);
     mem_free(*jobs);
     *jobs = NULL;
@@ -132,7 +132,7 @@ void jobs_destroy(struct jobs **jobs)
 
 static uint32_t estimate_us(const struct jobs *jobs, const struct job *job)
 {
-    double us = jobs_cost_codec_us(&jobs->book.cost, &job->call);
+    double us = jobs_cost_codec_us(&jobs->context.cost, &job->call);
 
     return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
@@ -163,8 +163,8 @@ static void prepare(const struct jobs *jobs, struct job *job)
 
 static void submit_rpc(struct jobs *jobs, struct job *job)
 {
-    jobs_meter_count(&jobs->meter, job->call.in.len + job->call.argument.len,
-                     jobs_dispatch_under_way(jobs->dispatch) + 1);
+    jobs_send_cost_count(&jobs->send_cost, job->call.in.len + job->call.argument.len,
+                         jobs_dispatch_under_way(jobs->dispatch) + 1);
     jobs_dispatch_submit(jobs->dispatch, job);
 }
 
@@ -172,15 +172,15 @@ static void submit_rpc(struct jobs *jobs, struct job *job)
 static bool is_known(struct jobs *jobs, struct job *job)
 {
     struct blob *result =
-        job->mode == JOBS_AUTO ? jobs_turn_find(&jobs->book.turn, job) : NULL;
+        job->mode == JOBS_AUTO ? jobs_turn_results_find(&jobs->context.turn, job) : NULL;
 
     if (result == NULL)
         return false;
     jobs_auto_count(&jobs->chooser);
-    stats_add(&jobs->book.stats->jobs_shared, 1);
+    stats_add(&jobs->context.stats->jobs_shared, 1);
     job->ran = JOBS_INLINE;
     job->result = result;
-    jobs_finish(&jobs->book, job, JOB_OK);
+    jobs_finish(&jobs->context, job, JOB_OK);
     return true;
 }
 
@@ -189,9 +189,9 @@ static void place(struct jobs *jobs, struct job *job)
 {
     enum jobs_mode mode = job->mode;
 
-    if (jobs_poison_has(&jobs->book.poison, &job->call, clock_now_ns())) {
+    if (jobs_poison_has(&jobs->context.poison, &job->call, clock_now_ns())) {
         job->ran = JOBS_RPC; /* where it did its harm */
-        jobs_finish(&jobs->book, job, JOB_POISON);
+        jobs_finish(&jobs->context, job, JOB_POISON);
         return;
     }
     if (is_known(jobs, job))
@@ -201,7 +201,7 @@ static void place(struct jobs *jobs, struct job *job)
                                 jobs_dispatch_under_way(jobs->dispatch));
     if (mode == JOBS_INLINE)
         jobs_inline_run(jobs->inline_runner, job);
-    else if (jobs_share_join(&jobs->book.share, job))
+    else if (jobs_share_join(&jobs->context.share, job))
         return;
     else if (mode == JOBS_THREADS)
         jobs_threads_submit(jobs->threads, job);
@@ -209,14 +209,14 @@ static void place(struct jobs *jobs, struct job *job)
         submit_rpc(jobs, job);
 }
 
-static void place_again(struct jobs_book *book, struct job *job)
+static void place_again(struct jobs_context *context, struct job *job)
 {
-    place(container_of(book, struct jobs, book), job);
+    place(container_of(context, struct jobs, context), job);
 }
 
 void jobs_submit(struct jobs *jobs, struct job *job)
 {
-    jobs->book.place = place_again;
+    jobs->context.place = place_again;
     prepare(jobs, job);
     place(jobs, job);
 }
@@ -227,8 +227,8 @@ void jobs_cancel(struct jobs *jobs, struct job *job)
 
     if (job->owner == NULL)
         return;
-    if (jobs_share_has(&jobs->book.share, job)) {
-        jobs_share_leave(&jobs->book.share, job);
+    if (jobs_share_has(&jobs->context.share, job)) {
+        jobs_share_leave(&jobs->context.share, job);
         return;
     }
     if (job->ran == JOBS_THREADS)
@@ -236,7 +236,7 @@ void jobs_cancel(struct jobs *jobs, struct job *job)
     else
         jobs_dispatch_cancel(jobs->dispatch, job);
     jobs_share_end(job, &followers);
-    while ((job = jobs_share_shift(&jobs->book.share, &followers)) != NULL)
+    while ((job = jobs_share_shift(&jobs->context.share, &followers)) != NULL)
         place(jobs, job);
 }
 

@@ -14,9 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/blob.h"
+#include "common/base/blob.h"
 #include "common/codec/codec.h"
-#include "common/list.h"
+#include "common/base/list.h"
 
 struct credentials;
 struct ev_loop;

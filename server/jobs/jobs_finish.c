@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "server/stats/stats.h"
 
 static_assert(JOBS_MODES <= STATS_MODES, "the counters have room for every mode");
@@ -37,25 +37,25 @@ static bool is_of_the_document(enum job_status status)
 }
 
 /* Each may cancel others of them as it ends. */
-static void end_followers(struct jobs_book *book, struct ending *ending)
+static void end_followers(struct jobs_context *context, struct ending *ending)
 {
     struct job *job;
 
-    while ((job = jobs_share_shift(&book->share, &ending->followers)) != NULL) {
+    while ((job = jobs_share_shift(&context->share, &ending->followers)) != NULL) {
         if (!is_of_the_document(ending->status)) {
-            book->place(book, job);
+            context->place(context, job);
             continue;
         }
-        stats_add(&book->stats->jobs_shared, 1);
+        stats_add(&context->stats->jobs_shared, 1);
         job->ran = ending->ran;
         job->fault = ending->fault;
         job->result = ending->result == NULL ? NULL : blob_ref(ending->result);
         job->queue_us = (uint32_t)((clock_now_ns() - job->submitted_ns) / NS_PER_US);
-        jobs_finish(book, job, ending->status);
+        jobs_finish(context, job, ending->status);
     }
 }
 
-void jobs_finish(struct jobs_book *book, struct job *job, enum job_status status)
+void jobs_finish(struct jobs_context *context, struct job *job, enum job_status status)
 {
     struct blob *result = job->result;
     struct ending ending = {.status = status, .result = result};
@@ -65,24 +65,24 @@ void jobs_finish(struct jobs_book *book, struct job *job, enum job_status status
     assert(job->call.op < CODEC_OPS && job->ran < JOBS_MODES);
     job->owner = NULL;
     job->status = status;
-    count(book->stats, job);
+    count(context->stats, job);
     jobs_share_end(job, &ending.followers);
     ending.fault = job->fault;
     ending.ran = job->ran;
     job->done(job);
-    end_followers(book, &ending);
+    end_followers(context, &ending);
     blob_unref(&result);
 }
 
-void jobs_finish_run(struct jobs_book *book, struct job *job,
+void jobs_finish_run(struct jobs_context *context, struct job *job,
                      const struct codec_fault *fault, struct blob *result)
 {
     assert((fault->status == CODEC_OK) == (result != NULL));
     job->fault = *fault;
     job->result = result;
     if (fault->status == CODEC_OK)
-        jobs_cost_learn_codec(&book->cost, &job->call, job->codec_us);
+        jobs_cost_learn_codec(&context->cost, &job->call, job->codec_us);
     if (result != NULL && job->mode == JOBS_AUTO && job->ran == JOBS_INLINE)
-        jobs_turn_keep(&book->turn, job);
-    jobs_finish(book, job, fault->status == CODEC_OK ? JOB_OK : JOB_REFUSED);
+        jobs_turn_results_keep(&context->turn, job);
+    jobs_finish(context, job, fault->status == CODEC_OK ? JOB_OK : JOB_REFUSED);
 }

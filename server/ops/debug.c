@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "server/jobs/jobs.h"
 
 static uint64_t sum(struct stats *stats, size_t offset)

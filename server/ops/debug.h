@@ -5,7 +5,7 @@
 #ifndef OFFLOOP_SERVER_OPS_DEBUG_H
 #define OFFLOOP_SERVER_OPS_DEBUG_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "server/stats/stats.h"
 
 /* Appends the JSON of /debug/loop. Per front that ever ran: its CPU seconds by phase

@@ -5,7 +5,7 @@
 #ifndef OFFLOOP_SERVER_OPS_METRICS_H
 #define OFFLOOP_SERVER_OPS_METRICS_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "server/stats/stats.h"
 
 /* Appends all metrics, totals over the fronts. */

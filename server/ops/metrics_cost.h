@@ -5,7 +5,7 @@
 #ifndef OFFLOOP_SERVER_OPS_METRICS_COST_H
 #define OFFLOOP_SERVER_OPS_METRICS_COST_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "server/stats/stats.h"
 
 /* Appends the families. Each front learns for itself: the highest estimate is told, and

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 #include "server/ops/debug.h"
 #include "server/ops/metrics.h"
 #include "server/ops/page.h"

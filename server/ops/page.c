@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "common/embed.h"
+#include "common/base/embed.h"
 
 EMBED(page_html, "server/ops/page/index.html");
 EMBED(page_css, "server/ops/page/page.css");

@@ -4,7 +4,7 @@
 #ifndef OFFLOOP_SERVER_OPS_PAGE_H
 #define OFFLOOP_SERVER_OPS_PAGE_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 struct page_file {
     const char *path; /* as asked for: "/page.css" */

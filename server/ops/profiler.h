@@ -15,7 +15,7 @@
 
 #include <stdbool.h>
 
-#include "common/blob.h"
+#include "common/base/blob.h"
 
 struct ev_loop;
 struct profiler;

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdbool.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 /* The counter's speed is known well enough after this long: two readings of the clock are
    off by some 50 ns. It is made better with every sync until the second time. */

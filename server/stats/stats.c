@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 
 /* Bumped with any change of struct stats_front: a front of another build that maps the
    memory (an upgrade under one master) must not misread it. */

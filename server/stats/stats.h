@@ -112,7 +112,7 @@ struct stats_front {
     stats_counter cost_codec_ns[CODEC_OPS][STATS_COST_SIZES];
     stats_counter cost_rpc_ns[STATS_COST_BACKLOGS];
     stats_counter phase_ns[STATS_PHASES];     /* wall time of the loop's thread */
-    stats_counter phase_cpu_ns[STATS_PHASES]; /* its CPU time; see loop.h */
+    stats_counter phase_cpu_ns[STATS_PHASES]; /* its CPU time; see stats_loop.h */
     stats_counter loop_turns;
     stats_counter loop_cpu_ns;                   /* all CPU time of the loop's thread */
     struct stats_histogram away, away_cpu;       /* from poll, a turn: wall and CPU */
@@ -162,7 +162,7 @@ void stats_worker_leave(struct stats_worker *worker);
 
 /* Books the time since the last call on the phase that was current and makes `phase`
    current; returns the one that was, to be entered again at the end of a step. Does
-   nothing before stats_loop_watch() (loop.h). Loop thread only. */
+   nothing before stats_loop_watch() (stats_loop.h). Loop thread only. */
 enum stats_phase stats_phase_enter(enum stats_phase phase);
 
 /* The label of a route, "document". */

@@ -3,10 +3,10 @@
 #include <assert.h>
 #include <string.h>
 
-#include "common/log.h"
-#include "server/store/lmdb_store.h"
-#include "server/store/redis_store.h"
-#include "server/store/redis_url.h"
+#include "common/base/log.h"
+#include "server/store/lmdb/lmdb_store.h"
+#include "server/store/redis/redis_store.h"
+#include "server/store/redis/redis_url.h"
 #include "server/store/store_backend.h"
 #include "server/store/store_url.h"
 

@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/blob.h"
+#include "common/base/blob.h"
 
 /* Longest collection name and longest id, in bytes. */
 #define STORE_NAME_MAX 255
@@ -73,7 +73,7 @@ struct store_request {
 
 /* Other memory than the heap for what is read, that a caller may offer; a backend need
    not take it. */
-struct store_room {
+struct store_target {
     /* A blob of `len` bytes, which the store fills in at *bytes_r; one reference, the
        store's. Returns NULL where there is no room. Called within store_get() only. NULL
        for no such offer. */
@@ -88,8 +88,8 @@ struct store_room {
 /* Reads one document. */
 struct store_get {
     struct store_request request;
-    struct store_key key;   /* input; bytes must stay until done */
-    struct store_room room; /* input; zeros for none */
+    struct store_key key;       /* input; bytes must stay until done */
+    struct store_target target; /* input; zeros for none */
     void (*done)(struct store_get *get);
     /* results */
     enum store_status status; /* OK, NOT_FOUND, DOWN, ERROR */

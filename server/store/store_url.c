@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "server/store/redis_url.h"
+#include "server/store/redis/redis_url.h"
 
 #define LMDB_SCHEME "lmdb:"
 

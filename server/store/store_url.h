@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* 0 for a URL that store_open() knows; -1 with what is expected (static text). */
 int store_url_check(const char *url, const char **expected_r);

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 struct reading {
     struct buf target;

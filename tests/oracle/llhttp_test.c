@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "common/file.h"
-#include "server/http/http_body.h"
-#include "server/http/http_parser.h"
+#include "common/base/file.h"
+#include "server/http/parser/http_body.h"
+#include "server/http/parser/http_parser.h"
 #include "tests/oracle/llhttp_reading.h"
 #include "tests/unit/http/wire_cases.h"
 

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "common/endpoint.h"
+#include "common/address/endpoint.h"
 #include "tests/process/support/daemon.h"
 
 static char server[512], worker[512];

@@ -1,6 +1,6 @@
 /* The gate's look at itself through TLS: a listener that hands nothing on is noticed, and
    one that never let the probe in is left alone. */
-#include "server/rpc/gate_probe.h"
+#include "server/workers/nng_faults/gate_probe.h"
 
 #include <ev.h>
 #include <setjmp.h>
@@ -16,11 +16,11 @@
 
 #include <cmocka.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 #include "common/credentials/credentials.h"
-#include "common/credentials/tls_visitor.h"
-#include "server/rpc/gate_rep.h"
-#include "server/rpc/tls.h"
+#include "common/nng_faults/tls_probe.h"
+#include "server/workers/gate/gate_socket.h"
+#include "server/workers/link/tls.h"
 
 /* Where nothing comes, ctest's limit ends the test. */
 
@@ -28,10 +28,10 @@ static char directory[] = "/tmp/offloop-probe-XXXXXX";
 static struct credentials credentials;
 static char url[64];
 static struct ev_loop *loop;
-static struct gate_rep *rep;
-static struct gate_rep *volatile kept; /* what is left to the process is no leak */
+static struct gate_socket *rep;
+static struct gate_socket *volatile kept; /* what is left to the process is no leak */
 static struct nng_tls_config *tls;
-static struct tls_visitor *visitor;
+static struct tls_probe *visitor;
 static struct gate_probe *probe;
 static unsigned asked, deaf;
 static bool answers;
@@ -118,15 +118,14 @@ static void listen_and_probe(bool trusts_visitor)
     answers = true;
     pick_port();
     loop = ev_loop_new(0);
-    visitor = tls_visitor_create();
+    visitor = tls_probe_create();
     assert_non_null(visitor);
-    mine.ca = trusts_visitor
-                  ? str_printf("%s%s", mine.ca, tls_visitor_certificate(visitor))
-                  : str_dup(mine.ca);
+    mine.ca = trusts_visitor ? str_printf("%s%s", mine.ca, tls_probe_certificate(visitor))
+                             : str_dup(mine.ca);
     tls = rpc_tls_create(url, &mine);
     mem_free(mine.ca);
-    rep = kept = gate_rep_create(loop, tls, on_request, NULL);
-    assert_int_equal(gate_rep_listen(rep, url, &why), 0);
+    rep = kept = gate_socket_create(loop, tls, on_request, NULL);
+    assert_int_equal(gate_socket_listen(rep, url, &why), 0);
     probe = gate_probe_create(loop, url, visitor, on_deaf, &deaf);
     assert_false(gate_probe_works(probe));
 }
@@ -135,9 +134,9 @@ static void close_all(void)
 {
     gate_probe_destroy(&probe);
     assert_null(probe);
-    tls_visitor_destroy(&visitor);
+    tls_probe_destroy(&visitor);
     assert_null(visitor);
-    gate_rep_close(&rep);
+    gate_socket_close(&rep);
     rpc_tls_destroy(&tls);
     ev_loop_destroy(loop);
 }
@@ -191,7 +190,7 @@ static void what_comes_back_is_heard_again(void **state)
     listen_and_probe(true);
     while (!gate_probe_works(probe))
         ev_run(loop, EVRUN_ONCE);
-    assert_int_equal(gate_rep_listen_again(rep, url, &why), 0);
+    assert_int_equal(gate_socket_listen_again(rep, url, &why), 0);
     asked = 0;
     while (asked == 0)
         ev_run(loop, EVRUN_ONCE);

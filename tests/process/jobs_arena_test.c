@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "tests/process/support/rpc_fixture.h"
 
 #define ARENA_BYTES (UINT64_C(4) << 20)

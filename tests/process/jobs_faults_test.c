@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
-#include "server/jobs/jobs_worker.h"
+#include "common/base/clock.h"
+#include "server/jobs/dispatch/jobs_worker.h"
 #include "tests/process/support/rpc_fixture.h"
 
 #define TEXT "{\"lots\": [1, 2, 3], \"price\": 1.25}"

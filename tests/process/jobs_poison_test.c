@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "common/alloc.h"
-#include "common/clock.h"
-#include "server/jobs/jobs_worker.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "server/jobs/dispatch/jobs_worker.h"
 #include "tests/process/support/daemon.h"
 #include "tests/process/support/rpc_fixture.h"
 

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
-#include "server/jobs/jobs_worker.h"
+#include "common/base/clock.h"
+#include "server/jobs/dispatch/jobs_worker.h"
 #include "tests/process/support/rpc_fixture.h"
 
 #define MANY 500

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "tests/process/support/master_actors.h"
 
 static void term_drains_in_order(void **state)

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "common/handover.h"
+#include "common/process/handover.h"
 #include "tests/process/support/master_actors.h"
 
 static void end_well(struct daemon *d)

@@ -8,8 +8,8 @@
 #include "tests/unit/store/redis_cluster_rig.h"
 #include "tests/unit/store/store_promises.h"
 
-#include "common/alloc.h"
-#include "server/store/redis_cluster.h"
+#include "common/base/alloc.h"
+#include "server/store/redis/place/redis_cluster.h"
 #include "server/store/store_check.h"
 
 static int setup(void **state)

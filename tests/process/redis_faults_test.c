@@ -6,9 +6,9 @@
 
 #include "tests/unit/store/redis_rig.h"
 
-#include "common/alloc.h"
-#include "common/clock.h"
-#include "server/store/redis_flight.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "server/store/redis/redis_flight.h"
 
 /* A get that must be over before the call returns. */
 static enum store_status find_at_once(struct rig *rig)

@@ -8,7 +8,7 @@
 #include "tests/unit/store/fake_redis.h"
 #include "tests/unit/store/store_promises.h"
 
-#include "server/store/redis_reader.h"
+#include "server/store/redis/link/redis_reader.h"
 
 #define GREET "ROLE *1\r\n$6\r\nmaster\r\nCONFIG -ERR no\r\nSCRIPT -ERR no\r\n"
 

@@ -8,8 +8,8 @@
 #include "tests/unit/store/redis_sentinel_rig.h"
 #include "tests/unit/store/store_promises.h"
 
-#include "common/alloc.h"
-#include "server/store/redis_sentinel.h"
+#include "common/base/alloc.h"
+#include "server/store/redis/place/redis_sentinel.h"
 
 /* Runs the loop until a write is taken; how many were refused before. */
 static unsigned write_until_taken(struct rig *rig, const char *id)

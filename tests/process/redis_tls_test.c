@@ -10,8 +10,8 @@
 
 #include <sys/socket.h>
 
-#include "common/clock.h"
-#include "server/store/redis_flight.h"
+#include "common/base/clock.h"
+#include "server/store/redis/redis_flight.h"
 
 struct tls_rig {
     struct redis_rig redis; /* its plain port is the test's own way in */

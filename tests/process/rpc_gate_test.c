@@ -19,10 +19,10 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "proto/wire.h"
-#include "server/rpc/address.h"
-#include "server/rpc/gate_note.h"
+#include "server/workers/link/rpc_address.h"
+#include "server/workers/gate/gate_message.h"
 #include "tests/process/support/child.h"
 #include "tests/process/support/rpc_fixture.h"
 #include "tests/process/support/sp_peer.h"
@@ -79,7 +79,7 @@ static void end_question(struct question *question)
 
 /* Says hello as a worker; returns how many seats it was given, and the first one's URL.
  */
-static unsigned say_hello(struct rpc_fixture *fixture, char url_r[ADDRESS_MAX_BYTES],
+static unsigned say_hello(struct rpc_fixture *fixture, char url_r[RPC_ADDRESS_MAX_BYTES],
                           uint64_t *incarnation_r)
 {
     struct buf bytes = BUF_INIT;
@@ -94,7 +94,7 @@ static unsigned say_hello(struct rpc_fixture *fixture, char url_r[ADDRESS_MAX_BY
     if (count > 0) {
         const struct wire_seat *seat = &question.answer.welcome.seats[0];
 
-        snprintf(url_r, ADDRESS_MAX_BYTES, "%.*s", (int)seat->url.len,
+        snprintf(url_r, RPC_ADDRESS_MAX_BYTES, "%.*s", (int)seat->url.len,
                  (const char *)seat->url.data);
         *incarnation_r = seat->incarnation;
     }
@@ -105,7 +105,8 @@ static unsigned say_hello(struct rpc_fixture *fixture, char url_r[ADDRESS_MAX_BY
 /* A gate answers with what it knows in time; so workers repeat their hello until they
    have a seat, and this does. */
 static void say_hello_until_seated(struct rpc_fixture *fixture,
-                                   char url_r[ADDRESS_MAX_BYTES], uint64_t *incarnation_r)
+                                   char url_r[RPC_ADDRESS_MAX_BYTES],
+                                   uint64_t *incarnation_r)
 {
     uint64_t end_ns = clock_now_ns() + RPC_FIXTURE_PATIENCE_S * NS_PER_S;
 
@@ -148,7 +149,7 @@ static void what_is_no_hello_is_refused(void **state)
 static void every_front_offers_a_seat_at_first_contact(void **state)
 {
     struct rpc_fixture *fixture = rpc_fixture_create(&usual);
-    char url[ADDRESS_MAX_BYTES];
+    char url[RPC_ADDRESS_MAX_BYTES];
     uint64_t incarnation;
 
     (void)state;
@@ -195,14 +196,14 @@ static int come_as_front(const struct rpc_fixture *fixture)
 }
 
 /* The next note from the gate. */
-static enum gate_note_type read_note(int fd)
+static enum gate_message_type read_note(int fd)
 {
-    uint8_t bytes[GATE_NOTE_MAX_BYTES];
-    struct gate_note note;
+    uint8_t bytes[GATE_MESSAGE_MAX_BYTES];
+    struct gate_message note;
     ssize_t got = recv(fd, bytes, sizeof bytes, 0);
 
     assert_true(got > 0);
-    assert_int_equal(gate_note_decode((struct slice){bytes, (size_t)got}, &note), 0);
+    assert_int_equal(gate_message_decode((struct slice){bytes, (size_t)got}, &note), 0);
     return note.type;
 }
 
@@ -214,10 +215,10 @@ static void fronts_are_told_to_prompt_their_workers_for_a_new_one(void **state)
     (void)state;
     rpc_fixture_start_gate(fixture);
     first = come_as_front(fixture);
-    assert_int_equal(read_note(first), GATE_NOTE_PROMPT); /* its own coming */
+    assert_int_equal(read_note(first), GATE_MESSAGE_PROMPT); /* its own coming */
     second = come_as_front(fixture);
-    assert_int_equal(read_note(first), GATE_NOTE_PROMPT);
-    assert_int_equal(read_note(second), GATE_NOTE_PROMPT);
+    assert_int_equal(read_note(first), GATE_MESSAGE_PROMPT);
+    assert_int_equal(read_note(second), GATE_MESSAGE_PROMPT);
     close(first);
     close(second);
     rpc_fixture_destroy(&fixture);
@@ -231,7 +232,7 @@ static void a_killed_gate_leaves_its_file_and_a_new_one_takes_it(void **state)
 
     (void)state;
     rpc_fixture_stop_gate(fixture, SIGKILL);
-    assert_int_equal(access(address_path(fixture->url), F_OK), 0);
+    assert_int_equal(access(rpc_address_path(fixture->url), F_OK), 0);
     rpc_fixture_start_gate(fixture);
     rpc_fixture_start_worker(fixture, NULL, 0);
     rpc_fixture_run_until_workers(fixture, 1);
@@ -260,7 +261,7 @@ static void the_gate_ends_with_its_address_free(void **state)
     for (unsigned i = 0; i < 3; i++) {
         rpc_fixture_start_gate(fixture);
         rpc_fixture_stop_gate(fixture, SIGTERM);
-        assert_int_not_equal(access(address_path(fixture->url), F_OK), 0);
+        assert_int_not_equal(access(rpc_address_path(fixture->url), F_OK), 0);
     }
     rpc_fixture_destroy(&fixture);
 }
@@ -274,7 +275,7 @@ static void leave_file(struct rpc_fixture *fixture, char *path, size_t size)
     if (pid == 0)
         _exit(0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-    snprintf(path, size, "%s-1-%d-1", address_path(fixture->url), (int)pid);
+    snprintf(path, size, "%s-1-%d-1", rpc_address_path(fixture->url), (int)pid);
     close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     assert_int_equal(access(path, F_OK), 0);
 }
@@ -287,7 +288,7 @@ static bool is_no_file(void *path)
 static void what_dead_fronts_left_goes(void **state)
 {
     struct rpc_fixture *fixture = rpc_fixture_create(&usual);
-    char path[256], url[ADDRESS_MAX_BYTES];
+    char path[256], url[RPC_ADDRESS_MAX_BYTES];
     uint64_t incarnation;
 
     (void)state;
@@ -351,7 +352,7 @@ static void take_seat(struct rpc_fixture *fixture, const char *url, uint64_t inc
 static void a_seat_survives_peers_that_leave_early(void **state)
 {
     struct rpc_fixture *fixture = rpc_fixture_create(&usual);
-    char first[ADDRESS_MAX_BYTES], second[ADDRESS_MAX_BYTES];
+    char first[RPC_ADDRESS_MAX_BYTES], second[RPC_ADDRESS_MAX_BYTES];
     uint64_t incarnation;
 
     (void)state;
@@ -373,7 +374,7 @@ static void a_taken_seat_takes_nobody_else(void **state)
     struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 1, NULL);
     struct dirent *entry;
     DIR *dir = opendir(fixture->directory);
-    char url[ADDRESS_MAX_BYTES + 256];
+    char url[RPC_ADDRESS_MAX_BYTES + 256];
 
     (void)state;
     while ((entry = readdir(dir)) != NULL)

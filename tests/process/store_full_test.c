@@ -11,7 +11,7 @@
 
 #include "tests/unit/store/store_rig.h"
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 #include "server/store/store_check.h"
 
 #define DOCUMENT_BYTES 3000

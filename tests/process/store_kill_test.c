@@ -8,8 +8,8 @@
 
 #include "tests/unit/store/store_rig.h"
 
-#include "common/alloc.h"
-#include "common/clock.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "server/store/store_check.h"
 
 #define MAP_BYTES (UINT64_C(256) << 20)

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 #include "common/codec/codec.h"
 #include "tests/process/support/child.h"
 #include "tests/process/support/worker_fixture.h"

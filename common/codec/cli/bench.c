@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/codec/cursor.h"
-#include "common/codec/pack.h"
+#include "common/base/clock.h"
+#include "common/codec/msgpack/cursor.h"
+#include "common/codec/msgpack/pack.h"
 
 /* How much text the automatic number of repetitions makes of a file. */
 #define AUTO_BYTES (64L << 20)

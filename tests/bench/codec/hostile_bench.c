@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/codec/codec.h"
 
 #define UNLIMITED ((size_t)1 << 40)

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 #include "server/http/http.h"
 
 static void reply_blob(struct http_exchange *x, struct blob *blob)

@@ -28,10 +28,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/alloc.h"
-#include "common/clock.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "server/jobs/jobs.h"
-#include "server/rpc/gate.h"
+#include "server/workers/gate/gate.h"
 
 #define MAX_LIST     8
 #define MAX_FLIGHT   1024

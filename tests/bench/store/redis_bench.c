@@ -2,8 +2,8 @@
    redis-server and come back. Not a test: prints a table. */
 #include "tests/unit/store/redis_rig.h"
 
-#include "common/alloc.h"
-#include "common/clock.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
 
 struct turns {
     struct ev_prepare prepare;

@@ -2,8 +2,8 @@
    the loop's CPU per put and per get. Usage: store_bench [SECONDS-PER-ROW] */
 #include "tests/unit/store/store_rig.h"
 
-#include "common/alloc.h"
-#include "common/clock.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
 
 #define MAP_BYTES (UINT64_C(8) << 30)
 #define DOCUMENT  2048

@@ -4,7 +4,7 @@
  */
 #include "tests/fuzz/codec/fuzz_codec.h"
 
-#include "common/codec/yajl_scan.h"
+#include "common/codec/yajl/yajl_scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,8 +7,8 @@
  * The input: flags, operation, length of the fields, length of the argument (2 bytes),
  * then fields, argument and the job's bytes.
  */
-#include "common/codec/bulk.h"
-#include "common/codec/gzip.h"
+#include "common/codec/operations/bulk.h"
+#include "common/codec/coding/gzip.h"
 #include "tests/fuzz/codec/fuzz_codec.h"
 
 enum flag {
@@ -405,7 +405,7 @@ static void check_hostile_records(struct slice bytes)
     while (bulk_read(&bytes, &record) == 0) {
         FUZZ_CHECK(bytes.len + BULK_HEAD_BYTES + record.id.len + record.document.len ==
                    before);
-        FUZZ_CHECK(record.id.len == 0 || name_is_valid(record.id));
+        FUZZ_CHECK(record.id.len == 0 || document_name_is_valid(record.id));
         before = bytes.len;
     }
 }

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/alloc.h"
-#include "server/http/http_body.h"
-#include "server/http/http_parser.h"
+#include "common/base/alloc.h"
+#include "server/http/parser/http_body.h"
+#include "server/http/parser/http_parser.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,11 +4,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "common/alloc.h"
-#include "server/store/redis_error.h"
-#include "server/store/redis_layout.h"
-#include "server/store/redis_slot.h"
-#include "server/store/redis_url.h"
+#include "common/base/alloc.h"
+#include "server/store/redis/link/redis_error.h"
+#include "server/store/redis/redis_layout.h"
+#include "server/store/redis/place/redis_slot.h"
+#include "server/store/redis/redis_url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,10 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/alloc.h"
-#include "common/log.h"
-#include "server/store/lmdb_layout.h"
-#include "server/store/writer_conn.h"
+#include "common/base/alloc.h"
+#include "common/base/log.h"
+#include "server/store/lmdb/lmdb_layout.h"
+#include "server/store/writer/writer_conn.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,22 +24,22 @@ static struct ev_loop *loop;
 
 static struct outcome feed(const uint8_t *data, size_t size, size_t piece)
 {
-    struct writer_hub hub = {.loop = loop};
+    struct writer_shared shared = {.loop = loop};
     struct outcome outcome = {0, 0, 0};
     struct writer_conn *conn;
     int pair[2];
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) < 0)
         abort();
-    list_init(&hub.conns);
-    list_init(&hub.group);
-    conn = writer_conn_create(&hub, pair[0]);
+    list_init(&shared.conns);
+    list_init(&shared.group);
+    conn = writer_conn_create(&shared, pair[0]);
     for (size_t at = 0; at < size && outcome.rc == 0; at += piece)
         outcome.rc =
             writer_conn_take(conn, data + at, size - at < piece ? size - at : piece);
-    outcome.writes = hub.group_writes;
-    outcome.bytes = hub.group_bytes;
-    for (struct list *at = hub.group.next; at != &hub.group; at = at->next) {
+    outcome.writes = shared.group_writes;
+    outcome.bytes = shared.group_bytes;
+    for (struct list *at = shared.group.next; at != &shared.group; at = at->next) {
         struct writer_op *op = container_of(at, struct writer_op, link);
         struct store_key name = writer_op_key(op);
         uint8_t key[LAYOUT_KEY_MAX];
@@ -47,7 +47,7 @@ static struct outcome feed(const uint8_t *data, size_t size, size_t piece)
         if (layout_put_key(key, name) != name.collection.len + 1 + name.id.len)
             abort();
     }
-    writer_conn_close_all(&hub);
+    writer_conn_close_all(&shared);
     close(pair[1]);
     return outcome;
 }

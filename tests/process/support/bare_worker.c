@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/spawn.h"
+#include "common/base/log.h"
+#include "common/process/spawn.h"
 #include "worker/serve.h"
 
 static void bare_tell(char note)

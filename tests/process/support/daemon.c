@@ -18,8 +18,8 @@
 
 #include <cmocka.h>
 
-#include "common/alloc.h"
-#include "common/buf.h"
+#include "common/base/alloc.h"
+#include "common/base/buf.h"
 
 /* How long nothing may happen before a test is taken for hanging. */
 #define PATIENCE_MS 60000

@@ -14,8 +14,8 @@
 #include <nng/protocol/pair0/pair.h>
 #include <nng/protocol/reqrep0/rep.h>
 
-#include "common/alloc.h"
-#include "common/clock.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "common/codec/codec.h"
 
 /* How long a seat waits for a connection before it listens anew. */

@@ -12,7 +12,7 @@
 
 #include <nng/nng.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "proto/wire.h"
 
 #define FAKE_FRONT_PATIENCE_MS 20000

@@ -20,11 +20,11 @@
 #include <nng/protocol/pair0/pair.h>
 #include <nng/protocol/reqrep0/req.h>
 
-#include "common/alloc.h"
-#include "common/buf.h"
+#include "common/base/alloc.h"
+#include "common/base/buf.h"
 #include "common/codec/codec.h"
 #include "proto/wire.h"
-#include "worker/arena.h"
+#include "worker/memory/arena.h"
 #include "worker/hello.h"
 #include "worker/job.h"
 

@@ -12,12 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/file.h"
-#include "common/handover.h"
-#include "common/log.h"
-#include "common/master.h"
-#include "common/process.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/process/handover.h"
+#include "common/base/log.h"
+#include "common/master/master.h"
+#include "common/process/process.h"
 
 /* Further descriptors that the test's fronts get. */
 #define ROLE_FDS 3

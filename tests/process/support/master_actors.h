@@ -1,5 +1,5 @@
 /*
- * A daemon made of common/master.h and children that behave as told. The test
+ * A daemon made of common/master/master.h and children that behave as told. The test
  * program is all three: the test; started with "master SCENARIO [NEXT]", the
  * master; started by that, a child, which does what its configuration (the
  * scenario's name) says. What happens is told in lines on stdout, and by the

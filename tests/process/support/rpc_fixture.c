@@ -17,9 +17,9 @@
 
 #include <cmocka.h>
 
-#include "common/alloc.h"
-#include "common/clock.h"
-#include "common/log.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
 #include "tests/process/support/child.h"
 
 #define GATE_LISTEN_FD      3

@@ -17,7 +17,7 @@
 #include <sys/types.h>
 
 #include "server/jobs/jobs.h"
-#include "server/rpc/gate.h"
+#include "server/workers/gate/gate.h"
 #include "server/stats/stats.h"
 
 #define RPC_FIXTURE_PATIENCE_S 60

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "server/rpc/address.h"
+#include "server/workers/link/rpc_address.h"
 
 /* Over ipc a message is the byte 1, its length in eight bytes, and itself. */
 #define FRAME_BYTES 9
@@ -28,7 +28,7 @@ int sp_peer_dial(const char *url)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", address_path(url));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", rpc_address_path(url));
     if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
         return fd;
     close(fd);

@@ -1,5 +1,5 @@
 /* Streams of lines, fed in pieces of any size, come out as blocks of whole lines. */
-#include "server/api/bulk_cut.h"
+#include "server/api/bulk/bulk_cut.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

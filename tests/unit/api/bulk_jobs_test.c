@@ -2,14 +2,14 @@
  * Blocks through a codec that the test plays, with a clock of its own: order, limits,
  * what is tried again, and answers that are not to be believed.
  */
-#include "server/api/bulk_jobs.h"
+#include "server/api/bulk/bulk_jobs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 /* ---- the jobs and the clock */
 

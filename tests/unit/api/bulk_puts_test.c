@@ -2,14 +2,14 @@
  * The window of writes against a store that the test plays, with a clock of its own: what
  * counts when, what is written again, and what must not be.
  */
-#include "server/api/bulk_puts.h"
+#include "server/api/bulk/bulk_puts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 /* ---- the store and the clock */
 

@@ -1,5 +1,5 @@
 /* The report of a bulk request: counts, the first 100 errors by line, its JSON. */
-#include "server/api/bulk_report.h"
+#include "server/api/bulk/bulk_report.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Which job turns a stored document into what the request asks for, if any. */
-#include "server/api/document_reply.h"
+#include "server/api/document/document_reply.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Server-made ids: form, order, uniqueness. */
-#include "server/api/new_id.h"
+#include "server/api/document/new_id.h"
 
 #include <ctype.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* Bulk lines to records and their strict reading, with both engines. */
-#include "common/codec/bulk.h"
+#include "common/codec/operations/bulk.h"
 
 #include "tests/unit/codec/codec_job.h"
 
@@ -186,9 +186,9 @@ static void check_limits(void)
     struct buf lines = BUF_INIT;
 
     buf_append_str(&lines, "{\"id\":\"");
-    append_times(&lines, "i", NAME_MAX_BYTES);
+    append_times(&lines, "i", DOCUMENT_NAME_MAX_BYTES);
     buf_append_str(&lines, "\",\"document\":1}\n{\"id\":\"");
-    append_times(&lines, "i", NAME_MAX_BYTES + 1);
+    append_times(&lines, "i", DOCUMENT_NAME_MAX_BYTES + 1);
     buf_append_str(&lines, "\",\"document\":1}\n{\"id\":\"d\",\"document\":");
     append_times(&lines, "[", CODEC_MAX_DEPTH - 1);
     append_times(&lines, "]", CODEC_MAX_DEPTH - 1);
@@ -197,7 +197,7 @@ static void check_limits(void)
     append_times(&lines, "]", CODEC_MAX_DEPTH);
     buf_append(&lines, "}", 2);
     run((const char *)lines.data, CODEC_FORMAT_MSGPACK);
-    assert_int_equal(next().id.len, NAME_MAX_BYTES);
+    assert_int_equal(next().id.len, DOCUMENT_NAME_MAX_BYTES);
     expect_failure(CODEC_NAME, BULK_NO_OFFSET);
     assert_int_equal(next().document.len, CODEC_MAX_DEPTH - 1);
     expect_failure(CODEC_DEPTH, 20 + CODEC_MAX_DEPTH);

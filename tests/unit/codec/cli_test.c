@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 #define ARGS_MAX 8
 

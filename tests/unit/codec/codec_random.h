@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* A small generator of our own, so that a seed means the same everywhere. */
 struct random {

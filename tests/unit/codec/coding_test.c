@@ -1,9 +1,9 @@
 /* Codings in one piece and as streams that are put together of parts. What is made here
    is expanded by our own reader; that of others is the end-to-end tests' affair. */
-#include "common/codec/coding.h"
+#include "common/codec/coding/coding.h"
 
-#include "common/codec/gzip.h"
-#include "common/codec/zstd.h"
+#include "common/codec/coding/gzip.h"
+#include "common/codec/coding/zstd.h"
 #include "tests/unit/codec/codec_job.h"
 
 static struct slice slice_of(const char *text)

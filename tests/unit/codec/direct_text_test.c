@@ -11,7 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "common/codec/direct_text.h"
+#include "common/codec/direct/direct_text.h"
 #include "common/codec/utf8.h"
 
 #define LONGEST_SEQUENCE 4

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "common/codec/containers.h"
-#include "common/codec/yajl_arena.h"
+#include "common/codec/msgpack/containers.h"
+#include "common/codec/yajl/yajl_arena.h"
 
 static struct engine_job job_with(struct buf *out, size_t max_output, size_t max_memory)
 {

@@ -1,7 +1,7 @@
 /* Projection: what the text of fields may be, and what is kept of a document. */
-#include "common/codec/fields.h"
+#include "common/codec/operations/fields.h"
 
-#include "common/codec/pack.h"
+#include "common/codec/msgpack/pack.h"
 #include "tests/unit/codec/codec_job.h"
 #include "tests/unit/codec/codec_random.h"
 

@@ -1,5 +1,5 @@
 /* gzip frames: what is expanded, what is refused, and the limits of both directions. */
-#include "common/codec/gzip.h"
+#include "common/codec/coding/gzip.h"
 
 #include "tests/unit/codec/codec_job.h"
 

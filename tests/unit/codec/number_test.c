@@ -12,10 +12,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "common/codec/number.h"
-#include "common/codec/number_decimal.h"
-#include "common/codec/number_powers.h"
-#include "common/codec/number_shortest.h"
+#include "common/codec/number/number.h"
+#include "common/codec/number/number_decimal.h"
+#include "common/codec/number/number_powers.h"
+#include "common/codec/number/number_shortest.h"
 
 #define RANDOM_RUNS   200000
 #define SHORTEST_RUNS 40000

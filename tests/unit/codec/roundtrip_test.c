@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "common/codec/yajl_scan.h"
+#include "common/codec/yajl/yajl_scan.h"
 #include "tests/unit/codec/codec_random.h"
 #include "tests/unit/codec/codec_run.h"
 

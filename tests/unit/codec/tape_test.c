@@ -1,8 +1,8 @@
 /* The list of containers' ends: every kind of value is stepped over as the cursor does.
  */
-#include "common/codec/tape.h"
+#include "common/codec/msgpack/tape.h"
 
-#include "common/codec/cursor.h"
+#include "common/codec/msgpack/cursor.h"
 #include "tests/unit/codec/codec_job.h"
 #include "tests/unit/codec/codec_random.h"
 

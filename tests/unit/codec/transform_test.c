@@ -4,8 +4,8 @@
  */
 #include "common/codec/transform.h"
 
-#include "common/codec/coding.h"
-#include "common/codec/gzip.h"
+#include "common/codec/coding/coding.h"
+#include "common/codec/coding/gzip.h"
 #include "tests/unit/codec/codec_job.h"
 
 static struct codec *codec; /* the engine of the round */

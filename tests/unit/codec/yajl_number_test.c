@@ -1,6 +1,6 @@
 /* The short cuts give what number.h gives; and nothing asks the C library, which would
    follow the locale. */
-#include "common/codec/yajl_number.h"
+#include "common/codec/yajl/yajl_number.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* Growable bytes, blobs over them, and the allocation below. */
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "common/alloc.h"
-#include "common/blob.h"
+#include "common/base/alloc.h"
+#include "common/base/blob.h"
 
 static void grows_and_keeps_its_bytes(void **state)
 {

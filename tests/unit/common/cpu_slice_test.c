@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/cpu_slice.h"
+#include "common/loop/cpu_slice.h"
 
 #define SHORT_NS 500000
 #define OFFER_NS 150000

@@ -1,5 +1,5 @@
 /* Addresses of listeners: what is read, what is printed, what listens. */
-#include "common/endpoint.h"
+#include "common/address/endpoint.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "common/rpc_url.h"
-#include "common/runtime_dir.h"
-#include "common/alloc.h"
+#include "common/address/rpc_url.h"
+#include "common/address/runtime_dir.h"
+#include "common/base/alloc.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

@@ -1,5 +1,5 @@
 /* Whole files and sealed memory files. */
-#include "common/file.h"
+#include "common/base/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* The intrusive list, and the clocks. */
-#include "common/list.h"
+#include "common/base/list.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 struct item {
     int number;

@@ -1,5 +1,5 @@
 /* Lines of the log as they arrive on stderr, and how a process ends with one. */
-#include "common/log.h"
+#include "common/base/log.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "common/alloc.h"
-#include "common/process.h"
+#include "common/base/alloc.h"
+#include "common/process/process.h"
 
 /* Runs `body` in a process of its own; its stderr comes back, and its status. */
 static char *run(void (*body)(void), int *status_r)

@@ -1,5 +1,5 @@
 /* The option engine on a table of its own: every kind, every source, every error line. */
-#include "common/options.h"
+#include "common/options/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "common/process.h"
+#include "common/process/process.h"
 
 /* The status of a child that lowers its soft limit, raises it, and says whether it is the
    hard one again. */

@@ -1,5 +1,5 @@
 /* Who a process is, from OFFLOOP_CHILD; and the set of a master's children. */
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "common/master_set.h"
+#include "common/master/master_set.h"
 
 static void without_variable_it_is_the_master(void **state)
 {

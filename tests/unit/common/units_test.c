@@ -1,5 +1,5 @@
 /* Sizes, durations and plain numbers: what is read, what is refused, what is printed. */
-#include "common/units.h"
+#include "common/base/units.h"
 
 #include <inttypes.h>
 #include <setjmp.h>

@@ -15,10 +15,10 @@
 
 #include <cmocka.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 #include "common/credentials/pem.h"
-#include "common/file.h"
-#include "common/log.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
 
 static char directory[] = "/tmp/offloop-credentials-XXXXXX";
 

@@ -1,7 +1,7 @@
 /* The body decoder alone: each row whole, byte by byte, and cut at every place. */
 #include "rig.h"
 
-#include "server/http/http_body.h"
+#include "server/http/parser/http_body.h"
 
 struct row {
     const char *name;

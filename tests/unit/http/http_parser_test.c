@@ -5,7 +5,7 @@
  */
 #include "rig.h"
 
-#include "server/http/http_parser.h"
+#include "server/http/parser/http_parser.h"
 #include "wire_cases.h"
 
 static const struct http_parser_limits limits = {32 * 1024, 8 * 1024};

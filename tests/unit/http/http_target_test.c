@@ -1,7 +1,7 @@
 #include "rig.h"
 
-#include "server/http/http_chars.h"
-#include "server/http/http_target.h"
+#include "server/http/parser/http_chars.h"
+#include "server/http/parser/http_target.h"
 
 static void test_hosts(void **state)
 {

@@ -25,7 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 #include "server/http/http.h"
 
 #define RIG_UNUSED     __attribute__((unused))

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "server/jobs/jobs_auto.h"
+#include "server/jobs/place/jobs_auto.h"
 
 #define BUDGET_US 200
 #define MANY_CPUS 8

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "server/jobs/jobs_cost.h"
-#include "server/jobs/jobs_meter.h"
+#include "server/jobs/place/jobs_cost.h"
+#include "server/jobs/place/jobs_send_cost.h"
 
 #define CLOSE(a, b) assert_true((a) > (b)*0.98 - 0.1 && (a) < (b)*1.02 + 0.1)
 
@@ -160,10 +160,10 @@ static void bytes_have_a_cost_of_their_own(void **state)
 
 #define MS UINT64_C(1000000)
 
-static void count(struct jobs_meter *meter, unsigned jobs, uint64_t bytes)
+static void count(struct jobs_send_cost *send_cost, unsigned jobs, uint64_t bytes)
 {
     for (unsigned i = 0; i < jobs; i++)
-        jobs_meter_count(meter, bytes, 16);
+        jobs_send_cost_count(send_cost, bytes, 16);
 }
 
 static bool has_learned(void)
@@ -174,17 +174,17 @@ static bool has_learned(void)
 /* 100 jobs, of which other threads took 400 us, and the loop's rpc phase 100. */
 static void the_meter_learns_what_sending_costs(void **state)
 {
-    struct jobs_meter meter;
-    struct meter_reading reading = {10 * MS, 8 * MS, 1 * MS, 5};
+    struct jobs_send_cost send_cost;
+    struct clock_reading reading = {10 * MS, 8 * MS, 1 * MS, 5};
     struct codec_call call = call_of(0);
 
     (void)state;
-    jobs_meter_init(&meter);
-    assert_false(jobs_meter_is_due(&meter, 1000 * MS)); /* nothing to measure */
+    jobs_send_cost_init(&send_cost);
+    assert_false(jobs_send_cost_is_due(&send_cost, 1000 * MS)); /* nothing to measure */
     for (unsigned i = 0; i < 300; i++) {
-        count(&meter, 100, 0);
-        assert_true(jobs_meter_is_due(&meter, 1000 * MS * (i + 1)));
-        jobs_meter_take(&meter, &cost, &reading, 1000 * MS * (i + 1));
+        count(&send_cost, 100, 0);
+        assert_true(jobs_send_cost_is_due(&send_cost, 1000 * MS * (i + 1)));
+        jobs_send_cost_take(&send_cost, &cost, &reading, 1000 * MS * (i + 1));
         if (i == 0)
             assert_false(has_learned()); /* there was no reading before */
         reading.process_cpu_ns += 1400000;
@@ -193,35 +193,36 @@ static void the_meter_learns_what_sending_costs(void **state)
     }
     assert_true(has_learned());
     CLOSE(jobs_cost_rpc_us(&cost, &call, 16), 5);
-    count(&meter, 1, 0);
-    assert_false(jobs_meter_is_due(&meter, 300000 * MS + JOBS_METER_EVERY_NS - 1));
-    assert_true(jobs_meter_is_due(&meter, 300000 * MS + JOBS_METER_EVERY_NS));
+    count(&send_cost, 1, 0);
+    assert_false(
+        jobs_send_cost_is_due(&send_cost, 300000 * MS + JOBS_SEND_COST_EVERY_NS - 1));
+    assert_true(jobs_send_cost_is_due(&send_cost, 300000 * MS + JOBS_SEND_COST_EVERY_NS));
 }
 
 static void measure_once(unsigned jobs, uint64_t bytes, uint64_t pool_runs)
 {
-    struct meter_reading reading = {10 * MS, 8 * MS, 1 * MS, 5};
-    struct jobs_meter meter;
+    struct clock_reading reading = {10 * MS, 8 * MS, 1 * MS, 5};
+    struct jobs_send_cost send_cost;
 
-    jobs_meter_init(&meter);
-    count(&meter, jobs, bytes);
-    jobs_meter_take(&meter, &cost, &reading, 1000 * MS);
-    count(&meter, jobs, bytes);
+    jobs_send_cost_init(&send_cost);
+    count(&send_cost, jobs, bytes);
+    jobs_send_cost_take(&send_cost, &cost, &reading, 1000 * MS);
+    count(&send_cost, jobs, bytes);
     reading.process_cpu_ns += 1 * MS;
     reading.pool_runs = pool_runs;
-    jobs_meter_take(&meter, &cost, &reading, 2000 * MS);
+    jobs_send_cost_take(&send_cost, &cost, &reading, 2000 * MS);
 }
 
 static void the_meter_ignores_what_says_nothing(void **state)
 {
     (void)state;
-    measure_once(JOBS_METER_MIN_JOBS - 1, 0, 5);
+    measure_once(JOBS_SEND_COST_MIN_JOBS - 1, 0, 5);
     assert_false(has_learned());
-    measure_once(JOBS_METER_MIN_JOBS, JOBS_METER_MAX_BYTES + 1, 5);
+    measure_once(JOBS_SEND_COST_MIN_JOBS, JOBS_SEND_COST_MAX_BYTES + 1, 5);
     assert_false(has_learned());
-    measure_once(JOBS_METER_MIN_JOBS, 0, 6);
+    measure_once(JOBS_SEND_COST_MIN_JOBS, 0, 6);
     assert_false(has_learned());
-    measure_once(JOBS_METER_MIN_JOBS, 0, 5);
+    measure_once(JOBS_SEND_COST_MIN_JOBS, 0, 5);
     assert_true(has_learned());
 }
 

@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "common/clock.h"
-#include "server/jobs/jobs_flight.h"
-#include "server/jobs/jobs_worker.h"
+#include "common/base/clock.h"
+#include "server/jobs/dispatch/jobs_flight.h"
+#include "server/jobs/dispatch/jobs_worker.h"
 
 #define JOBS   FLIGHT_MAX_BATCH
 #define NOW_NS (UINT64_C(100) * NS_PER_S)

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "proto/document_id.h"
-#include "server/jobs/jobs_poison.h"
+#include "server/jobs/place/jobs_poison.h"
 
 static struct jobs_poison poison;
 

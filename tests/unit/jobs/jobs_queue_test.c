@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "server/jobs/jobs_queue.h"
+#include "server/jobs/dispatch/jobs_queue.h"
 
 #define JOBS 4
 

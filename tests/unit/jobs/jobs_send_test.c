@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
-#include "server/jobs/jobs_send.h"
+#include "common/base/clock.h"
+#include "server/jobs/dispatch/jobs_send.h"
 
 #define JOBS    200
 #define BATCHES 32

@@ -8,7 +8,7 @@
 #include <ev.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "server/jobs/jobs.h"
 #include "server/stats/stats.h"
 #include "tests/unit/jobs/codec_double.h"

@@ -9,8 +9,8 @@
 #include <ev.h>
 #include <string.h>
 
-#include "common/alloc.h"
-#include "common/clock.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "server/jobs/jobs.h"
 #include "server/stats/stats.h"
 #include "tests/unit/jobs/codec_double.h"

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "server/jobs/jobs_waiting.h"
+#include "server/jobs/dispatch/jobs_waiting.h"
 
 #define JOBS 500
 #define US   UINT64_C(1000)

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 struct fixture {
     struct ev_loop *loop;

@@ -1,5 +1,5 @@
 /* offloop-server's table: defaults, rules between options, and the way to children. */
-#include "server/config.h"
+#include "server/process/config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Files that fronts could not write are found before there are fronts. */
-#include "server/output_files.h"
+#include "server/process/output_files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

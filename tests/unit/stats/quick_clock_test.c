@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 /* Between two readings of the real clock, but for what the speed is off by. */
 static void check_now(const struct quick_clock *clock)

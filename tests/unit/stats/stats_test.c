@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
-#include "server/stats/loop.h"
+#include "common/base/clock.h"
+#include "server/stats/stats_loop.h"
 
 static void test_shared_by_processes(void **state)
 {

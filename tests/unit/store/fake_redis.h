@@ -7,7 +7,7 @@
 
 #include "tests/unit/store/redis_rig.h"
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 
 #define FAKE_CLIENTS 16
 
@@ -97,12 +97,12 @@ static inline void fake_read(struct ev_loop *loop, struct ev_io *io, int events)
 static inline void fake_accept(struct ev_loop *loop, struct ev_io *io, int events)
 {
     struct fake_redis *fake = io->data;
-    int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC), room = 1 << 18;
+    int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC), target = 1 << 18;
 
     (void)events;
     RIG_CHECK(fd >= 0);
     /* A long reply must not wait for its reader, who is on this loop. */
-    RIG_CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room) == 0);
+    RIG_CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &target, sizeof target) == 0);
     for (int i = 0; i < FAKE_CLIENTS; i++) {
         struct fake_client *client = &fake->clients[i];
 

@@ -8,8 +8,8 @@
 
 #include "tests/unit/store/store_rig.h"
 
-#include "common/alloc.h"
-#include "server/store/lmdb_db.h"
+#include "common/base/alloc.h"
+#include "server/store/lmdb/lmdb_db.h"
 #include "server/store/store_check.h"
 
 #define MAP_BYTES (UINT64_C(64) << 20)

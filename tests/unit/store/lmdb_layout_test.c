@@ -5,8 +5,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "server/store/le.h"
-#include "server/store/lmdb_layout.h"
+#include "server/store/little_endian.h"
+#include "server/store/lmdb/lmdb_layout.h"
 
 static struct slice text(const char *t)
 {

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "server/store/lmdb_sharing.h"
+#include "server/store/lmdb/lmdb_sharing.h"
 
 #define MAP_BYTES (UINT64_C(64) << 20)
 

@@ -5,8 +5,8 @@
 #ifndef OFFLOOP_TESTS_UNIT_STORE_REDIS_CERTS_H
 #define OFFLOOP_TESTS_UNIT_STORE_REDIS_CERTS_H
 
-#include "common/alloc.h"
-#include "common/file.h"
+#include "common/base/alloc.h"
+#include "common/base/file.h"
 #include "tests/unit/store/redis_rig.h"
 
 /* In the folder: NAME.crt and NAME.key for each of ca, other-ca, server, stranger,

@@ -6,7 +6,7 @@
 
 #include "tests/unit/store/redis_rig.h"
 
-#include "server/store/redis_slot.h"
+#include "server/store/redis/place/redis_slot.h"
 
 #define CLUSTER_RIG_NODES 3
 

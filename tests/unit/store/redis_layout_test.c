@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-#include "server/store/redis_error.h"
-#include "server/store/redis_greeting.h"
-#include "server/store/redis_layout.h"
-#include "server/store/redis_resolve.h"
+#include "server/store/redis/link/redis_error.h"
+#include "server/store/redis/link/redis_greeting.h"
+#include "server/store/redis/redis_layout.h"
+#include "server/store/redis/link/redis_resolve.h"
 
 static struct slice slice(const char *text)
 {

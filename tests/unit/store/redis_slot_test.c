@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-#include "server/store/redis_error.h"
-#include "server/store/redis_layout.h"
-#include "server/store/redis_slot.h"
+#include "server/store/redis/link/redis_error.h"
+#include "server/store/redis/redis_layout.h"
+#include "server/store/redis/place/redis_slot.h"
 
 static struct slice text_slice(const char *text)
 {

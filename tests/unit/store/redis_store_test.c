@@ -7,8 +7,8 @@
 #include "tests/unit/store/redis_rig.h"
 #include "tests/unit/store/store_promises.h"
 
-#include "common/alloc.h"
-#include "server/store/redis_flight.h"
+#include "common/base/alloc.h"
+#include "server/store/redis/redis_flight.h"
 
 static int setup(void **state)
 {

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "common/alloc.h"
-#include "server/store/redis_url.h"
+#include "common/base/alloc.h"
+#include "server/store/redis/redis_url.h"
 #include "server/store/store_url.h"
 
 static const char *or_empty(const char *text)

@@ -7,7 +7,7 @@
 
 #include "tests/unit/store/store_rig.h"
 
-#include "common/alloc.h"
+#include "common/base/alloc.h"
 
 static int setup(void **state)
 {

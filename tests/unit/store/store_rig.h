@@ -20,9 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "server/store/store.h"
-#include "server/store/writer.h"
+#include "server/store/writer/writer.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

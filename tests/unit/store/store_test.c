@@ -10,9 +10,9 @@
 
 #include "tests/unit/store/store_promises.h"
 
-#include "common/alloc.h"
-#include "server/store/lmdb_read.h"
-#include "server/store/lmdb_store.h"
+#include "common/base/alloc.h"
+#include "server/store/lmdb/lmdb_read.h"
+#include "server/store/lmdb/lmdb_store.h"
 
 static int setup(void **state)
 {
@@ -131,22 +131,23 @@ struct test_room {
 
 static void room_release(struct blob *blob)
 {
-    struct test_room *room = (struct test_room *)(void *)blob;
+    struct test_room *target = (struct test_room *)(void *)blob;
 
-    room->released++;
-    mem_free(room->bytes);
+    target->released++;
+    mem_free(target->bytes);
 }
 
 static struct blob *room_take(void *ctx, size_t len, uint8_t **bytes_r)
 {
-    struct test_room *room = ctx;
+    struct test_room *target = ctx;
 
-    room->taken++;
-    if (room->is_full)
+    target->taken++;
+    if (target->is_full)
         return NULL;
-    *bytes_r = room->bytes = mem_zalloc(len + room->too_long);
-    room->blob = (struct blob){{room->bytes, len + room->too_long}, 1, room_release};
-    return &room->blob;
+    *bytes_r = target->bytes = mem_zalloc(len + target->too_long);
+    target->blob =
+        (struct blob){{target->bytes, len + target->too_long}, 1, room_release};
+    return &target->blob;
 }
 
 /* Documents that are read on the loop, and by the thread. */
@@ -158,39 +159,39 @@ static void put_filled(struct rig *rig, size_t len)
     uint8_t *bytes = mem_alloc(len);
 
     memset(bytes, 'r', len);
-    assert_true(rig_put_bytes(rig, "room", "x", bytes, len) <= STORE_CREATED);
+    assert_true(rig_put_bytes(rig, "target", "x", bytes, len) <= STORE_CREATED);
     mem_free(bytes);
 }
 
-static void begin_get(struct rig *rig, struct rig_get *get, struct test_room *room,
+static void begin_get(struct rig *rig, struct rig_get *get, struct test_room *target,
                       unsigned formats)
 {
-    *get = (struct rig_get){.get = {.key = {rig_slice("room"), rig_slice("x")},
-                                    .room = {room_take, room, formats},
+    *get = (struct rig_get){.get = {.key = {rig_slice("target"), rig_slice("x")},
+                                    .target = {room_take, target, formats},
                                     .done = rig_get_done}};
     store_get(rig->store, &get->get);
 }
 
 /* Reads the document; returns whether it is in the room, and where it is not, that the
    room was given back. */
-static bool is_read_into(struct rig *rig, struct test_room *room, unsigned formats,
+static bool is_read_into(struct rig *rig, struct test_room *target, unsigned formats,
                          size_t len)
 {
     struct rig_get get;
     bool is;
 
     put_filled(rig, len);
-    begin_get(rig, &get, room, formats);
+    begin_get(rig, &get, target, formats);
     while (!get.done)
         ev_run(rig->loop, EVRUN_ONCE);
     assert_int_equal(get.get.status, STORE_OK);
     assert_int_equal(get.blob->bytes.len, len);
     assert_int_equal(get.blob->bytes.data[0], 'r');
     assert_int_equal(get.blob->bytes.data[len - 1], 'r');
-    is = get.blob == &room->blob;
-    assert_int_equal(room->released, !is && room->bytes != NULL);
+    is = get.blob == &target->blob;
+    assert_int_equal(target->released, !is && target->bytes != NULL);
     blob_unref(&get.blob);
-    assert_int_equal(room->released, room->bytes != NULL);
+    assert_int_equal(target->released, target->bytes != NULL);
     return is;
 }
 
@@ -200,10 +201,11 @@ static void documents_go_where_the_caller_has_room(void **state)
                                    ON_THREAD};
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct test_room room = {0};
+        struct test_room target = {0};
 
-        assert_true(is_read_into(*state, &room, STORE_ROOM_FOR(STORE_MSGPACK), sizes[i]));
-        assert_int_equal(room.taken, 1);
+        assert_true(
+            is_read_into(*state, &target, STORE_ROOM_FOR(STORE_MSGPACK), sizes[i]));
+        assert_int_equal(target.taken, 1);
     }
 }
 
@@ -212,9 +214,9 @@ static void documents_of_other_formats_do_not(void **state)
     static const size_t sizes[] = {ON_LOOP, ON_THREAD};
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct test_room room = {0}, none = {0};
+        struct test_room target = {0}, none = {0};
 
-        assert_false(is_read_into(*state, &room, STORE_ROOM_FOR(STORE_JSON), sizes[i]));
+        assert_false(is_read_into(*state, &target, STORE_ROOM_FOR(STORE_JSON), sizes[i]));
         assert_false(is_read_into(*state, &none, 0, sizes[i]));
         assert_int_equal(none.taken, 0);
     }
@@ -225,20 +227,20 @@ static void there_may_be_no_room(void **state)
     static const size_t sizes[] = {ON_LOOP, ON_THREAD};
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct test_room room = {.is_full = true};
+        struct test_room target = {.is_full = true};
 
         assert_false(
-            is_read_into(*state, &room, STORE_ROOM_FOR(STORE_MSGPACK), sizes[i]));
-        assert_int_equal(room.taken, 1);
+            is_read_into(*state, &target, STORE_ROOM_FOR(STORE_MSGPACK), sizes[i]));
+        assert_int_equal(target.taken, 1);
     }
 }
 
 /* The document was replaced by another after its room was taken. */
 static void room_of_another_length_is_not_used(void **state)
 {
-    struct test_room room = {.too_long = 1};
+    struct test_room target = {.too_long = 1};
 
-    assert_false(is_read_into(*state, &room, STORE_ROOM_FOR(STORE_MSGPACK), ON_THREAD));
+    assert_false(is_read_into(*state, &target, STORE_ROOM_FOR(STORE_MSGPACK), ON_THREAD));
 }
 
 /* The thread may be writing into it when the request is cancelled: it is given back,
@@ -259,7 +261,7 @@ static void room_is_kept_from_the_cancelled(void **state)
         store_cancel(&get.get.request);
         assert_int_equal(rooms[i].released, 0);
     }
-    assert_int_equal(rig_find(rig, "room", "y"), STORE_NOT_FOUND);
+    assert_int_equal(rig_find(rig, "target", "y"), STORE_NOT_FOUND);
     store_close(&rig->store); /* at the latest */
     for (unsigned i = 0; i < 8; i++)
         assert_int_equal(rooms[i].released, 1);

@@ -7,10 +7,10 @@
 
 #include "tests/unit/store/store_rig.h"
 
-#include "common/alloc.h"
-#include "server/store/lmdb_read.h"
+#include "common/base/alloc.h"
+#include "server/store/lmdb/lmdb_read.h"
 #include "server/store/store_check.h"
-#include "server/store/writer_commit.h"
+#include "server/store/writer/writer_commit.h"
 
 #define MAP_BYTES (UINT64_C(4) << 20)
 
@@ -68,12 +68,12 @@ static struct writer_op *add(struct bench *b, const char *collection, const char
     struct writer_op *op =
         mem_zalloc(sizeof *op + strlen(collection) + strlen(id) + payload);
 
-    op->head = (struct wire_head){.type = WIRE_WRITE,
-                                  .format = size < 0 ? 0 : STORE_JSON,
-                                  .remove = size < 0,
-                                  .collection_len = (uint16_t)strlen(collection),
-                                  .id_len = (uint16_t)strlen(id),
-                                  .payload_len = payload};
+    op->head = (struct writer_head){.type = WRITER_WRITE,
+                                    .format = size < 0 ? 0 : STORE_JSON,
+                                    .remove = size < 0,
+                                    .collection_len = (uint16_t)strlen(collection),
+                                    .id_len = (uint16_t)strlen(id),
+                                    .payload_len = payload};
     memcpy(op->bytes, collection, strlen(collection));
     memcpy(op->bytes + strlen(collection), id, strlen(id));
     list_append(&b->ops, &op->link);
@@ -280,31 +280,31 @@ static void space_is_estimated_upwards(void **state)
     struct bench *b = *state;
     size_t page = lmdb_db_page_bytes(&b->db);
 
-    assert_true(lmdb_space_estimate(&b->db, 0) >= page);
-    assert_true(lmdb_space_estimate(&b->db, 1000000) >= 1000000 + page);
+    assert_true(lmdb_free_space_estimate(&b->db, 0) >= page);
+    assert_true(lmdb_free_space_estimate(&b->db, 1000000) >= 1000000 + page);
 }
 
 static void reserve_is_taken_given_and_taken_again(void **state)
 {
     struct bench *b = *state;
-    struct lmdb_space space;
+    struct lmdb_free_space space;
     struct stat st;
     char path[128];
 
-    snprintf(path, sizeof path, "%s/" LMDB_SPACE_RESERVE_FILE, b->rig.dir);
-    lmdb_space_open(&space, &b->db);
+    snprintf(path, sizeof path, "%s/" LMDB_FREE_SPACE_RESERVE_FILE, b->rig.dir);
+    lmdb_free_space_open(&space, &b->db);
     assert_true(space.held);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, LMDB_DB_RESERVE);
     assert_true((uint64_t)st.st_blocks * 512 >= LMDB_DB_RESERVE);
-    assert_true(lmdb_space_release(&space));
-    assert_false(lmdb_space_release(&space)); /* only once */
+    assert_true(lmdb_free_space_release(&space));
+    assert_false(lmdb_free_space_release(&space)); /* only once */
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, 0);
-    assert_true(lmdb_space_has(&space, &b->db, 1000)); /* the disk has space */
+    assert_true(lmdb_free_space_has(&space, &b->db, 1000)); /* the disk has space */
     assert_true(space.held);
-    assert_false(lmdb_space_has(&space, &b->db, MAP_BYTES));
-    lmdb_space_close(&space);
+    assert_false(lmdb_free_space_has(&space, &b->db, MAP_BYTES));
+    lmdb_free_space_close(&space);
 }
 
 #define WITH_ENV(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

@@ -6,9 +6,9 @@
 
 #include "tests/unit/store/store_rig.h"
 
-#include "common/alloc.h"
-#include "server/store/le.h"
-#include "server/store/writer_wire.h"
+#include "common/base/alloc.h"
+#include "server/store/little_endian.h"
+#include "server/store/writer/writer_protocol.h"
 
 static int setup(void **state)
 {
@@ -46,23 +46,23 @@ static void send_all(int fd, const void *bytes, size_t len)
 
 static void send_hello(int fd)
 {
-    uint8_t bytes[WIRE_HEAD_BYTES];
+    uint8_t bytes[WRITER_HEAD_BYTES];
 
-    wire_put_head(bytes, &(struct wire_head){.type = WIRE_HELLO,
-                                             .number = WIRE_MAGIC,
-                                             .version = WIRE_VERSION});
+    writer_put_head(bytes, &(struct writer_head){.type = WRITER_HELLO,
+                                                 .number = WRITER_MAGIC,
+                                                 .version = WRITER_VERSION});
     send_all(fd, bytes, sizeof bytes);
 }
 
 /* The next head, or type 0 at the end of the connection. */
-static struct wire_head read_head(int fd)
+static struct writer_head read_head(int fd)
 {
-    struct wire_head head = {0};
-    uint8_t bytes[WIRE_HEAD_BYTES];
+    struct writer_head head = {0};
+    uint8_t bytes[WRITER_HEAD_BYTES];
     ssize_t n = recv(fd, bytes, sizeof bytes, MSG_WAITALL);
 
     if (n == (ssize_t)sizeof bytes)
-        RIG_CHECK(wire_read_head(bytes, &head) == 0);
+        RIG_CHECK(writer_read_head(bytes, &head) == 0);
     return head;
 }
 
@@ -71,23 +71,23 @@ static int dial_and_greet(const struct rig *rig)
     int fd = dial(rig);
 
     send_hello(fd);
-    RIG_CHECK(read_head(fd).type == WIRE_HELLO);
+    RIG_CHECK(read_head(fd).type == WRITER_HELLO);
     return fd;
 }
 
 /* A WRITE of "w/<letter>" with a document of some bytes; its length. */
 static size_t put_write(uint8_t *at, char letter, uint64_t number, size_t size)
 {
-    wire_put_head(at, &(struct wire_head){.type = WIRE_WRITE,
-                                          .format = STORE_JSON,
-                                          .collection_len = 1,
-                                          .id_len = 1,
-                                          .number = number,
-                                          .payload_len = size});
-    at[WIRE_HEAD_BYTES] = 'w';
-    at[WIRE_HEAD_BYTES + 1] = (uint8_t)letter;
-    memset(at + WIRE_HEAD_BYTES + 2, letter, size);
-    return WIRE_HEAD_BYTES + 2 + size;
+    writer_put_head(at, &(struct writer_head){.type = WRITER_WRITE,
+                                              .format = STORE_JSON,
+                                              .collection_len = 1,
+                                              .id_len = 1,
+                                              .number = number,
+                                              .payload_len = size});
+    at[WRITER_HEAD_BYTES] = 'w';
+    at[WRITER_HEAD_BYTES + 1] = (uint8_t)letter;
+    memset(at + WRITER_HEAD_BYTES + 2, letter, size);
+    return WRITER_HEAD_BYTES + 2 + size;
 }
 
 static void byte_by_byte(void **state)
@@ -96,13 +96,13 @@ static void byte_by_byte(void **state)
     int fd = dial_and_greet(rig);
     uint8_t bytes[512];
     size_t len = put_write(bytes, 'a', 1, 20);
-    struct wire_head head;
+    struct writer_head head;
 
     len += put_write(bytes + len, 'b', 2, 0);
     for (size_t i = 0; i < len; i++)
         send_all(fd, bytes + i, 1);
     head = read_head(fd);
-    assert_int_equal(head.type, WIRE_REPLY);
+    assert_int_equal(head.type, WRITER_REPLY);
     assert_int_equal(head.status, STORE_CREATED);
     assert_int_equal(head.number, 1);
     assert_int_equal(read_head(fd).number, 2);
@@ -136,11 +136,15 @@ static void bad_messages_drop_that_front(void **state)
         size_t at;
         uint8_t value;
     } bad[] = {
-        {false, 0, WIRE_WRITE}, /* before its HELLO */
-        {true, 0, WIRE_HELLO},  {true, 0, WIRE_REPLY}, {true, 0, WIRE_BYE},
-        {true, 0, 0},           {true, 0, 77},         {true, 1, 9}, /* format */
-        {true, 2, 9},                                                /* condition */
-        {true, 3, 2},                                                /* remove */
+        {false, 0, WRITER_WRITE}, /* before its HELLO */
+        {true, 0, WRITER_HELLO},
+        {true, 0, WRITER_REPLY},
+        {true, 0, WRITER_BYE},
+        {true, 0, 0},
+        {true, 0, 77},
+        {true, 1, 9},  /* format */
+        {true, 2, 9},  /* condition */
+        {true, 3, 2},  /* remove */
         {true, 5, 2},  /* collection of 512 bytes and more */
         {true, 7, 1},  /* id of 256 bytes and more */
         {true, 31, 1}, /* an endless document */
@@ -156,7 +160,7 @@ static void bad_messages_drop_that_front(void **state)
             send_hello(fd);
         bytes[bad[i].at] = bad[i].value;
         send_all(fd, bytes, len);
-        assert_int_equal(read_head(fd).type, WIRE_HELLO);
+        assert_int_equal(read_head(fd).type, WRITER_HELLO);
         assert_int_equal(read_head(fd).type, 0); /* the end */
         close(fd);
         assert_int_equal(rig_find(rig, "w", "x"), STORE_NOT_FOUND);
@@ -218,7 +222,7 @@ static void front_that_does_not_read(void **state)
     }
     assert_true(sent > 100 && sent < 200000);
     shutdown(fd, SHUT_WR);
-    while (read_head(fd).type == WIRE_REPLY)
+    while (read_head(fd).type == WRITER_REPLY)
         got++;
     assert_int_equal(got, sent);
     close(fd);
@@ -236,7 +240,7 @@ static void large_document(void **state)
     assert_int_equal(read_head(fd).status, STORE_CREATED);
     assert_int_equal(rig_get_blob(rig, "w", "L", &blob, NULL), STORE_OK);
     assert_int_equal(blob->bytes.len, SIZE);
-    assert_memory_equal(blob->bytes.data, bytes + WIRE_HEAD_BYTES + 2, SIZE);
+    assert_memory_equal(blob->bytes.data, bytes + WRITER_HEAD_BYTES + 2, SIZE);
     blob_unref(&blob);
     close(fd);
     mem_free(bytes);
@@ -254,7 +258,7 @@ static void term_drains(void **state)
     store_close(&rig->store);
     send_all(fd, bytes, 60);
     RIG_CHECK(kill(rig->writer, SIGTERM) == 0);
-    assert_int_equal(read_head(fd).type, WIRE_BYE);
+    assert_int_equal(read_head(fd).type, WRITER_BYE);
     send_all(fd, bytes + 60, len - 60);
     shutdown(fd, SHUT_WR);
     assert_int_equal(read_head(fd).status, STORE_CREATED);

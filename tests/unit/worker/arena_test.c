@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "worker/arena.h"
+#include "worker/memory/arena.h"
 
 #define BYTES 65536
 

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "common/alloc.h"
-#include "common/clock.h"
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "common/codec/codec.h"
 #include "worker/runner.h"
 

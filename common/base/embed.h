@@ -1,0 +1,23 @@
+/*
+ * Files built into a program, as they are.
+ *
+ * The assembler reads the file; its name is seen from the top of the tree. The source
+ * file that does this needs the flag -Wa,-I<top of the tree> and a dependency on the
+ * file: offloop_embed() in cmake/Embed.cmake gives it both.
+ */
+#ifndef OFFLOOP_COMMON_BASE_EMBED_H
+#define OFFLOOP_COMMON_BASE_EMBED_H
+
+#include <stdint.h>
+
+/* Declares name[] with the file's bytes, and name_end[] behind the last (where a NUL
+   is). */
+#define EMBED(name, file)                                           \
+    __asm__(".pushsection .rodata\n"                                \
+            "offloop_embedded_" #name ": .incbin \"" file "\"\n"    \
+            "offloop_embedded_" #name "_end: .byte 0\n"             \
+            ".popsection\n");                                       \
+    extern const uint8_t name[] __asm__("offloop_embedded_" #name); \
+    extern const uint8_t name##_end[] __asm__("offloop_embedded_" #name "_end")
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * The log: one line on stderr per event, written with one write(2) so that
+ * lines of several processes do not mix:
+ *
+ *     2026-11-22T10:28:50.123Z offloop-server[123] front 0: warning: text
+ *
+ * info  = something an operator asked for happened (started, draining)
+ * warn  = a peer misbehaved, or something is being retried
+ * fatal = the environment failed: the process exits with EXIT_FATAL
+ * panic = we are wrong: the process aborts
+ *
+ * A failure is logged once, where it is handled. Every process and thread may
+ * call; text from peers must be passed as an argument, never as the format
+ * (control characters in arguments are printed as '?').
+ */
+#ifndef OFFLOOP_COMMON_BASE_LOG_H
+#define OFFLOOP_COMMON_BASE_LOG_H
+
+/* Exit status after log_fatal(): the environment failed. */
+#define EXIT_FATAL 1
+
+/* Names the process in every line ("offloop-server", "front 0"); role may be
+   NULL. Copies both. Call once at start, before there are threads. */
+void log_open(const char *program, const char *role);
+
+/* Something an operator wants to see once. */
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A peer misbehaved or something is retried; life goes on. */
+void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The environment failed; exits with EXIT_FATAL. */
+void log_fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* A promise of our own was broken; aborts. */
+void log_panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#endif

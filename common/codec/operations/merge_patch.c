@@ -1,0 +1,242 @@
+#include "common/codec/operations/merge_patch.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/codec/msgpack/pack.h"
+
+/* A member of a patch object while it is applied. */
+struct member {
+    struct slice name;
+    struct tape_value value;
+    uint32_t order;   /* in the patch */
+    uint32_t matches; /* members of that name in the target, still to come */
+    bool matched;
+};
+
+static int compare_text(struct slice a, struct slice b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len ? memcmp(a.data, b.data, len) : 0;
+
+    if (order != 0)
+        return order;
+    return a.len < b.len ? -1 : a.len > b.len;
+}
+
+static int compare_members(const void *a, const void *b)
+{
+    const struct member *one = a, *two = b;
+
+    return compare_text(one->name, two->name);
+}
+
+static int compare_order(const void *a, const void *b)
+{
+    const struct member *one = a, *two = b;
+
+    return one->order < two->order ? -1 : one->order > two->order;
+}
+
+static struct member *members(const struct merge *merge, size_t base)
+{
+    return (struct member *)merge->members.data + base;
+}
+
+static struct member *find_member(const struct merge *merge, size_t base, uint32_t count,
+                                  struct slice name)
+{
+    const struct member key = {.name = name};
+
+    return count ? bsearch(&key, members(merge, base), count, sizeof key, compare_members)
+                 : NULL;
+}
+
+/* Lists the members of a patch object, sorted by name, from `base` on. */
+static enum codec_status list_members(struct merge *merge, struct engine_job *job,
+                                      struct tape_value patch, size_t base,
+                                      uint32_t *count_r)
+{
+    uint32_t count;
+    struct tape_value at = tape_open(&merge->patch, patch, &count);
+    enum codec_status status =
+        engine_grow_scratch(job, &merge->members, (base + count) * sizeof(struct member));
+
+    if (status != CODEC_OK)
+        return status;
+    for (uint32_t i = 0; i < count; i++) {
+        struct tape_value value = tape_skip(&merge->patch, at);
+
+        members(merge, base)[i] = (struct member){
+            .name = tape_text(&merge->patch, at), .value = value, .order = i};
+        at = tape_skip(&merge->patch, value);
+    }
+    if (count > 1)
+        qsort(members(merge, base), count, sizeof(struct member), compare_members);
+    for (uint32_t i = 1; i < count; i++)
+        if (compare_members(members(merge, base) + i - 1, members(merge, base) + i) == 0)
+            return engine_fail(job, CODEC_DUPLICATE, CODEC_NO_OFFSET);
+    merge->member_count = base + count;
+    *count_r = count;
+    return CODEC_OK;
+}
+
+static enum codec_status put_bytes(struct engine_job *job, struct slice bytes)
+{
+    enum codec_status status = engine_reserve(job, bytes.len);
+
+    if (status != CODEC_OK)
+        return status;
+    memcpy(job->out->data + job->out->len, bytes.data, bytes.len);
+    job->out->len += bytes.len;
+    return CODEC_OK;
+}
+
+static enum codec_status put_map(struct engine_job *job, uint32_t pairs)
+{
+    enum codec_status status = engine_reserve(job, PACK_MAX_BYTES);
+    uint8_t *at = job->out->data + job->out->len;
+
+    if (status == CODEC_OK)
+        job->out->len += (size_t)(pack_container(at, pairs, true) - at);
+    return status;
+}
+
+/* Counts how the target's members meet the patch's; returns how many pairs the result
+   will have. */
+static uint32_t count_pairs(struct merge *merge, size_t base, uint32_t count,
+                            const struct tape_value *target)
+{
+    uint32_t pairs = 0, target_count = 0;
+    struct tape_value at = {0, 0};
+
+    if (target != NULL)
+        at = tape_open(&merge->target, *target, &target_count);
+    for (uint32_t i = 0; i < target_count; i++) {
+        struct member *found =
+            find_member(merge, base, count, tape_text(&merge->target, at));
+
+        if (found == NULL) {
+            pairs++;
+        } else {
+            found->matched = true;
+            found->matches++;
+        }
+        at = tape_skip(&merge->target, tape_skip(&merge->target, at));
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (tape_kind(&merge->patch, members(merge, base)[i].value) != TAPE_NIL)
+            pairs++;
+    return pairs;
+}
+
+static enum codec_status apply(struct merge *merge, struct engine_job *job,
+                               const struct tape_value *target, struct tape_value patch);
+
+/* One member of the target: kept, patched, or dropped. */
+static enum codec_status put_target_member(struct merge *merge, struct engine_job *job,
+                                           size_t base, uint32_t count,
+                                           struct tape_value name)
+{
+    struct tape_value value = tape_skip(&merge->target, name);
+    struct member *found =
+        find_member(merge, base, count, tape_text(&merge->target, name));
+    enum codec_status status;
+
+    if (found != NULL &&
+        (--found->matches > 0 || tape_kind(&merge->patch, found->value) == TAPE_NIL))
+        return CODEC_OK;
+    status = put_bytes(job, tape_bytes(&merge->target, name));
+    if (status != CODEC_OK)
+        return status;
+    if (found == NULL)
+        return put_bytes(job, tape_bytes(&merge->target, value));
+    return apply(merge, job, &value, found->value);
+}
+
+/* The members that only the patch has, in its order. */
+static enum codec_status put_new_members(struct merge *merge, struct engine_job *job,
+                                         struct tape_value patch, size_t base,
+                                         uint32_t count)
+{
+    uint32_t again;
+    struct tape_value at = tape_open(&merge->patch, patch, &again);
+    enum codec_status status = CODEC_OK;
+
+    assert(again == count);
+    if (count > 1)
+        qsort(members(merge, base), count, sizeof(struct member), compare_order);
+    for (uint32_t i = 0; i < count && status == CODEC_OK; i++) {
+        struct tape_value value = tape_skip(&merge->patch, at);
+
+        if (!members(merge, base)[i].matched &&
+            tape_kind(&merge->patch, value) != TAPE_NIL) {
+            status = put_bytes(job, tape_bytes(&merge->patch, at));
+            if (status == CODEC_OK)
+                status = apply(merge, job, NULL, value);
+        }
+        at = tape_skip(&merge->patch, value);
+    }
+    return status;
+}
+
+static enum codec_status apply_object(struct merge *merge, struct engine_job *job,
+                                      const struct tape_value *target,
+                                      struct tape_value patch)
+{
+    size_t base = merge->member_count;
+    uint32_t count = 0, target_count = 0;
+    struct tape_value at = {0, 0};
+    enum codec_status status = list_members(merge, job, patch, base, &count);
+
+    if (status == CODEC_OK)
+        status = put_map(job, count_pairs(merge, base, count, target));
+    if (target != NULL)
+        at = tape_open(&merge->target, *target, &target_count);
+    for (uint32_t i = 0; i < target_count && status == CODEC_OK; i++) {
+        status = put_target_member(merge, job, base, count, at);
+        at = tape_skip(&merge->target, tape_skip(&merge->target, at));
+    }
+    if (status == CODEC_OK)
+        status = put_new_members(merge, job, patch, base, count);
+    merge->member_count = base;
+    return status;
+}
+
+/* MergePatch of RFC 7396 section 2. target NULL is an undefined one. Recurses as deep as
+   the patch is nested: 512 at most. */
+static enum codec_status apply(struct merge *merge, struct engine_job *job,
+                               const struct tape_value *target, struct tape_value patch)
+{
+    if (tape_kind(&merge->patch, patch) != TAPE_MAP)
+        return put_bytes(job, tape_bytes(&merge->patch, patch));
+    if (target != NULL && tape_kind(&merge->target, *target) != TAPE_MAP)
+        target = NULL;
+    return apply_object(merge, job, target, patch);
+}
+
+enum codec_status merge_patch(struct merge *merge, struct engine_job *job,
+                              struct slice target, struct slice patch)
+{
+    const struct tape_value root = tape_root();
+    enum codec_status status;
+
+    if (target.len >= TAPE_MAX_BYTES || patch.len >= TAPE_MAX_BYTES)
+        return engine_fail(job, CODEC_TOO_LARGE, 0);
+    merge->member_count = 0;
+    status = tape_build(&merge->target, job, target, NULL);
+    if (status == CODEC_OK)
+        status = tape_build(&merge->patch, job, patch, NULL);
+    if (status == CODEC_OK)
+        status = apply(merge, job, &root, root);
+    return status;
+}
+
+void merge_free(struct merge *merge)
+{
+    tape_free(&merge->target);
+    tape_free(&merge->patch);
+    engine_free_scratch(&merge->members);
+    *merge = (struct merge){.member_count = 0};
+}

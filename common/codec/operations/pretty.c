@@ -1,0 +1,133 @@
+#include "common/codec/operations/pretty.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define INDENT 2
+
+/* Where the indented text goes; data NULL only counts it. */
+struct writer {
+    uint8_t *data;
+    size_t len;
+    size_t max; /* len stops growing above */
+    unsigned depth;
+};
+
+static void put(struct writer *to, const uint8_t *bytes, size_t len)
+{
+    if (to->data != NULL)
+        memmove(to->data + to->len, bytes, len);
+    to->len += len;
+}
+
+static void put_byte(struct writer *to, uint8_t byte)
+{
+    if (to->data != NULL)
+        to->data[to->len] = byte;
+    to->len++;
+}
+
+static void put_line_start(struct writer *to)
+{
+    put_byte(to, '\n');
+    if (to->data != NULL)
+        memset(to->data + to->len, ' ', (size_t)to->depth * INDENT);
+    to->len += (size_t)to->depth * INDENT;
+}
+
+/* The length of the string at the start of text (its closing quote is there: an engine
+   wrote it). */
+static size_t string_len(const uint8_t *text)
+{
+    size_t at = 1;
+
+    while (text[at] != '"')
+        at += text[at] == '\\' ? 2 : 1;
+    return at + 1;
+}
+
+/* Opening bracket at text[0]; returns how many bytes it took (two for an empty one). */
+static size_t put_open(struct writer *to, const uint8_t *text)
+{
+    uint8_t open = text[0], next = text[1];
+
+    if (next == ']' || next == '}') {
+        put_byte(to, open);
+        put_byte(to, next);
+        return 2;
+    }
+    put_byte(to, open);
+    to->depth++;
+    put_line_start(to);
+    return 1;
+}
+
+/* Writes the token at the start of text; returns its length. */
+static size_t put_token(struct writer *to, const uint8_t *text)
+{
+    size_t len = 1;
+
+    switch (text[0]) {
+    case '"':
+        len = string_len(text);
+        put(to, text, len);
+        break;
+    case '{':
+    case '[': len = put_open(to, text); break;
+    case '}':
+    case ']':
+        assert(to->depth > 0);
+        to->depth--;
+        put_line_start(to);
+        put_byte(to, text[0] == '}' ? '}' : ']');
+        break;
+    case ',':
+        put_byte(to, ',');
+        put_line_start(to);
+        break;
+    case ':':
+        put_byte(to, ':');
+        put_byte(to, ' ');
+        break;
+    default: put_byte(to, text[0]);
+    }
+    return len;
+}
+
+static void put_text(struct writer *to, const uint8_t *text, size_t len)
+{
+    if (to->depth > 0)
+        put_line_start(to);
+    for (size_t at = 0; at < len && to->len <= to->max;)
+        at += put_token(to, text + at);
+}
+
+enum codec_status pretty_expand(struct engine_job *job, size_t from, unsigned depth)
+{
+    struct buf *out = job->out;
+    size_t len = out->len - from;
+    size_t most = job->base + job->max_output - from;
+    struct writer to = {NULL, 0, most, depth};
+    enum codec_status status;
+    size_t wide;
+
+    assert(from >= job->base && from <= out->len);
+    if (out->len - job->base > job->max_output)
+        return engine_fail(job, CODEC_TOO_LARGE, 0);
+    put_text(&to, out->data + from, len);
+    if (to.len > most)
+        return engine_fail(job, CODEC_TOO_LARGE, 0);
+    wide = to.len;
+    job->bound_output = job->max_output;
+    status = engine_reserve(job, wide - len);
+    if (status != CODEC_OK)
+        return status;
+    /* The compact text moves to the end of its room and is widened forwards: what is
+       still to be read always lies behind what is written. */
+    memmove(out->data + from + wide - len, out->data + from, len);
+    to = (struct writer){out->data + from, 0, wide, depth};
+    put_text(&to, out->data + from + wide - len, len);
+    assert(to.len == wide && to.depth == depth);
+    out->len = from + wide;
+    return CODEC_OK;
+}

@@ -1,0 +1,266 @@
+#include "common/master/master_child.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/alloc.h"
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "common/process/launch.h"
+#include "common/base/log.h"
+#include "common/process/process.h"
+
+/* The states' one door: what is awaited, until when. */
+static void enter_state(struct master_child *child, enum master_child_state state,
+                        uint64_t wake_ns)
+{
+    bool has_process = state == MASTER_CHILD_STARTING || state == MASTER_CHILD_READY ||
+                       state == MASTER_CHILD_STOPPING;
+
+    assert(has_process == (child->pid > 0));
+    child->state = state;
+    child->wake_ns = wake_ns;
+}
+
+struct master_child *master_child_create(const char *program,
+                                         const struct master_plan *plan,
+                                         const struct master_role *role, unsigned index,
+                                         uint64_t generation)
+{
+    struct master_child *child = mem_zalloc(sizeof *child);
+
+    child->program = program;
+    child->plan = plan;
+    child->plan_role = role;
+    child->self = (struct spawn_self){role->role, index, generation};
+    child->stage = role->stage;
+    child->control_fd = -1;
+    enter_state(child, MASTER_CHILD_WAITING, MASTER_NEVER);
+    return child;
+}
+
+void master_child_move(struct master_child *child, const struct master_plan *plan,
+                       const struct master_role *role)
+{
+    assert(child->self.role == role->role && child->stage == role->stage);
+    child->plan = plan;
+    child->plan_role = role;
+}
+
+void master_child_retire(struct master_child *child, uint64_t kill_after_ns)
+{
+    if (!master_child_is_wanted(child))
+        return;
+    child->plan = NULL;
+    child->plan_role = NULL;
+    child->old = true;
+    child->kill_after_ns = kill_after_ns;
+    if (child->pid == 0)
+        enter_state(child, MASTER_CHILD_GONE, MASTER_NEVER);
+}
+
+bool master_child_is_wanted(const struct master_child *child)
+{
+    return child->state != MASTER_CHILD_STOPPING && child->state != MASTER_CHILD_GONE;
+}
+
+/* "front 0", for the log. */
+#define NAME(child) spawn_role_name((child)->self.role), (child)->self.index
+
+static void close_control(struct master_child *child)
+{
+    if (child->control_fd >= 0)
+        close(child->control_fd);
+    child->control_fd = -1;
+}
+
+void master_child_destroy(struct master_child **child)
+{
+    assert((*child)->pid == 0);
+    close_control(*child);
+    mem_free(*child);
+    *child = NULL;
+}
+
+/* The pause after that many early deaths in a row. */
+static uint64_t pause_ns(unsigned failures)
+{
+    uint64_t pause_ms = MASTER_PAUSE_MIN_MS;
+
+    while (--failures > 0 && pause_ms < MASTER_PAUSE_MAX_MS)
+        pause_ms *= 2;
+    return (pause_ms < MASTER_PAUSE_MAX_MS ? pause_ms : MASTER_PAUSE_MAX_MS) * NS_PER_MS;
+}
+
+static void pause_child(struct master_child *child)
+{
+    uint64_t now_ns = clock_now_ns();
+    uint64_t pause;
+
+    if (now_ns - child->started_ns >= MASTER_PAUSE_MAX_MS * NS_PER_MS)
+        child->failures = 0;
+    pause = pause_ns(++child->failures);
+    log_info("%s %u is started again in %llu ms", NAME(child),
+             (unsigned long long)(pause / NS_PER_MS));
+    enter_state(child, MASTER_CHILD_PAUSED, now_ns + pause);
+}
+
+void master_child_start(struct master_child *child)
+{
+    const struct master_plan *plan = child->plan;
+    const struct master_role *role = child->plan_role;
+    struct launch launch = {
+        .program = child->program,
+        .path = plan->path != NULL ? plan->path : "/proc/self/exe",
+        .self = child->self,
+        .config_fd = plan->config_fd,
+        .shared_fd = plan->shared_fd,
+        .fds = role->fds,
+        .fd_count = role->fd_count,
+    };
+    pid_t pid;
+
+    assert(child->pid == 0 && child->control_fd < 0);
+    child->did = child->silent = false;
+    child->started_ns = clock_now_ns();
+    pid = launch_child(&launch, &child->control_fd);
+    if (pid < 0) {
+        log_warn("cannot start %s %u: %m", NAME(child));
+        pause_child(child);
+        return;
+    }
+    child->pid = pid;
+    enter_state(child, MASTER_CHILD_STARTING,
+                child->started_ns + MASTER_START_MS * NS_PER_MS);
+}
+
+/* A sign of life; the next is due before wake_ns. */
+static void note_alive(struct master_child *child)
+{
+    if (child->silent)
+        log_info("%s %u (pid %d) answers again", NAME(child), (int)child->pid);
+    child->silent = false;
+    if (child->state == MASTER_CHILD_READY)
+        child->wake_ns = clock_now_ns() + MASTER_SILENT_MS * NS_PER_MS;
+}
+
+static void take_note(struct master_child *child, unsigned char note)
+{
+    switch (note) {
+    case SPAWN_READY:
+        if (child->state == MASTER_CHILD_STARTING)
+            enter_state(child, MASTER_CHILD_READY, MASTER_NEVER);
+        break;
+    case SPAWN_DID: child->did = true; break;
+    case SPAWN_ALIVE: note_alive(child); break;
+    default: break; /* of a binary that tells more */
+    }
+}
+
+void master_child_read_notes(struct master_child *child)
+{
+    unsigned char note;
+    ssize_t n;
+
+    while (child->control_fd >= 0) {
+        n = recv(child->control_fd, &note, 1, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0)
+            close_control(child); /* the process is ending; waitpid() will tell */
+        else
+            take_note(child, note);
+    }
+}
+
+void master_child_stop(struct master_child *child, uint64_t kill_after_ns)
+{
+    if (child->state == MASTER_CHILD_STOPPING || child->state == MASTER_CHILD_GONE)
+        return;
+    if (child->pid == 0) {
+        enter_state(child, MASTER_CHILD_GONE, MASTER_NEVER);
+        return;
+    }
+    kill(child->pid, SIGTERM);
+    enter_state(child, MASTER_CHILD_STOPPING, clock_now_ns() + kill_after_ns);
+}
+
+void master_child_kill(struct master_child *child)
+{
+    if (child->pid == 0)
+        return;
+    kill(child->pid, SIGKILL);
+    child->wake_ns = MASTER_NEVER;
+}
+
+/* True for an end that nobody needs to hear of: a drain, or a child that retired. */
+static bool is_expected_end(const struct master_child *child, int status)
+{
+    bool stopping = child->state == MASTER_CHILD_STOPPING;
+
+    if (WIFSIGNALED(status))
+        return stopping && WTERMSIG(status) == SIGTERM; /* not yet that far as to drain */
+    return WEXITSTATUS(status) == 0 && (stopping || child->did);
+}
+
+static void log_end(const struct master_child *child, int status)
+{
+    struct buf end = BUF_INIT;
+
+    process_print_end(status, &end);
+    log_warn("%s %u (pid %d) ended: %.*s", NAME(child), (int)child->pid, (int)end.len,
+             (const char *)end.data);
+    buf_free(&end);
+}
+
+void master_child_ended(struct master_child *child, int status, bool again)
+{
+    assert(child->pid > 0);
+    master_child_read_notes(child); /* it may have told something just before */
+    close_control(child);
+    if (!is_expected_end(child, status))
+        log_end(child, status);
+    child->pid = 0;
+    if (child->state == MASTER_CHILD_STOPPING || child->old || !again) {
+        enter_state(child, MASTER_CHILD_GONE, MASTER_NEVER);
+    } else if (child->did) {
+        child->failures = 0;
+        master_child_start(child);
+    } else {
+        pause_child(child);
+    }
+}
+
+static void suspect(struct master_child *child)
+{
+    bool is_killed = child->plan_role != NULL && child->plan_role->kill_silent;
+
+    child->silent = true;
+    child->wake_ns = MASTER_NEVER;
+    log_warn("%s %u (pid %d) gives no sign of life%s", NAME(child), (int)child->pid,
+             is_killed ? " and is killed" : "");
+    if (is_killed)
+        master_child_kill(child);
+}
+
+void master_child_wake(struct master_child *child)
+{
+    if (child->state == MASTER_CHILD_PAUSED) {
+        master_child_start(child);
+    } else if (child->state == MASTER_CHILD_READY) {
+        suspect(child);
+    } else {
+        log_warn("%s %u (pid %d) has not %s in time and is killed", NAME(child),
+                 (int)child->pid,
+                 child->state == MASTER_CHILD_STOPPING ? "drained" : "become ready");
+        master_child_kill(child);
+    }
+}

@@ -1,0 +1,444 @@
+/*
+ * GET of a collection: a JSON (or MessagePack) array of its documents in id order, or
+ * each of them on a line of its own (NDJSON), streamed. At any time one run of documents
+ * is held: read from the store, encoded, handed to the connection; the next is read when
+ * the connection has room.
+ *
+ * What cannot be known from the first run (how many documents a MessagePack array's
+ * header must promise, after which id a long page is cut) is counted first.
+ *
+ * A compressed reply is one stream of parts: each run is compressed by the job that
+ * encodes it, and here they are only put together (coding.h).
+ */
+#include "server/api/exchange.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/codec/coding/coding.h"
+#include "common/base/log.h"
+
+/* One run of documents: about the work of 1 ms for a worker. */
+#define RUN_BYTES     (256u * 1024)
+#define RUN_DOCUMENTS 512
+
+struct listing {
+    struct exchange base;
+    struct store_count count;
+    struct store_list list;
+    struct job job;
+    struct blob *run;         /* what the run's documents lie in */
+    struct slice documents;   /* of the run: they have one format, and dividers */
+    enum store_format format; /* theirs */
+    uint64_t left;            /* documents still to be sent; UINT64_MAX without a limit */
+    uint64_t in_run;          /* documents in the run */
+    uint64_t sent;            /* documents handed to the connection */
+    struct coding_stream stream; /* of the reply, once it has begun */
+    enum codec_coding coding;    /* of the reply; NONE for one run that is small */
+    bool begun;                  /* the reply's head and the array's opening are out */
+    bool stored; /* some worker lacks the coding: what follows is not compressed */
+    bool last_run;
+    uint8_t after_len;
+    uint8_t after[ROUTE_NAME_MAX];
+};
+
+static void next_run(struct listing *listing);
+static void encode_run(struct listing *listing);
+
+/* Ends an exchange that cannot go on: with a status where none was sent, else by cutting
+   the reply short, so that nobody takes it for whole. */
+static bool fail_begun(struct listing *listing)
+{
+    if (listing->begun)
+        http_reply_abort(listing->base.x);
+    return listing->begun;
+}
+
+/* "Link: <...>; rel="next"" where the page was cut (RFC 8288). */
+static void put_next_link(struct listing *listing, struct buf *headers)
+{
+    struct exchange *e = &listing->base;
+    struct slice path = http_request(e->x)->path;
+
+    if (!e->query.has_limit || !listing->count.more)
+        return;
+    buf_append_str(headers, "Link: <");
+    buf_append(headers, path.data, path.len);
+    buf_printf(headers, "?limit=%llu&after=%.*s", (unsigned long long)e->query.limit,
+               listing->count.last_id_len, (const char *)listing->count.last_id);
+    buf_append_str(headers, e->query.pretty ? "&pretty" : "");
+    if (e->query.fields_sent.len > 0) {
+        buf_append_str(headers, "&fields=");
+        buf_append(headers, e->query.fields_sent.data, e->query.fields_sent.len);
+    }
+    buf_append_str(headers, ">; rel=\"next\"\r\n");
+}
+
+static void begin_reply(struct listing *listing)
+{
+    struct exchange *e = &listing->base;
+    struct buf headers = BUF_INIT;
+    struct http_reply reply = {.status = 200};
+
+    reply.content_type = negotiate_media_type(e->type);
+    exchange_put_coding(&headers, listing->coding);
+    put_next_link(listing, &headers);
+    exchange_put_vary(e, &headers);
+    exchange_put_common(e, &headers);
+    reply.headers = buf_slice(&headers);
+    listing->begun = true;
+    http_reply_begin(e->x, &reply);
+    buf_free(&headers);
+}
+
+/* Sends what is in the buffer, which is empty then; false as http_reply_chunk(). */
+static bool send_buf(struct listing *listing, struct buf *bytes)
+{
+    struct blob *blob = blob_new_steal(bytes);
+    bool room = http_reply_chunk(listing->base.x, blob, blob->bytes);
+
+    blob_unref(&blob);
+    return room;
+}
+
+/* Sends a few bytes of the array's own; false as http_reply_chunk(). */
+static bool send_text(struct listing *listing, const void *text, size_t len)
+{
+    struct buf bytes = BUF_INIT;
+
+    coding_stream_put(&listing->stream, (struct slice){text, len}, &bytes);
+    return send_buf(listing, &bytes);
+}
+
+static void send_opening(struct listing *listing)
+{
+    uint64_t total = listing->count.documents;
+    const uint8_t array32[5] = {0xdd, (uint8_t)(total >> 24), (uint8_t)(total >> 16),
+                                (uint8_t)(total >> 8), (uint8_t)total};
+    struct buf bytes = BUF_INIT;
+
+    coding_stream_begin(&listing->stream, listing->coding, &bytes);
+    if (bytes.len > 0)
+        send_buf(listing, &bytes);
+    if (listing->base.type == NEGOTIATE_MSGPACK)
+        send_text(listing, array32, sizeof array32);
+    else if (listing->base.type == NEGOTIATE_JSON)
+        send_text(listing, "[", 1);
+}
+
+static void end_reply(struct listing *listing)
+{
+    struct buf bytes = BUF_INIT;
+
+    if (listing->base.type == NEGOTIATE_JSON) {
+        if (listing->base.query.pretty && listing->sent > 0)
+            send_text(listing, "\n", 1);
+        send_text(listing, "]", 1);
+    } else if (listing->base.type == NEGOTIATE_MSGPACK && listing->left > 0) {
+        http_reply_abort(listing->base.x); /* fewer than the header promised */
+        return;
+    }
+    coding_stream_end(&listing->stream, &bytes);
+    if (bytes.len > 0)
+        send_buf(listing, &bytes);
+    http_reply_end(listing->base.x);
+}
+
+/* Sends bytes that no worker compressed as they are, framed for the stream; false as
+   http_reply_chunk(). */
+static bool send_stored(struct listing *listing, struct blob *blob, struct slice bytes)
+{
+    bool room = true;
+
+    while (bytes.len > 0) {
+        size_t len = bytes.len < CODING_STORED_MAX ? bytes.len : CODING_STORED_MAX;
+        struct buf head = BUF_INIT;
+
+        coding_stream_store(&listing->stream, len, &head);
+        send_buf(listing, &head);
+        room = http_reply_chunk(listing->base.x, blob, (struct slice){bytes.data, len});
+        bytes = (struct slice){bytes.data + len, bytes.len - len};
+    }
+    return room;
+}
+
+/* Sends a run's documents, which are a part of the blob; -1 where they are no part of the
+   stream. *room_r as http_reply_chunk(). */
+static int send_documents(struct listing *listing, struct blob *blob, struct slice bytes,
+                          bool *room_r)
+{
+    if (listing->stored) {
+        *room_r = send_stored(listing, blob, bytes);
+    } else if (coding_stream_take(&listing->stream, &bytes) == 0) {
+        *room_r = http_reply_chunk(listing->base.x, blob, bytes);
+    } else {
+        log_warn("a worker's compressed run of documents is malformed");
+        return -1;
+    }
+    if (listing->base.type == NEGOTIATE_NDJSON)
+        *room_r = send_text(listing, "\n", 1);
+    listing->sent += listing->in_run;
+    return 0;
+}
+
+/* Sends a run, and goes on. */
+static void send_run(struct listing *listing, struct blob *blob, struct slice bytes)
+{
+    bool first = !listing->begun, room = true;
+
+    if (first) {
+        begin_reply(listing);
+        if (http_request(listing->base.x)->method == HTTP_HEAD) {
+            http_reply_end(listing->base.x);
+            return;
+        }
+        send_opening(listing);
+    }
+    if (listing->in_run > 0) {
+        if (!first && listing->base.type == NEGOTIATE_JSON)
+            send_text(listing, ",", 1);
+        if (send_documents(listing, blob, bytes, &room) < 0) {
+            http_reply_abort(listing->base.x);
+            return;
+        }
+    }
+    if (listing->left != UINT64_MAX)
+        listing->left -= listing->in_run;
+    if (listing->last_run || listing->left == 0)
+        end_reply(listing);
+    else if (room)
+        next_run(listing);
+}
+
+/* Sends a run that needs no codec. */
+static void send_bytes(struct listing *listing)
+{
+    struct blob *run = listing->run;
+
+    listing->run = NULL;
+    send_run(listing, run, listing->documents);
+    blob_unref(&run);
+}
+
+static void on_job_done(struct job *job)
+{
+    struct listing *listing = container_of(job, struct listing, job);
+
+    exchange_job_ended(&listing->base, job);
+    if (exchange_lacks_coding(&listing->base, job)) {
+        listing->stored = listing->begun;
+        encode_run(listing);
+        return;
+    }
+    blob_unref(&listing->run);
+    if (job->status == JOB_OK) {
+        struct blob *result = blob_ref(job->result);
+
+        send_run(listing, result, result->bytes);
+        blob_unref(&result);
+    } else if (!fail_begun(listing)) {
+        exchange_fail_stored(&listing->base, job);
+    }
+}
+
+/* False where stored documents of that format are the reply's bytes. */
+static bool needs_codec(const struct exchange *e, enum store_format format)
+{
+    bool json = e->type != NEGOTIATE_MSGPACK;
+
+    return json != (format == STORE_JSON) || e->query.fields.len > 0 ||
+           (e->type == NEGOTIATE_JSON && e->query.pretty) || e->coding != CODING_NONE;
+}
+
+/* What divides stored JSON texts, as the reply or the codec wants them. */
+static uint8_t divider(const struct exchange *e)
+{
+    return e->type == NEGOTIATE_JSON && !needs_codec(e, STORE_JSON) ? ',' : '\n';
+}
+
+/* Notes the documents that have the first one's format as the run. */
+static void choose_run(struct listing *listing, const struct store_list *list)
+{
+    size_t count = 0;
+
+    listing->format = list->count > 0 ? list->documents[0].format : STORE_MSGPACK;
+    while (count < list->count && list->documents[count].format == listing->format)
+        count++;
+    if (count > 0) {
+        struct slice id = list->documents[count - 1].id;
+
+        assert(id.len <= sizeof listing->after);
+        memcpy(listing->after, id.data, id.len);
+        listing->after_len = (uint8_t)id.len;
+    }
+    listing->in_run = count;
+    listing->last_run = !list->more && count == list->count;
+}
+
+/* Puts a run together where the store has no blob of it: such a run is small. */
+static void copy_run(struct listing *listing, const struct store_list *list)
+{
+    struct buf run = BUF_INIT;
+
+    for (size_t i = 0; i < listing->in_run; i++) {
+        if (i > 0 && listing->format == STORE_JSON)
+            buf_append(&run, &list->divider, 1);
+        buf_append(&run, list->documents[i].bytes.data, list->documents[i].bytes.len);
+    }
+    listing->run = blob_new_steal(&run);
+    listing->documents = listing->run->bytes;
+}
+
+/* Takes a run out of what the store gave. */
+static void take_run(struct listing *listing, const struct store_list *list)
+{
+    struct slice first, last;
+
+    choose_run(listing, list);
+    if (listing->in_run == 0 || list->blob == NULL) {
+        copy_run(listing, list);
+        return;
+    }
+    first = list->documents[0].bytes;
+    last = list->documents[listing->in_run - 1].bytes;
+    listing->run = blob_ref(list->blob);
+    listing->documents =
+        (struct slice){first.data, (size_t)(last.data + last.len - first.data)};
+}
+
+/* One run that is small is not worth compressing. */
+static enum codec_coding choose_coding(const struct listing *listing)
+{
+    bool is_all = listing->last_run || listing->in_run == listing->left;
+
+    return is_all && listing->documents.len <= CODEC_CODED_MIN_BYTES
+               ? CODING_NONE
+               : listing->base.coding;
+}
+
+static void encode_run(struct listing *listing)
+{
+    const struct exchange *e = &listing->base;
+    struct codec_call call = {.op = CODEC_OP_SEQUENCE,
+                              .separator = ',',
+                              .format = exchange_codec_format(listing->format),
+                              .pretty = e->query.pretty,
+                              .fields = e->query.fields,
+                              .in = listing->documents};
+
+    if (!listing->begun)
+        listing->coding = choose_coding(listing);
+    call.coding = listing->stored ? CODING_NONE : listing->coding;
+    call.part = call.coding != CODING_NONE;
+    if (e->type == NEGOTIATE_NDJSON) {
+        call.separator = '\n';
+        call.pretty = false; /* a document is a line */
+    }
+    if (e->type == NEGOTIATE_MSGPACK)
+        call.op = CODEC_OP_PROJECT;
+    listing->job.in_blob = listing->run;
+    exchange_submit(&listing->base, &listing->job, &call, on_job_done);
+}
+
+static void on_list_done(struct store_list *list)
+{
+    struct listing *listing = container_of(list, struct listing, list);
+    struct exchange *e = &listing->base;
+
+    exchange_store_answered(e);
+    if (list->status != STORE_OK) {
+        if (!fail_begun(listing))
+            exchange_fail_store(e, list->status);
+        return;
+    }
+    take_run(listing, list);
+    if (listing->in_run > 0 && needs_codec(e, listing->format))
+        encode_run(listing);
+    else
+        send_bytes(listing);
+}
+
+static void next_run(struct listing *listing)
+{
+    struct exchange *e = &listing->base;
+    struct store_list *list = &listing->list;
+    enum stats_phase was = stats_phase_enter(STATS_STORE);
+
+    list->collection = route_collection(&e->route);
+    list->after = (struct slice){listing->after, listing->after_len};
+    list->max_bytes = RUN_BYTES;
+    list->divider = divider(e);
+    list->max_documents =
+        listing->left < RUN_DOCUMENTS ? (size_t)listing->left : RUN_DOCUMENTS;
+    list->done = on_list_done;
+    exchange_store_asked(e);
+    store_list(e->api->config.store, list);
+    stats_phase_enter(was);
+}
+
+static void on_count_done(struct store_count *count)
+{
+    struct listing *listing = container_of(count, struct listing, count);
+
+    exchange_store_answered(&listing->base);
+    if (count->status != STORE_OK) {
+        exchange_fail_store(&listing->base, count->status);
+        return;
+    }
+    if (count->documents > UINT32_MAX && listing->base.type == NEGOTIATE_MSGPACK) {
+        exchange_fail(&listing->base, 413, "too many documents for one array; use limit");
+        return;
+    }
+    listing->left = count->documents;
+    if (listing->left == 0) {
+        listing->last_run = true;
+        send_run(listing, NULL, (struct slice){NULL, 0});
+    } else {
+        next_run(listing);
+    }
+}
+
+static void start(struct exchange *e)
+{
+    struct listing *listing = container_of(e, struct listing, base);
+
+    listing->left = e->query.limit;
+    listing->after_len = e->query.after_len;
+    memcpy(listing->after, e->query.after, e->query.after_len);
+    if (e->query.has_limit || e->type == NEGOTIATE_MSGPACK) {
+        listing->count.collection = route_collection(&e->route);
+        listing->count.after = (struct slice){e->query.after, e->query.after_len};
+        listing->count.max_documents = e->query.limit;
+        listing->count.done = on_count_done;
+        exchange_store_asked(e);
+        store_count(e->api->config.store, &listing->count);
+        return;
+    }
+    next_run(listing);
+}
+
+static void cancel(struct exchange *e)
+{
+    struct listing *listing = container_of(e, struct listing, base);
+
+    store_cancel(&listing->count.request);
+    store_cancel(&listing->list.request);
+    jobs_cancel(e->api->config.jobs, &listing->job);
+    blob_unref(&listing->run);
+}
+
+static void writable(struct exchange *e)
+{
+    next_run(container_of(e, struct listing, base));
+}
+
+const struct exchange_kind *listing_kind(void)
+{
+    static const struct exchange_kind kind = {.size = sizeof(struct listing),
+                                              .start = start,
+                                              .writable = writable,
+                                              .cancel = cancel};
+
+    return &kind;
+}

@@ -1,0 +1,49 @@
+/*
+ * The dispatcher: jobs wait here, go to worker processes in batches, come back
+ * as results, and are taken back from workers that die, fall silent or are too
+ * slow. It decides everything and sends everything at one point, just before
+ * the loop goes to poll, so that what a turn of the loop has brought goes out
+ * together. Inside the jobs room; loop thread only.
+ */
+#ifndef OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_DISPATCH_H
+#define OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_DISPATCH_H
+
+#include "server/jobs/jobs.h"
+
+struct jobs_context;
+struct jobs_dispatch;
+
+/* A job is sent to so many workers, one after another, before it is given up. */
+#define JOBS_MAX_ATTEMPTS 3
+
+/* A dispatcher; the configuration, whose defaults are filled in, must stay. Without
+   rpc_url no worker will ever come. The caller ends it with jobs_dispatch_destroy(). */
+struct jobs_dispatch *jobs_dispatch_create(struct ev_loop *loop,
+                                           const struct jobs_config *config,
+                                           struct jobs_context *context);
+
+/* Leaves the workers; no job may be in flight. NULL inside is allowed. */
+void jobs_dispatch_destroy(struct jobs_dispatch **dispatch);
+
+/* Takes a prepared job; one that cannot wait (the queue is full, it is too large for a
+   message) is finished before this returns. */
+void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job);
+
+/* How many jobs wait for a worker or are with one. */
+unsigned jobs_dispatch_under_way(const struct jobs_dispatch *dispatch);
+
+/* Takes out a job of mode auto that has never been sent, where there is no worker to send
+   it to: it is nobody's then. NULL where there is none. */
+struct job *jobs_dispatch_take_stranded(struct jobs_dispatch *dispatch);
+
+/* Forgets a job that was submitted and is not done. */
+void jobs_dispatch_cancel(struct jobs_dispatch *dispatch, struct job *job);
+
+/* See jobs_make_input(). */
+struct blob *jobs_dispatch_make_input(struct jobs_dispatch *dispatch, size_t len,
+                                      uint8_t **bytes_r);
+
+/* How many workers are connected and usable now. */
+unsigned jobs_dispatch_workers(const struct jobs_dispatch *dispatch);
+
+#endif

@@ -1,0 +1,141 @@
+#include "server/jobs/dispatch/jobs_flight.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+
+void jobs_flight_init(struct jobs_flight *flight, unsigned credits)
+{
+    assert(credits >= 1);
+    memset(flight, 0, sizeof *flight);
+    flight->window = credits < FLIGHT_WINDOW ? credits : FLIGHT_WINDOW;
+}
+
+unsigned jobs_flight_free(const struct jobs_flight *flight)
+{
+    assert(flight->batches_open <= flight->window);
+    return flight->window - flight->batches_open;
+}
+
+uint64_t jobs_flight_left_us(const struct jobs_flight *flight, uint64_t now_ns)
+{
+    uint64_t past_us = (now_ns - flight->progress_ns) / NS_PER_US;
+
+    return flight->cost_us > past_us ? flight->cost_us - past_us : 0;
+}
+
+struct flight_batch *jobs_flight_open(struct jobs_flight *flight, uint64_t now_ns)
+{
+    struct flight_batch *batch = flight->batches;
+
+    assert(jobs_flight_free(flight) > 0);
+    if (flight->batches_open == 0)
+        flight->progress_ns = now_ns;
+    while (batch->number != 0)
+        batch++;
+    assert(batch < flight->batches + flight->window);
+    *batch = (struct flight_batch){.number = ++flight->last_number};
+    flight->batches_open++;
+    return batch;
+}
+
+void jobs_flight_add(struct jobs_flight *flight, struct flight_batch *batch,
+                     struct job *job)
+{
+    assert(batch->number != 0 && batch->count < FLIGHT_MAX_BATCH && !batch->heavy);
+    assert(job->owner == NULL);
+    job->id = batch->number * FLIGHT_MAX_BATCH + batch->count;
+    job->owner = flight;
+    batch->jobs[batch->count] = job;
+    batch->cost_us[batch->count] = job->cost_us;
+    batch->unanswered |= UINT64_C(1) << batch->count;
+    batch->count++;
+    flight->live++;
+    flight->cost_us += job->cost_us;
+    if (job->cost_us > JOBS_HEAVY_US) {
+        assert(batch->count == 1);
+        batch->heavy = true;
+        flight->heavy++;
+    }
+}
+
+/* The batch of an id that is still to be answered, NULL for other ids. */
+static struct flight_batch *batch_of(const struct jobs_flight *flight, uint64_t id)
+{
+    uint64_t number = id / FLIGHT_MAX_BATCH, bit = UINT64_C(1) << id % FLIGHT_MAX_BATCH;
+
+    for (unsigned i = 0; number != 0 && i < flight->window; i++)
+        if (flight->batches[i].number == number && flight->batches[i].unanswered & bit)
+            return (struct flight_batch *)(uintptr_t)&flight->batches[i];
+    return NULL;
+}
+
+enum flight_answer jobs_flight_find(const struct jobs_flight *flight, uint64_t id,
+                                    struct job **job_r)
+{
+    const struct flight_batch *batch = batch_of(flight, id);
+
+    *job_r = batch == NULL ? NULL : batch->jobs[id % FLIGHT_MAX_BATCH];
+    if (batch == NULL)
+        return FLIGHT_UNKNOWN;
+    return *job_r == NULL ? FLIGHT_GIVEN_UP : FLIGHT_LIVE;
+}
+
+/* The job is nobody's from now on. */
+static void release(struct jobs_flight *flight, struct job **place)
+{
+    struct job *job = *place;
+
+    assert(job->owner == flight && flight->live > 0);
+    *place = NULL;
+    job->owner = NULL;
+    flight->live--;
+}
+
+void jobs_flight_answer(struct jobs_flight *flight, uint64_t id, uint64_t now_ns)
+{
+    struct flight_batch *batch = batch_of(flight, id);
+    struct job **place = &batch->jobs[id % FLIGHT_MAX_BATCH];
+
+    assert(batch != NULL);
+    if (*place != NULL)
+        release(flight, place);
+    batch->unanswered &= ~(UINT64_C(1) << id % FLIGHT_MAX_BATCH);
+    flight->progress_ns = now_ns;
+    flight->cost_us -= batch->cost_us[id % FLIGHT_MAX_BATCH];
+    if (batch->unanswered == 0) {
+        batch->number = 0;
+        flight->batches_open--;
+        flight->heavy -= batch->heavy;
+    }
+}
+
+void jobs_flight_give_up(struct jobs_flight *flight, struct job *job)
+{
+    struct flight_batch *batch = batch_of(flight, job->id);
+
+    assert(batch != NULL && batch->jobs[job->id % FLIGHT_MAX_BATCH] == job);
+    release(flight, &batch->jobs[job->id % FLIGHT_MAX_BATCH]);
+}
+
+static struct job *first_due_in(const struct flight_batch *batch, uint64_t now_ns)
+{
+    for (unsigned i = 0; batch->number != 0 && i < batch->count; i++)
+        if (batch->jobs[i] != NULL && batch->jobs[i]->deadline_ns <= now_ns)
+            return batch->jobs[i];
+    return NULL;
+}
+
+struct job *jobs_flight_first_due(const struct jobs_flight *flight, uint64_t now_ns)
+{
+    struct job *first = NULL;
+
+    for (unsigned i = 0; flight->live > 0 && i < flight->window; i++) {
+        struct job *job = first_due_in(&flight->batches[i], now_ns);
+
+        if (job != NULL && (first == NULL || job->id < first->id))
+            first = job;
+    }
+    return first;
+}

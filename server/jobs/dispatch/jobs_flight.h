@@ -1,0 +1,86 @@
+/*
+ * The jobs that one worker has: batches sent and not yet answered in full. A
+ * batch takes one of the worker's credits, its jobs are known by ids
+ *
+ *     batch number (from 1, never reused on a connection) * 64 + place in the batch
+ *
+ * so that an answer is found without a search, one for a job that was given up
+ * meanwhile (cancelled, too late) is told from one for a job that the worker
+ * never had, and one that comes twice is noticed. Inside the jobs room; loop
+ * thread only; knows nothing of messages.
+ */
+#ifndef OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_FLIGHT_H
+#define OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_FLIGHT_H
+
+#include "server/jobs/place/jobs_cost.h"
+#include "server/jobs/jobs.h"
+
+/* Jobs in a batch, at most. */
+#define FLIGHT_MAX_BATCH 64
+
+/* Batches with one worker: one that it works on and one on the way hide the travelling;
+   more would only make jobs wait where they cannot be given to another worker. */
+#define FLIGHT_WINDOW 2
+
+struct flight_batch {
+    uint64_t number; /* 0 for a batch that is free */
+    unsigned count;
+    bool heavy;                         /* its one job is */
+    uint64_t unanswered;                /* bit per job */
+    uint32_t cost_us[FLIGHT_MAX_BATCH]; /* of the jobs, given up or not */
+    struct job *jobs[FLIGHT_MAX_BATCH]; /* NULL for those given up or answered */
+};
+
+struct jobs_flight {
+    unsigned window; /* batches at once: 1 to FLIGHT_WINDOW */
+    unsigned batches_open;
+    unsigned live;    /* jobs not given up */
+    unsigned heavy;   /* batches of a heavy job */
+    uint64_t cost_us; /* of what is unanswered, also of jobs given up: the worker may be
+                         at them */
+    uint64_t
+        progress_ns; /* when the worker last answered, or got the first that it has */
+    uint64_t last_number;
+    struct flight_batch batches[FLIGHT_WINDOW];
+};
+
+/* Makes an empty table for a worker that takes `credits` messages. */
+void jobs_flight_init(struct jobs_flight *flight, unsigned credits);
+
+/* How many batches it would still take. */
+unsigned jobs_flight_free(const struct jobs_flight *flight);
+
+/* Opens a batch, to be filled at once; there must be a free one. */
+struct flight_batch *jobs_flight_open(struct jobs_flight *flight, uint64_t now_ns);
+
+/* How long the worker will yet be busy, by estimate. */
+uint64_t jobs_flight_left_us(const struct jobs_flight *flight, uint64_t now_ns);
+
+/* Adds a job to a batch with room and sets its id; the table is its owner. A job of more
+   than JOBS_HEAVY_US goes alone. */
+void jobs_flight_add(struct jobs_flight *flight, struct flight_batch *batch,
+                     struct job *job);
+
+/* What an id stands for. */
+enum flight_answer {
+    FLIGHT_UNKNOWN,  /* no such job, or it was answered already */
+    FLIGHT_GIVEN_UP, /* nobody waits for it any more */
+    FLIGHT_LIVE
+};
+
+/* Looks an id up; *job_r is the job where it is LIVE. */
+enum flight_answer jobs_flight_find(const struct jobs_flight *flight, uint64_t id,
+                                    struct job **job_r);
+
+/* Notes that the id, which is not UNKNOWN, has been answered: a LIVE job is nobody's
+   then, and the last answer of a batch gives the credit back. */
+void jobs_flight_answer(struct jobs_flight *flight, uint64_t id, uint64_t now_ns);
+
+/* Gives a job up: it is nobody's, the worker still owes an answer. */
+void jobs_flight_give_up(struct jobs_flight *flight, struct job *job);
+
+/* The first live job (in the order sent) whose deadline is not after now_ns, NULL for
+   none. UINT64_MAX finds any. */
+struct job *jobs_flight_first_due(const struct jobs_flight *flight, uint64_t now_ns);
+
+#endif

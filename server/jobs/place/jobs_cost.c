@@ -1,0 +1,127 @@
+#include "server/jobs/place/jobs_cost.h"
+
+#include <assert.h>
+
+/* Before anything is learned: a job's fixed part, and a byte's. */
+#define CALL_US        2.0
+#define BYTE_US        0.005
+#define BYTE_GZIP_US   0.03
+#define RPC_BYTE_US    0.0004
+#define RPC_BYTE_MIN   0.00005
+#define RPC_BYTE_MAX   0.02
+#define RPC_FLOOR_US   0.2
+#define LEARN_DOWN     0.125   /* weight of a sample below the estimate... */
+#define LEARN_UP       0.03125 /* ...and of one above it */
+#define MAX_STEP       4.0     /* a sample counts as at most so many times the estimate */
+#define FACTOR_MIN     0.01
+#define FACTOR_MAX     1000.0
+#define NS_PER_COST_US 1000.0
+
+static const double rpc_default_us[STATS_COST_BACKLOGS] = {60, 35, 20, 10, 5, 3, 2, 1.5};
+
+void jobs_cost_init(struct jobs_cost *cost, struct stats_front *stats)
+{
+    assert(stats != NULL);
+    cost->stats = stats;
+    for (unsigned op = 0; op < CODEC_OPS; op++)
+        for (unsigned size = 0; size < STATS_COST_SIZES; size++)
+            cost->factor[op][false][size] = cost->factor[op][true][size] = 1.0;
+    for (unsigned i = 0; i < STATS_COST_BACKLOGS; i++)
+        cost->rpc_us[i] = rpc_default_us[i];
+    cost->rpc_byte_us = RPC_BYTE_US;
+}
+
+static unsigned log2_class(uint64_t value, unsigned classes)
+{
+    unsigned log2 = value == 0 ? 0 : 63 - (unsigned)__builtin_clzll(value);
+
+    return log2 < classes ? log2 : classes - 1;
+}
+
+unsigned jobs_cost_size_class(uint64_t bytes)
+{
+    return log2_class(bytes, STATS_COST_SIZES);
+}
+
+unsigned jobs_cost_backlog_class(unsigned backlog)
+{
+    return log2_class(backlog, STATS_COST_BACKLOGS);
+}
+
+static uint64_t bytes_of(const struct codec_call *call)
+{
+    return call->in.len + call->argument.len;
+}
+
+static bool is_coded(const struct codec_call *call)
+{
+    return call->coding != CODING_NONE || call->gunzip;
+}
+
+static double default_us(const struct codec_call *call)
+{
+    double byte_us = is_coded(call) ? BYTE_GZIP_US : BYTE_US;
+
+    return CALL_US + byte_us * (double)bytes_of(call);
+}
+
+double jobs_cost_codec_us(const struct jobs_cost *cost, const struct codec_call *call)
+{
+    unsigned size = jobs_cost_size_class(bytes_of(call));
+
+    assert(call->op < CODEC_OPS);
+    return default_us(call) * cost->factor[call->op][is_coded(call)][size];
+}
+
+/* Moves an estimate towards a sample. */
+static void learn(double *estimate, double sample)
+{
+    assert(*estimate > 0);
+    if (sample > *estimate * MAX_STEP)
+        sample = *estimate * MAX_STEP;
+    *estimate += (sample - *estimate) * (sample < *estimate ? LEARN_DOWN : LEARN_UP);
+}
+
+static double clamp(double value, double min, double max)
+{
+    return value < min ? min : value > max ? max : value;
+}
+
+void jobs_cost_learn_codec(struct jobs_cost *cost, const struct codec_call *call,
+                           uint32_t us)
+{
+    bool gzip = is_coded(call);
+    unsigned size = jobs_cost_size_class(bytes_of(call));
+    double *factor;
+
+    assert(call->op < CODEC_OPS);
+    factor = &cost->factor[call->op][gzip][size];
+    learn(factor, ((double)us + 0.5) / default_us(call)); /* whole ones were counted */
+    *factor = clamp(*factor, FACTOR_MIN, FACTOR_MAX);
+    if (!gzip)
+        stats_set(&cost->stats->cost_codec_ns[call->op][size],
+                  (uint64_t)(jobs_cost_codec_us(cost, call) * NS_PER_COST_US));
+}
+
+double jobs_cost_rpc_us(const struct jobs_cost *cost, const struct codec_call *call,
+                        unsigned backlog)
+{
+    return cost->rpc_us[jobs_cost_backlog_class(backlog)] +
+           cost->rpc_byte_us * (double)bytes_of(call);
+}
+
+void jobs_cost_learn_rpc(struct jobs_cost *cost, unsigned backlog, double bytes,
+                         double us)
+{
+    unsigned class = jobs_cost_backlog_class(backlog);
+
+    if (bytes > JOBS_COST_SMALL_BYTES) {
+        learn(&cost->rpc_byte_us,
+              clamp((us - cost->rpc_us[class]) / bytes, RPC_BYTE_MIN, RPC_BYTE_MAX));
+        return;
+    }
+    us -= cost->rpc_byte_us * bytes;
+    learn(&cost->rpc_us[class], us > RPC_FLOOR_US ? us : RPC_FLOOR_US);
+    stats_set(&cost->stats->cost_rpc_ns[class],
+              (uint64_t)(cost->rpc_us[class] * NS_PER_COST_US));
+}

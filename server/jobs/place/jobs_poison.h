@@ -1,0 +1,42 @@
+/*
+ * Documents that have crashed workers, and are refused for a while. Workers
+ * tell in every hello what processes of their daemon have crashed on lately;
+ * a document that stands there twice is poison. Inside the jobs room; loop
+ * thread only; the caller brings the time.
+ */
+#ifndef OFFLOOP_SERVER_JOBS_PLACE_JOBS_POISON_H
+#define OFFLOOP_SERVER_JOBS_PLACE_JOBS_POISON_H
+
+#include "common/codec/codec.h"
+#include "proto/wire.h"
+
+/* Crashes of one daemon that make a document poison, and for how long. */
+#define POISON_CRASHES 2
+#define POISON_NS      UINT64_C(600000000000)
+
+/* Documents that are refused at once; with more, the oldest is let in again. */
+#define POISON_MAX 32
+
+struct jobs_poison {
+    unsigned count;
+    struct {
+        struct wire_id document;
+        uint64_t until_ns;
+    } entries[POISON_MAX];
+};
+
+/* Nothing is refused. */
+void jobs_poison_init(struct jobs_poison *poison);
+
+/* Takes what one daemon has crashed on. Returns true where a document has become poison
+   that was not. */
+bool jobs_poison_take(struct jobs_poison *poison, const struct wire_crash *crashes,
+                      unsigned count, uint64_t now_ns);
+
+/* True where the call's document is refused. Costs nothing where nothing is refused, and
+   hashing the document (of a long one parts, see document_id.h) where one of its length
+   is. */
+bool jobs_poison_has(struct jobs_poison *poison, const struct codec_call *call,
+                     uint64_t now_ns);
+
+#endif

@@ -1,0 +1,91 @@
+#include "server/jobs/place/jobs_share.h"
+
+#include <assert.h>
+#include <string.h>
+
+void jobs_share_init(struct jobs_share *share)
+{
+    for (unsigned i = 0; i < SHARE_BUCKETS; i++)
+        list_init(&share->leaders[i]);
+}
+
+static struct job *job_at(struct list *link)
+{
+    return container_of(link, struct job, share);
+}
+
+static bool is_same_text(struct slice a, struct slice b)
+{
+    return a.len == b.len &&
+           (a.len == 0 || a.data == b.data || memcmp(a.data, b.data, a.len) == 0);
+}
+
+bool jobs_share_is_same(const struct codec_call *a, const struct codec_call *b)
+{
+    return a->op == b->op && a->pretty == b->pretty && a->coding == b->coding &&
+           a->part == b->part && a->gunzip == b->gunzip && a->separator == b->separator &&
+           a->format == b->format && a->in.len == b->in.len && a->argument.len == 0 &&
+           b->argument.len == 0 && a->max_output == b->max_output &&
+           is_same_text(a->fields, b->fields) && is_same_text(a->in, b->in);
+}
+
+static bool may_follow(const struct job *job, const struct job *leader)
+{
+    return job->share_key[0] == leader->share_key[0] &&
+           job->share_key[1] == leader->share_key[1] &&
+           job->deadline_ns >= leader->deadline_ns &&
+           job->sends_result == leader->sends_result &&
+           jobs_share_is_same(&job->call, &leader->call);
+}
+
+bool jobs_share_join(struct jobs_share *share, struct job *job)
+{
+    struct list *bucket = &share->leaders[job->share_key[0] % SHARE_BUCKETS];
+
+    assert(job->owner == NULL && list_is_empty(&job->share));
+    if ((job->share_key[0] | job->share_key[1]) == 0 ||
+        job->call.in.len > SHARE_MAX_BYTES)
+        return false;
+    for (struct list *at = bucket->next; at != bucket; at = at->next) {
+        if (!may_follow(job, job_at(at)))
+            continue;
+        list_append(&job_at(at)->followers, &job->share);
+        job->owner = share;
+        return true;
+    }
+    list_append(bucket, &job->share);
+    return false;
+}
+
+bool jobs_share_has(const struct jobs_share *share, const struct job *job)
+{
+    return job->owner == share;
+}
+
+void jobs_share_leave(struct jobs_share *share, struct job *job)
+{
+    assert(jobs_share_has(share, job));
+    list_remove(&job->share);
+    job->owner = NULL;
+}
+
+void jobs_share_end(struct job *job, struct list *followers_r)
+{
+    struct list *link;
+
+    list_remove(&job->share);
+    list_init(followers_r);
+    while ((link = list_shift(&job->followers)) != NULL)
+        list_append(followers_r, link);
+}
+
+struct job *jobs_share_shift(struct jobs_share *share, struct list *followers)
+{
+    struct job *job;
+
+    if (list_is_empty(followers))
+        return NULL;
+    job = job_at(followers->next);
+    jobs_share_leave(share, job);
+    return job;
+}

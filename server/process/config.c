@@ -1,0 +1,221 @@
+#include "server/process/config.h"
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "common/address/endpoint.h"
+#include "common/codec/codec.h"
+#include "common/options/config.h"
+#include "common/credentials/credentials.h"
+#include "common/address/rpc_url.h"
+#include "common/address/runtime_dir.h"
+#include "common/base/log.h"
+#include "common/process/privileges.h"
+#include "common/process/spawn.h"
+#include "server/api/auth.h"
+#include "server/api/cors.h"
+#include "server/jobs/jobs.h"
+#include "server/store/store_url.h"
+
+static int config_check_admin(const char *text, const char **expected_r)
+{
+    if (strcmp(text, "off") == 0 || endpoint_check(text, expected_r) == 0)
+        return 0;
+    *expected_r = "ADDR:PORT, [ADDR6]:PORT or unix:/path, numeric, or off";
+    return -1;
+}
+
+/* The texts of --mode, in the order of enum jobs_mode. */
+static const char *const *config_mode_names(void)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        JOBS_MODE_MAP(X)
+#undef X
+            NULL};
+
+    return names;
+}
+
+/* The texts of --representation, msgpack first. */
+static const char *const *config_representation_names(void)
+{
+    static const char *const names[] = {"msgpack", "json", NULL};
+
+    return names;
+}
+
+static const struct option_row rows[] = {
+#define GROUP       OPTION_ROW_GROUP
+#define OPTION(...) OPTION_ROW(struct server_config, __VA_ARGS__)
+#include "server/process/options.tbl.h"
+};
+
+/* True where both name one place that only one listener can have. */
+static bool same_place(const char *one, const char *other)
+{
+    const char *port = strrchr(one, ':');
+
+    return strcmp(one, other) == 0 && (port == NULL || strcmp(port, ":0") != 0);
+}
+
+static int check_listeners(const struct server_config *config, struct buf *why)
+{
+    const struct option_list *listen = &config->listen;
+
+    for (size_t i = 0; i < listen->count; i++) {
+        for (size_t j = 0; j < i; j++)
+            if (same_place(listen->items[i], listen->items[j])) {
+                buf_printf(why, "--listen: %s is given twice", listen->items[i]);
+                return -1;
+            }
+        if (same_place(listen->items[i], config->admin)) {
+            buf_printf(why, "--admin: %s is a client listener too: expected another",
+                       config->admin);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* In the master: that its children can read the file. It is theirs to read again, each
+   when it starts; a fault that comes later must not keep a writer from starting. */
+static int check_auth_file(const struct server_config *config, struct buf *why)
+{
+    struct buf fault = BUF_INIT;
+    struct auth *auth;
+
+    if (!server_config_has_auth(config) || spawn_is_child())
+        return 0;
+    auth = auth_load(config->auth_file, &fault);
+    if (auth == NULL)
+        buf_printf(why, "--auth-file: %s: %.*s", config->auth_file, (int)fault.len,
+                   (const char *)fault.data);
+    buf_free(&fault);
+    if (auth == NULL)
+        return -1;
+    auth_destroy(&auth);
+    return 0;
+}
+
+/* True for an address that only this host reaches. */
+static bool is_local(const struct endpoint *endpoint)
+{
+    const struct sockaddr *any = &endpoint->socket.any;
+
+    if (any->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)any;
+
+        return (ntohl(in->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
+    }
+    if (any->sa_family == AF_INET6) {
+        const struct in6_addr *in6 =
+            &((const struct sockaddr_in6 *)(const void *)any)->sin6_addr;
+
+        return IN6_IS_ADDR_LOOPBACK(in6) ||
+               (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == IN_LOOPBACKNET);
+    }
+    return true; /* a Unix socket: its file has permissions */
+}
+
+void server_config_warn(const struct server_config *config)
+{
+    for (size_t i = 0; i < config->listen.count && !server_config_has_auth(config); i++) {
+        struct endpoint endpoint;
+        const char *expected;
+
+        if (endpoint_parse(config->listen.items[i], &endpoint, &expected) == 0 &&
+            !is_local(&endpoint))
+            log_warn("%s can be reached from other hosts and there is no --auth-file: "
+                     "anybody there can read, change and delete every document",
+                     config->listen.items[i]);
+    }
+}
+
+/* The master reads the files; a child finds in its configuration what they held. */
+static int check_trust(struct server_config *config, struct buf *why)
+{
+    const struct credentials_options options = CREDENTIALS_OPTIONS(config);
+    struct credentials_texts texts;
+
+    if (credentials_load(&options, why) < 0)
+        return -1;
+    texts = CREDENTIALS_TEXTS(config);
+    return credentials_check_url(&texts, config->allow_plain_tcp, "--rpc", config->rpc,
+                                 why);
+}
+
+static int resolve(void *context, struct buf *why)
+{
+    struct server_config *config = context;
+    const char *expected;
+
+    if (config->rpc == NULL) {
+        config->rpc = runtime_dir_rpc_url();
+        if (rpc_url_check(config->rpc, &expected) < 0) {
+            buf_printf(why, "--rpc: the runtime directory gives %s: expected %s",
+                       config->rpc, expected);
+            return -1;
+        }
+    }
+    if (check_trust(config, why) < 0 || check_auth_file(config, why) < 0)
+        return -1;
+    return check_listeners(config, why);
+}
+
+static const struct options_program program = {
+    .name = "offloop-server",
+    .summary = "An event-loop JSON document server that offloads its codec to workers.",
+    .env_prefix = "OFFLOOP_SERVER_",
+    .config_size = sizeof(struct server_config),
+    .rows = rows,
+    .row_count = sizeof rows / sizeof *rows,
+    .resolve = resolve,
+};
+
+const struct options_program *server_config_program(void)
+{
+    return &program;
+}
+
+int server_config_read(int argc, char **argv, struct server_config **config_r)
+{
+    void *config;
+    int result = config_read(&program, argc, argv, &config);
+
+    *config_r = config;
+    return result;
+}
+
+int server_config_read_fd(int fd, struct server_config **config_r)
+{
+    void *config;
+    int result = config_read_fd(&program, fd, &config);
+
+    *config_r = config;
+    return result;
+}
+
+int server_config_create_fd(const struct server_config *config)
+{
+    return config_create_fd(&program, config);
+}
+
+void server_config_destroy(struct server_config **config)
+{
+    void *plain = *config;
+
+    config_destroy(&program, &plain);
+    *config = NULL;
+}
+
+bool server_config_has_admin(const struct server_config *config)
+{
+    return strcmp(config->admin, "off") != 0;
+}
+
+bool server_config_has_auth(const struct server_config *config)
+{
+    return strcmp(config->auth_file, "off") != 0;
+}

@@ -1,0 +1,425 @@
+#include "server/process/front.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/credentials/credentials.h"
+#include "common/loop/background_free.h"
+#include "common/base/log.h"
+#include "common/process/process.h"
+#include "server/process/access_log.h"
+#include "server/api/api.h"
+#include "server/http/http.h"
+#include "server/jobs/jobs.h"
+#include "server/ops/ops.h"
+#include "server/ops/profiler.h"
+#include "server/stats/stats_loop.h"
+#include "server/stats/stats.h"
+#include "server/store/store.h"
+
+/* A front of a reload or an upgrade takes no clients before a worker has come to it, or
+   this long: the fronts before it go on serving meanwhile. */
+#define WORKER_WAIT_MS 500
+#define WORKER_LOOK_S  0.002
+
+/* Documents up to this are read into memory that was used before... */
+#define REUSED_BLOCK_BYTES ((size_t)1 << 20)
+/* ...of which so much is kept while it is not needed. */
+#define SPARE_BYTES ((size_t)8 << 20)
+
+/* What one codec job on the loop may use; workers have their own --memory. */
+#define INLINE_MEMORY_BYTES (UINT64_C(1) << 30)
+
+struct front {
+    struct server_config *config;
+    const struct spawn_self *self;
+    struct ev_loop *loop;
+    struct stats *stats;
+    struct stats_front *slot;
+    struct store *store;
+    struct credentials credentials;
+    struct jobs *jobs;
+    struct auth *auth; /* NULL where clients need no tokens */
+    struct api *api;
+    struct ops *ops;
+    struct http_server *clients;
+    struct http_server *operators; /* NULL where there is no operations listener */
+    struct access_log *access_log; /* NULL for none */
+    bool draining;
+    bool told_did;
+    uint64_t accepted_before; /* by predecessors in the slot */
+    ev_signal on_term;
+    ev_io on_control;
+    ev_timer on_drain_timeout;
+    ev_timer on_alive;
+    ev_timer on_worker_wait; /* active until it serves */
+    uint64_t serve_by_ns;    /* with workers or without */
+    ev_prepare on_prepare;
+};
+
+/* By what went over the wire: a document is light or heavy in whichever direction. */
+static void count_latency(struct stats_front *slot, const struct api_event *event)
+{
+    const struct http_request *request = http_request(event->x);
+    uint64_t bytes = event->sent_bytes;
+
+    if (request->length > 0)
+        bytes += (uint64_t)request->length;
+    stats_histogram_add(&slot->latency[stats_size_of(bytes)],
+                        event->duration_us * NS_PER_US);
+}
+
+/* Something was finished: dying after this is not a crash loop. */
+static void on_event(void *context, const struct api_event *event)
+{
+    struct front *front = context;
+
+    if (!front->told_did) {
+        front->told_did = true;
+        spawn_tell(SPAWN_DID);
+    }
+    if (event->status > 0)
+        count_latency(front->slot, event);
+    if (front->access_log != NULL)
+        access_log_put(front->access_log, event);
+}
+
+static void open_stats(struct front *front)
+{
+    front->stats = stats_open(SPAWN_FD_SHARED);
+    if (front->stats == NULL)
+        log_fatal("cannot map the statistics: %s", strerror(errno));
+    if (front->self->index >= stats_fronts(front->stats))
+        log_panic("front %u has no slot in the statistics", front->self->index);
+    front->slot = stats_slot(front->stats, front->self->index);
+    stats_front_take(front->slot, (uint64_t)getpid());
+    front->accepted_before = stats_read(&front->slot->connections_total);
+    stats_loop_watch(front->loop, front->slot);
+}
+
+static void unpack_credentials(struct front *front)
+{
+    const struct credentials_options options = CREDENTIALS_OPTIONS(front->config);
+    const struct credentials_texts texts = CREDENTIALS_TEXTS(front->config);
+
+    credentials_unpack(&texts, &front->credentials);
+    credentials_forget_texts(&options);
+}
+
+static void open_store(struct front *front)
+{
+    const struct store_config config = {
+        .url = front->config->store,
+        .tls = {front->credentials.cert, front->credentials.key, front->credentials.ca},
+        .lmdb_max = front->config->lmdb_max_bytes,
+        .writer_listen_fd = SPAWN_FD_WRITER};
+
+    front->store = store_open(front->loop, &config);
+    if (front->store == NULL)
+        log_fatal("cannot open the store: see above");
+}
+
+static void load_auth(struct front *front)
+{
+    struct buf why = BUF_INIT;
+
+    if (!server_config_has_auth(front->config))
+        return;
+    front->auth = auth_load(front->config->auth_file, &why);
+    if (front->auth == NULL)
+        log_fatal("--auth-file: %s: %.*s", front->config->auth_file, (int)why.len,
+                  (const char *)why.data);
+}
+
+/* The origins of --cors; none where it is off. */
+static struct cors origins(const struct option_list *list)
+{
+    if (list->count == 0 || strcmp(list->items[0], "off") == 0)
+        return (struct cors){NULL, 0};
+    return (struct cors){list->items, list->count};
+}
+
+static void create_clients(struct front *front)
+{
+    const struct server_config *config = front->config;
+    const struct api_config api = {.loop = front->loop,
+                                   .store = front->store,
+                                   .jobs = front->jobs,
+                                   .stats = front->slot,
+                                   .mode = (enum jobs_mode)config->mode,
+                                   .store_json = config->representation != 0,
+                                   .mode_header = config->mode_header,
+                                   .server_timing = config->server_timing,
+                                   .max_reply_bytes = config->max_reply_bytes,
+                                   .max_memory_bytes = INLINE_MEMORY_BYTES,
+                                   .max_body_bytes = config->max_body_bytes,
+                                   .job_timeout_ns = config->job_timeout_ns,
+                                   .auth = front->auth,
+                                   .cors = origins(&config->cors),
+                                   .on_event = on_event,
+                                   .context = front};
+    struct http_limits limits = http_limits_default();
+    const struct http_callbacks callbacks = api_callbacks();
+
+    limits.body_bytes = config->max_body_bytes;
+    front->api = api_create(&api);
+    front->clients = http_server_create(front->loop, &limits, &callbacks, front->api);
+}
+
+static void create_operators(struct front *front)
+{
+    const struct ops_config config = {.loop = front->loop,
+                                      .stats = front->stats,
+                                      .front_index = front->self->index,
+                                      .store = front->store,
+                                      .jobs = front->jobs,
+                                      .mode = (enum jobs_mode)front->config->mode};
+    const struct http_limits limits = http_limits_default();
+    const struct http_callbacks callbacks = ops_callbacks();
+
+    if (!server_config_has_admin(front->config))
+        return;
+    front->ops = ops_create(&config);
+    front->operators = http_server_create(front->loop, &limits, &callbacks, front->ops);
+}
+
+static void serve(struct front *front)
+{
+    for (size_t i = 0; i < front->config->listen.count; i++)
+        http_server_listen(front->clients, SPAWN_FD_CLIENT + (int)i);
+    if (front->operators != NULL)
+        http_server_listen(front->operators, SPAWN_FD_ADMIN);
+    spawn_tell(SPAWN_READY);
+}
+
+static void on_worker_wait(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct front *front = timer->data;
+
+    (void)events;
+    if (jobs_workers(front->jobs) == 0 && clock_now_ns() < front->serve_by_ns)
+        return;
+    ev_timer_stop(loop, timer);
+    serve(front);
+}
+
+/* The first generation has nobody that could serve meanwhile. */
+static void serve_soon(struct front *front)
+{
+    ev_timer_init(&front->on_worker_wait, on_worker_wait, 0., WORKER_LOOK_S);
+    front->on_worker_wait.data = front;
+    if (front->self->generation <= 1 || front->config->mode == JOBS_INLINE ||
+        front->config->mode == JOBS_THREADS) {
+        serve(front);
+        return;
+    }
+    front->serve_by_ns = clock_now_ns() + WORKER_WAIT_MS * NS_PER_MS;
+    ev_timer_start(front->loop, &front->on_worker_wait);
+}
+
+static void on_operators_drained(void *context)
+{
+    struct front *front = context;
+
+    ev_break(front->loop, EVBREAK_ALL);
+}
+
+/* Operators watch the drain; their listener goes last. */
+static void on_clients_drained(void *context)
+{
+    struct front *front = context;
+
+    if (front->operators != NULL)
+        http_server_drain(front->operators, on_operators_drained, front);
+    else
+        ev_break(front->loop, EVBREAK_ALL);
+}
+
+static void on_drain_timeout(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct front *front = timer->data;
+
+    (void)events;
+    log_warn("drain timeout: %u connections are cut",
+             http_server_connections(front->clients));
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void drain(struct front *front)
+{
+    if (front->draining)
+        return;
+    front->draining = true;
+    ev_timer_stop(front->loop, &front->on_worker_wait);
+    if (front->ops != NULL)
+        ops_drain(front->ops);
+    ev_timer_set(&front->on_drain_timeout, (double)front->config->drain_timeout_ns / 1e9,
+                 0.0);
+    ev_timer_start(front->loop, &front->on_drain_timeout);
+    http_server_drain(front->clients, on_clients_drained, front);
+}
+
+/* What hangs ends with the process, and the master starts another. */
+static void on_stuck(void *context)
+{
+    struct front *front = context;
+
+    if (!front->draining)
+        log_warn("draining, to be replaced");
+    drain(front);
+}
+
+static void create_jobs(struct front *front)
+{
+    const struct server_config *config = front->config;
+    const struct jobs_config jobs = {.engine = config->codec,
+                                     .mode = (enum jobs_mode)config->mode,
+                                     .queue_max = config->queue,
+                                     .job_timeout_ns = config->job_timeout_ns,
+                                     .inline_budget_ns = config->inline_budget_ns,
+                                     .max_memory_bytes = INLINE_MEMORY_BYTES,
+                                     .max_output_bytes = config->max_reply_bytes,
+                                     .front_index = (int)front->self->index,
+                                     .generation = front->self->generation,
+                                     .gate_listen_fd = SPAWN_FD_GATE,
+                                     .arena_bytes = config->arena_bytes,
+                                     .rpc_url = config->rpc,
+                                     .credentials = &front->credentials,
+                                     .stats = front->slot,
+                                     .on_stuck = on_stuck,
+                                     .stuck_ctx = front};
+
+    front->jobs = jobs_create(front->loop, &jobs);
+    assert(front->jobs != NULL);
+}
+
+static void on_term(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)loop, (void)events;
+    drain(watcher->data);
+}
+
+/* The master never writes: what makes the control socket readable is its end. */
+static void on_control(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)events;
+    ev_io_stop(loop, watcher);
+    drain(watcher->data);
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    struct front *front = watcher->data;
+
+    (void)loop, (void)events;
+    stats_set(&front->slot->connections, http_server_connections(front->clients));
+    stats_set(&front->slot->connections_total,
+              front->accepted_before + http_server_accepted(front->clients));
+}
+
+/* The loop turns. */
+static void on_alive(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)timer, (void)events;
+    spawn_tell(SPAWN_ALIVE);
+}
+
+static void watch(struct front *front)
+{
+    const double every_s = SPAWN_ALIVE_EVERY_MS / 1e3;
+
+    ev_timer_init(&front->on_alive, on_alive, every_s, every_s);
+    ev_timer_start(front->loop, &front->on_alive);
+    ev_signal_init(&front->on_term, on_term, SIGTERM);
+    front->on_term.data = front;
+    ev_signal_start(front->loop, &front->on_term);
+    ev_io_init(&front->on_control, on_control, SPAWN_FD_CONTROL, EV_READ);
+    front->on_control.data = front;
+    ev_io_start(front->loop, &front->on_control);
+    ev_timer_init(&front->on_drain_timeout, on_drain_timeout, 0.0, 0.0);
+    front->on_drain_timeout.data = front;
+    ev_prepare_init(&front->on_prepare, on_prepare);
+    front->on_prepare.data = front;
+    ev_prepare_start(front->loop, &front->on_prepare);
+}
+
+static void open_access_log(struct front *front)
+{
+    const char *path = front->config->access_log;
+
+    if (strcmp(path, "off") == 0)
+        return;
+    front->access_log = access_log_create(path);
+    if (front->access_log == NULL)
+        log_fatal("cannot open the access log %s: %s", path, strerror(errno));
+}
+
+/* One file per process: a front that is started again must not write over the last one's.
+ */
+static void open_profile(const struct front *front)
+{
+    char path[PATH_MAX];
+
+    if (strcmp(front->config->profile, "off") == 0)
+        return;
+    snprintf(path, sizeof path, "%s.%ld", front->config->profile, (long)getpid());
+    if (profiler_open_file(path) < 0)
+        log_fatal("cannot write the profile %s: %s", path, strerror(errno));
+}
+
+static void close_all(struct front *front)
+{
+    profiler_close_file();
+    stats_loop_unwatch(front->loop);
+    http_server_destroy(&front->clients);
+    http_server_destroy(&front->operators);
+    api_destroy(&front->api);
+    auth_destroy(&front->auth);
+    ops_destroy(&front->ops);
+    access_log_destroy(&front->access_log);
+    jobs_destroy(&front->jobs);
+    credentials_free(&front->credentials);
+    store_close(&front->store);
+    background_free_stop();
+    stats_front_leave(front->slot);
+    stats_close(&front->stats);
+}
+
+int front_main(struct server_config *config, const struct spawn_self *self)
+{
+    struct front front = {.config = config, .self = self};
+    char role[32];
+
+    snprintf(role, sizeof role, "front %u", self->index);
+    log_open("offloop-server", role);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C: the master decides */
+    front.loop = ev_default_loop(EVFLAG_NOENV | EVBACKEND_EPOLL);
+    if (front.loop == NULL)
+        log_fatal("no event loop: epoll is missing");
+    mem_reuse(REUSED_BLOCK_BYTES, SPARE_BYTES);
+    process_raise_fd_limit();
+    background_free_start();
+    open_stats(&front);
+    open_access_log(&front);
+    open_profile(&front);
+    unpack_credentials(&front);
+    open_store(&front);
+    create_jobs(&front);
+    watch(&front);
+    load_auth(&front);
+    create_clients(&front);
+    create_operators(&front);
+    serve_soon(&front);
+    ev_run(front.loop, 0);
+    close_all(&front);
+    return 0;
+}

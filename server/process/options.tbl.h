@@ -1,0 +1,99 @@
+/*
+ * The options of offloop-server, one row each; see common/options/options.h. To be
+ * included with the macros below defined as wanted; undefined at the end.
+ *
+ * GROUP(TITLE)
+ * OPTION(KIND, MEMBER, FLAG, ARGUMENT, DEFAULT, HELP, more members of option_row)
+ */
+/* clang-format off */
+#ifndef GROUP
+#define GROUP(title)
+#endif
+#ifndef OPTION
+#define OPTION(...)
+#endif
+
+GROUP("Listeners")
+OPTION(LIST, listen, "listen", "ADDR:PORT", "127.0.0.1:8080",
+       "where clients connect; [ADDR6]:PORT and unix:/path too, port 0 takes a free one",
+       .check = endpoint_check)
+OPTION(STRING, admin, "admin", "ADDR:PORT", "127.0.0.1:8081",
+       "operations listener (health, metrics), or off", .check = config_check_admin)
+OPTION(STRING, rpc, "rpc", "URL", NULL,
+       "where workers connect: ipc:///path, tls+tcp://ADDR:PORT, or tcp:// on this host",
+       .shown = "ipc:// rpc.sock in the runtime directory", .check = rpc_url_check)
+
+GROUP("Documents")
+OPTION(STRING, store, "store", "URL", "lmdb:data",
+       "where documents are kept: lmdb:DIR, redis://[user:password@]host:port/db, "
+       "rediss:// (TLS), redis+unix:///path, redis+sentinel://host:port,.../master, "
+       "redis+cluster://host:port,...",
+       .check = store_url_check, .mask = store_url_print)
+OPTION(ENUM, representation, "representation", "R", "msgpack",
+       "what a write stores: msgpack, or json (compact text, sent as is)",
+       .names = config_representation_names)
+OPTION(SWITCH, lmdb_sync, "lmdb-sync", "on|off", "on",
+       "make writes durable (fsync) before they are answered")
+OPTION(SIZE, lmdb_max_bytes, "lmdb-max", "SIZE", "64GiB",
+       "the most the LMDB map may grow to", .min = 1 << 20, .max = UINT64_C(1) << 46)
+OPTION(SIZE, max_body_bytes, "max-body", "SIZE", "64MiB",
+       "larger request bodies are refused (413)", .min = 1, .max = UINT64_C(1) << 40)
+OPTION(SIZE, max_reply_bytes, "max-reply", "SIZE", "512MiB",
+       "a document that would encode to more is refused (413)",
+       .min = 1, .max = UINT64_C(1) << 40)
+
+GROUP("Access")
+OPTION(STRING, auth_file, "auth-file", "FILE", "off",
+       "who may do what: lines of a token's SHA-256, r, w or rw, and a prefix of "
+       "collections; off for everybody")
+OPTION(LIST, cors, "cors", "ORIGIN", "off",
+       "browsers' scripts from there may use the server; * for any", .check = cors_check)
+
+GROUP("Codec")
+OPTION(ENUM, mode, "mode", "MODE", "auto",
+       "where JSON is transcoded", .names = config_mode_names)
+OPTION(STRING, codec, "codec", "ENGINE", "yajl",
+       "the JSON engine for work in the server itself", .names = codec_engine_names)
+OPTION(DURATION, inline_budget_ns, "inline-budget", "D", "200us",
+       "the longest codec work that mode auto does on the loop",
+       .min = 1000, .max = UINT64_C(1000000000))
+OPTION(UNSIGNED, queue, "queue", "N", "1024",
+       "jobs waiting for a worker, per front, before 503", .min = 1, .max = 10000000)
+OPTION(DURATION, job_timeout_ns, "job-timeout", "D", "10s",
+       "a codec job's deadline (504)", .min = 1000000, .max = UINT64_C(3600000000000))
+OPTION(SIZE, arena_bytes, "arena", "SIZE|off", "64MiB",
+       "memory for large documents that a front shares with each worker on this host, and "
+       "again with all",
+       .min = 1 << 20, .max = UINT64_C(1) << 36, .may_be_off = true)
+
+GROUP("Processes")
+OPTION(UNSIGNED, processes, "processes", "N", "1",
+       "front processes", .min = 1, .max = 256)
+OPTION(DURATION, drain_timeout_ns, "drain-timeout", "D", "30s",
+       "how long TERM waits for requests in flight", .max = UINT64_C(86400000000000))
+
+GROUP("Rights")
+OPTION(STRING, user, "user", "NAME", "",
+       "serve as this user, once root has opened the listeners",
+       .check = privileges_check_user)
+OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
+       "no process of the server gains rights; children start no program")
+
+#include "common/credentials/options.tbl.h"
+
+GROUP("Seeing")
+OPTION(SWITCH, mode_header, "mode-header", "on|off", "off",
+       "honour Offloop-Mode on a request (for comparing)")
+OPTION(SWITCH, server_timing, "server-timing", "on|off", "off",
+       "add a Server-Timing reply header")
+OPTION(STRING, access_log, "access-log", "FILE", "off",
+       "log requests to FILE; - is stdout, off for none")
+OPTION(STRING, profile, "profile", "FILE", "off",
+       "write a CPU profile of each front to FILE.<pid>, from its start to its end")
+
+GROUP("Instead of serving")
+OPTION(COMMAND, check_store, "check-store", "", NULL,
+       "verify every document and exit 0 or 1")
+
+#undef GROUP
+#undef OPTION

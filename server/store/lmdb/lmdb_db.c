@@ -1,0 +1,343 @@
+#include "server/store/lmdb/lmdb_db.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "server/store/lmdb/lmdb_layout.h"
+#include "server/store/lmdb/lmdb_check.h"
+
+#define MAX_READERS 512
+#define MAX_DBS     4
+#define FILE_MODE   0600
+#define DIR_MODE    0700
+
+static struct slice text(const char *name)
+{
+    return (struct slice){(const uint8_t *)name, strlen(name)};
+}
+
+static int refuse(const char *dir, int error)
+{
+    if (error == MDB_INVALID || error == MDB_VERSION_MISMATCH || error == MDB_CORRUPTED)
+        log_warn("the store in '%s' is damaged or not an LMDB file of this version: %s",
+                 dir, mdb_strerror(error));
+    else
+        log_warn("the store in '%s' cannot be opened: %s", dir, mdb_strerror(error));
+    return -1;
+}
+
+/* Looks at our record in "meta": 0, or -1 with the reason in the log. */
+static int check_meta(const struct lmdb_db *db, MDB_txn *txn, const char *dir)
+{
+    MDB_val key = lmdb_db_val(text("layout")), value;
+    int64_t version = mdb_get(txn, db->meta, &key, &value)
+                          ? -1
+                          : layout_read_meta(lmdb_db_slice(value));
+
+    if (version == LAYOUT_VERSION)
+        return 0;
+    if (version < 0)
+        log_warn("the LMDB file in '%s' is not a store of offloop's", dir);
+    else
+        log_warn("the store in '%s' has layout %" PRId64 ", this program knows %d", dir,
+                 version, LAYOUT_VERSION);
+    return -1;
+}
+
+static int put_meta(struct lmdb_db *db, MDB_txn *txn)
+{
+    uint8_t meta[LAYOUT_META_BYTES], version[LAYOUT_COUNT_BYTES] = {0};
+    MDB_val key = lmdb_db_val(text("layout")), value = {sizeof meta, meta};
+    int rc;
+
+    layout_put_meta(meta);
+    rc = mdb_put(txn, db->meta, &key, &value, 0);
+    if (rc != 0)
+        return rc;
+    key = lmdb_db_val(text("version"));
+    value = (MDB_val){sizeof version, version};
+    return mdb_put(txn, db->meta, &key, &value, 0);
+}
+
+/* Opens the three databases; with MDB_CREATE, makes those that are missing. */
+static int open_dbis(struct lmdb_db *db, MDB_txn *txn, unsigned flags)
+{
+    int rc = mdb_dbi_open(txn, "meta", flags, &db->meta);
+
+    if (rc == 0)
+        rc = mdb_dbi_open(txn, "documents", flags, &db->documents);
+    if (rc == 0)
+        rc = mdb_dbi_open(txn, "collections", flags, &db->collections);
+    return rc;
+}
+
+/* True where the file holds nothing at all: one that was made just now. */
+static bool is_empty(MDB_txn *txn)
+{
+    MDB_dbi main_dbi;
+    MDB_stat stat;
+
+    return mdb_dbi_open(txn, NULL, 0, &main_dbi) == 0 &&
+           mdb_stat(txn, main_dbi, &stat) == 0 && stat.ms_entries == 0;
+}
+
+static int fill_new(struct lmdb_db *db, const char *dir)
+{
+    MDB_txn *txn;
+    int rc = lmdb_db_begin_write(db, &txn);
+
+    if (rc != 0)
+        return refuse(dir, rc);
+    rc = open_dbis(db, txn, MDB_CREATE);
+    if (rc == 0)
+        rc = put_meta(db, txn);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return refuse(dir, rc);
+    }
+    rc = mdb_txn_commit(txn);
+    return rc == 0 ? 0 : refuse(dir, rc);
+}
+
+/* Opens the databases of a file that has them. Sets *empty_r for a new file. */
+static int open_filled(struct lmdb_db *db, const char *dir, bool *empty_r)
+{
+    MDB_txn *txn;
+    int rc = lmdb_db_begin_read(db, &txn);
+
+    *empty_r = false;
+    if (rc != 0)
+        return refuse(dir, rc);
+    rc = open_dbis(db, txn, 0);
+    if (rc == 0 && check_meta(db, txn, dir) == 0) {
+        rc = mdb_txn_commit(txn); /* keeps the handles */
+        return rc == 0 ? 0 : refuse(dir, rc);
+    }
+    *empty_r = rc != 0 && is_empty(txn);
+    mdb_txn_abort(txn);
+    if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE) {
+        if (!*empty_r)
+            log_warn("the LMDB file in '%s' is not a store of offloop's", dir);
+    } else if (rc != 0) {
+        refuse(dir, rc);
+    }
+    return -1;
+}
+
+static int open_env(struct lmdb_db *db, const char *dir, uint64_t map_bytes,
+                    unsigned flags)
+{
+    int rc = mdb_env_create(&db->env);
+
+    assert(rc == 0 || rc == ENOMEM);
+    if (rc != 0)
+        log_fatal("out of memory opening the store");
+    mdb_env_set_maxdbs(db->env, MAX_DBS);
+    mdb_env_set_maxreaders(db->env, MAX_READERS);
+    rc = mdb_env_set_mapsize(db->env, map_bytes);
+    if (rc == 0)
+        rc = mdb_env_open(db->env, dir, flags | MDB_NOTLS | MDB_NORDAHEAD, FILE_MODE);
+    if (rc != 0)
+        lmdb_db_close(db);
+    return rc;
+}
+
+static int sync_directory(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : fsync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* A file that is shorter than its own records say. LMDB leaves that behind now and then
+   (a last page that was freed in the transaction that made it is never written), so it
+   proves no damage; but then a page that is missing would end a front with SIGBUS. Walk
+   it all, in a child that may die of it, before anybody maps it; then fill it up. */
+static int mend_length(struct lmdb_db *db, const char *dir)
+{
+    uint64_t need = lmdb_db_used_bytes(db);
+    struct lmdb_check_result result;
+    struct stat st;
+    int fd;
+
+    if (mdb_env_get_fd(db->env, &fd) != 0 || fstat(fd, &st) < 0)
+        return -1;
+    if ((uint64_t)st.st_size >= need)
+        return 0;
+    if (lmdb_check_in_child(dir, 0, NULL, NULL, &result) < 0) {
+        log_warn("the store in '%s' is damaged: its file has %" PRIu64
+                 " bytes and needs %" PRIu64,
+                 dir, (uint64_t)st.st_size, need);
+        return -1;
+    }
+    return ftruncate(fd, (off_t)need);
+}
+
+/* A map that is smaller than the file and the reserve would refuse deletes too. */
+static int keep_reserve(const struct lmdb_db *db, const char *dir, uint64_t map_bytes)
+{
+    uint64_t need = lmdb_db_used_bytes(db) + LMDB_DB_RESERVE;
+    int rc;
+
+    if (map_bytes >= need)
+        return 0;
+    log_warn("the store in '%s' uses %" PRIu64 " bytes; more than %" PRIu64
+             " were not allowed: documents are refused until some are deleted",
+             dir, need - LMDB_DB_RESERVE, map_bytes);
+    rc = mdb_env_set_mapsize(db->env, need);
+    return rc == 0 ? 0 : refuse(dir, rc);
+}
+
+/* The last part of the path only: a wrong path must not grow a tree. */
+static int make_directory(const char *dir)
+{
+    if (mkdir(dir, DIR_MODE) == 0 || errno == EEXIST)
+        return 0;
+    log_warn("the store's directory '%s' cannot be made: %s", dir, strerror(errno));
+    return -1;
+}
+
+int lmdb_db_open_writer(struct lmdb_db *db, const char *dir, uint64_t map_bytes,
+                        bool sync)
+{
+    bool empty;
+    int rc;
+
+    *db = (struct lmdb_db){0};
+    if (make_directory(dir) < 0)
+        return -1;
+    rc = open_env(db, dir, map_bytes, sync ? 0 : MDB_NOSYNC);
+    if (rc != 0)
+        return refuse(dir, rc);
+    lmdb_db_reap_readers(db);
+    if (mend_length(db, dir) == 0 && keep_reserve(db, dir, map_bytes) == 0) {
+        if (open_filled(db, dir, &empty) == 0)
+            return 0;
+        if (empty && fill_new(db, dir) == 0 && (!sync || sync_directory(dir) == 0))
+            return 0;
+    }
+    lmdb_db_close(db);
+    return -1;
+}
+
+int lmdb_db_open_reader(struct lmdb_db *db, const char *dir, uint64_t map_bytes)
+{
+    uint64_t large =
+        map_bytes > LMDB_DB_READER_MAP_MIN ? map_bytes : LMDB_DB_READER_MAP_MIN;
+    bool empty = false;
+    int rc;
+
+    *db = (struct lmdb_db){0};
+    rc = open_env(db, dir, large, MDB_RDONLY);
+    if (rc == ENOMEM) /* a limit on address space */
+        rc = open_env(db, dir, map_bytes, MDB_RDONLY);
+    if (rc != 0)
+        return refuse(dir, rc);
+    if (open_filled(db, dir, &empty) == 0)
+        return 0;
+    if (empty)
+        log_warn("the store in '%s' is empty", dir);
+    lmdb_db_close(db);
+    return -1;
+}
+
+void lmdb_db_close(struct lmdb_db *db)
+{
+    if (db->env != NULL)
+        mdb_env_close(db->env);
+    db->env = NULL;
+}
+
+int lmdb_db_begin_read(const struct lmdb_db *db, MDB_txn **txn_r)
+{
+    int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, txn_r);
+
+    if (rc == MDB_READERS_FULL && lmdb_db_reap_readers(db) > 0)
+        rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, txn_r);
+    return rc;
+}
+
+int lmdb_db_renew_read(const struct lmdb_db *db, MDB_txn *txn)
+{
+    int rc = mdb_txn_renew(txn);
+
+    if (rc == MDB_READERS_FULL && lmdb_db_reap_readers(db) > 0)
+        rc = mdb_txn_renew(txn);
+    return rc;
+}
+
+int lmdb_db_begin_write(const struct lmdb_db *db, MDB_txn **txn_r)
+{
+    int rc = mdb_txn_begin(db->env, NULL, 0, txn_r);
+
+    if (rc == MDB_MAP_RESIZED) {
+        rc = mdb_env_set_mapsize(db->env, 0);
+        if (rc == 0)
+            rc = mdb_txn_begin(db->env, NULL, 0, txn_r);
+    }
+    return rc;
+}
+
+uint64_t lmdb_db_map_bytes(const struct lmdb_db *db)
+{
+    MDB_envinfo info;
+    int rc;
+
+    mdb_env_info(db->env, &info);
+    if (lmdb_db_used_bytes(db) <= info.me_mapsize)
+        return info.me_mapsize;
+    rc = mdb_env_set_mapsize(db->env, 0);
+    if (rc != 0)
+        log_warn("store: the map cannot be made larger: %s", mdb_strerror(rc));
+    mdb_env_info(db->env, &info);
+    return info.me_mapsize;
+}
+
+int lmdb_db_reap_readers(const struct lmdb_db *db)
+{
+    int dead = 0;
+    int rc = mdb_reader_check(db->env, &dead);
+
+    if (rc != 0)
+        log_warn("killed readers of the store cannot be found: %s", mdb_strerror(rc));
+    return dead;
+}
+
+uint64_t lmdb_db_used_bytes(const struct lmdb_db *db)
+{
+    MDB_envinfo info;
+
+    mdb_env_info(db->env, &info);
+    return ((uint64_t)info.me_last_pgno + 1) * lmdb_db_page_bytes(db);
+}
+
+size_t lmdb_db_page_bytes(const struct lmdb_db *db)
+{
+    MDB_stat stat;
+
+    mdb_env_stat(db->env, &stat);
+    return stat.ms_psize;
+}
+
+enum store_status lmdb_db_status(int error)
+{
+    switch (error) {
+    case 0: return STORE_OK;
+    case MDB_NOTFOUND: return STORE_NOT_FOUND;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: return STORE_FULL;
+    default: return STORE_ERROR;
+    }
+}

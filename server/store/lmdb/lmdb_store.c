@@ -1,0 +1,314 @@
+#include "server/store/lmdb/lmdb_store.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/alloc.h"
+#include "common/base/list.h"
+#include "common/base/log.h"
+#include "server/store/lmdb/lmdb_db.h"
+#include "server/store/lmdb/lmdb_read.h"
+#include "server/store/lmdb/lmdb_thread.h"
+#include "server/store/store_backend.h"
+#include "server/store/writer/writer_client.h"
+
+static_assert(LMDB_STORE_RESIDENT_MAX <= LMDB_READ_RESIDENT_MAX, "it can be looked at");
+
+#define REOPEN_S 1.0
+
+struct lmdb_store {
+    struct store base;
+    struct ev_loop *loop;
+    char *dir;
+    uint64_t map_bytes;
+    struct lmdb_db db; /* closed until there are files */
+    MDB_txn *txn;      /* the loop's, reset between its steps */
+    struct lmdb_thread *thread;
+    unsigned turn;     /* of the loop, in which... */
+    size_t turn_bytes; /* ...so much was read of documents beyond INLINE_MAX */
+    struct writer_client *link;
+    struct ev_timer reopen; /* runs where the writer is there and opening failed */
+};
+
+static struct lmdb_store *of(struct store *store)
+{
+    return container_of(store, struct lmdb_store, base);
+}
+
+static bool is_open(const struct lmdb_store *store)
+{
+    return store->db.env != NULL;
+}
+
+static int open_db(struct lmdb_store *store)
+{
+    int rc;
+
+    if (lmdb_db_open_reader(&store->db, store->dir, store->map_bytes) < 0)
+        return -1;
+    rc = lmdb_db_begin_read(&store->db, &store->txn);
+    if (rc != 0) {
+        log_warn("store: a read cannot begin: %s", mdb_strerror(rc));
+        lmdb_db_close(&store->db);
+        return -1;
+    }
+    mdb_txn_reset(store->txn);
+    store->thread = lmdb_thread_create(store->loop, &store->db);
+    return 0;
+}
+
+/* The writer is there, so the files are. */
+static void on_link_up(void *ctx)
+{
+    struct lmdb_store *store = ctx;
+
+    ev_timer_stop(store->loop, &store->reopen);
+    if (!is_open(store) && open_db(store) < 0) {
+        ev_timer_set(&store->reopen, REOPEN_S, 0.);
+        ev_timer_start(store->loop, &store->reopen);
+    }
+}
+
+static void on_reopen(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    on_link_up(timer->data);
+}
+
+static void lmdb_close(struct store *base)
+{
+    struct lmdb_store *store = of(base);
+
+    ev_timer_stop(store->loop, &store->reopen);
+    writer_client_destroy(&store->link);
+    lmdb_thread_destroy(&store->thread);
+    if (store->txn != NULL)
+        mdb_txn_abort(store->txn);
+    lmdb_db_close(&store->db);
+    mem_free(store->dir);
+    mem_free(store);
+}
+
+static struct store *lmdb_open(struct ev_loop *loop, const struct store_config *config,
+                               const char *dir)
+{
+    struct lmdb_store *store = mem_zalloc(sizeof *store);
+
+    store->base.backend = lmdb_store_backend();
+    store->loop = loop;
+    store->dir = str_dup(dir);
+    store->map_bytes = config->lmdb_max;
+    ev_init(&store->reopen, on_reopen);
+    store->reopen.data = store;
+    store->link = writer_client_create(loop, config->writer_listen_fd, on_link_up, store);
+    /* A front that follows another has clients at once, before the writer's greeting; the
+       files are there, or soon will be. */
+    if (store->link != NULL && access(dir, F_OK) == 0)
+        (void)!open_db(store);
+    if (store->link != NULL)
+        return &store->base;
+    lmdb_close(&store->base);
+    return NULL;
+}
+
+static bool lmdb_is_ready(const struct store *base, const char **why_r)
+{
+    const struct lmdb_store *store =
+        (const struct lmdb_store *)(const void *)base; /* its first member */
+
+    *why_r = NULL;
+    if (!writer_client_is_up(store->link))
+        *why_r = "the store's writer cannot be reached";
+    else if (!is_open(store))
+        *why_r = "the store cannot be opened";
+    return *why_r == NULL;
+}
+
+/* Counts so many bytes into this turn of the loop; false where they are too many. */
+static bool fits_turn(struct lmdb_store *store, size_t bytes)
+{
+    unsigned turn = ev_iteration(store->loop);
+
+    if (turn != store->turn)
+        store->turn_bytes = 0;
+    store->turn = turn;
+    if (bytes > LMDB_STORE_TURN_MAX - store->turn_bytes)
+        return false;
+    store->turn_bytes += bytes;
+    return true;
+}
+
+/* True where the loop may copy the value: it is short, or at least waits for no disk and
+   for few others. */
+static bool is_for_loop(struct lmdb_store *store, MDB_val value)
+{
+    return value.mv_size <= LMDB_STORE_INLINE_MAX + LAYOUT_HEAD_BYTES ||
+           (value.mv_size <= LMDB_STORE_RESIDENT_MAX && lmdb_read_is_resident(value) &&
+            fits_turn(store, value.mv_size));
+}
+
+/* Memory of the caller's own for so many bytes of a document of one of these formats;
+   NULL where it has none. */
+static struct blob *take_target(const struct store_get *get, unsigned formats, size_t len,
+                                uint8_t **bytes_r)
+{
+    const struct store_target *target = &get->target;
+
+    if (target->take == NULL || (target->formats & formats) == 0 || len == 0)
+        return NULL;
+    return target->take(target->ctx, len, bytes_r);
+}
+
+static struct blob *copy_value(const struct store_get *get,
+                               const struct layout_value *value)
+{
+    uint8_t *to;
+    struct blob *blob =
+        take_target(get, STORE_ROOM_FOR(value->format), value->bytes.len, &to);
+
+    if (blob == NULL)
+        return blob_new_copy(value->bytes.data, value->bytes.len);
+    memcpy(to, value->bytes.data, value->bytes.len);
+    return blob;
+}
+
+/* Reads from the map, within one transaction that ends here. Returns false where the
+   document, which has *len_r bytes, is not for the loop. */
+static bool get_now(struct lmdb_store *store, struct store_get *get, size_t *len_r)
+{
+    struct layout_value value;
+    MDB_val found;
+    int rc = lmdb_db_renew_read(&store->db, store->txn);
+
+    if (rc != 0) {
+        log_warn("store: a read cannot begin: %s", mdb_strerror(rc));
+        get->status = STORE_ERROR;
+        return true;
+    }
+    get->status = lmdb_read_find(&store->db, store->txn, get->key, &found);
+    if (get->status == STORE_OK && !is_for_loop(store, found)) {
+        mdb_txn_reset(store->txn);
+        *len_r = found.mv_size - LAYOUT_HEAD_BYTES;
+        return false;
+    }
+    if (get->status == STORE_OK)
+        get->status = lmdb_read_value(get->key, found, &value);
+    if (get->status == STORE_OK) {
+        get->blob = copy_value(get, &value);
+        get->format = value.format;
+        get->version = value.version;
+    }
+    mdb_txn_reset(store->txn);
+    return true;
+}
+
+/* Room is taken here, for what the document probably is: the thread must not ask for it.
+ */
+static void get_slowly(struct lmdb_store *store, struct store_get *get, size_t len)
+{
+    uint8_t *bytes = NULL;
+    struct blob *target = take_target(get, UINT_MAX, len, &bytes);
+
+    lmdb_thread_get(store->thread, get, target, bytes);
+}
+
+static void lmdb_get(struct store *base, struct store_get *get)
+{
+    struct lmdb_store *store = of(base);
+    struct blob *blob;
+    size_t len;
+
+    if (!is_open(store)) {
+        get->status = STORE_DOWN;
+        get->done(get);
+        return;
+    }
+    if (!get_now(store, get, &len)) {
+        get_slowly(store, get, len);
+        return;
+    }
+    blob = get->blob; /* get may be gone after done */
+    get->done(get);
+    blob_unref(&blob);
+}
+
+static void lmdb_list(struct store *base, struct store_list *list)
+{
+    struct lmdb_store *store = of(base);
+
+    if (is_open(store)) {
+        lmdb_thread_list(store->thread, list);
+        return;
+    }
+    list->status = STORE_DOWN;
+    list->done(list);
+}
+
+static void lmdb_count(struct store *base, struct store_count *count)
+{
+    struct lmdb_store *store = of(base);
+
+    if (is_open(store)) {
+        lmdb_thread_count(store->thread, count);
+        return;
+    }
+    count->status = STORE_DOWN;
+    count->done(count);
+}
+
+static void lmdb_collections(struct store *base, struct store_collections *collections)
+{
+    struct lmdb_store *store = of(base);
+
+    if (is_open(store)) {
+        lmdb_thread_collections(store->thread, collections);
+        return;
+    }
+    collections->status = STORE_DOWN;
+    collections->done(collections);
+}
+
+static void lmdb_put(struct store *base, struct store_put *put)
+{
+    writer_client_put(of(base)->link, put);
+}
+
+static int lmdb_reap_readers(struct store *base)
+{
+    struct lmdb_store *store = of(base);
+
+    return is_open(store) ? lmdb_db_reap_readers(&store->db) : 0;
+}
+
+static void lmdb_read_counters(const struct store *base,
+                               struct store_counters *counters_r)
+{
+    const struct lmdb_store *store = (const struct lmdb_store *)(const void *)base;
+
+    writer_client_read_counters(store->link, counters_r);
+    if (store->thread != NULL)
+        counters_r->thread_waiting = lmdb_thread_waiting(store->thread);
+}
+
+const struct store_backend *lmdb_store_backend(void)
+{
+    static const struct store_backend backend = {
+        .scheme = "lmdb",
+        .open = lmdb_open,
+        .close = lmdb_close,
+        .is_ready = lmdb_is_ready,
+        .get = lmdb_get,
+        .list = lmdb_list,
+        .count = lmdb_count,
+        .collections = lmdb_collections,
+        .put = lmdb_put,
+        .reap_readers = lmdb_reap_readers,
+        .read_counters = lmdb_read_counters,
+    };
+
+    return &backend;
+}

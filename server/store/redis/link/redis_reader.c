@@ -1,0 +1,95 @@
+#include "server/store/redis/link/redis_reader.h"
+
+#include <ev.h>
+#include <hiredis/adapters/libev.h>
+#include <hiredis/async.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/base/log.h"
+
+/* What an element costs beside its bytes. */
+#define ELEMENT_BYTES 96
+
+/* Counts a part of a reply; false where the reply has become too large. */
+static bool count(const redisReadTask *task, size_t bytes)
+{
+    struct redis_reader *reader = task->privdata;
+
+    if (task->parent == NULL)
+        reader->bytes = 0;
+    reader->bytes += bytes + ELEMENT_BYTES;
+    return reader->bytes <= REDIS_READER_BYTES;
+}
+
+static struct redis_reader *of(const redisReadTask *task)
+{
+    return task->privdata;
+}
+
+/* NULL from any of these ends the connection. */
+
+static void *create_string(const redisReadTask *task, char *text, size_t len)
+{
+    return count(task, len) ? of(task)->defaults->createString(task, text, len) : NULL;
+}
+
+static void *create_array(const redisReadTask *task, int elements)
+{
+    if (elements > REDIS_READER_ELEMENTS ||
+        !count(task, elements > 0 ? (size_t)elements * sizeof(void *) : 0))
+        return NULL;
+    return of(task)->defaults->createArray(task, elements);
+}
+
+static void *create_integer(const redisReadTask *task, long long value)
+{
+    return count(task, 0) ? of(task)->defaults->createInteger(task, value) : NULL;
+}
+
+static void *create_nil(const redisReadTask *task)
+{
+    return count(task, 0) ? of(task)->defaults->createNil(task) : NULL;
+}
+
+void redis_reader_bound(struct redis_reader *reader, redisAsyncContext *ac)
+{
+    reader->bytes = 0;
+    reader->defaults = ac->c.reader->fn;
+    reader->functions =
+        (redisReplyObjectFunctions){create_string, create_array, create_integer,
+                                    create_nil, reader->defaults->freeObject};
+    ac->c.reader->fn = &reader->functions;
+    ac->c.reader->privdata = reader;
+}
+
+/* What hiredis has not understood yet begins with a line (of a status, a number, a
+   length). It looks for the end of it from the beginning each time something comes. */
+static bool has_endless_line(const redisReader *reader)
+{
+    return reader->len - reader->pos > REDIS_READER_LINE_BYTES &&
+           memmem(reader->buf + reader->pos, REDIS_READER_LINE_BYTES, "\r\n", 2) == NULL;
+}
+
+bool redis_reader_is_full(const redisAsyncContext *ac)
+{
+    return ac->c.reader->len > REDIS_READER_BYTES || has_endless_line(ac->c.reader);
+}
+
+/* hiredis calls this after each reading; a socket that is shut down ends the connection
+   at the next. */
+static void add_read(void *data)
+{
+    const redisLibevEvents *events = data;
+
+    if (redis_reader_is_full(events->context))
+        shutdown(events->context->c.fd, SHUT_RDWR);
+    redisLibevAddRead(data);
+}
+
+void redis_reader_attach(struct ev_loop *loop, redisAsyncContext *ac)
+{
+    if (redisLibevAttach(loop, ac) != REDIS_OK)
+        log_panic("store: a fresh connection is attached already");
+    ac->ev.addRead = add_read;
+}

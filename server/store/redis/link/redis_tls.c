@@ -1,0 +1,409 @@
+#include "server/store/redis/link/redis_tls.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <hiredis/sds.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/base/log.h"
+#include "server/store/redis/link/redis_reader.h"
+#include "server/store/redis/link/redis_resolve.h"
+
+/* Hands the replies that are complete to their callbacks. hiredis exports it for its own
+   library of TLS (from 1.0 on) and has no prototype for it in its headers before. */
+void redisProcessCallbacks(redisAsyncContext *ac);
+
+/* What one turn of the loop decrypts and encrypts at most: about 0.2 ms each. */
+#define READ_BYTES  16384 /* one record */
+#define READS       8
+#define WRITE_BYTES 65536
+#define WRITES      4
+
+/* ---- what connections share ---- */
+
+struct redis_tls {
+    SSL_CTX *context;
+};
+
+/* The oldest error of OpenSSL's list, which it empties. */
+static const char *openssl_reason(void)
+{
+    const char *reason = ERR_reason_error_string(ERR_get_error());
+
+    ERR_clear_error();
+    return reason != NULL ? reason : "unknown error";
+}
+
+static BIO *open_text(const char *pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+
+    if (bio == NULL)
+        log_fatal("store: out of memory");
+    return bio;
+}
+
+/* No terminal is asked for the password of a key. */
+static int no_password(char *password, int size, int writing, void *data)
+{
+    (void)password, (void)size, (void)writing, (void)data;
+    return 0;
+}
+
+/* Every certificate of a text to take(); how many there were, -1 where one is bad. */
+static int each_certificate(const char *pem, int (*take)(SSL_CTX *, X509 *, int),
+                            SSL_CTX *context)
+{
+    BIO *bio = open_text(pem);
+    X509 *certificate;
+    int count = 0;
+
+    while (count >= 0 &&
+           (certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
+        count = take(context, certificate, count) == 1 ? count + 1 : -1;
+        X509_free(certificate);
+    }
+    BIO_free(bio);
+    return count;
+}
+
+static int trust(SSL_CTX *context, X509 *certificate, int number)
+{
+    (void)number;
+    return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
+}
+
+static int show(SSL_CTX *context, X509 *certificate, int number)
+{
+    return number == 0 ? SSL_CTX_use_certificate(context, certificate)
+                       : (int)SSL_CTX_add1_chain_cert(context, certificate);
+}
+
+static int use_ca(SSL_CTX *context, const char *pem, struct buf *why)
+{
+    if (pem == NULL ? SSL_CTX_set_default_verify_paths(context) == 1
+                    : each_certificate(pem, trust, context) > 0)
+        return 0;
+    buf_printf(why, "%s: %s", pem == NULL ? "the system's CAs" : "the CA's certificates",
+               openssl_reason());
+    return -1;
+}
+
+static int use_own(SSL_CTX *context, const struct store_tls *given, struct buf *why)
+{
+    EVP_PKEY *key = NULL;
+    BIO *bio;
+    bool fits = false;
+
+    if (given->cert == NULL || given->key == NULL)
+        return 0;
+    bio = open_text(given->key);
+    if (each_certificate(given->cert, show, context) > 0 &&
+        (key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL)) != NULL)
+        fits = SSL_CTX_use_PrivateKey(context, key) == 1;
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    if (!fits)
+        buf_printf(why, "our certificate and key: %s", openssl_reason());
+    return fits ? 0 : -1;
+}
+
+struct redis_tls *redis_tls_create(const struct store_tls *given, struct buf *why)
+{
+    struct redis_tls *tls = mem_zalloc(sizeof *tls);
+
+    ERR_clear_error();
+    tls->context = SSL_CTX_new(TLS_client_method());
+    if (tls->context == NULL ||
+        SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION) != 1)
+        buf_printf(why, "OpenSSL: %s", openssl_reason());
+    else if (use_ca(tls->context, given->ca, why) == 0 &&
+             use_own(tls->context, given, why) == 0) {
+        SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
+        SSL_CTX_set_options(tls->context, SSL_OP_NO_RENEGOTIATION);
+        ERR_clear_error();
+        SSL_CTX_set_mode(tls->context, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                           SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        return tls;
+    }
+    redis_tls_destroy(&tls);
+    return NULL;
+}
+
+void redis_tls_destroy(struct redis_tls **tls)
+{
+    if (*tls == NULL)
+        return;
+    SSL_CTX_free((*tls)->context);
+    mem_free(*tls);
+    *tls = NULL;
+}
+
+/* ---- the pump ---- */
+
+struct redis_pump {
+    struct ev_loop *loop;
+    redisAsyncContext *ac;
+    struct redis_pump_calls calls;
+    SSL *ssl;
+    struct ev_io io;
+    bool started; /* the handshake may go on */
+    bool open;    /* it is through */
+    bool broken;  /* nothing may be sent any more, no farewell either */
+    bool busy;    /* hiredis' callbacks run: who frees the pump is move_on() */
+    bool gone;    /* hiredis has freed its context */
+};
+
+static void watch(struct redis_pump *pump, int events)
+{
+    if (ev_is_active(&pump->io) && (pump->io.events & (EV_READ | EV_WRITE)) == events)
+        return;
+    ev_io_stop(pump->loop, &pump->io);
+    ev_io_set(&pump->io, pump->ac->c.fd, events);
+    ev_io_start(pump->loop, &pump->io);
+}
+
+static void lose(struct redis_pump *pump, const char *why, const char *detail)
+{
+    pump->broken = true;
+    pump->calls.lost(pump->calls.ctx, why, detail);
+}
+
+/* The end of a connection, by what OpenSSL says. */
+static void lose_by(struct redis_pump *pump, const char *why, int error)
+{
+    long verdict = SSL_get_verify_result(pump->ssl);
+
+    if (!pump->open && verdict != X509_V_OK)
+        lose(pump, why, X509_verify_cert_error_string(verdict));
+    else if (error == SSL_ERROR_SSL)
+        lose(pump, why, openssl_reason());
+    else
+        lose(pump, why, "it was closed");
+}
+
+/* True where an operation has only to be tried again; *events_r: after these. */
+static bool must_wait(int error, int *events_r)
+{
+    *events_r = error == SSL_ERROR_WANT_WRITE ? EV_READ | EV_WRITE : EV_READ;
+    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+}
+
+static void shake_hands(struct redis_pump *pump)
+{
+    int rc, error, events;
+
+    ERR_clear_error();
+    rc = SSL_do_handshake(pump->ssl);
+    error = SSL_get_error(pump->ssl, rc);
+    if (rc == 1) {
+        pump->open = true;
+        watch(pump, EV_READ);
+        pump->calls.opened(pump->calls.ctx);
+    } else if (must_wait(error, &events)) {
+        watch(pump, events);
+    } else {
+        lose_by(pump, "no connection by TLS", error);
+    }
+}
+
+/* Decrypts into hiredis' reader; 0, or the error that ends the connection. *fed_r where
+   there is something new, *events_r what is to be waited for. */
+static int feed(struct redis_pump *pump, bool *fed_r, int *events_r)
+{
+    char bytes[READ_BYTES];
+
+    *fed_r = false;
+    for (int i = 0; i < READS; i++) {
+        int got, error;
+
+        ERR_clear_error();
+        got = SSL_read(pump->ssl, bytes, sizeof bytes);
+        if (got <= 0) {
+            error = SSL_get_error(pump->ssl, got);
+            return must_wait(error, events_r) ? 0 : error;
+        }
+        *fed_r = true;
+        if (redisReaderFeed(pump->ac->c.reader, bytes, (size_t)got) != REDIS_OK ||
+            redis_reader_is_full(pump->ac))
+            return SSL_ERROR_SYSCALL;
+    }
+    /* What OpenSSL has already read makes no event. */
+    if (SSL_has_pending(pump->ssl))
+        ev_feed_event(pump->loop, &pump->io, EV_READ);
+    return 0;
+}
+
+/* The first `count` bytes of hiredis' buffer have left. */
+static void take_off(redisContext *context, size_t count)
+{
+    sds rest = context->obuf;
+
+    if (count < sdslen(rest)) {
+        sdsrange(rest, (int)count, -1);
+    } else if (count > 0) {
+        sdsfree(rest);
+        context->obuf = sdsempty();
+    }
+}
+
+/* Encrypts from hiredis' buffer; 0, or the error that ends the connection. */
+static int drain(struct redis_pump *pump, int *events_r)
+{
+    redisContext *context = &pump->ac->c;
+    size_t total = sdslen(context->obuf), sent = 0;
+    int error = 0;
+
+    for (int i = 0; i < WRITES && sent < total; i++) {
+        size_t len = total - sent < WRITE_BYTES ? total - sent : WRITE_BYTES;
+        int took;
+
+        ERR_clear_error();
+        took = SSL_write(pump->ssl, context->obuf + sent, (int)len);
+        if (took <= 0) {
+            error = SSL_get_error(pump->ssl, took);
+            if (must_wait(error, events_r))
+                error = 0;
+            break;
+        }
+        sent += (size_t)took;
+        *events_r = sent < total ? EV_READ | EV_WRITE : EV_READ;
+    }
+    take_off(context, sent);
+    return error;
+}
+
+void redis_pump_flush(struct redis_pump *pump)
+{
+    int events = EV_READ, error;
+
+    if (!pump->open || pump->broken)
+        return;
+    error = drain(pump, &events);
+    if (error != 0)
+        lose_by(pump, "the connection was lost", error);
+    else
+        watch(pump, events);
+}
+
+static void free_pump(struct redis_pump *pump)
+{
+    SSL_free(pump->ssl);
+    mem_free(pump);
+}
+
+static void move_on(struct redis_pump *pump)
+{
+    int events = EV_READ, error;
+    bool fed;
+
+    error = feed(pump, &fed, &events);
+    pump->busy = true;
+    if (fed)
+        redisProcessCallbacks(pump->ac); /* a callback may end the connection */
+    pump->busy = false;
+    if (pump->gone)
+        free_pump(pump);
+    else if (error != 0)
+        lose_by(pump, "the connection was lost", error);
+    else
+        redis_pump_flush(pump);
+}
+
+static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    struct redis_pump *pump = io->data;
+
+    (void)loop;
+    (void)events;
+    if ((pump->ac->c.flags & REDIS_CONNECTED) == 0)
+        redisAsyncHandleWrite(pump->ac); /* which is about the connecting alone */
+    else if (pump->open)
+        move_on(pump);
+    else if (pump->started)
+        shake_hands(pump);
+}
+
+/* ---- as hiredis' event library ---- */
+
+static void want_write(void *data)
+{
+    struct redis_pump *pump = data;
+
+    if ((pump->ac->c.flags & REDIS_CONNECTED) == 0)
+        watch(pump, EV_WRITE); /* for connect(); later the connection flushes */
+}
+
+static void want_nothing(void *data)
+{
+    (void)data;
+}
+
+static void clean_up(void *data)
+{
+    struct redis_pump *pump = data;
+
+    ev_io_stop(pump->loop, &pump->io);
+    if (pump->open && !pump->broken)
+        SSL_shutdown(pump->ssl);
+    ERR_clear_error();
+    pump->gone = true;
+    if (!pump->busy)
+        free_pump(pump);
+}
+
+/* SSL_set_tlsext_host_name(), whose macro casts const away. */
+static bool set_server_name(SSL *ssl, const char *host)
+{
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                    (void *)(uintptr_t)host) == 1;
+}
+
+static void expect_host(SSL *ssl, const char *host)
+{
+    bool done = redis_resolve_is_numeric(host)
+                    ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1
+                    : SSL_set1_host(ssl, host) == 1 && set_server_name(ssl, host);
+
+    if (!done)
+        log_fatal("store: OpenSSL: %s", openssl_reason());
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+}
+
+struct redis_pump *redis_pump_attach(struct ev_loop *loop, redisAsyncContext *ac,
+                                     const struct redis_tls *tls, const char *host,
+                                     const struct redis_pump_calls *calls)
+{
+    struct redis_pump *pump = mem_zalloc(sizeof *pump);
+
+    assert(ac->ev.data == NULL);
+    pump->loop = loop;
+    pump->ac = ac;
+    pump->calls = *calls;
+    pump->ssl = SSL_new(tls->context);
+    if (pump->ssl == NULL || SSL_set_fd(pump->ssl, ac->c.fd) != 1)
+        log_fatal("store: OpenSSL: %s", openssl_reason());
+    SSL_set_connect_state(pump->ssl);
+    expect_host(pump->ssl, host);
+    ev_init(&pump->io, on_io);
+    pump->io.data = pump;
+    ac->ev.data = pump;
+    ac->ev.addRead = ac->ev.delRead = ac->ev.delWrite = want_nothing;
+    ac->ev.addWrite = want_write;
+    ac->ev.cleanup = clean_up;
+    return pump;
+}
+
+void redis_pump_start(struct redis_pump *pump)
+{
+    assert(!pump->started);
+    pump->started = true;
+    ev_feed_event(pump->loop, &pump->io, EV_WRITE); /* not from within hiredis */
+}

@@ -1,0 +1,391 @@
+#include "server/store/redis/place/redis_cluster.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <hiredis/hiredis.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/base/list.h"
+#include "common/base/log.h"
+
+/* How often it is looked whether the map is still good, and after how many looks a node
+   that has no slot any more is let go. */
+#define TICK_S     0.05
+#define IDLE_TICKS 200
+
+/* Between two questions for the map, in ticks. */
+#define PAUSE_TICKS 4
+
+struct node {
+    struct redis_url url;
+    struct redis_conn *conn;
+    bool is_first; /* of the URL: stays, as who to ask */
+    bool has_slots;
+    unsigned idle_ticks;
+};
+
+struct redis_cluster {
+    struct ev_loop *loop;
+    const struct redis_url *url;
+    const struct redis_tls *tls;
+    struct ev_timer tick;
+    struct redis_call call; /* CLUSTER SLOTS */
+    struct node *asked;     /* who is asked; NULL for nobody */
+    unsigned next;          /* who is asked next */
+    unsigned pause;         /* ticks before the next question */
+    bool doubt;             /* the map may not be good any more */
+    bool has_map;
+    uint64_t reconnects; /* of nodes that were let go */
+    unsigned count;
+    struct node *nodes[REDIS_CLUSTER_NODES]; /* sorted: compare() */
+    struct node *slots[REDIS_SLOTS];         /* NULL for none */
+};
+
+/* ---- nodes ---- */
+
+static int compare(const struct node *node, const char *host, unsigned port)
+{
+    if (node->url.port != port)
+        return node->url.port < port ? -1 : 1;
+    return strcmp(node->url.host, host);
+}
+
+/* Where the node is in the array, or would be: a map may ask for it 16384 times. */
+static unsigned find_place(const struct redis_cluster *cluster, const char *host,
+                           unsigned port)
+{
+    unsigned from = 0, to = cluster->count;
+
+    while (from < to) {
+        unsigned middle = (from + to) / 2;
+
+        if (compare(cluster->nodes[middle], host, port) < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+static void insert_node(struct redis_cluster *cluster, unsigned place, struct node *node)
+{
+    assert(cluster->count < REDIS_CLUSTER_NODES && place <= cluster->count);
+    memmove(cluster->nodes + place + 1, cluster->nodes + place,
+            (cluster->count - place) * sizeof *cluster->nodes);
+    cluster->nodes[place] = node;
+    cluster->count++;
+}
+
+/* The node, made where it is new; NULL where there are too many. */
+static struct node *take_node(struct redis_cluster *cluster, const char *host,
+                              unsigned port)
+{
+    unsigned place = find_place(cluster, host, port);
+    struct node *node;
+
+    if (place < cluster->count && compare(cluster->nodes[place], host, port) == 0)
+        return cluster->nodes[place];
+    if (cluster->count == REDIS_CLUSTER_NODES)
+        return NULL;
+    node = mem_zalloc(sizeof *node);
+    redis_url_of_place(&node->url, cluster->url, host, port);
+    node->conn = redis_conn_create(
+        cluster->loop, &(struct redis_conn_config){.url = &node->url,
+                                                   .tls = cluster->tls,
+                                                   .purpose = REDIS_FOR_CLUSTER});
+    insert_node(cluster, place, node);
+    return node;
+}
+
+static void free_node(struct node *node)
+{
+    redis_conn_destroy(&node->conn);
+    redis_url_free(&node->url);
+    mem_free(node);
+}
+
+static bool is_up(const struct node *node)
+{
+    const char *why;
+
+    return redis_conn_is_up(node->conn, &why);
+}
+
+/* Who has had no slot for a while, and nothing under way, goes. */
+static void let_go(struct redis_cluster *cluster)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < cluster->count; i++) {
+        struct node *node = cluster->nodes[i];
+        bool needed = node->has_slots || node->is_first || node == cluster->asked ||
+                      redis_conn_waiting(node->conn) > 0;
+
+        node->idle_ticks = needed ? 0 : node->idle_ticks + 1;
+        if (node->idle_ticks < IDLE_TICKS) {
+            cluster->nodes[kept++] = node;
+        } else {
+            cluster->reconnects += redis_conn_reconnects(node->conn);
+            free_node(node);
+        }
+    }
+    cluster->count = kept;
+}
+
+/* ---- the map ---- */
+
+/* Calls take() for each range of CLUSTER SLOTS; -1 where the reply makes no sense. */
+static int each_range(struct redis_cluster *cluster, const struct redisReply *reply,
+                      int (*take)(struct redis_cluster *cluster, unsigned from,
+                                  unsigned to, const struct redisReply *place))
+{
+    long long slots = 0; /* no slot comes twice, so that the work has a bound */
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
+        reply->elements > REDIS_SLOTS)
+        return -1;
+    for (size_t i = 0; i < reply->elements; i++) {
+        const struct redisReply *range = reply->element[i];
+
+        if (range->type != REDIS_REPLY_ARRAY || range->elements < 3 ||
+            range->element[0]->type != REDIS_REPLY_INTEGER ||
+            range->element[1]->type != REDIS_REPLY_INTEGER ||
+            range->element[0]->integer < 0 ||
+            range->element[0]->integer > range->element[1]->integer ||
+            range->element[1]->integer >= REDIS_SLOTS)
+            return -1;
+        slots += range->element[1]->integer - range->element[0]->integer + 1;
+        if (slots > REDIS_SLOTS ||
+            take(cluster, (unsigned)range->element[0]->integer,
+                 (unsigned)range->element[1]->integer, range->element[2]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* {host, port, …}; a host of NULL or "" is that of who was asked. */
+static int read_place(const struct redis_cluster *cluster, const struct redisReply *place,
+                      const char **host_r, unsigned *port_r)
+{
+    const struct redisReply *host, *port;
+
+    if (place->type != REDIS_REPLY_ARRAY || place->elements < 2)
+        return -1;
+    host = place->element[0];
+    port = place->element[1];
+    if (port->type != REDIS_REPLY_INTEGER || port->integer < 1 || port->integer > 65535)
+        return -1;
+    *port_r = (unsigned)port->integer;
+    if (host->type == REDIS_REPLY_NIL ||
+        (host->type == REDIS_REPLY_STRING && host->len == 0))
+        *host_r = cluster->asked->url.host;
+    else if (host->type != REDIS_REPLY_STRING || host->len > REDIS_HOST_MAX ||
+             strlen(host->str) != host->len)
+        return -1;
+    else
+        *host_r = host->str;
+    return 0;
+}
+
+static int check_range(struct redis_cluster *cluster, unsigned from, unsigned to,
+                       const struct redisReply *place)
+{
+    const char *host;
+    unsigned port;
+
+    (void)from, (void)to;
+    return read_place(cluster, place, &host, &port);
+}
+
+static int take_range(struct redis_cluster *cluster, unsigned from, unsigned to,
+                      const struct redisReply *place)
+{
+    struct node *node;
+    const char *host;
+    unsigned port;
+
+    if (read_place(cluster, place, &host, &port) < 0)
+        return -1;
+    node = take_node(cluster, host, port);
+    if (node != NULL)
+        node->has_slots = true;
+    for (unsigned slot = from; slot <= to; slot++)
+        cluster->slots[slot] = node;
+    return 0;
+}
+
+static void take_map(struct redis_cluster *cluster, const struct redisReply *reply)
+{
+    if (each_range(cluster, reply, check_range) < 0)
+        return;
+    for (unsigned i = 0; i < cluster->count; i++)
+        cluster->nodes[i]->has_slots = false;
+    memset(cluster->slots, 0, sizeof cluster->slots);
+    if (each_range(cluster, reply, take_range) < 0)
+        log_panic("a map that was checked is none");
+    cluster->has_map = true;
+    cluster->doubt = false;
+}
+
+static void on_slots(struct redis_call *call, const struct redisReply *reply)
+{
+    struct redis_cluster *cluster = container_of(call, struct redis_cluster, call);
+
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+        (void)redis_conn_take_error(cluster->asked->conn, reply); /* for the log */
+    else if (reply != NULL)
+        take_map(cluster, reply);
+    cluster->asked = NULL;
+}
+
+/* Asks the next node that is up. */
+static void ask(struct redis_cluster *cluster)
+{
+    struct redis_command args = {0};
+
+    redis_command_text(&args, "CLUSTER");
+    redis_command_text(&args, "SLOTS");
+    for (unsigned i = 0; i < cluster->count; i++) {
+        struct node *node = cluster->nodes[cluster->next++ % cluster->count];
+
+        if (redis_conn_send(node->conn, &args, &cluster->call) == 0) {
+            cluster->asked = node;
+            cluster->pause = PAUSE_TICKS;
+            return;
+        }
+    }
+}
+
+/* True where a node that should answer for slots is not there. */
+static bool has_gap(const struct redis_cluster *cluster)
+{
+    for (unsigned i = 0; i < cluster->count; i++)
+        if (cluster->nodes[i]->has_slots && !is_up(cluster->nodes[i]))
+            return true;
+    return false;
+}
+
+static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct redis_cluster *cluster = timer->data;
+
+    (void)loop;
+    (void)events;
+    let_go(cluster);
+    if (cluster->pause > 0)
+        cluster->pause--;
+    else if (cluster->asked == NULL &&
+             (!cluster->has_map || cluster->doubt || has_gap(cluster)))
+        ask(cluster);
+}
+
+void redis_cluster_doubt(struct redis_cluster *cluster)
+{
+    cluster->doubt = true;
+}
+
+struct redis_conn *redis_cluster_redirect(struct redis_cluster *cluster,
+                                          const struct redis_conn *from, const char *text,
+                                          size_t len)
+{
+    struct redis_redirect to;
+    struct node *node;
+
+    cluster->doubt = true;
+    if (redis_redirect_read(text, len, &to) < 0)
+        return NULL;
+    for (unsigned i = 0; to.host[0] == 0 && i < cluster->count; i++)
+        if (cluster->nodes[i]->conn == from)
+            strcpy(to.host, cluster->nodes[i]->url.host);
+    if (to.host[0] == 0)
+        return NULL;
+    node = take_node(cluster, to.host, to.port);
+    if (node == NULL)
+        return NULL;
+    node->idle_ticks = 0;
+    if (text[0] == 'M') {
+        cluster->slots[to.slot] = node;
+        node->has_slots = true; /* until the next map */
+    }
+    return node->conn;
+}
+
+/* ---- outside ---- */
+
+struct redis_cluster *redis_cluster_create(struct ev_loop *loop,
+                                           const struct redis_url *url,
+                                           const struct redis_tls *tls)
+{
+    struct redis_cluster *cluster = mem_zalloc(sizeof *cluster);
+
+    assert(url->place_count > 0 && url->place_count <= REDIS_CLUSTER_NODES);
+    cluster->loop = loop;
+    cluster->url = url;
+    cluster->tls = tls;
+    cluster->call.on_reply = on_slots;
+    for (size_t i = 0; i < url->place_count; i++)
+        take_node(cluster, url->places[i].host, url->places[i].port)->is_first = true;
+    ev_timer_init(&cluster->tick, on_tick, 0., TICK_S);
+    cluster->tick.data = cluster;
+    ev_timer_start(loop, &cluster->tick);
+    return cluster;
+}
+
+void redis_cluster_destroy(struct redis_cluster **cluster)
+{
+    struct redis_cluster *c = *cluster;
+
+    if (c == NULL)
+        return;
+    ev_timer_stop(c->loop, &c->tick);
+    memset(c->slots, 0, sizeof c->slots); /* what ends may begin something else */
+    for (unsigned i = 0; i < c->count; i++)
+        free_node(c->nodes[i]);
+    mem_free(c);
+    *cluster = NULL;
+}
+
+bool redis_cluster_is_settled(const struct redis_cluster *cluster)
+{
+    for (unsigned i = 0; cluster->has_map && i < cluster->count; i++)
+        if (cluster->nodes[i]->has_slots &&
+            !redis_conn_is_settled(cluster->nodes[i]->conn))
+            return false;
+    return cluster->has_map;
+}
+
+bool redis_cluster_is_ready(const struct redis_cluster *cluster, const char **why_r)
+{
+    *why_r = "no node of the Redis Cluster has answered yet";
+    if (!cluster->has_map)
+        return false;
+    for (unsigned i = 0; i < cluster->count; i++)
+        if (cluster->nodes[i]->has_slots &&
+            redis_conn_is_up(cluster->nodes[i]->conn, why_r))
+            return true;
+    return false;
+}
+
+struct redis_conn *redis_cluster_conn(const struct redis_cluster *cluster, unsigned slot)
+{
+    assert(slot < REDIS_SLOTS);
+    return cluster->slots[slot] != NULL ? cluster->slots[slot]->conn : NULL;
+}
+
+struct redis_conn *redis_cluster_node(const struct redis_cluster *cluster, unsigned i)
+{
+    for (unsigned n = 0; n < cluster->count; n++)
+        if (cluster->nodes[n]->has_slots && i-- == 0)
+            return cluster->nodes[n]->conn;
+    return NULL;
+}
+
+uint64_t redis_cluster_reconnects(const struct redis_cluster *cluster)
+{
+    uint64_t sum = cluster->reconnects;
+
+    for (unsigned i = 0; i < cluster->count; i++)
+        sum += redis_conn_reconnects(cluster->nodes[i]->conn);
+    return sum;
+}

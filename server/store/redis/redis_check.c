@@ -1,0 +1,434 @@
+#include "server/store/redis/redis_check.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/base/list.h"
+#include "common/base/log.h"
+#include "server/store/redis/place/redis_servers.h"
+#include "server/store/redis/redis_layout.h"
+
+/* Ids and keys asked for at a time. */
+#define STEP "500"
+
+/* How long Redis has to let us in. */
+#define CONNECT_S 10.0
+
+struct check {
+    struct ev_loop *loop;
+    struct redis_servers servers;
+    store_check_verify *verify;
+    void *ctx;
+    struct store_check_counts *counts;
+    uint64_t newest; /* version among the documents of this step */
+    struct buf newest_id;
+    bool failed; /* Redis was lost or refused something */
+};
+
+/* A command whose reply is waited for. */
+struct question {
+    struct redis_call call;
+    struct check *check;
+    struct redis_conn *conn;
+    void (*take)(struct check *check, const struct redisReply *reply, void *into);
+    void *into;
+    bool done;
+};
+
+static void on_reply(struct redis_call *call, const struct redisReply *reply)
+{
+    struct question *question = container_of(call, struct question, call);
+
+    question->done = true;
+    if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
+        if (reply != NULL && !question->check->failed)
+            redis_conn_take_error(question->conn, reply);
+        question->check->failed = true;
+    } else {
+        question->take(question->check, reply, question->into);
+    }
+}
+
+/* Sends a command on a connection and runs the loop until take has had its reply. */
+static void ask_on(struct check *check, struct redis_conn *conn,
+                   const struct redis_command *args,
+                   void (*take)(struct check *, const struct redisReply *, void *),
+                   void *into)
+{
+    struct question question = {{.on_reply = on_reply}, check, conn, take, into, false};
+
+    if (check->failed || conn == NULL ||
+        redis_conn_send(conn, args, &question.call) < 0) {
+        check->failed = true;
+        return;
+    }
+    while (!question.done)
+        ev_run(check->loop, EVRUN_ONCE);
+}
+
+/* The same for a command whose first argument is a key: where that lies. */
+static void ask(struct check *check, const struct redis_command *args,
+                void (*take)(struct check *, const struct redisReply *, void *),
+                void *into)
+{
+    const struct slice key = {(const uint8_t *)args->parts[1], args->lens[1]};
+
+    assert(args->count > 1);
+    ask_on(check, redis_servers_conn(&check->servers, key), args, take, into);
+}
+
+/* "GET key" and the like. */
+static void ask_key(struct check *check, const char *verb, const struct redis_key *key,
+                    struct slice more,
+                    void (*take)(struct check *, const struct redisReply *, void *),
+                    void *into)
+{
+    struct redis_command args = {0};
+
+    redis_command_text(&args, verb);
+    redis_command_add(&args, key->bytes, key->len);
+    if (more.len > 0)
+        redis_command_add(&args, more.data, more.len);
+    ask(check, &args, take, into);
+}
+
+static void found(struct check *check, struct store_key name, const char *what)
+{
+    if (check->counts->damaged++ < REDIS_CHECK_LOG_MAX)
+        log_warn("store: %.*s/%.*s: %s", (int)name.collection.len,
+                 (const char *)name.collection.data, (int)name.id.len,
+                 (const char *)name.id.data, what);
+}
+
+/* ---- texts that outlive their reply ---- */
+
+struct texts {
+    struct buf *items;
+    size_t count;
+};
+
+static void texts_add(struct texts *texts, const char *bytes, size_t len)
+{
+    texts->items = mem_realloc(texts->items, (texts->count + 1) * sizeof *texts->items);
+    texts->items[texts->count] = (struct buf)BUF_INIT;
+    buf_append(&texts->items[texts->count++], bytes, len);
+}
+
+static void texts_free(struct texts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        buf_free(&texts->items[i]);
+    mem_free(texts->items);
+    *texts = (struct texts){0};
+}
+
+static void take_texts(struct check *check, const struct redisReply *reply, void *into)
+{
+    (void)check;
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
+        if (reply->element[i]->type == REDIS_REPLY_STRING)
+            texts_add(into, reply->element[i]->str, reply->element[i]->len);
+}
+
+/* A run of a sorted set behind a member. */
+static void ask_members(struct check *check, const char *key, size_t key_len,
+                        struct slice after, struct texts *texts)
+{
+    struct redis_command args = {0};
+    struct buf from = BUF_INIT;
+
+    buf_append_str(&from, after.len > 0 ? "(" : "-");
+    buf_append(&from, after.data, after.len);
+    redis_command_text(&args, "ZRANGEBYLEX");
+    redis_command_add(&args, key, key_len);
+    redis_command_add(&args, from.data, from.len);
+    redis_command_text(&args, "+");
+    redis_command_text(&args, "LIMIT");
+    redis_command_text(&args, "0");
+    redis_command_text(&args, STEP);
+    ask(check, &args, take_texts, texts);
+    buf_free(&from);
+}
+
+static void take_is_there(struct check *check, const struct redisReply *reply, void *into)
+{
+    (void)check;
+    *(bool *)into = reply->type != REDIS_REPLY_NIL;
+}
+
+/* True where the sorted set has the member. */
+static bool is_member(struct check *check, const struct redis_key *set,
+                      struct slice member)
+{
+    bool is_there = true; /* where nobody could be asked, that is the finding */
+
+    ask_key(check, "ZSCORE", set, member, take_is_there, &is_there);
+    return is_there;
+}
+
+/* ---- documents ---- */
+
+/* What there is to say about a document; NULL where all is well. */
+static const char *judge(struct check *check, struct store_key name,
+                         const struct redisReply *reply)
+{
+    struct redis_head head;
+    struct slice bytes;
+
+    if (reply->type != REDIS_REPLY_STRING ||
+        redis_head_read(reply->str, reply->len, &head) < 0)
+        return "the document's head is damaged";
+    bytes = (struct slice){(const uint8_t *)reply->str + REDIS_HEAD_BYTES,
+                           reply->len - REDIS_HEAD_BYTES};
+    check->counts->bytes += bytes.len;
+    if (bytes.len != head.len)
+        return "the document's length is not what its head says";
+    if (head.version > check->newest) {
+        check->newest = head.version;
+        check->newest_id.len = 0;
+        buf_append(&check->newest_id, name.id.data, name.id.len);
+    }
+    if (check->verify != NULL && check->verify(check->ctx, name, head.format, bytes) < 0)
+        return "the document's bytes are damaged";
+    return NULL;
+}
+
+struct judged {
+    struct store_key name;
+    bool is_there;
+};
+
+static void take_document(struct check *check, const struct redisReply *reply, void *into)
+{
+    struct judged *judged = into;
+    const char *what;
+
+    judged->is_there = reply->type != REDIS_REPLY_NIL;
+    if (!judged->is_there)
+        return;
+    check->counts->documents++;
+    what = judge(check, judged->name, reply);
+    if (what != NULL)
+        found(check, judged->name, what);
+}
+
+static void take_version(struct check *check, const struct redisReply *reply, void *into)
+{
+    (void)check;
+    *(uint64_t *)into =
+        reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
+}
+
+/* The version that was given out last is asked for after the documents were: so none of
+   them can be newer. */
+static void check_newest(struct check *check, struct slice collection)
+{
+    struct redis_key version;
+    uint64_t last = UINT64_MAX;
+
+    redis_key_own(&version, collection, 'v');
+    ask_key(check, "GET", &version, (struct slice){NULL, 0}, take_version, &last);
+    if (check->newest > last)
+        found(check, (struct store_key){collection, buf_slice(&check->newest_id)},
+              "the document's version was never given out");
+    check->newest = 0;
+}
+
+static void check_listed(struct check *check, const struct redis_key *index,
+                         struct store_key name)
+{
+    struct judged judged = {name, true};
+    struct redis_key key;
+
+    redis_key_document(&key, name);
+    ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_document, &judged);
+    if (judged.is_there || check->failed || !is_member(check, index, name.id))
+        return;
+    /* It may have come again meanwhile. */
+    ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_document, &judged);
+    if (!judged.is_there)
+        found(check, name, "is listed but not there");
+}
+
+static void check_collection(struct check *check, struct slice collection)
+{
+    struct redis_key index;
+    struct buf after = BUF_INIT;
+    size_t count;
+    bool counted = false;
+
+    redis_key_own(&index, collection, 'i');
+    do {
+        struct texts ids = {0};
+
+        ask_members(check, index.bytes, index.len, buf_slice(&after), &ids);
+        for (size_t i = 0; i < ids.count; i++)
+            check_listed(check, &index,
+                         (struct store_key){collection, buf_slice(&ids.items[i])});
+        check_newest(check, collection);
+        check->counts->collections +=
+            !counted && ids.count > 0; /* a cluster lists empty ones too */
+        counted |= ids.count > 0;
+        count = ids.count;
+        after.len = 0;
+        if (count > 0)
+            buf_append(&after, ids.items[count - 1].data, ids.items[count - 1].len);
+        texts_free(&ids);
+    } while (count > 0 && !check->failed);
+    buf_free(&after);
+}
+
+static void check_collections(struct check *check)
+{
+    struct buf after = BUF_INIT;
+    size_t count;
+
+    do {
+        struct texts names = {0};
+
+        ask_members(check, REDIS_COLLECTIONS_KEY, strlen(REDIS_COLLECTIONS_KEY),
+                    buf_slice(&after), &names);
+        for (size_t i = 0; i < names.count; i++)
+            if (names.items[i].len >= 1 && names.items[i].len <= STORE_NAME_MAX)
+                check_collection(check, buf_slice(&names.items[i]));
+        count = names.count;
+        after.len = 0;
+        if (count > 0)
+            buf_append(&after, names.items[count - 1].data, names.items[count - 1].len);
+        texts_free(&names);
+    } while (count > 0 && !check->failed);
+    buf_free(&after);
+}
+
+/* ---- the other way round: is every document listed? ---- */
+
+struct scan {
+    struct buf cursor;
+    struct texts keys;
+};
+
+static void take_scan(struct check *check, const struct redisReply *reply, void *into)
+{
+    struct scan *scan = into;
+
+    scan->cursor.len = 0;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        reply->element[0]->type != REDIS_REPLY_STRING) {
+        check->failed = true;
+        return;
+    }
+    buf_append(&scan->cursor, reply->element[0]->str, reply->element[0]->len);
+    take_texts(check, reply->element[1], &scan->keys);
+}
+
+/* "offloop:{C}:d:ID" */
+static int read_key(struct slice key, struct store_key *name_r)
+{
+    static const char begin[] = "offloop:{", middle[] = "}:d:";
+    const uint8_t *at;
+
+    if (key.len < strlen(begin))
+        return -1;
+    key = (struct slice){key.data + strlen(begin), key.len - strlen(begin)};
+    at = memmem(key.data, key.len, middle, strlen(middle));
+    if (at == NULL)
+        return -1;
+    name_r->collection = (struct slice){key.data, (size_t)(at - key.data)};
+    at += strlen(middle);
+    name_r->id = (struct slice){at, key.len - (size_t)(at - key.data)};
+    return name_r->collection.len >= 1 && name_r->collection.len <= STORE_NAME_MAX &&
+                   name_r->id.len <= STORE_NAME_MAX
+               ? 0
+               : -1;
+}
+
+static void check_key(struct check *check, struct slice text)
+{
+    struct redis_key index, key, names = {.len = strlen(REDIS_COLLECTIONS_KEY)};
+    struct store_key name;
+    bool listed, known, is_there = true;
+
+    if (read_key(text, &name) < 0)
+        return;
+    memcpy(names.bytes, REDIS_COLLECTIONS_KEY, names.len);
+    redis_key_own(&index, name.collection, 'i');
+    redis_key_document(&key, name);
+    listed = is_member(check, &index, name.id);
+    known = is_member(check, &names, name.collection);
+    if (listed && known)
+        return;
+    /* gone meanwhile? */
+    ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_is_there, &is_there);
+    if (is_there)
+        found(check, name,
+              listed ? "its collection is not listed" : "is there but not listed");
+}
+
+static void check_keys(struct check *check, struct redis_conn *conn)
+{
+    struct scan scan = {0};
+
+    buf_append_str(&scan.cursor, "0");
+    do {
+        struct redis_command args = {0};
+
+        redis_command_text(&args, "SCAN");
+        redis_command_add(&args, scan.cursor.data, scan.cursor.len);
+        redis_command_text(&args, "MATCH");
+        redis_command_text(&args, "offloop:{*}:d:*");
+        redis_command_text(&args, "COUNT");
+        redis_command_text(&args, STEP);
+        ask_on(check, conn, &args, take_scan, &scan);
+        for (size_t i = 0; i < scan.keys.count; i++)
+            check_key(check, buf_slice(&scan.keys.items[i]));
+        texts_free(&scan.keys);
+    } while (!check->failed && (scan.cursor.len != 1 || scan.cursor.data[0] != '0'));
+    buf_free(&scan.cursor);
+}
+
+/* ---- all of it ---- */
+
+/* True once every server that holds keys is there. */
+static bool is_whole(struct check *check)
+{
+    struct redis_conn *conn;
+    const char *why;
+
+    redis_servers_settle(&check->servers, CONNECT_S);
+    for (unsigned i = 0; (conn = redis_servers_node(&check->servers, i)) != NULL; i++)
+        if (!redis_conn_is_up(conn, &why))
+            return false;
+    return redis_servers_node(&check->servers, 0) != NULL;
+}
+
+int redis_check(const struct store_config *config, store_check_verify *verify, void *ctx,
+                struct store_check_counts *counts_r)
+{
+    struct check check = {.verify = verify, .ctx = ctx, .counts = counts_r};
+    struct redis_conn *conn;
+
+    *counts_r = (struct store_check_counts){0};
+    check.loop = ev_loop_new(EVFLAG_AUTO);
+    if (check.loop == NULL)
+        log_fatal("no event loop");
+    if (redis_servers_open(&check.servers, check.loop, config) < 0) {
+        ev_loop_destroy(check.loop);
+        return -1;
+    }
+    check.failed = !is_whole(&check);
+    if (!check.failed)
+        check_collections(&check);
+    for (unsigned i = 0; !check.failed && (conn = redis_servers_node(&check.servers, i));
+         i++)
+        check_keys(&check, conn);
+    if (check.failed)
+        log_warn("store: the check could not be finished");
+    redis_servers_close(&check.servers);
+    ev_loop_destroy(check.loop);
+    buf_free(&check.newest_id);
+    return check.failed || counts_r->damaged > 0 ? -1 : 0;
+}

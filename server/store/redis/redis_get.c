@@ -1,0 +1,222 @@
+#include <assert.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "server/store/redis/redis_flight.h"
+
+/* Readings of a large document that others changed meanwhile, before it is taken whole.
+ */
+#define ATTEMPTS 6
+
+/* A document that comes in pieces is the same from beginning to end where its version is
+   still the same after the last piece: no version comes twice. */
+enum get_state {
+    GET_FIRST,  /* awaits the head and the first piece */
+    GET_PIECES, /* awaits pieces, in order */
+    GET_PROOF,  /* awaits the head once more */
+    GET_WHOLE   /* awaits all of it */
+};
+
+struct get_flight {
+    struct redis_flight base;
+    struct store_get *get;
+    enum get_state state;
+    unsigned waiting; /* replies to come */
+    unsigned attempts;
+    bool torn;  /* a piece was missing or cut: it changed */
+    bool moved; /* to another node: it is read again from there */
+    struct redis_head head;
+    struct buf bytes; /* pieces so far */
+    uint64_t asked;   /* bytes asked for so far */
+    struct redis_key key;
+};
+
+static void end(struct get_flight *flight, enum store_status status)
+{
+    struct store_get *get = flight->get;
+    struct blob *blob;
+
+    assert(flight->waiting == 0);
+    if (!flight->base.cancelled) {
+        get->request.backend = NULL;
+        get->status = status;
+        if (status == STORE_OK) {
+            get->blob = blob_new_steal(&flight->bytes);
+            get->format = flight->head.format;
+            get->version = flight->head.version;
+        }
+        blob = get->blob; /* get may be gone after done */
+        get->done(get);
+        blob_unref(&blob);
+    }
+    buf_free(&flight->bytes);
+    mem_free(flight);
+}
+
+/* Asks for a part of the value, the head counted; -1 where the store is down. */
+static int ask(struct get_flight *flight, uint64_t from, uint64_t len)
+{
+    struct redis_command args = {0};
+    char first[24], last[24];
+
+    assert(len > 0);
+    snprintf(first, sizeof first, "%llu", (unsigned long long)from);
+    snprintf(last, sizeof last, "%llu", (unsigned long long)(from + len - 1));
+    redis_command_text(&args, "GETRANGE");
+    redis_command_add(&args, flight->key.bytes, flight->key.len);
+    redis_command_text(&args, first);
+    redis_command_text(&args, last);
+    if (redis_flight_send(&flight->base, &args) < 0)
+        return -1;
+    flight->waiting++;
+    return 0;
+}
+
+static int begin(struct get_flight *flight)
+{
+    flight->bytes.len = 0;
+    flight->torn = flight->moved = false;
+    if (flight->attempts++ < ATTEMPTS) {
+        flight->state = GET_FIRST;
+        return ask(flight, 0, REDIS_HEAD_BYTES + REDIS_PIECE_BYTES);
+    }
+    flight->state = GET_WHOLE;
+    return ask(flight, 0, REDIS_HEAD_BYTES + REDIS_DOCUMENT_MAX);
+}
+
+/* Keeps some pieces under way, then asks for the proof. */
+static int ask_more(struct get_flight *flight)
+{
+    while (flight->asked < flight->head.len && flight->waiting < REDIS_PIECES) {
+        uint64_t len = flight->head.len - flight->asked;
+
+        if (len > REDIS_PIECE_BYTES)
+            len = REDIS_PIECE_BYTES;
+        if (ask(flight, REDIS_HEAD_BYTES + flight->asked, len) < 0)
+            return -1;
+        flight->asked += len;
+    }
+    if (flight->asked < flight->head.len || flight->waiting > 0)
+        return 0;
+    flight->state = GET_PROOF;
+    return ask(flight, 0, REDIS_HEAD_BYTES);
+}
+
+/* What a reply means: OK to go on, anything else to end with; *done_r where all is there.
+ */
+static enum store_status take_first(struct get_flight *flight,
+                                    const struct redisReply *reply, bool *done_r)
+{
+    size_t got;
+
+    if (reply->len == 0)
+        return STORE_NOT_FOUND;
+    if (redis_head_read(reply->str, reply->len, &flight->head) < 0)
+        return redis_flight_damaged("document", flight->get->key.collection,
+                                    flight->get->key.id);
+    got = reply->len - REDIS_HEAD_BYTES;
+    *done_r = got == flight->head.len;
+    if (!*done_r && (flight->state == GET_WHOLE || got != REDIS_PIECE_BYTES ||
+                     got > flight->head.len))
+        return redis_flight_damaged("document", flight->get->key.collection,
+                                    flight->get->key.id);
+    buf_reserve(&flight->bytes, flight->head.len);
+    buf_append(&flight->bytes, reply->str + REDIS_HEAD_BYTES, got);
+    flight->asked = got;
+    flight->state = GET_PIECES;
+    return STORE_OK;
+}
+
+static void take_piece(struct get_flight *flight, const struct redisReply *reply)
+{
+    uint64_t left = flight->head.len - flight->bytes.len;
+
+    if (reply->len != (left < REDIS_PIECE_BYTES ? left : REDIS_PIECE_BYTES))
+        flight->torn = true;
+    else if (!flight->torn)
+        buf_append(&flight->bytes, reply->str, reply->len);
+    if (flight->torn)
+        flight->asked = flight->head.len; /* no more of these */
+}
+
+/* True where the head is the same as before. */
+static bool take_proof(const struct get_flight *flight, const struct redisReply *reply)
+{
+    struct redis_head head;
+
+    return !flight->torn && redis_head_read(reply->str, reply->len, &head) == 0 &&
+           head.version == flight->head.version;
+}
+
+/* Goes on; ends the flight where it is over. */
+static void take(struct get_flight *flight, const struct redisReply *reply)
+{
+    enum store_status status = STORE_OK;
+    bool done = false;
+    int rc;
+
+    switch (flight->state) {
+    case GET_FIRST:
+    case GET_WHOLE: status = take_first(flight, reply, &done); break;
+    case GET_PIECES: take_piece(flight, reply); break;
+    case GET_PROOF: done = take_proof(flight, reply); break;
+    }
+    if (status != STORE_OK || done) {
+        end(flight, status);
+        return;
+    }
+    rc = flight->state == GET_PROOF ? begin(flight) : ask_more(flight);
+    if (rc < 0 && flight->waiting == 0)
+        end(flight, STORE_DOWN);
+}
+
+static void on_reply(struct redis_call *call, const struct redisReply *reply)
+{
+    struct get_flight *flight =
+        container_of(redis_flight_of(call), struct get_flight, base);
+    bool again;
+    enum store_status status = redis_flight_status(&flight->base, reply, &again);
+
+    flight->waiting--;
+    if (status == STORE_OK && reply->type != REDIS_REPLY_STRING)
+        status = STORE_ERROR;
+    flight->moved |= again;
+    if (flight->moved && !flight->base.cancelled && reply != NULL) {
+        if (flight->waiting == 0 && begin(flight) < 0)
+            end(flight, STORE_DOWN);
+        return;
+    }
+    if (status != STORE_OK && !flight->base.cancelled && flight->waiting > 0) {
+        /* The rest of the pieces is of no use: their request ends now. */
+        struct store_get *get = flight->get;
+
+        flight->base.cancelled = true;
+        get->request.backend = NULL;
+        get->status = status;
+        get->done(get);
+        return;
+    }
+    if (flight->base.cancelled) {
+        if (flight->waiting == 0)
+            end(flight, STORE_DOWN);
+        return;
+    }
+    if (status != STORE_OK)
+        end(flight, status);
+    else
+        take(flight, reply);
+}
+
+void redis_get(struct redis_servers *servers, struct store_get *get)
+{
+    struct get_flight *flight = mem_zalloc(sizeof *flight);
+
+    redis_flight_init(&flight->base, servers, &get->request, get->key.collection,
+                      on_reply);
+    flight->get = get;
+    redis_key_document(&flight->key, get->key);
+    if (begin(flight) < 0)
+        end(flight, STORE_DOWN);
+}

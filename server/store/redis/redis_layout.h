@@ -1,0 +1,71 @@
+/*
+ * How documents lie in Redis: pure functions over bytes, no Redis calls.
+ *
+ *     offloop:{C}:d:ID     a document: a head of 32 characters, then its bytes
+ *     offloop:{C}:i        sorted set: the ids of collection C, all with score 0
+ *     offloop:{C}:v        the last version given out in C; never deleted
+ *     offloop:{C}:u:RANDOM a large document on its way in; expires by itself
+ *     offloop:collections  sorted set: the collections that hold documents, score 0
+ *
+ * Names hold no braces, so {C} is a hash tag: all of one collection lies in one
+ * slot of a cluster. A sorted set of equal scores is ordered by bytes, as LMDB
+ * orders keys.
+ *
+ * The head is text of fixed width, so that the scripts can write it and people
+ * can read it:
+ *
+ *     o1m:1763812430123456:0000002048:
+ *
+ * "o1" this layout, "m" MessagePack or "j" JSON, 16 digits of version, 10 of length.
+ */
+#ifndef OFFLOOP_SERVER_STORE_REDIS_REDIS_LAYOUT_H
+#define OFFLOOP_SERVER_STORE_REDIS_REDIS_LAYOUT_H
+
+#include "server/store/store.h"
+
+#define REDIS_HEAD_BYTES     32
+#define REDIS_VERSION_DIGITS 16
+#define REDIS_VERSION_MAX    UINT64_C(9007199254740991) /* what a script's number holds */
+
+/* Redis' longest string is 512 MiB, the head is part of it. */
+#define REDIS_DOCUMENT_MAX (STORE_DOCUMENT_MAX - REDIS_HEAD_BYTES)
+
+#define REDIS_COLLECTIONS_KEY "offloop:collections"
+
+/* Longest key, in bytes: prefix, collection, "}:d:" and id. */
+#define REDIS_KEY_MAX (9 + STORE_NAME_MAX + 4 + STORE_NAME_MAX)
+
+/* A key, by value. */
+struct redis_key {
+    size_t len;
+    char bytes[REDIS_KEY_MAX];
+};
+
+/* A head taken apart. */
+struct redis_head {
+    enum store_format format;
+    uint64_t version;
+    uint64_t len; /* bytes of the document */
+};
+
+/* The key of a document; of the prefix that all ids of the collection follow where the id
+   is empty. */
+void redis_key_document(struct redis_key *key, struct store_key name);
+
+/* The key of a collection's own: 'i' or 'v'. */
+void redis_key_own(struct redis_key *key, struct slice collection, char what);
+
+/* The key of an upload. */
+void redis_key_upload(struct redis_key *key, struct slice collection, uint64_t random);
+
+/* Takes the head of a value apart (which may be longer); -1 where it is damaged. */
+int redis_head_read(const char *bytes, size_t len, struct redis_head *head_r)
+    __attribute__((warn_unused_result));
+
+/* The letter of a format. */
+char redis_head_format(enum store_format format);
+
+/* A version as the head has it, with a NUL. */
+void redis_head_put_version(char digits[REDIS_VERSION_DIGITS + 1], uint64_t version);
+
+#endif

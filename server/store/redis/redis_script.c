@@ -1,0 +1,115 @@
+#include "server/store/redis/redis_script.h"
+
+#include <assert.h>
+
+/* A version is the time in microseconds, or one more than the last where the clock has
+   not moved on: so none comes twice even where Redis lost its last seconds (a failover,
+   a FLUSHDB). Numbers stay below 2^53 until the year 2255. What can fail for lack of
+   memory comes first: Redis refuses a script's first write only. And RENAME replaces what
+   is there: of two keys of a slot that is on its way, none may be missing. */
+static const char write_text[] =
+    "local head = redis.call('GETRANGE', KEYS[1], 0, 31)\n"
+    "local there = head ~= ''\n"
+    "local old = string.sub(head, 5, 20)\n"
+    "local delete = ARGV[3] == '-'\n"
+    "if delete and not there then return {3, ''} end\n"
+    "if (ARGV[1] == 'a' and there) or (ARGV[1] == 'p' and not there) or\n"
+    "   (ARGV[1] == 'v' and old ~= ARGV[2]) then return {4, ''} end\n"
+    "if not delete and ARGV[7] == 'c' and redis.call('EXISTS', KEYS[2]) == 0 then\n"
+    "  return {6, ''}\n"
+    "end\n"
+    "if delete then\n"
+    "  redis.call('UNLINK', KEYS[1])\n"
+    "  redis.call('ZREM', KEYS[2], ARGV[4])\n"
+    "  if ARGV[7] == '' and redis.call('EXISTS', KEYS[2]) == 0 then\n"
+    "    redis.call('ZREM', KEYS[4], ARGV[5])\n"
+    "  end\n"
+    "  return {2, old}\n"
+    "end\n"
+    "local size = tonumber(ARGV[6])\n"
+    "if KEYS[5] and redis.call('STRLEN', KEYS[5]) ~= size + 32 then\n"
+    "  return {5, ''}\n"
+    "end\n"
+    "local now = redis.call('TIME')\n"
+    "local last = tonumber(redis.call('GET', KEYS[3]) or '') or 0\n"
+    "local version = string.format('%016.0f', math.max(now[1] * 1000000 + now[2],\n"
+    "  last + 1, (tonumber(old) or 0) + 1))\n"
+    "redis.call('SET', KEYS[3], version)\n"
+    "if not there then\n"
+    "  redis.call('ZADD', KEYS[2], 0, ARGV[4])\n"
+    "  if ARGV[7] == '' then redis.call('ZADD', KEYS[4], 0, ARGV[5]) end\n"
+    "end\n"
+    "head = 'o1' .. ARGV[3] .. ':' .. version .. string.format(':%010.0f:', size)\n"
+    "if KEYS[5] then\n"
+    "  redis.call('SETRANGE', KEYS[5], 0, head)\n"
+    "  redis.call('PERSIST', KEYS[5])\n"
+    "  redis.call('RENAME', KEYS[5], KEYS[1])\n"
+    "else\n"
+    "  redis.call('SET', KEYS[1], head .. ARGV[8])\n"
+    "end\n"
+    "return {there and 0 or 1, version}\n";
+
+/* A first document that is too large comes as its head alone. */
+static const char list_text[] =
+    "local most = tonumber(ARGV[3])\n"
+    "local from = ARGV[2] == '' and '-' or '(' .. ARGV[2]\n"
+    "local ids = redis.call('ZRANGEBYLEX', KEYS[1], from, '+', 'LIMIT', 0, most + 1)\n"
+    "local rows, bytes = {0}, 0\n"
+    "for n, id in ipairs(ids) do\n"
+    "  local key = ARGV[1] .. id\n"
+    "  local size = redis.call('STRLEN', key) - 32\n"
+    "  if size < 0 and ARGV[6] == 'c' then\n"
+    "    return redis.error_reply('TRYAGAIN a document is on its way')\n"
+    "  end\n"
+    "  if n > most or (n > 1 and bytes + size > tonumber(ARGV[4])) then\n"
+    "    rows[1] = 1\n"
+    "    break\n"
+    "  end\n"
+    "  if n == 1 and size > tonumber(ARGV[5]) then\n"
+    "    return {#ids > 1 and 1 or 0, id, redis.call('GETRANGE', key, 0, 31)}\n"
+    "  end\n"
+    "  rows[#rows + 1] = id\n"
+    "  rows[#rows + 1] = redis.call('GET', key)\n"
+    "  bytes = bytes + size\n"
+    "end\n"
+    "return rows\n";
+
+/* Ranks in a sorted set cost log n: counting walks nothing. */
+static const char count_text[] =
+    "local rest, skip = redis.call('ZCARD', KEYS[1]), 0\n"
+    "if ARGV[1] ~= '' then\n"
+    "  skip = redis.call('ZLEXCOUNT', KEYS[1], '-', '[' .. ARGV[1])\n"
+    "end\n"
+    "rest = rest - skip\n"
+    "local count = math.min(rest, tonumber(ARGV[2]))\n"
+    "if count <= 0 then return {0, rest > 0 and 1 or 0, ''} end\n"
+    "local at = string.format('%.0f', skip + count - 1)\n"
+    "return {count, rest > count and 1 or 0, redis.call('ZRANGE', KEYS[1], at, at)[1]}\n";
+
+static const char names_text[] =
+    "local most = tonumber(ARGV[2])\n"
+    "local from = ARGV[1] == '' and '-' or '(' .. ARGV[1]\n"
+    "local names = redis.call('ZRANGEBYLEX', KEYS[1], from, '+', 'LIMIT', 0, most + 1)\n"
+    "local rows = {0}\n"
+    "for n, name in ipairs(names) do\n"
+    "  if n > most then\n"
+    "    rows[1] = 1\n"
+    "    break\n"
+    "  end\n"
+    "  rows[#rows + 1] = name\n"
+    "  rows[#rows + 1] = redis.call('ZCARD', 'offloop:{' .. name .. '}:i')\n"
+    "end\n"
+    "return rows\n";
+
+const char *redis_script_text(enum redis_script script)
+{
+    static const char *const texts[REDIS_SCRIPTS] = {
+        [REDIS_SCRIPT_WRITE] = write_text,
+        [REDIS_SCRIPT_LIST] = list_text,
+        [REDIS_SCRIPT_COUNT] = count_text,
+        [REDIS_SCRIPT_NAMES] = names_text,
+    };
+
+    assert(script < REDIS_SCRIPTS);
+    return texts[script];
+}

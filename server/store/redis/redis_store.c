@@ -1,0 +1,112 @@
+#include "server/store/redis/redis_store.h"
+
+#include <ev.h>
+
+#include "common/base/alloc.h"
+#include "server/store/redis/redis_flight.h"
+
+/* How long opening waits for Redis: a front that is renewed has clients at once. */
+#define SETTLE_S 1.0
+
+struct redis_store {
+    struct store base;
+    struct redis_servers servers;
+};
+
+static struct redis_store *of(struct store *store)
+{
+    return container_of(store, struct redis_store, base);
+}
+
+static const struct redis_store *of_const(const struct store *store)
+{
+    return (const struct redis_store *)(const void *)store; /* its first member */
+}
+
+static struct store *redis_open(struct ev_loop *loop, const struct store_config *config,
+                                const char *rest)
+{
+    struct redis_store *store = mem_zalloc(sizeof *store);
+
+    (void)rest;
+    if (redis_servers_open(&store->servers, loop, config) < 0) {
+        mem_free(store);
+        return NULL;
+    }
+    store->base.backend = redis_store_backend();
+    redis_servers_settle(&store->servers, SETTLE_S);
+    return &store->base;
+}
+
+static void redis_close(struct store *base)
+{
+    struct redis_store *store = of(base);
+
+    redis_servers_close(&store->servers);
+    mem_free(store);
+}
+
+static bool redis_is_ready(const struct store *base, const char **why_r)
+{
+    return redis_servers_is_ready(&of_const(base)->servers, why_r);
+}
+
+static void get(struct store *base, struct store_get *request)
+{
+    redis_get(&of(base)->servers, request);
+}
+
+static void list(struct store *base, struct store_list *request)
+{
+    redis_list(&of(base)->servers, request);
+}
+
+static void count(struct store *base, struct store_count *request)
+{
+    redis_count(&of(base)->servers, request);
+}
+
+static void collections(struct store *base, struct store_collections *request)
+{
+    redis_collections(&of(base)->servers, request);
+}
+
+static void put(struct store *base, struct store_put *request)
+{
+    redis_put(&of(base)->servers, request);
+}
+
+static int reap_readers(struct store *base)
+{
+    (void)base;
+    return 0; /* Redis knows when a client is gone */
+}
+
+static void read_counters(const struct store *base, struct store_counters *counters_r)
+{
+    const struct redis_store *store = of_const(base);
+
+    counters_r->writes_sent = store->servers.writes_sent;
+    counters_r->writes_unsure = store->servers.writes_unsure;
+    counters_r->writes_waiting = store->servers.writes_waiting;
+    counters_r->writer_restarts = redis_servers_reconnects(&store->servers);
+}
+
+const struct store_backend *redis_store_backend(void)
+{
+    static const struct store_backend backend = {
+        .scheme = "redis",
+        .open = redis_open,
+        .close = redis_close,
+        .is_ready = redis_is_ready,
+        .get = get,
+        .list = list,
+        .count = count,
+        .collections = collections,
+        .put = put,
+        .reap_readers = reap_readers,
+        .read_counters = read_counters,
+    };
+
+    return &backend;
+}

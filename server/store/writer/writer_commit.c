@@ -1,0 +1,317 @@
+#include "server/store/writer/writer_commit.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "server/store/little_endian.h"
+#include "server/store/lmdb/lmdb_layout.h"
+
+struct writer_commit {
+    struct lmdb_db *db;
+    struct lmdb_free_space space;
+    struct writer_totals totals;
+    uint64_t last_version;     /* within a transaction */
+    bool changed;              /* the transaction has something to commit */
+    enum store_status trouble; /* the last one logged: one line for each change */
+    uint64_t noted_ns;         /* when that was */
+    bool dead;                 /* LMDB will have no more of us */
+};
+
+struct writer_commit *writer_commit_create(struct lmdb_db *db)
+{
+    struct writer_commit *commit = mem_zalloc(sizeof *commit);
+
+    assert(db->env != NULL);
+    commit->db = db;
+    lmdb_free_space_open(&commit->space, db);
+    return commit;
+}
+
+void writer_commit_destroy(struct writer_commit **commit)
+{
+    struct writer_commit *c = *commit;
+
+    *commit = NULL;
+    if (c == NULL)
+        return;
+    lmdb_free_space_close(&c->space);
+    mem_free(c);
+}
+
+struct writer_totals writer_commit_totals(const struct writer_commit *commit)
+{
+    return commit->totals;
+}
+
+struct store_key writer_op_key(const struct writer_op *op)
+{
+    const uint8_t *id = op->bytes + op->head.collection_len;
+
+    return (struct store_key){{op->bytes, op->head.collection_len},
+                              {id, op->head.id_len}};
+}
+
+static struct slice op_payload(const struct writer_op *op)
+{
+    return (struct slice){op->bytes + op->head.collection_len + op->head.id_len,
+                          op->head.payload_len};
+}
+
+/* ---- one write within a transaction; all return 0 or LMDB's error ---- */
+
+static int read_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t *number_r)
+{
+    MDB_val key = lmdb_db_val(name), value;
+    int rc = mdb_get(txn, dbi, &key, &value);
+
+    *number_r = 0;
+    if (rc == 0 && layout_read_number(lmdb_db_slice(value), number_r) < 0)
+        rc = MDB_CORRUPTED;
+    return rc;
+}
+
+static int put_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t number)
+{
+    uint8_t bytes[LAYOUT_COUNT_BYTES];
+    MDB_val key = lmdb_db_val(name), value = {sizeof bytes, bytes};
+
+    le_put(bytes, sizeof bytes, number);
+    return mdb_put(txn, dbi, &key, &value, 0);
+}
+
+/* Counts a collection's documents up or down; its record goes with the last one. */
+static int add_to_count(struct writer_commit *commit, MDB_txn *txn, struct slice name,
+                        int change)
+{
+    MDB_val key = lmdb_db_val(name);
+    uint64_t count;
+    int rc = read_number(txn, commit->db->collections, name, &count);
+
+    if (rc == MDB_NOTFOUND)
+        rc = 0;
+    if (rc != 0)
+        return rc;
+    if (count == 0 && change < 0)
+        return MDB_CORRUPTED;
+    count += (uint64_t)(int64_t)change;
+    if (count > 0)
+        return put_number(txn, commit->db->collections, name, count);
+    return mdb_del(txn, commit->db->collections, &key, NULL);
+}
+
+static int put_document(struct writer_commit *commit, MDB_txn *txn, MDB_val *key,
+                        const struct writer_op *op)
+{
+    struct slice payload = op_payload(op);
+    MDB_val value = {LAYOUT_HEAD_BYTES + payload.len, NULL};
+    int rc = mdb_put(txn, commit->db->documents, key, &value, MDB_RESERVE);
+
+    if (rc != 0)
+        return rc;
+    layout_put_head(value.mv_data, (enum store_format)op->head.format, op->version);
+    if (payload.len > 0)
+        memcpy((uint8_t *)value.mv_data + LAYOUT_HEAD_BYTES, payload.data, payload.len);
+    return 0;
+}
+
+/* What a write finds: STORE_OK where it may go on, else the status that it ends with. */
+static enum store_status judge(const struct writer_op *op, bool found, MDB_val old)
+{
+    struct layout_value value = {.version = 0};
+
+    if (op->head.remove && !found)
+        return STORE_NOT_FOUND;
+    switch ((enum store_condition)op->head.condition) {
+    case STORE_ALWAYS: return STORE_OK;
+    case STORE_IF_ABSENT: return found ? STORE_CONFLICT : STORE_OK;
+    case STORE_IF_PRESENT: return found ? STORE_OK : STORE_CONFLICT;
+    case STORE_IF_VERSION:
+        if (!found || layout_read_value(lmdb_db_slice(old), &value) < 0)
+            return STORE_CONFLICT;
+        return value.version == op->head.version ? STORE_OK : STORE_CONFLICT;
+    }
+    log_panic("store: no such condition %u", op->head.condition);
+}
+
+static int apply(struct writer_commit *commit, MDB_txn *txn, struct writer_op *op)
+{
+    struct store_key name = writer_op_key(op);
+    uint8_t bytes[LAYOUT_KEY_MAX];
+    MDB_val key = {layout_put_key(bytes, name), bytes}, old;
+    int rc = mdb_get(txn, commit->db->documents, &key, &old);
+    bool found = rc == 0;
+
+    if (!found && rc != MDB_NOTFOUND)
+        return rc;
+    op->version = 0;
+    op->status = judge(op, found, old);
+    if (op->status != STORE_OK)
+        return 0;
+    op->version = ++commit->last_version;
+    op->status = found || op->head.remove ? STORE_OK : STORE_CREATED;
+    commit->changed = true;
+    if (op->head.remove) {
+        rc = mdb_del(txn, commit->db->documents, &key, NULL);
+        return rc ? rc : add_to_count(commit, txn, name.collection, -1);
+    }
+    rc = put_document(commit, txn, &key, op);
+    if (rc == 0 && !found)
+        rc = add_to_count(commit, txn, name.collection, 1);
+    return rc;
+}
+
+/* ---- a transaction ---- */
+
+static const struct slice version_key = {(const uint8_t *)"version", 7};
+
+static int end(struct writer_commit *commit, MDB_txn *txn)
+{
+    int rc;
+
+    if (!commit->changed) { /* nothing to flush */
+        mdb_txn_abort(txn);
+        return 0;
+    }
+    rc = put_number(txn, commit->db->meta, version_key, commit->last_version);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    rc = mdb_txn_commit(txn);
+    if (rc == 0) {
+        commit->totals.commits++;
+        lmdb_free_space_fix_length(commit->db);
+    }
+    return rc;
+}
+
+/* Does the writes from `first` up to (without) `last`: all or, with LMDB's error, none.
+ */
+static int run_txn(struct writer_commit *commit, struct list *first, struct list *last)
+{
+    MDB_txn *txn;
+    int rc = lmdb_db_begin_write(commit->db, &txn);
+
+    if (rc != 0)
+        return rc;
+    commit->changed = false;
+    rc = read_number(txn, commit->db->meta, version_key, &commit->last_version);
+    for (struct list *at = first; rc == 0 && at != last; at = at->next)
+        rc = apply(commit, txn, container_of(at, struct writer_op, link));
+    if (rc == 0)
+        return end(commit, txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+/* ---- a group ---- */
+
+/* One line when trouble begins and one when it ends, but no more than one a second:
+   around the bound every other write may fit. */
+static void note(struct writer_commit *commit, enum store_status status, int rc)
+{
+    if (status == commit->trouble)
+        return;
+    commit->trouble = status;
+    if (commit->noted_ns != 0 && clock_now_ns() < commit->noted_ns + NS_PER_S)
+        return;
+    commit->noted_ns = clock_now_ns();
+    if (status == STORE_OK)
+        log_info("store: writing goes on");
+    else if (status == STORE_FULL)
+        log_warn("store: full: documents are refused until some are deleted: %s",
+                 mdb_strerror(rc));
+    else
+        log_warn("store: writing failed: %s", mdb_strerror(rc));
+}
+
+static uint64_t op_estimate(const struct writer_commit *commit,
+                            const struct writer_op *op)
+{
+    if (op->head.remove)
+        return 0; /* deletes live on the reserve */
+    return lmdb_free_space_estimate(commit->db, op->head.payload_len + LAYOUT_HEAD_BYTES);
+}
+
+/* One write as a transaction of its own; 0 or an error. */
+static int try_alone(struct writer_commit *commit, struct writer_op *op)
+{
+    int rc;
+
+    if (!op->head.remove &&
+        !lmdb_free_space_has(&commit->space, commit->db, op_estimate(commit, op)))
+        return lmdb_free_space_disk_is_full(commit->db) ? ENOSPC : MDB_MAP_FULL;
+    rc = run_txn(commit, &op->link, op->link.next);
+    if (rc == EIO && lmdb_free_space_disk_is_full(commit->db))
+        rc = ENOSPC; /* EIO is LMDB's word for a write that was cut short */
+    return rc;
+}
+
+static void run_alone(struct writer_commit *commit, struct writer_op *op)
+{
+    int rc = try_alone(commit, op);
+
+    if (op->head.remove && lmdb_db_status(rc) == STORE_FULL &&
+        lmdb_free_space_release(&commit->space))
+        rc = try_alone(commit, op);
+    if (rc == MDB_PANIC)
+        commit->dead = true;
+    if (rc != 0) {
+        op->status = lmdb_db_status(rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc);
+        op->version = 0;
+        note(commit, op->status, rc);
+    } else if (!op->head.remove &&
+               (op->status == STORE_OK || op->status == STORE_CREATED)) {
+        note(commit, STORE_OK, 0);
+    }
+}
+
+static uint64_t group_estimate(const struct writer_commit *commit, struct list *first,
+                               size_t count)
+{
+    uint64_t bytes = 0;
+
+    for (struct list *at = first; count > 0; at = at->next, count--)
+        bytes += op_estimate(commit, container_of(at, struct writer_op, link));
+    return bytes;
+}
+
+/* Does `count` writes as one transaction, or each half so. Returns what follows them. */
+static struct list *run_group(struct writer_commit *commit, struct list *first,
+                              size_t count)
+{
+    uint64_t estimate = group_estimate(commit, first, count);
+    struct list *last = first;
+
+    assert(count > 0);
+    if (count == 1) {
+        run_alone(commit, container_of(first, struct writer_op, link));
+        return first->next;
+    }
+    for (size_t i = 0; i < count; i++)
+        last = last->next;
+    if ((estimate == 0 || lmdb_free_space_has(&commit->space, commit->db, estimate)) &&
+        run_txn(commit, first, last) == 0) {
+        if (estimate > 0)
+            note(commit, STORE_OK, 0);
+        return last;
+    }
+    first = run_group(commit, first, count / 2);
+    return run_group(commit, first, count - count / 2);
+}
+
+int writer_commit_run(struct writer_commit *commit, struct list *ops)
+{
+    size_t count = 0;
+
+    for (struct list *at = ops->next; at != ops; at = at->next)
+        count++;
+    if (count > 0)
+        run_group(commit, ops->next, count);
+    commit->totals.writes += count;
+    return commit->dead ? -1 : 0;
+}

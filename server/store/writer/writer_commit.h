@@ -1,0 +1,52 @@
+/*
+ * The writer's work: many writes, one transaction, one flush to the disk.
+ *
+ * A group is tried as one transaction. Where anything in it fails (no room, a
+ * full disk), its halves are tried, and so on down to single writes: one that
+ * does not fit never takes others with it.
+ *
+ * The writer's thread only.
+ */
+#ifndef OFFLOOP_SERVER_STORE_WRITER_WRITER_COMMIT_H
+#define OFFLOOP_SERVER_STORE_WRITER_WRITER_COMMIT_H
+
+#include "common/base/list.h"
+#include "server/store/lmdb/lmdb_free_space.h"
+#include "server/store/writer/writer_protocol.h"
+
+/* One write, as received. */
+struct writer_op {
+    struct list link;
+    void *origin; /* the connection that wants to know */
+    struct writer_head head;
+    enum store_status status; /* results */
+    uint64_t version;
+    uint8_t bytes[]; /* collection, id, document */
+};
+
+/* Totals since the start. */
+struct writer_totals {
+    uint64_t commits; /* transactions written */
+    uint64_t writes;  /* writes done, refused ones included */
+};
+
+struct writer_commit;
+
+/* A committer on an open environment, which must outlive it. */
+struct writer_commit *writer_commit_create(struct lmdb_db *db);
+
+/* Frees it; NULL inside is allowed. */
+void writer_commit_destroy(struct writer_commit **commit);
+
+/* Does all writes of a list of struct writer_op and sets their results. What ends as OK
+   or CREATED is on the disk then. Returns -1 where the environment is beyond use and the
+   process must be replaced; the writes end as ERROR. */
+int writer_commit_run(struct writer_commit *commit, struct list *ops);
+
+/* The totals. */
+struct writer_totals writer_commit_totals(const struct writer_commit *commit);
+
+/* The document's name as it lies in the op. */
+struct store_key writer_op_key(const struct writer_op *op);
+
+#endif

@@ -1,0 +1,214 @@
+#include "server/workers/link/rpc_address.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define IPC_SCHEME "ipc://"
+#define TCP_SCHEME "tcp://"
+#define TLS_SCHEME "tls+tcp://"
+
+static_assert(RPC_ADDRESS_MAX_PATH_BYTES + sizeof "-9999999-4194304-9999999999" <
+                  sizeof(((struct sockaddr_un *)0)->sun_path),
+              "a seat's path fits into a socket address");
+
+static int starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+const char *rpc_address_path(const char *url)
+{
+    return starts_with(url, IPC_SCHEME) ? url + strlen(IPC_SCHEME) : NULL;
+}
+
+static int check_path(const char *path, const char **why_r)
+{
+    *why_r = NULL;
+    if (path[0] != '/')
+        *why_r = "the path of an ipc:// URL must start with /";
+    else if (path[strlen(path) - 1] == '/')
+        *why_r = "the path of an ipc:// URL must name a file";
+    else if (strlen(path) > RPC_ADDRESS_MAX_PATH_BYTES)
+        *why_r = "the path of an ipc:// URL must not be longer than 64 bytes";
+    return *why_r == NULL ? 0 : -1;
+}
+
+bool rpc_address_is_tls(const char *url)
+{
+    return starts_with(url, TLS_SCHEME);
+}
+
+/* What is behind the scheme of a URL over TCP; NULL for others. */
+static const char *host_and_port(const char *url)
+{
+    if (rpc_address_is_tls(url))
+        return url + strlen(TLS_SCHEME);
+    return starts_with(url, TCP_SCHEME) ? url + strlen(TCP_SCHEME) : NULL;
+}
+
+int rpc_address_check(const char *url, const char **why_r)
+{
+    const char *path = rpc_address_path(url), *host = host_and_port(url), *colon;
+
+    if (path != NULL)
+        return check_path(path, why_r);
+    *why_r = "must be ipc:///PATH, tcp://ADDRESS:PORT or tls+tcp://ADDRESS:PORT";
+    if (host == NULL || strlen(url) + sizeof ":65535" > RPC_ADDRESS_MAX_BYTES)
+        return -1;
+    colon = strrchr(host, ':');
+    if (colon == NULL || colon[1] == '\0' ||
+        strspn(colon + 1, "0123456789") != strlen(colon + 1) || atol(colon + 1) > 65535)
+        return -1;
+    *why_r = NULL;
+    return 0;
+}
+
+int rpc_address_make_directory(const char *url)
+{
+    const char *path = rpc_address_path(url), *slash;
+    char directory[RPC_ADDRESS_MAX_BYTES];
+
+    if (path == NULL)
+        return 0;
+    slash = strrchr(path, '/');
+    if (slash == NULL || slash == path)
+        return 0;
+    snprintf(directory, sizeof directory, "%.*s", (int)(slash - path), path);
+    return mkdir(directory, 0750) != 0 && errno != EEXIST ? -1 : 0;
+}
+
+bool rpc_address_is_taken(const char *url)
+{
+    const char *path = rpc_address_path(url);
+    FILE *file = path == NULL ? NULL : fopen("/proc/net/unix", "re");
+    char line[256], there[sizeof line];
+    unsigned flags;
+    bool taken = false;
+
+    if (file == NULL)
+        return false;
+    /* Num RefCount Protocol Flags Type St Inode Path; 0x10000 is for listening ones. */
+    while (!taken && fgets(line, sizeof line, file) != NULL)
+        taken = sscanf(line, "%*s %*s %*s %x %*s %*s %*s %255s", &flags, there) == 2 &&
+                (flags & 0x10000) != 0 && strcmp(there, path) == 0;
+    fclose(file);
+    return taken;
+}
+
+void rpc_address_of_seat(const char *gate_url, uint64_t generation, pid_t front,
+                         uint64_t seat, struct rpc_address *address_r)
+{
+    const char *colon = strrchr(gate_url, ':');
+    int len;
+
+    if (rpc_address_path(gate_url) != NULL)
+        len = snprintf(address_r->url, sizeof address_r->url, "%s-%llu-%d-%llu", gate_url,
+                       (unsigned long long)generation, (int)front,
+                       (unsigned long long)seat);
+    else
+        len = snprintf(address_r->url, sizeof address_r->url, "%.*s:0",
+                       (int)(colon - gate_url), gate_url);
+    assert(len > 0 && (size_t)len < sizeof address_r->url);
+}
+
+void rpc_address_set_port(struct rpc_address *address, int port)
+{
+    char *colon = strrchr(address->url, ':');
+    size_t room = sizeof address->url - (size_t)(colon + 1 - address->url);
+
+    if (rpc_address_path(address->url) != NULL)
+        return;
+    assert(strcmp(colon, ":0") == 0 && room >= sizeof "65535");
+    snprintf(colon + 1, room, "%d", port);
+}
+
+bool rpc_address_set_host(struct rpc_address *address, const char *host)
+{
+    static const char *const wildcards[] = {"0.0.0.0:", "[::]:"};
+    const char *old = host_and_port(address->url);
+
+    for (size_t i = 0; old != NULL && i < sizeof wildcards / sizeof *wildcards; i++)
+        if (starts_with(old, wildcards[i])) {
+            struct rpc_address set;
+            int len =
+                snprintf(set.url, sizeof set.url, "%.*s%s%s", (int)(old - address->url),
+                         address->url, host, strrchr(old, ':'));
+
+            assert(len > 0 && (size_t)len < sizeof set.url);
+            *address = set;
+            return true;
+        }
+    return false;
+}
+
+/* True where the process is gone, or is only waiting to be reaped. (Never asked of the
+   socket itself: a connection that is dropped at once may cost a living seat its
+   listener, nng 1518.) */
+static int is_dead(pid_t pid)
+{
+    char path[64], state = 'R';
+    FILE *file;
+
+    if (kill(pid, 0) != 0)
+        return errno == ESRCH;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        state = 'R';
+    fclose(file);
+    return state == 'Z' || state == 'X';
+}
+
+/* The pid in the name of a seat's file, "<base>-<generation>-<pid>-<seat>"; 0 for other
+   files. */
+static pid_t seat_file_pid(const char *name, const char *base)
+{
+    unsigned long long generation, seat;
+    int pid, end = 0;
+
+    if (!starts_with(name, base) || name[strlen(base)] != '-')
+        return 0;
+    name += strlen(base);
+    if (sscanf(name, "-%llu-%d-%llu%n", &generation, &pid, &seat, &end) != 3 ||
+        name[end] != '\0' || pid <= 0)
+        return 0;
+    return (pid_t)pid;
+}
+
+unsigned rpc_address_sweep(const char *gate_url)
+{
+    const char *path = rpc_address_path(gate_url);
+    const char *slash = path == NULL ? NULL : strrchr(path, '/');
+    char directory[RPC_ADDRESS_MAX_BYTES], file[RPC_ADDRESS_MAX_BYTES + 256];
+    struct dirent *entry;
+    unsigned swept = 0;
+    DIR *dir;
+
+    if (slash == NULL)
+        return 0;
+    snprintf(directory, sizeof directory, "%.*s", (int)(slash + 1 - path), path);
+    dir = opendir(directory);
+    if (dir == NULL)
+        return 0;
+    while ((entry = readdir(dir)) != NULL) {
+        pid_t pid = seat_file_pid(entry->d_name, slash + 1);
+
+        if (pid == 0 || !is_dead(pid))
+            continue;
+        snprintf(file, sizeof file, "%s%s", directory, entry->d_name);
+        if (unlink(file) == 0)
+            swept++;
+    }
+    closedir(dir);
+    return swept;
+}

@@ -1,0 +1,56 @@
+/*
+ * Where a front hands out the descriptors of its arenas, and that of its pool
+ * with them: a plain AF_UNIX socket, as nng passes none. Where workers come by a path, it
+ * stands beside theirs, named as a seat is: who reaches that reaches this too, out of any
+ * network namespace, and what a killed front leaves behind goes as seats' files
+ * do. Else it has an abstract name, which the kernel picks and forgets with the
+ * process.
+ *
+ *     worker  16 bytes: the arena's token, from its SEAT_WELCOME
+ *     front   1 byte, with the descriptor, or both
+ *     worker  1 byte: 01, it has mapped the arena; 02, both: from now on they are
+ *             used
+ *
+ * A peer must be of our user, our group or root; one that does something else,
+ * or is not done within five seconds, is hung up on. Loop thread only.
+ */
+#ifndef OFFLOOP_SERVER_WORKERS_MEMORY_DESCRIPTOR_SERVER_H
+#define OFFLOOP_SERVER_WORKERS_MEMORY_DESCRIPTOR_SERVER_H
+
+#include <sys/types.h>
+
+#include "proto/wire.h"
+
+struct descriptor_server;
+struct ev_loop;
+
+/* The longest name, with its NUL. */
+#define DESCRIPTOR_SERVER_NAME_BYTES 110
+
+/* What a worker is handed: the arena's descriptor, and perhaps the pool's. */
+#define DESCRIPTOR_SERVER_MAX_FILES 2
+
+struct descriptor_server_events {
+    /* The descriptors for this token, which stay the owner's: fills in how many it
+       returns, 0 where it knows no such token. */
+    unsigned (*asked)(void *ctx, const struct wire_id *token,
+                      int files_r[DESCRIPTOR_SERVER_MAX_FILES]);
+    /* The worker has mapped so many of them. `process` is its id as this process sees it,
+       0 where it does not: in a container it says another one itself. */
+    void (*mapped)(void *ctx, const struct wire_id *token, unsigned count, pid_t process);
+};
+
+/* Listens at the path, or at an abstract name where that is NULL. Returns NULL with errno
+   where that cannot be. The caller ends it with descriptor_server_destroy(). */
+struct descriptor_server *
+descriptor_server_create(struct ev_loop *loop, const char *path,
+                         const struct descriptor_server_events *events, void *ctx);
+
+/* Hangs up on everybody and unlinks the path; NULL inside is allowed. */
+void descriptor_server_destroy(struct descriptor_server **descriptor_server);
+
+/* Where it listens, in the form of SEAT_WELCOME: a path, or '@' for the NUL that an
+   abstract name begins with, and the rest of that. Valid as long as the door. */
+const char *descriptor_server_name(const struct descriptor_server *descriptor_server);
+
+#endif

@@ -1,0 +1,240 @@
+#include "server/workers/worker_message.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/loop/background_free.h"
+#include "server/workers/memory/job_memory.h"
+#include "server/workers/gate/gate_message.h"
+#include "server/workers/memory/transfer.h"
+#include "server/workers/worker.h"
+#include "server/workers/worker_send.h"
+
+/* Results from this size on keep the message they came in, where they are most of it:
+   a copy would cost more than the message's memory is worth. */
+#define KEEP_MIN_BYTES 8192
+
+struct message_blob {
+    struct blob blob;
+    nng_msg *message;
+};
+
+/* Any thread. */
+static void message_blob_free(void *object)
+{
+    struct message_blob *kept = object;
+
+    nng_msg_free(kept->message);
+    mem_free(kept);
+}
+
+static void message_blob_release(struct blob *blob)
+{
+    background_free_object(message_blob_free,
+                           container_of(blob, struct message_blob, blob),
+                           blob->bytes.len);
+}
+
+struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload)
+{
+    struct message_blob *kept;
+
+    if (message->ready != NULL) {
+        struct blob *blob = message->ready;
+
+        message->ready = NULL;
+        return blob;
+    }
+    if (message->in_arena != NULL)
+        return blob_new_copy(message->in_arena, payload.len);
+    if (payload.len < KEEP_MIN_BYTES || payload.len <= message->bytes / 2)
+        return blob_new_copy(payload.data, payload.len);
+    /* More than half of the message: no other result of it comes here. Whoever takes the
+       blob may let it go at once, but the other results are still to be read. */
+    assert(*message->message != NULL && message->kept == NULL);
+    kept = mem_alloc(sizeof *kept);
+    kept->blob = (struct blob){payload, 1, message_blob_release};
+    kept->message = *message->message;
+    *message->message = NULL;
+    message->kept = blob_ref(&kept->blob);
+    return &kept->blob;
+}
+
+static const char *take_seat_hello(struct rpc_worker *worker,
+                                   const struct wire_seat_hello *hello)
+{
+    if (!gate_message_same_worker(&hello->worker, &worker->id))
+        return "another worker's seat";
+    if (!worker_secret_is_enough(worker))
+        return "it does not know the worker secret";
+    if (hello->incarnation != worker->shared->incarnation) {
+        worker->is_misled = true;
+        return "another front's seat";
+    }
+    worker->has_greeted = true;
+    return worker_send_welcome(worker) == 0 ? NULL : "it does not read";
+}
+
+const char *worker_message_deliver(struct rpc_worker *worker,
+                                   const struct wire_result *result,
+                                   struct rpc_message *message)
+{
+    struct workers_shared *shared = worker->shared;
+
+    if (shared->events->result(shared->ctx, worker, result, message) != 0)
+        return "a result for a job that it does not have";
+    job_memory_free(worker->job_memory, result->id);
+    return NULL;
+}
+
+/* A large result is copied first, and slowly. */
+static void fetch(struct rpc_worker *worker, const struct wire_result *result,
+                  const uint8_t *in_arena)
+{
+    struct transfer *transfer = transfer_create(worker, &worker->transfers, 1);
+    size_t len = result->payload.bytes.len;
+
+    transfer->result = *result;
+    transfer->bytes = mem_alloc(len);
+    transfer->live = 1;
+    transfer_add_piece(transfer, result->id, transfer->bytes,
+                       (struct slice){in_arena, len});
+    transfers_add(worker->shared->transfers, transfer);
+}
+
+const char *worker_message_finished(struct rpc_worker *worker, struct transfer *transfer)
+{
+    size_t len = transfer->result.payload.bytes.len;
+    struct buf bytes = {transfer->bytes, len, len};
+    struct rpc_message message = {.ready = blob_new_steal(&bytes)};
+    struct wire_result result = transfer->result;
+    const char *why;
+
+    transfer->bytes = NULL;
+    transfer_destroy(&transfer);
+    why = worker_message_deliver(worker, &result, &message);
+    blob_unref(&message.ready);
+    return why;
+}
+
+/* True for a job whose message is still being made: no worker has it yet. */
+static bool is_being_sent(const struct rpc_worker *worker, uint64_t id)
+{
+    const struct list *head = &worker->transfers;
+
+    for (struct list *at = head->next; at != head; at = at->next) {
+        const struct transfer *transfer = container_of(at, struct transfer, owned);
+
+        for (unsigned i = 0; transfer->message != NULL && i < transfer->piece_count; i++)
+            if (transfer->pieces[i].id == id)
+                return true;
+    }
+    return false;
+}
+
+static const char *take_result(struct rpc_worker *worker,
+                               const struct wire_result *result,
+                               struct rpc_message *message)
+{
+    const struct workers_shared *shared = worker->shared;
+    const char *why;
+
+    message->in_arena = NULL;
+    if (is_being_sent(worker, result->id))
+        return "a result for a job that it has not been sent";
+    if (result->payload.in_arena) {
+        message->in_arena = job_memory_find_result(worker->job_memory, result);
+        if (message->in_arena == NULL)
+            return "a result where it has no shared in the arena";
+        if (shared->events->takes_lent_result != NULL &&
+            shared->events->takes_lent_result(shared->ctx, worker, result->id))
+            message->ready = job_memory_lend_result(worker->job_memory, result);
+        if (message->ready == NULL && result->payload.bytes.len > TRANSFER_SLICE_BYTES) {
+            fetch(worker, result, message->in_arena);
+            return NULL;
+        }
+    }
+    why = worker_message_deliver(worker, result, message);
+    blob_unref(&message->ready);
+    return why;
+}
+
+static const char *take_results(struct rpc_worker *worker,
+                                const struct wire_results *results,
+                                struct rpc_message *message)
+{
+    const char *why = NULL;
+
+    for (unsigned i = 0; i < results->count && why == NULL; i++)
+        why = take_result(worker, &results->results[i], message);
+    return why;
+}
+
+static const char *take_while_up(struct rpc_worker *worker,
+                                 const struct wire_message *decoded,
+                                 struct rpc_message *message)
+{
+    switch (decoded->type) {
+    case WIRE_RESULTS: return take_results(worker, &decoded->results, message);
+    case WIRE_BYE:
+        worker->shared->events->leaving(worker->shared->ctx, worker);
+        return NULL;
+    case WIRE_STARTED:
+    case WIRE_ALIVE: return NULL; /* that it was heard is noted already */
+    default: return "a message that a worker does not send";
+    }
+}
+
+static const char *take_before_up(struct rpc_worker *worker,
+                                  const struct wire_message *decoded)
+{
+    switch (decoded->type) {
+    case WIRE_ASK: return worker_secret_take_ask(worker, &decoded->ask);
+    case WIRE_PROOF: return worker_secret_take_proof(worker, decoded->proof);
+    case WIRE_SEAT_HELLO: return take_seat_hello(worker, &decoded->seat_hello);
+    default: return "its first message is no SEAT_HELLO";
+    }
+}
+
+const char *worker_message_handle(struct rpc_worker *worker, nng_msg **message)
+{
+    struct slice bytes = {nng_msg_body(*message), nng_msg_len(*message)};
+    struct rpc_message under_way = {.message = message, .bytes = bytes.len};
+    struct wire_message decoded;
+    const char *why;
+
+    if (wire_decode(bytes, &decoded, &why) != WIRE_OK)
+        return why;
+    if (worker->state == WORKER_UP) {
+        why = take_while_up(worker, &decoded, &under_way);
+        blob_unref(&under_way.kept);
+        return why;
+    }
+    return take_before_up(worker, &decoded);
+}
+
+uint64_t rpc_worker_heard_ns(const struct rpc_worker *worker)
+{
+    return worker->heard_ns;
+}
+
+unsigned rpc_worker_credits(const struct rpc_worker *worker)
+{
+    return worker->credits;
+}
+
+uint64_t rpc_worker_pid(const struct rpc_worker *worker)
+{
+    return worker->pid;
+}
+
+void rpc_worker_set_owner(struct rpc_worker *worker, void *owner)
+{
+    worker->owner = owner;
+}
+
+void *rpc_worker_owner(const struct rpc_worker *worker)
+{
+    return worker->owner;
+}

@@ -1,0 +1,246 @@
+#include "server/workers/worker_send.h"
+
+#include <assert.h>
+#include <nng/nng.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "server/workers/memory/arena.h"
+#include "server/workers/memory/descriptor_server.h"
+#include "server/workers/memory/job_memory.h"
+#include "server/workers/memory/input_pool.h"
+#include "server/workers/link/seat.h"
+#include "server/workers/memory/transfer.h"
+#include "server/workers/worker.h"
+
+static struct buf *empty_scratch(struct rpc_worker *worker)
+{
+    worker->shared->scratch.len = 0;
+    return &worker->shared->scratch;
+}
+
+static int send_head(struct rpc_worker *worker)
+{
+    nng_msg *message = seat_make_message(buf_slice(&worker->shared->scratch), 0);
+
+    if (seat_send(worker->seat, message) == 0)
+        return 0;
+    nng_msg_free(message);
+    return -1;
+}
+
+/* Has the worker map the front's pool too, if it can; the first one that can has it made.
+ */
+static void offer_pool(struct rpc_worker *worker)
+{
+    struct workers_shared *shared = worker->shared;
+
+    if (!worker->can_pool || worker->arena == NULL)
+        return;
+    if (shared->pool == NULL && !shared->is_pool_impossible) {
+        shared->pool = input_pool_create(shared->config->arena_bytes);
+        shared->is_pool_impossible = shared->pool == NULL;
+        if (shared->pool == NULL)
+            log_warn("no memory that all workers can read: %m");
+    }
+    worker->is_offered_pool = shared->pool != NULL;
+}
+
+/* Makes an arena for the worker, if it can use one. */
+static void offer_arena(struct rpc_worker *worker)
+{
+    const struct workers_shared *shared = worker->shared;
+
+    assert(worker->arena == NULL);
+    if (shared->descriptor_server == NULL || !worker->can_arena)
+        return;
+    worker->arena = arena_create(shared->config->arena_bytes);
+    if (worker->arena == NULL)
+        log_warn("no memory to share with worker process %llu: %m",
+                 (unsigned long long)worker->pid);
+}
+
+int worker_send_welcome(struct rpc_worker *worker)
+{
+    struct wire_seat_welcome welcome = {.incarnation = worker->shared->incarnation};
+    const char *path;
+
+    offer_arena(worker);
+    offer_pool(worker);
+    if (worker->arena != NULL) {
+        path = descriptor_server_name(worker->shared->descriptor_server);
+        welcome.has_arena = true;
+        welcome.arena_path = (struct slice){(const uint8_t *)path, strlen(path)};
+        welcome.arena_bytes = worker->arena->bytes;
+        welcome.arena_token = worker->arena->token;
+        welcome.pool_bytes =
+            worker->is_offered_pool ? input_pool_bytes(worker->shared->pool) : 0;
+    }
+    wire_put_seat_welcome(empty_scratch(worker), &welcome);
+    return send_head(worker);
+}
+
+int worker_send_challenge(struct rpc_worker *worker,
+                          const struct wire_challenge *challenge)
+{
+    wire_put_challenge(empty_scratch(worker), challenge);
+    return send_head(worker);
+}
+
+/* Adds what is to be copied for one job: its input, and behind it its argument. Returns
+   where the next payload goes that has to be in the message. */
+static uint8_t *add_job(struct transfer *transfer, const struct wire_job *job,
+                        struct slice argument, uint8_t *place, uint8_t *in_message)
+{
+    uint8_t *to = place == NULL ? in_message : place;
+    struct slice input = job->payload.bytes;
+
+    if (place == NULL && job->payload.in_arena) {
+        transfer_add_job(transfer, job->id);
+        return in_message;
+    }
+    assert(argument.len <= input.len);
+    input.len -= argument.len;
+    transfer_add_piece(transfer, job->id, to, input);
+    transfer_add_piece(transfer, job->id, to + input.len, argument);
+    return place == NULL ? to + job->payload.bytes.len : in_message;
+}
+
+/* The message without what is to be copied, which the transfer knows. */
+static struct transfer *make_jobs(struct rpc_worker *worker, struct wire_job *jobs,
+                                  const struct rpc_input *inputs, unsigned count)
+{
+    struct transfer *transfer = transfer_create(worker, &worker->transfers, 2 * count);
+    uint8_t *places[WIRE_MAX_BATCH], *at;
+    size_t in_message_bytes = 0;
+    struct slice head;
+
+    for (unsigned i = 0; i < count; i++) {
+        places[i] = job_memory_place(worker->job_memory, &jobs[i],
+                                     inputs[i].argument.len == 0 ? inputs[i].blob : NULL);
+        if (!jobs[i].payload.in_arena)
+            in_message_bytes += jobs[i].payload.bytes.len;
+    }
+    wire_put_jobs(empty_scratch(worker), jobs, count);
+    head = buf_slice(&worker->shared->scratch);
+    transfer->message = seat_make_message(head, in_message_bytes);
+    transfer->live = count;
+    at = (uint8_t *)nng_msg_body(transfer->message) + head.len;
+    for (unsigned i = 0; i < count; i++)
+        at = add_job(transfer, &jobs[i], inputs[i].argument, places[i], at);
+    return transfer;
+}
+
+/* Hands the finished message to nng; false where it is not taken. */
+static bool hand_over(struct rpc_worker *worker, struct transfer **transfer)
+{
+    if (seat_send(worker->seat, (*transfer)->message) != 0)
+        return false;
+    (*transfer)->message = NULL;
+    transfer_destroy(transfer);
+    return true;
+}
+
+int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
+                         const struct rpc_input *inputs, unsigned count)
+{
+    struct wire_job placed[WIRE_MAX_BATCH];
+    struct transfer *transfer;
+
+    assert(worker->state == WORKER_UP && count >= 1 && count <= WIRE_MAX_BATCH);
+    memcpy(placed, jobs, count * sizeof *jobs);
+    transfer = make_jobs(worker, placed, inputs, count);
+    if (transfer->left > TRANSFER_SLICE_BYTES) {
+        transfers_add(worker->shared->transfers, transfer);
+        return 0;
+    }
+    (void)transfer_copy(transfer, TRANSFER_SLICE_BYTES);
+    if (hand_over(worker, &transfer))
+        return 0;
+    transfer_destroy(&transfer);
+    for (unsigned i = 0; i < count; i++)
+        job_memory_free(worker->job_memory, jobs[i].id);
+    return -1;
+}
+
+size_t rpc_worker_message_bytes(const struct rpc_worker *worker, size_t payload_bytes)
+{
+    return worker->job_memory != NULL && payload_bytes >= JOB_MEMORY_MIN_BYTES
+               ? 0
+               : payload_bytes;
+}
+
+void rpc_worker_forget_input(struct rpc_worker *worker, uint64_t id)
+{
+    for (struct list *at = worker->transfers.next; at != &worker->transfers;
+         at = at->next)
+        if (transfer_forget(container_of(at, struct transfer, owned), id))
+            return;
+}
+
+/* The jobs that nobody waits for any more never leave: as if the worker had answered. */
+static const char *abandon(struct rpc_worker *worker, struct transfer **transfer)
+{
+    const char *why = NULL;
+    uint64_t last_id = 0;
+
+    for (unsigned i = 0; i < (*transfer)->piece_count && why == NULL; i++) {
+        struct wire_result result = {.id = (*transfer)->pieces[i].id,
+                                     .verdict = WIRE_CANCELLED};
+
+        if (i == 0 || result.id != last_id)
+            why = worker_message_deliver(worker, &result, &(struct rpc_message){0});
+        last_id = result.id;
+    }
+    transfer_destroy(transfer);
+    return why;
+}
+
+/* A worker that does not take the message may do so later; should it be too late for the
+   jobs, their owner finds out. */
+const char *worker_send_finished(struct rpc_worker *worker, struct transfer *transfer)
+{
+    assert(transfer->message != NULL);
+    if (transfer->live == 0)
+        return abandon(worker, &transfer);
+    (void)hand_over(worker, &transfer);
+    return NULL;
+}
+
+void worker_send_again(struct rpc_worker *worker)
+{
+    for (struct list *at = worker->transfers.next, *next; at != &worker->transfers;
+         at = next) {
+        struct transfer *transfer = container_of(at, struct transfer, owned);
+
+        next = at->next;
+        if (transfer->message != NULL && list_is_empty(&transfer->turn) &&
+            !hand_over(worker, &transfer))
+            return;
+    }
+}
+
+/* Where the worker does not read, it will not mind that it is not asked. */
+void rpc_worker_send_cancel(struct rpc_worker *worker, const uint64_t *ids,
+                            unsigned count)
+{
+    assert(worker->state == WORKER_UP && count >= 1 && count <= WIRE_MAX_BATCH);
+    wire_put_cancel(empty_scratch(worker), ids, count);
+    (void)!send_head(worker);
+}
+
+void rpc_worker_send_ping(struct rpc_worker *worker)
+{
+    assert(worker->state == WORKER_UP);
+    wire_put_ping(empty_scratch(worker), clock_now_ns() | 1);
+    (void)!send_head(worker);
+}
+
+void worker_send_prompt(struct rpc_worker *worker)
+{
+    if (worker->state != WORKER_UP || !worker->can_prompt)
+        return;
+    wire_put_prompt(empty_scratch(worker));
+    (void)!send_head(worker);
+}
