@@ -2,8 +2,11 @@
 
 #include <assert.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include <mbedtls/entropy.h>
 #include <mbedtls/pk.h>
+#include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 
 #define BEGIN  "-----BEGIN "
@@ -83,14 +86,49 @@ static bool can_read_certificates(const char *text)
     return can;
 }
 
+#if MBEDTLS_VERSION_MAJOR >= 3
+/* From mbedtls 3 on it wants randomness to read a key and to check a pair. */
+static int give_random(void *ctx, unsigned char *out, size_t len)
+{
+    (void)ctx;
+    for (size_t done = 0; done < len;) {
+        ssize_t got = getrandom(out + done, len - done, 0);
+
+        if (got < 0)
+            return MBEDTLS_ERR_ENTROPY_SOURCE_FAILED;
+        done += (size_t)got;
+    }
+    return 0;
+}
+#endif
+
+static bool parse_key(mbedtls_pk_context *key, const char *text)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+#if MBEDTLS_VERSION_MAJOR >= 3
+    return mbedtls_pk_parse_key(key, bytes, strlen(text) + 1, NULL, 0, give_random,
+                                NULL) == 0;
+#else
+    return mbedtls_pk_parse_key(key, bytes, strlen(text) + 1, NULL, 0) == 0;
+#endif
+}
+
+static bool are_pair(const mbedtls_pk_context *public_key, const mbedtls_pk_context *key)
+{
+#if MBEDTLS_VERSION_MAJOR >= 3
+    return mbedtls_pk_check_pair(public_key, key, give_random, NULL) == 0;
+#else
+    return mbedtls_pk_check_pair(public_key, key) == 0;
+#endif
+}
+
 static bool can_read_key(const char *text)
 {
     mbedtls_pk_context key;
     bool can;
 
     mbedtls_pk_init(&key);
-    can = mbedtls_pk_parse_key(&key, (const unsigned char *)text, strlen(text) + 1, NULL,
-                               0) == 0;
+    can = parse_key(&key, text);
     mbedtls_pk_free(&key);
     return can;
 }
@@ -150,9 +188,7 @@ bool pem_is_pair(const char *certificates, const char *key)
     mbedtls_pk_init(&pk);
     is_pair = mbedtls_x509_crt_parse(&parsed, (const unsigned char *)certificates,
                                      strlen(certificates) + 1) == 0 &&
-              mbedtls_pk_parse_key(&pk, (const unsigned char *)key, strlen(key) + 1, NULL,
-                                   0) == 0 &&
-              mbedtls_pk_check_pair(&parsed.pk, &pk) == 0;
+              parse_key(&pk, key) && are_pair(&parsed.pk, &pk);
     mbedtls_pk_free(&pk);
     mbedtls_x509_crt_free(&parsed);
     return is_pair;

@@ -11,6 +11,7 @@
 #include <mbedtls/entropy.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
+#include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 
 #include "common/base/alloc.h"
@@ -50,11 +51,27 @@ static int make_key(struct tls_probe *tls_probe)
     return error;
 }
 
-/* Signed by itself: in a list of trusted ones it stands for nobody else. */
-static int fill_in(struct tls_probe *tls_probe, mbedtls_x509write_cert *form,
-                   mbedtls_mpi *serial)
+static int set_serial(mbedtls_x509write_cert *form, unsigned char number)
 {
-    int error = mbedtls_mpi_lset(serial, 1);
+#if MBEDTLS_VERSION_MAJOR >= 3
+    return mbedtls_x509write_crt_set_serial_raw(form, &number, 1);
+#else
+    mbedtls_mpi serial;
+    int error;
+
+    mbedtls_mpi_init(&serial);
+    error = mbedtls_mpi_lset(&serial, number);
+    if (error == 0)
+        error = mbedtls_x509write_crt_set_serial(form, &serial);
+    mbedtls_mpi_free(&serial);
+    return error;
+#endif
+}
+
+/* Signed by itself: in a list of trusted ones it stands for nobody else. */
+static int fill_in(struct tls_probe *tls_probe, mbedtls_x509write_cert *form)
+{
+    int error = set_serial(form, 1);
 
     mbedtls_x509write_crt_set_version(form, MBEDTLS_X509_CRT_VERSION_3);
     mbedtls_x509write_crt_set_md_alg(form, MBEDTLS_MD_SHA256);
@@ -64,8 +81,6 @@ static int fill_in(struct tls_probe *tls_probe, mbedtls_x509write_cert *form,
         error = mbedtls_x509write_crt_set_subject_name(form, NAME);
     if (error == 0)
         error = mbedtls_x509write_crt_set_issuer_name(form, NAME);
-    if (error == 0)
-        error = mbedtls_x509write_crt_set_serial(form, serial);
     if (error == 0)
         error = mbedtls_x509write_crt_set_validity(form, VALID_FROM, VALID_TO);
     if (error == 0)
@@ -80,16 +95,13 @@ static int make_certificate(struct tls_probe *tls_probe)
 {
     unsigned char *pem = (unsigned char *)tls_probe->pem;
     mbedtls_x509write_cert form;
-    mbedtls_mpi serial;
     int error;
 
     mbedtls_x509write_crt_init(&form);
-    mbedtls_mpi_init(&serial);
-    error = fill_in(tls_probe, &form, &serial);
+    error = fill_in(tls_probe, &form);
     if (error == 0)
         error = mbedtls_x509write_crt_pem(&form, pem, sizeof tls_probe->pem,
                                           mbedtls_ctr_drbg_random, &tls_probe->random);
-    mbedtls_mpi_free(&serial);
     mbedtls_x509write_crt_free(&form);
     if (error == 0)
         error = mbedtls_x509_crt_parse(&tls_probe->certificate, pem,
@@ -107,8 +119,13 @@ static int configure(struct tls_probe *tls_probe)
 
     mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &tls_probe->random);
     mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_NONE);
+#if MBEDTLS_VERSION_MAJOR >= 3
+    mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_max_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+#else
     mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3,
                                  MBEDTLS_SSL_MINOR_VERSION_3);
+#endif
     if (error == 0)
         error =
             mbedtls_ssl_conf_own_cert(config, &tls_probe->certificate, &tls_probe->key);

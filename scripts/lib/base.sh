@@ -7,16 +7,16 @@
 # shellcheck shell=bash disable=SC2034 # what it sets is for the scripts
 OFFLOOP_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
-# What each purpose needs, on a fresh Debian 12.
+# What each purpose needs, on a fresh Debian 12 or 13.
 PACKAGES_BUILD=(build-essential cmake ninja-build pkg-config libev-dev libssl-dev libnng-dev
     libmsgpack-dev libyajl-dev zlib1g-dev libzstd-dev liblmdb-dev nettle-dev
     libseccomp-dev libmbedtls-dev libhiredis-dev libgoogle-perftools-dev)
 PACKAGES_RUN=("${PACKAGES_BUILD[@]}" curl apache2-utils python3)
 PACKAGES_REDIS=(redis-server redis-tools) # with scripts/run --store redis
-# chromium looks at the live page, prometheus brings promtool. libclang-rt-14-dev brings
+# chromium looks at the live page, prometheus brings promtool. libclang-rt-dev brings
 # libFuzzer; with --no-install-recommends clang comes without.
-PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-14-dev clang-format
-    groff-base nginx-light openssl iproute2
+PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-dev clang-format
+    groff-base nginx-light openssl iproute2 file
     chromium prometheus redis-server python3-jsonschema)
 
 # Seconds since the script began come first: they show what takes long.
@@ -48,22 +48,36 @@ packages_as_root() {
 }
 
 # A daemon that a package brings must not start by itself on the user's machine: Debian
-# asks policy-rc.d. One that is there already is the user's own and stays.
-packages_install() {
-    local policy=/usr/sbin/policy-rc.d made="" status=0
-    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y
-        -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2)
-    if [ ! -e "$policy" ]; then
-        printf '#!/bin/sh\nexit 101\n' | packages_as_root tee "$policy" >/dev/null &&
-            packages_as_root chmod 755 "$policy" && made=yes
+# asks policy-rc.d, which says no while the packages are installed. A policy that is there
+# already is the user's own and stays. Ours has a line by which it is known, so that one
+# which was left behind by a kill -9 goes with the next run.
+POLICY=${OFFLOOP_POLICY:-/usr/sbin/policy-rc.d} # another path only in tests
+POLICY_MARK="# made by offloop's scripts while they install packages"
+
+policy_make() {
+    if [ -e "$POLICY" ] && ! grep -qxF "$POLICY_MARK" "$POLICY"; then return 0; fi
+    printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" |
+        packages_as_root tee "$POLICY" >/dev/null &&
+        packages_as_root chmod 755 "$POLICY"
+}
+
+policy_remove() {
+    if [ -e "$POLICY" ] && grep -qxF "$POLICY_MARK" "$POLICY"; then
+        packages_as_root rm -f "$POLICY"
     fi
+}
+
+# In a subshell, whose traps remove the policy however it ends: Ctrl-C too.
+packages_install() (
+    apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y
+        -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2)
+    trap policy_remove EXIT
+    trap 'exit 130' INT TERM HUP
+    policy_make
     # Where the lists cannot be had (offline) the packages may still be in the cache.
     packages_as_root "${apt[@]}" update >"$1" 2>&1 || true
-    packages_as_root "${apt[@]}" install --no-install-recommends "${@:2}" >>"$1" 2>&1 ||
-        status=1
-    [ -z "$made" ] || packages_as_root rm -f "$policy"
-    return "$status"
-}
+    packages_as_root "${apt[@]}" install --no-install-recommends "${@:2}" >>"$1" 2>&1
+)
 
 # packages_need NAME…: installs what is missing, or says what to do and exits 1. Where
 # nothing is missing it asks no network and takes a fraction of a second.
@@ -99,15 +113,27 @@ build_tree() {
         shift
     done
     targets=("$@")
-    mkdir -p "$OFFLOOP_ROOT/$dir"
+    mkdir -p "$OFFLOOP_ROOT/$dir" || return 1
     log=$OFFLOOP_ROOT/$dir/build.log
     # A tree that somebody configured with make stays with make.
     [ -e "$OFFLOOP_ROOT/$dir/CMakeCache.txt" ] || generator=(-G Ninja)
     say "building $dir (log: $dir/build.log)"
+    if ! { : >"$log"; } 2>/dev/null; then
+        echo "${0##*/}: $OFFLOOP_ROOT/$dir cannot be written, so nothing can be built there" >&2
+        return 1
+    fi
     if ! { cmake -S "$OFFLOOP_ROOT" -B "$OFFLOOP_ROOT/$dir" "${generator[@]}" "${flags[@]}" &&
         cmake --build "$OFFLOOP_ROOT/$dir" --parallel "$(nproc)" "${targets[@]}"; } \
         >"$log" 2>&1; then
-        tail -n 60 "$log" >&2
+        build_complain "$log" >&2
         return 1
     fi
+}
+
+# The first error of a build's log, with a few lines around it; else its end.
+build_complain() {
+    grep -nE -m 1 -A 12 '^(CMake Error|FAILED:)|(error|undefined reference)[: ]' "$1" |
+        grep -vE '^[0-9]+-(ccache |/usr/bin/|: && )' | cut -c 1-400 | head -n 16
+    grep -qE '^(CMake Error|FAILED:)|(error|undefined reference)[: ]' "$1" || tail -n 15 "$1"
+    echo "(all of it: $1)"
 }

@@ -30,17 +30,17 @@ pair_await() {
     shift
     until "$@" >/dev/null 2>&1; do
         if ! kill -0 "$pair_server" 2>/dev/null; then
-            echo "offloop-server ended before $what: see its error above" >&2
+            echo "offloop-server ended early ($what failed): see its error above" >&2
             pair_server=""
             return 1
         fi
         if [ -n "$pair_worker" ] && ! kill -0 "$pair_worker" 2>/dev/null; then
-            echo "offloop-worker ended before $what: see its error above" >&2
+            echo "offloop-worker ended early ($what failed): see its error above" >&2
             pair_worker=""
             return 1
         fi
         if [ "$SECONDS" -ge "$end" ]; then
-            echo "no $what within 30 seconds" >&2
+            echo "$what takes more than 30 seconds: giving up" >&2
             return 1
         fi
         sleep 0.05
@@ -60,12 +60,19 @@ pair_start() {
     # In sessions of their own: Ctrl-C is for this script, which stops them in order.
     setsid "$bin/offloop-server" "$@" >"$dir/server.out" </dev/null &
     pair_server=$!
-    pair_await "listening" pair_is_named "$dir" || return 1
+    pair_await "starting the server" pair_is_named "$dir" || return 1
     pair_url=$(pair_named "$dir" listening)
     pair_admin=$(pair_named "$dir" operations)
     setsid "$bin/offloop-worker" >"$dir/worker.out" </dev/null &
     pair_worker=$!
-    pair_await "being ready" curl -fs --max-time 5 "$pair_admin/readyz"
+    pair_await "waiting for server and workers to be ready" pair_is_whole
+}
+
+# True where the server is ready and has a worker: in mode auto it is ready without one,
+# and says that it is degraded.
+pair_is_whole() {
+    local said
+    said=$(curl -fs --max-time 5 "$pair_admin/readyz") && [[ "$said" != *'"degraded":true'* ]]
 }
 
 # True where the store is empty, or holds sample data whose loading was cut short (the

@@ -82,9 +82,17 @@ static void put_reason(struct buf *text, const char *reason, unsigned *count)
     buf_printf(text, "%s\"%s\"", (*count)++ ? "," : "", reason);
 }
 
+/* Without a worker `rpc` can do nothing and `auto` only half of what it is there for. */
+static bool is_without_workers(const struct ops *ops)
+{
+    return (ops->config.mode == JOBS_RPC || ops->config.mode == JOBS_AUTO) &&
+           jobs_workers(ops->config.jobs) == 0;
+}
+
 static void answer_ready(struct ops *ops, struct http_exchange *x)
 {
     struct buf reasons = BUF_INIT, text = BUF_INIT;
+    bool degraded = is_without_workers(ops), ready;
     const char *why = NULL;
     unsigned count = 0;
 
@@ -92,12 +100,19 @@ static void answer_ready(struct ops *ops, struct http_exchange *x)
         put_reason(&reasons, "the server is draining", &count);
     if (!store_is_ready(ops->config.store, &why))
         put_reason(&reasons, why, &count);
-    if (ops->config.mode == JOBS_RPC && jobs_workers(ops->config.jobs) == 0)
-        put_reason(&reasons, "no worker is connected", &count);
-    buf_printf(&text, "{\"ready\":%s,\"reasons\":[%.*s]}\n", count ? "false" : "true",
-               (int)reasons.len, reasons.data ? (const char *)reasons.data : "");
+    ready = count == 0 && !(degraded && ops->config.mode == JOBS_RPC);
+    if (degraded)
+        put_reason(
+            &reasons,
+            ready ? "no worker is connected: large documents are encoded and decoded "
+                    "on threads of the server"
+                  : "no worker is connected",
+            &count);
+    buf_printf(&text, "{\"ready\":%s,\"degraded\":%s,\"reasons\":[%.*s]}\n",
+               ready ? "true" : "false", degraded ? "true" : "false", (int)reasons.len,
+               reasons.data ? (const char *)reasons.data : "");
     buf_free(&reasons);
-    reply_text(x, count ? 503 : 200, "application/json", &text);
+    reply_text(x, ready ? 200 : 503, "application/json", &text);
 }
 
 static void answer_metrics(struct ops *ops, struct http_exchange *x)

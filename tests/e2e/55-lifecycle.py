@@ -260,6 +260,11 @@ def another_user_serves(pair):
     nobody = pwd.getpwnam("nobody")
     pair.server.stop()
     pair.folder.chmod(0o755)
+    # The build tree may be where nobody else can look (/root is): USR2 needs the file.
+    pair.programs = pair.folder / "programs"
+    pair.programs.mkdir()
+    for program in ("offloop-server", "offloop-worker"):
+        shutil.copy2(BUILD / program, pair.programs)
     shutil.rmtree(pair.store, ignore_errors=True)
     pair.server_arguments += ["--user", "nobody"]
     pair.worker_arguments = ["--processes", "1", "--user", "nobody"]

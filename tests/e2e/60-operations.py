@@ -1,4 +1,5 @@
 """The operations listener, and the daemons on the command line."""
+import json
 import os
 import re
 import socket
@@ -29,6 +30,30 @@ def readyz_gives_reasons(pair):
     equal(reply.status, 503)
     assert b"worker" in reply.body, reply
     equal(pair.admin("/healthz").status, 200)
+
+
+@case(workers=0, server=["--mode", "auto"])
+def readyz_is_degraded_without_workers(pair):
+    """Mode auto serves without workers, on threads: that must not look healthy."""
+    reply = pair.admin("/readyz")
+    equal(reply.status, 200)
+    said = json.loads(reply.body)
+    equal((said["ready"], said["degraded"]), (True, True))
+    assert "no worker" in said["reasons"][0], said
+    pair.worker_arguments[1] = "1"
+    pair.start_worker()
+    eventually(lambda: json.loads(pair.admin("/readyz").body) ==
+               {"ready": True, "degraded": False, "reasons": []}, "a worker ends that")
+
+
+@case(workers=0)
+def a_worker_says_that_no_server_is_there(pair):
+    """A wrong --connect is in the log within seconds, not after most of a minute."""
+    pair.worker_arguments[1] = "1"
+    pair.worker_arguments += ["--connect", f"ipc://{pair.folder}/nowhere.sock"]
+    pair.start_worker()
+    eventually(lambda: any("nowhere.sock: no server has answered there" in line
+                           for line in pair.worker.log), "the worker's log says so")
 
 
 @case

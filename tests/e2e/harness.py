@@ -115,7 +115,7 @@ def memory_bytes(pid):
 class Daemon:
     """One of the two programs as a child process, its output kept."""
 
-    def __init__(self, name, arguments, runtime, cwd):
+    def __init__(self, name, arguments, runtime, cwd, programs=None):
         self.name = name
         self.lines = []
         self.log = []
@@ -124,7 +124,7 @@ class Daemon:
         environment["RUNTIME_DIRECTORY"] = str(runtime)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         self.process = subprocess.Popen(
-            [BUILD / name, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [(programs or BUILD) / name, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env=environment, cwd=cwd, text=True, errors="replace")
         self.pid = self.process.pid
         self.readers = [threading.Thread(target=self._read, args=part, daemon=True)
@@ -247,6 +247,7 @@ class Pair:
         self.server = self.worker = None
         self.daemons = []
         self.idle_fds = None
+        self.programs = None  # the folder of the daemons, where it is not the build tree
         try:
             self._start(workers, start)
         except Exception as problem:
@@ -267,7 +268,7 @@ class Pair:
             *(self.redis.server_arguments if self.redis else ()),
             # rpc: every case knows where its codec runs; those about auto say --mode auto
             "--mode-header", "--mode", "rpc", *self.server_arguments],
-            self.runtime, self.folder)
+            self.runtime, self.folder, self.programs)
         self.daemons.append(self.server)
         named = self.server.wait_line(r"listening on http://127\.0\.0\.1:(\d+)")
         self.port = int(named.group(1))
@@ -279,7 +280,8 @@ class Pair:
         return self.redis.process.pid if self.redis else self.server.of_role("writer")[0]
 
     def start_worker(self):
-        self.worker = Daemon("offloop-worker", self.worker_arguments, self.runtime, self.folder)
+        self.worker = Daemon("offloop-worker", self.worker_arguments, self.runtime, self.folder,
+                             self.programs)
         self.daemons.append(self.worker)
 
     def ready(self):

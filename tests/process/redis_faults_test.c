@@ -170,7 +170,8 @@ static void a_redis_that_is_not_there_yet(void **state)
     (void)state;
     redis_rig_init(&redis, NULL);
     redis_rig_end_server(&redis, SIGTERM);
-    snprintf(url, sizeof url, "redis://localhost:%d", redis.port);
+    snprintf(url, sizeof url, "redis://%s:%d",
+             redis_rig_has_localhost() ? "localhost" : "127.0.0.1", redis.port);
     redis_rig_open_url(&redis.rig, url);
     check_all_down_at_once(&redis.rig);
     for (int i = 0; i < 10; i++)

@@ -117,10 +117,12 @@ static void by_address_and_by_name(void **state)
     promise_conditions(&t->rig);
     promise_longest_names(&t->rig);
     redis_rig_close(&t->rig);
-    open_store(t, "localhost", "ca.crt", NULL);
-    redis_rig_await(&t->rig, true);
-    assert_int_equal(rig_put_text(&t->rig, "c", "x", "1"), STORE_CREATED);
-    redis_rig_close(&t->rig);
+    if (redis_rig_has_localhost()) {
+        open_store(t, "localhost", "ca.crt", NULL);
+        redis_rig_await(&t->rig, true);
+        assert_int_equal(rig_put_text(&t->rig, "c", "x", "1"), STORE_CREATED);
+        redis_rig_close(&t->rig);
+    }
     redis_rig_end(&t->redis);
 }
 
@@ -155,7 +157,8 @@ static void strangers_are_refused(void **state)
 
     start_server(t, "stranger", "no");
     check_refused(t, "127.0.0.1", "ca.crt", NULL, "TLS"); /* another host's */
-    check_refused(t, "localhost", "ca.crt", NULL, "TLS");
+    if (redis_rig_has_localhost())
+        check_refused(t, "localhost", "ca.crt", NULL, "TLS");
     redis_rig_end(&t->redis);
     start_server(t, "server", "no");
     check_refused(t, "127.0.0.1", "other-ca.crt", NULL, "TLS");

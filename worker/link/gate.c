@@ -20,6 +20,13 @@
    this much and no more. */
 #define GATE_TIMEOUT_MS 2000
 
+/* When the log says that no server answers: soon, then every few seconds while somebody
+   may be looking, then now and then. */
+#define GATE_MISSING_FIRST_NS (2 * NS_PER_S)
+#define GATE_MISSING_EARLY_NS (5 * NS_PER_S)
+#define GATE_MISSING_LATE_NS  (60 * NS_PER_S)
+#define GATE_MISSING_EARLY    6 /* lines */
+
 /* What the aio does. */
 enum gate_state {
     GATE_IDLE,     /* waits for the next tick */
@@ -38,9 +45,12 @@ struct gate {
     nng_aio *aio;
     struct dial dial;
     struct grumble grumble;
-    nng_msg *current;     /* what the last welcome's slices point into */
-    uint64_t asked_ns;    /* when the last hello was sent off */
-    pthread_mutex_t lock; /* over all below */
+    nng_msg *current;          /* what the last welcome's slices point into */
+    uint64_t asked_ns;         /* when the last hello was sent off */
+    uint64_t missing_since_ns; /* no connection since then; 0 while there is one */
+    uint64_t missing_next_ns;  /* when the log is to say so again */
+    unsigned missing_lines;    /* lines about it so far */
+    pthread_mutex_t lock;      /* over all below */
     enum gate_state state;
     nng_msg *answer; /* the latest, not taken yet; NULL for none */
     uint32_t pipe;   /* id of the connection; 0 for none */
@@ -231,6 +241,32 @@ static void gate_leave_mute(struct gate *gate)
         nng_pipe_close(pipe);
 }
 
+/* Tells the log that no server is there, and when one has come after all. */
+static void gate_log_missing(struct gate *gate, bool is_up, uint64_t now_ns)
+{
+    if (is_up) {
+        if (gate->missing_lines > 0)
+            log_info("%s: a server answers now", gate->dial.url);
+        gate->missing_since_ns = 0;
+        gate->missing_lines = 0;
+        return;
+    }
+    if (gate->missing_since_ns == 0) {
+        gate->missing_since_ns = now_ns;
+        gate->missing_next_ns = now_ns + GATE_MISSING_FIRST_NS;
+    }
+    if (now_ns < gate->missing_next_ns)
+        return;
+    log_warn("%s: no server has answered there for %llu seconds; still trying. Is the "
+             "server up, and is this its --rpc address?",
+             gate->dial.url,
+             (unsigned long long)((now_ns - gate->missing_since_ns) / NS_PER_S));
+    gate->missing_lines++;
+    gate->missing_next_ns =
+        now_ns + (gate->missing_lines < GATE_MISSING_EARLY ? GATE_MISSING_EARLY_NS
+                                                           : GATE_MISSING_LATE_NS);
+}
+
 void gate_tick(struct gate *gate)
 {
     bool is_due = clock_now_ns() - gate->asked_ns >= WIRE_HELLO_EVERY_MS * NS_PER_MS;
@@ -245,6 +281,7 @@ void gate_tick(struct gate *gate)
     if (is_idle && is_up)
         gate->is_new = false;
     pthread_mutex_unlock(&gate->lock);
+    gate_log_missing(gate, is_up, clock_now_ns());
     dial_check(&gate->dial, is_up);
     if (is_idle && is_up && is_due)
         gate_ask(gate);

@@ -264,8 +264,9 @@ function show() {
   showModes(now, then);
 }
 
-function setState(good, words) {
-  $("dot").className = "dot " + (good ? "good" : "bad");
+// kind: good, degraded or bad
+function setState(kind, words) {
+  $("dot").className = "dot " + kind;
   text("state-text", words);
 }
 
@@ -283,12 +284,14 @@ async function update() {
     samples.push(sample);
     if (samples.length > KEEP) samples.shift();
     failures = 0;
-    setState(readiness.ready, readiness.ready ? "ready" : "not ready: " + readiness.reasons.join("; "));
+    const kind = !readiness.ready ? "bad" : readiness.degraded ? "degraded" : "good";
+    const words = { good: "ready", degraded: "degraded: ", bad: "not ready: " }[kind];
+    setState(kind, words + readiness.reasons.join("; "));
     show();
     document.body.dataset.samples = String(samples.length);
   } catch (problem) {
     failures++;
-    if (failures > 1) setState(false, "no answer from the server");
+    if (failures > 1) setState("bad", "no answer from the server");
   }
 }
 

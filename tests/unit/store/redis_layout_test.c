@@ -174,7 +174,7 @@ static void durability(void **state)
         redis_greeting_judge(cases[i].settings, &out);
         buf_append(&out, "", 1);
         if (cases[i].says == NULL)
-            assert_string_equal(out.data, "");
+            assert_string_equal((const char *)out.data, "");
         else
             assert_non_null(strstr((const char *)out.data, cases[i].says));
         buf_free(&out);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <hiredis/hiredis.h>
+#include <netdb.h>
 #include <netinet/in.h>
 
 #define REDIS_RIG_ARGS 24
@@ -23,6 +24,17 @@ struct redis_rig {
     const char *more[REDIS_RIG_ARGS]; /* flags beside the usual ones, NULL last */
     struct rig rig;                   /* loop and store */
 };
+
+/* True where the host knows what localhost is (a bare container may not). */
+static inline bool redis_rig_has_localhost(void)
+{
+    struct addrinfo *found = NULL;
+    bool has = getaddrinfo("localhost", NULL, NULL, &found) == 0;
+
+    if (has)
+        freeaddrinfo(found);
+    return has;
+}
 
 /* A port that nobody has just now. */
 static inline int redis_rig_free_port(void)

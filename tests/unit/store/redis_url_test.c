@@ -216,7 +216,7 @@ static void check_shown(const char *url, const char *shown)
 
     store_url_print(url, &out);
     buf_append(&out, "", 1);
-    assert_string_equal(out.data, shown);
+    assert_string_equal((const char *)out.data, shown);
     buf_free(&out);
 }
 
@@ -251,7 +251,7 @@ static void print_of_a_url(void **state)
         assert_int_equal(redis_url_parse(cases[i].text, &url), 0);
         redis_url_print(&url, &out);
         buf_append(&out, "", 1);
-        assert_string_equal(out.data, cases[i].printed);
+        assert_string_equal((const char *)out.data, cases[i].printed);
         buf_free(&out);
         redis_url_free(&url);
     }

@@ -34,7 +34,13 @@ static void *create_string(const redisReadTask *task, char *text, size_t len)
     return count(task, len) ? of(task)->defaults->createString(task, text, len) : NULL;
 }
 
-static void *create_array(const redisReadTask *task, int elements)
+#if HIREDIS_MAJOR >= 1
+typedef size_t element_count;
+#else
+typedef int element_count;
+#endif
+
+static void *create_array(const redisReadTask *task, element_count elements)
 {
     if (elements > REDIS_READER_ELEMENTS ||
         !count(task, elements > 0 ? (size_t)elements * sizeof(void *) : 0))
@@ -52,13 +58,36 @@ static void *create_nil(const redisReadTask *task)
     return count(task, 0) ? of(task)->defaults->createNil(task) : NULL;
 }
 
+#if HIREDIS_MAJOR >= 1
+/* Types of RESP3, which we never ask for. */
+static void *refuse_double(const redisReadTask *task, double value, char *text,
+                           size_t len)
+{
+    (void)task, (void)value, (void)text, (void)len;
+    return NULL;
+}
+
+static void *refuse_bool(const redisReadTask *task, int value)
+{
+    (void)task, (void)value;
+    return NULL;
+}
+#endif
+
 void redis_reader_bound(struct redis_reader *reader, redisAsyncContext *ac)
 {
     reader->bytes = 0;
     reader->defaults = ac->c.reader->fn;
     reader->functions =
-        (redisReplyObjectFunctions){create_string, create_array, create_integer,
-                                    create_nil, reader->defaults->freeObject};
+        (redisReplyObjectFunctions){.createString = create_string,
+                                    .createArray = create_array,
+                                    .createInteger = create_integer,
+                                    .createNil = create_nil,
+                                    .freeObject = reader->defaults->freeObject};
+#if HIREDIS_MAJOR >= 1
+    reader->functions.createDouble = refuse_double;
+    reader->functions.createBool = refuse_bool;
+#endif
     ac->c.reader->fn = &reader->functions;
     ac->c.reader->privdata = reader;
 }
