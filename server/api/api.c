@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/codec/coding/coding.h"
 #include "common/base/log.h"
+#include "common/base/document_name.h"
 #include "server/api/exchange.h"
 #include "server/stats/stats.h"
 
@@ -122,11 +123,14 @@ static bool answer_early(struct exchange *e)
                       "/openapi.json describes all");
     else if (method == HTTP_OPTIONS)
         reply_options(e);
+    else if (e->route.ends_in_slash)
+        exchange_fail(e, writes ? 400 : 404,
+                      "the path ends in a slash: leave it out; collections are at "
+                      "/v1/{collection}, documents at /v1/{collection}/{id}");
     else if (e->kind == &simple_kind)
         exchange_fail(e, 405, "the resource does not have this method");
     else if (named && !e->route.names_valid)
-        exchange_fail(e, writes ? 400 : 404,
-                      "names are 1 to 255 bytes of A-Z a-z 0-9 . _ ~ : @ -");
+        exchange_fail(e, writes ? 400 : 404, "names are " DOCUMENT_NAME_RULE);
     return http_replied(e->x);
 }
 
@@ -185,6 +189,7 @@ static void choose_coding(struct exchange *e)
 /* Chooses the reply's representation; where none is acceptable, answers. */
 static void choose_type(struct exchange *e)
 {
+    struct slice accept = http_header_joined(e->x, "accept");
     enum negotiate_type types = NEGOTIATE_MSGPACK; /* of others: JSON alone */
     const char *offered = "offered is application/json";
 
@@ -196,10 +201,12 @@ static void choose_type(struct exchange *e)
         offered = "offered are application/json, application/msgpack and "
                   "application/x-ndjson";
     }
-    if (negotiate_accept(http_header_joined(e->x, "accept"), types, &e->type) != 0)
+    if (negotiate_accept(accept, types, &e->type) != 0) {
         exchange_fail(e, 406, offered);
-    else
-        choose_coding(e);
+        return;
+    }
+    negotiate_accept_name(accept, e->type, e->media);
+    choose_coding(e);
 }
 
 /* Reads what all routes read of a request; true where it has been answered. */

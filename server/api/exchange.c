@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/codec/coding/coding.h"
 #include "common/base/log.h"
+#include "server/api/conditions.h"
 #include "server/stats/stats.h"
 
 /* --max-reply limits what is sent, not what is stored. */
@@ -203,11 +204,24 @@ void exchange_fail_stored(struct exchange *e, const struct job *job)
     exchange_fail(e, 500, "the stored document is damaged");
 }
 
+void exchange_fail_content_type(struct exchange *e, const char *taken)
+{
+    char detail[NEGOTIATE_REFUSAL_MAX];
+
+    negotiate_refusal_print(http_header(e->x, "content-type"), taken, detail);
+    exchange_fail(e, 415, detail);
+}
+
+const char *exchange_media(const struct exchange *e)
+{
+    return e->media[0] != '\0' ? e->media : negotiate_media_type(e->type);
+}
+
 void exchange_fail_store(struct exchange *e, enum store_status status)
 {
     switch (status) {
     case STORE_NOT_FOUND: exchange_fail(e, 404, store_status_text(status)); return;
-    case STORE_CONFLICT: exchange_fail(e, 412, store_status_text(status)); return;
+    case STORE_CONFLICT: exchange_fail(e, 412, conditions_failed_text(e->x)); return;
     case STORE_FULL: exchange_fail(e, 507, store_status_text(status)); return;
     case STORE_DOWN:
     case STORE_UNSURE: exchange_fail(e, 503, store_status_text(status)); return;

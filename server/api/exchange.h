@@ -34,11 +34,12 @@ struct exchange {
     struct http_exchange *x;
     struct route route;
     struct query query;
-    enum negotiate_type type; /* of the reply */
-    enum codec_coding coding; /* that the client takes, and likes best */
-    enum jobs_mode mode;      /* asked for */
-    bool mode_chosen;         /* by Offloop-Mode: to be measured, so its job is its own */
-    enum jobs_mode ran;       /* of the last job */
+    enum negotiate_type type;        /* of the reply */
+    char media[NEGOTIATE_MEDIA_MAX]; /* what it is sent as: see exchange_media() */
+    enum codec_coding coding;        /* that the client takes, and likes best */
+    enum jobs_mode mode;             /* asked for */
+    bool mode_chosen;   /* by Offloop-Mode: to be measured, so its job is its own */
+    enum jobs_mode ran; /* of the last job */
     bool ran_job;
     uint64_t started_ns;
     uint64_t store_since_ns; /* when the store was last asked */
@@ -110,6 +111,12 @@ void exchange_fail_stored(struct exchange *e, const struct job *job);
 
 /* Replies with what a store status other than OK and CREATED means. */
 void exchange_fail_store(struct exchange *e, enum store_status status);
+
+/* The media type of the reply, by the name that Accept asks for. */
+const char *exchange_media(const struct exchange *e);
+
+/* Refuses the request's Content-Type with 415; `taken` lists what is taken. */
+void exchange_fail_content_type(struct exchange *e, const char *taken);
 
 /* The methods that the exchange's route has, "GET, HEAD, OPTIONS". */
 const char *exchange_allow(const struct exchange *e);

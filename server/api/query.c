@@ -1,10 +1,8 @@
 #include "server/api/query.h"
 
 #include <string.h>
-#include <strings.h>
 
-/* Longer ones do not fit a job's envelope (proto/call_options.h). */
-#define FIELDS_MAX 8128
+#include "server/api/fields_text.h"
 
 static int limit_parse(struct slice text, uint64_t *limit_r)
 {
@@ -34,33 +32,17 @@ static bool named(struct slice bytes, const char *text)
     return at == bytes.len && *text == '\0';
 }
 
-/* How many bytes of the text stand for a comma or, encoded twice, for one in a name; 0
-   for neither. */
-static size_t comma_len(const uint8_t *text, size_t len)
+static const char *take_fields(struct slice sent, struct query *query)
 {
-    if (len >= 3 && strncasecmp((const char *)text, "%2c", 3) == 0)
-        return 3;
-    return len >= 5 && strncasecmp((const char *)text, "%252c", 5) == 0 ? 5 : 0;
-}
-
-/* Takes one encoding off the commas. */
-static void take_fields(struct slice sent, struct query *query)
-{
-    struct buf *text = &query->fields_text;
+    const char *fault;
 
     query->fields = query->fields_sent = sent;
-    if (memchr(sent.data, '%', sent.len) == NULL)
-        return;
-    for (size_t at = 0; at < sent.len;) {
-        size_t len = comma_len(sent.data + at, sent.len - at);
-
-        if (len == 0)
-            buf_append(text, sent.data + at, 1);
-        else
-            buf_append_str(text, len == 3 ? "," : "%2C");
-        at += len > 0 ? len : 1;
-    }
-    query->fields = buf_slice(text);
+    if (memchr(sent.data, '%', sent.len) == NULL &&
+        memchr(sent.data, '/', sent.len) == NULL)
+        return NULL;
+    fault = fields_text_read(sent, &query->fields_text);
+    query->fields = buf_slice(&query->fields_text);
+    return fault;
 }
 
 /* Takes one parameter into *query; see query_parse(). */
@@ -70,9 +52,9 @@ static const char *take_parameter(struct slice name, struct slice value,
     if (named(name, "pretty")) {
         query->pretty = !named(value, "0") && !named(value, "false");
     } else if (named(name, "fields") && query->fields.len == 0) {
-        if (value.len == 0 || value.len > FIELDS_MAX)
+        if (value.len == 0 || value.len > FIELDS_TEXT_MAX)
             return "fields are names divided by , and . of 8128 bytes at most";
-        take_fields(value, query);
+        return take_fields(value, query);
     } else if (named(name, "limit") && !query->has_limit) {
         query->has_limit = true;
         if (limit_parse(value, &query->limit) != 0)

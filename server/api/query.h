@@ -23,8 +23,8 @@ struct query {
 };
 
 /* Reads a query ("limit=10&after=x"). Returns NULL, or a static text that says what is
-   wrong with it. In `fields` a comma may come as %2C, as libraries write it; a comma in
-   a name is %252C then. The caller ends the query with query_free() either way. */
+   wrong with it. What `fields` may be says fields_text.h. The caller ends the query with
+   query_free() either way. */
 const char *query_parse(struct slice text, struct query *query_r);
 
 /* Frees what the query holds; a zeroed one is allowed. */

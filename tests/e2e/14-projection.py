@@ -32,6 +32,40 @@ def fields_of_a_document(pair):
             equal(head.header("content-length"), str(len(reply.body)))
 
 
+KUBERNETES = (b'{"metadata":{"name":"x","annotations":{"a.b/c":1,"a":{"b/c":2},"d,e":3,"~":4}},'
+              b'"items":[{"a.b":[5,6]}]}')
+NAMED = [  # fields, what is left of KUBERNETES: names that hold what divides names
+    ("/metadata/annotations/a.b~1c", b'{"metadata":{"annotations":{"a.b/c":1}}}'),
+    ("%2Fmetadata%2Fannotations%2Fa.b~1c", b'{"metadata":{"annotations":{"a.b/c":1}}}'),
+    ("metadata.annotations.a%252Eb/c", b'{"metadata":{"annotations":{"a.b/c":1}}}'),
+    ("metadata.annotations.a%2Eb%2Fc", b'{"metadata":{"annotations":{"a.b/c":1}}}'),
+    ("metadata.annotations.a.b/c", b'{"metadata":{"annotations":{"a":{"b/c":2}}}}'),
+    ("/metadata/annotations/~0,metadata.name",
+     b'{"metadata":{"name":"x","annotations":{"~":4}}}'),
+    ("/metadata/annotations/d%252Ce%2C/metadata/name",
+     b'{"metadata":{"name":"x","annotations":{"d,e":3}}}'),
+    ("/items/0/a.b/1", b'{"items":[{"a.b":[6]}]}'),
+    ("/metadata/annotations/a/b", b'{"metadata":{"annotations":{"a":{}}}}'),
+]
+
+
+@case
+def names_with_dots_and_pointers(pair):
+    with pair.client() as client:
+        client.ask("PUT", "/v1/kubernetes/one", KUBERNETES, JSON)
+        client.ask("PUT", "/v1/kubernetes/two", KUBERNETES, JSON)
+        for fields, expected in NAMED:
+            equal((fields, client.ask("GET", f"/v1/kubernetes/one?fields={fields}").body),
+                  (fields, expected))
+            page = client.ask("GET", f"/v1/kubernetes?limit=1&fields={fields}")
+            equal((fields, page.body), (fields, b"[" + expected + b"]"))
+            more = page.header("link").split(">")[0].lstrip("<")
+            equal((fields, client.ask("GET", more).body), (fields, b"[" + expected + b"]"))
+        for fields in ("/", "/a/", "//a", "/a~2", "/a~", "a,/"):
+            check_problem(client.ask("GET", f"/v1/kubernetes/one?fields={fields}"), 400,
+                          "JSON Pointer")
+
+
 @case
 def what_fields_cannot_be(pair):
     pair.put("/v1/fields/bad", {"a": 1})

@@ -169,11 +169,12 @@ static bool check_body(struct document_write *write)
 {
     struct exchange *e = &write->base;
 
+    if (!exchange_check_body(e, "a document", &write->gunzip))
+        return false;
     if (negotiate_content_type(http_header(e->x, "content-type"), &e->type) != 0)
-        exchange_fail(e, 415,
-                      "taken are application/json and application/msgpack; say which in "
-                      "Content-Type");
-    return !http_replied(e->x) && exchange_check_body(e, "a document", &write->gunzip);
+        exchange_fail_content_type(e,
+                                   "taken are application/json and application/msgpack");
+    return !http_replied(e->x);
 }
 
 static void put_start(struct exchange *e)

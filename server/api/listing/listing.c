@@ -81,7 +81,7 @@ static void begin_reply(struct listing *listing)
     struct buf headers = BUF_INIT;
     struct http_reply reply = {.status = 200};
 
-    reply.content_type = negotiate_media_type(e->type);
+    reply.content_type = exchange_media(e);
     exchange_put_coding(&headers, listing->coding);
     put_next_link(listing, &headers);
     exchange_put_vary(e, &headers);

@@ -80,6 +80,9 @@ static void test_fields(void **state)
     check_fields("fields=a%252Cb&y", "a%252Cb", "a%2Cb");
     check_fields("fields=%2E%2Cx%25%2", "%2E%2Cx%25%2", "%2E,x%25%2");
     check_fields("fields=%2C", "%2C", ",");
+    check_fields("fields=a.b,/c/d.e", "a.b,/c/d.e", "a.b,c.d%2Ee");
+    assert_non_null(parse("fields=/a~2", &query));
+    query_free(&query);
     assert_non_null(parse("fields=", &query));
     assert_non_null(parse("fields", &query));
 }
