@@ -14,7 +14,8 @@ enum options_flag {
     OPTIONS_JSON = 4, /* the stored document is JSON */
     OPTIONS_ZSTD = 8, /* not with GZIP */
     OPTIONS_PART = 16,
-    OPTIONS_FLAGS = 31 /* all that exist */
+    OPTIONS_NUMBERS = 32, /* keep their text */
+    OPTIONS_FLAGS = 63    /* all that exist */
 };
 
 static unsigned flags_of(const struct codec_call *call)
@@ -22,7 +23,8 @@ static unsigned flags_of(const struct codec_call *call)
     return (call->coding == CODING_GZIP ? OPTIONS_GZIP : 0u) |
            (call->coding == CODING_ZSTD ? OPTIONS_ZSTD : 0u) |
            (call->part ? OPTIONS_PART : 0u) | (call->gunzip ? OPTIONS_GUNZIP : 0u) |
-           (call->format == CODEC_FORMAT_JSON ? OPTIONS_JSON : 0u);
+           (call->format == CODEC_FORMAT_JSON ? OPTIONS_JSON : 0u) |
+           (call->keep_numbers ? OPTIONS_NUMBERS : 0u);
 }
 
 static enum codec_coding coding_in(unsigned flags)
@@ -65,6 +67,7 @@ int call_options_read(struct slice options, struct codec_call *call)
     call->coding = coding_in(flags);
     call->part = flags & OPTIONS_PART;
     call->gunzip = flags & OPTIONS_GUNZIP;
+    call->keep_numbers = flags & OPTIONS_NUMBERS;
     call->format = flags & OPTIONS_JSON ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
     call->in.len -= argument_len;
     call->argument = (struct slice){call->in.data + call->in.len, argument_len};

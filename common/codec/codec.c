@@ -238,10 +238,12 @@ static enum codec_status run_step(struct codec *codec, const struct codec_call *
                              .base = out->len,
                              .offered = out->len,
                              .max_output = call->max_output,
-                             .max_memory = call->max_memory};
+                             .max_memory = call->max_memory,
+                             .max_depth = CODEC_MAX_DEPTH + call->levels_around,
+                             .keep_numbers = call->keep_numbers};
     enum codec_status status;
 
-    assert(out->len <= out->cap);
+    assert(out->len <= out->cap && job.max_depth <= CODEC_OPEN_MAX);
     if (job.max_output > SIZE_MAX / 2)
         job.max_output = SIZE_MAX / 2;
     if (job.in.data == NULL) /* empty: but engines step through it by address */

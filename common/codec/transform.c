@@ -47,6 +47,23 @@ static size_t memory_left(const struct transform *t)
     return held < t->call->max_memory ? t->call->max_memory - held : 0;
 }
 
+/* True for a call whose result is JSON text: numbers that are text in its input stay as
+   they are. */
+static bool gives_text(const struct codec_call *call)
+{
+    return call->op == CODEC_OP_ENCODE || call->op == CODEC_OP_SEQUENCE ||
+           call->op == CODEC_OP_COMPACT ||
+           (call->op == CODEC_OP_PATCH && call->format == CODEC_FORMAT_JSON);
+}
+
+/* True for a call whose input, not its argument, may come from a client, compressed. */
+static bool takes_gzip(const struct codec_call *call)
+{
+    return call->op == CODEC_OP_DECODE || call->op == CODEC_OP_VALIDATE ||
+           call->op == CODEC_OP_COMPACT ||
+           (call->op == CODEC_OP_ENCODE && call->format == CODEC_FORMAT_MSGPACK);
+}
+
 /* Runs one operation on `in` and appends to out, within those limits. */
 static enum codec_status run_within(struct transform *t, enum codec_op op,
                                     struct slice in, size_t max_output, size_t max_memory,
@@ -55,6 +72,7 @@ static enum codec_status run_within(struct transform *t, enum codec_op op,
     struct codec_call call = *t->call;
 
     call.op = op;
+    call.keep_numbers = call.keep_numbers || gives_text(t->call);
     call.coding = CODING_NONE;
     call.gunzip = false;
     call.format = CODEC_FORMAT_MSGPACK;
@@ -189,8 +207,7 @@ static enum codec_status prepare(struct transform *t)
 
     if (call->op == CODEC_OP_PATCH)
         return prepare_patch(t);
-    if (call->gunzip && (call->op == CODEC_OP_DECODE || call->op == CODEC_OP_VALIDATE ||
-                         call->op == CODEC_OP_COMPACT))
+    if (call->gunzip && takes_gzip(call))
         status = expand_input(t);
     if (status == CODEC_OK && call->op == CODEC_OP_COMPACT)
         return run(t, CODEC_OP_DECODE);

@@ -40,6 +40,7 @@ struct api_config {
     struct stats_front *stats;
     enum jobs_mode mode;       /* of requests that do not choose */
     bool store_json;           /* what writes store: compact JSON, else MessagePack */
+    bool keep_numbers;         /* MessagePack made of JSON keeps numbers' own text */
     bool mode_header;          /* honour Offloop-Mode */
     bool server_timing;        /* add Server-Timing */
     uint64_t max_reply_bytes;  /* a job's result */

@@ -11,12 +11,24 @@
 #include "server/stats/stats.h"
 
 /* --max-reply limits what is sent, not what is stored. */
-static size_t max_output(const struct api_config *config, enum codec_op op)
+static size_t max_output(const struct exchange *e, enum codec_op op)
 {
+    enum http_method method = http_request(e->x)->method;
+    bool writes = method == HTTP_PUT || method == HTTP_POST;
     bool replies =
         op == CODEC_OP_ENCODE || op == CODEC_OP_SEQUENCE || op == CODEC_OP_PROJECT;
 
-    return replies ? config->max_reply_bytes : STORE_DOCUMENT_MAX;
+    return replies && !writes ? e->api->config.max_reply_bytes : STORE_DOCUMENT_MAX;
+}
+
+/* True for a call that makes MessagePack of JSON: of others a worker that is too old for
+   the option must not be asked for it. */
+static bool packs_numbers(const struct codec_call *call)
+{
+    bool json = call->format == CODEC_FORMAT_JSON;
+
+    return call->op == CODEC_OP_DECODE || (call->op == CODEC_OP_PROJECT && json) ||
+           ((call->op == CODEC_OP_PATCH || call->op == CODEC_OP_BULK) && !json);
 }
 
 void exchange_submit(struct exchange *e, struct job *job, const struct codec_call *call,
@@ -32,7 +44,8 @@ void exchange_submit(struct exchange *e, struct job *job, const struct codec_cal
                         .sends_result = job->sends_result,
                         .mode = e->mode,
                         .done = done};
-    job->call.max_output = max_output(config, call->op);
+    job->call.max_output = max_output(e, call->op);
+    job->call.keep_numbers = config->keep_numbers && packs_numbers(call);
     job->call.max_memory = config->max_memory_bytes;
     if (call->gunzip)
         job->call.max_expanded = config->max_body_bytes;

@@ -46,6 +46,14 @@ static const char *const *config_representation_names(void)
     return names;
 }
 
+/* The texts of --numbers, double first. */
+static const char *const *config_numbers_names(void)
+{
+    static const char *const names[] = {"double", "text", NULL};
+
+    return names;
+}
+
 static const struct option_row rows[] = {
 #define GROUP       OPTION_ROW_GROUP
 #define OPTION(...) OPTION_ROW(struct server_config, __VA_ARGS__)

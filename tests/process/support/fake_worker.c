@@ -44,6 +44,7 @@
     X(IMPOSTOR, "impostor", 0) /* its seat hello names another worker */                 \
     X(MUTE, "mute", 0)         /* connects to its seat and never says hello */           \
     X(EXPIRE, "expire", 0)     /* says of every job that it came too late */             \
+    X(OLD, "old", 31)          /* knows the flags of options that are in N */            \
     X(BYE, "bye", 1)           /* after N jobs it says goodbye, then answers             \
                                   what it has and exits when hung up on */               \
     X(ARENA, "arena", 0)       /* maps the arena and answers there */                    \
@@ -175,6 +176,13 @@ static void fake_place_result(struct fake_seat *seat, const struct wire_job *job
         abort();
 }
 
+/* True for a job whose options, an array whose first item are the flags, have one that
+   the worker does not know. */
+static bool fake_is_newer(const struct fake *fake, const struct wire_job *job)
+{
+    return job->options.len > 1 && (job->options.data[1] & ~fake->n) != 0;
+}
+
 /* One job's result, honest but for the mode; its bytes go to payloads. */
 static void fake_do_job(struct fake_seat *seat, struct wire_job *job,
                         struct buf *payloads, struct wire_result *result_r)
@@ -190,6 +198,8 @@ static void fake_do_job(struct fake_seat *seat, struct wire_job *job,
         abort();
     if (fake->mode == FAKE_SLOW)
         usleep(fake->n * 1000);
+    if (fake->mode == FAKE_OLD && fake_is_newer(fake, job))
+        job->op = CODEC_OPS; /* as little known */
     if (fake->mode == FAKE_EXPIRE)
         job_skip(job, WIRE_EXPIRED, result_r);
     else
