@@ -53,12 +53,13 @@ void call_options_put(struct buf *out, const struct codec_call *call)
 
 int call_options_read(struct slice options, struct codec_call *call)
 {
-    struct envelope_reader in = {options.data, options.data + options.len, NULL};
+    struct envelope_reader in;
     size_t argument_len;
     unsigned flags;
 
     if (options.len == 0)
         return 0;
+    in = (struct envelope_reader){options.data, options.data + options.len, NULL};
     envelope_get_array(&in, OPTIONS_ITEMS, OPTIONS_ITEMS);
     flags = (unsigned)envelope_get_uint(&in, OPTIONS_FLAGS);
     argument_len = (size_t)envelope_get_uint(&in, call->in.len);

@@ -121,6 +121,7 @@ def check_kept(pair, packed):
             equal(client.ask("GET", path, headers=chosen).body, b'{"price":12500.00}')
             equal(client.ask("GET", path, headers=[*PACKED, *chosen]).body, packed)
         equal(client.ask("GET", "/v1/loaded").body, b"[" + b",".join([PRICES] * 4) + b"]")
+        equal(client.ask("GET", "/v1/loaded", headers=PACKED).body.count(packed[1:]), 4)
 
 
 @case(server=["--numbers", "text"])

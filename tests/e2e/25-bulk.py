@@ -83,6 +83,15 @@ def the_deepest_documents(pair):
 
 
 @case
+def dots_are_no_ids(pair):
+    """Clients take them out of a path before they ask."""
+    report = load(pair, "dots", line(".", 1) + line("..", 2) + line("...", 3))
+    equal((report["stored"], [one["line"] for one in report["errors"]]), (1, [1, 2]))
+    assert "not . or .." in report["errors"][0]["detail"], report
+    equal(pair.ask("GET", "/v1/dots").body, b"[3]")
+
+
+@case
 def line_ends_and_blank_lines(pair):
     body = (b'\n{"id":"a","document":1}\r\n \t\r\n\r\n{"document":2,"id":"b"}\n\n'
             b'{"id":"c", "more":[1], "document":3}')  # no end of the last line

@@ -109,6 +109,18 @@ static const uint8_t *put_integer(struct direct_decoder *d, uint64_t value, bool
     return end;
 }
 
+/* True for a number without sign and exponent that is surely printed as it stands, sign
+   and all; number_keep_text() says why. */
+static bool is_printed_so(const uint8_t *first, const uint8_t *point, const uint8_t *end)
+{
+    ptrdiff_t decimals = end - point - 1;
+
+    if (end == point)
+        return *first != '0'; /* -0 is not */
+    return end - first <= 16 && (decimals == 1 || end[-1] != '0') &&
+           (*first != '0' || decimals <= 6);
+}
+
 /* Up to 19 digits, without an exponent. */
 static const uint8_t *decode_long(struct direct_decoder *d, const uint8_t *at)
 {
@@ -116,8 +128,6 @@ static const uint8_t *decode_long(struct direct_decoder *d, const uint8_t *at)
     const uint8_t *first = at + negative, *point, *end;
     uint64_t value = 0;
 
-    if (d->job->keep_numbers)
-        return decode_any(d, at);
     point = end = take_run(first, &value);
     if (point == first || (*first == '0' && point > first + 1))
         return decode_any(d, at);
@@ -128,6 +138,8 @@ static const uint8_t *decode_long(struct direct_decoder *d, const uint8_t *at)
     }
     if ((*end | 0x20) == 'e' || point - first > DIGITS_MAX ||
         (negative && value > INT64_MAX))
+        return decode_any(d, at);
+    if (d->job->keep_numbers && !is_printed_so(first, point, end))
         return decode_any(d, at);
     if (end == point)
         return put_integer(d, value, negative, end);
