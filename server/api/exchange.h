@@ -35,7 +35,7 @@ struct exchange {
     struct route route;
     struct query query;
     enum negotiate_type type;        /* of the reply */
-    char media[NEGOTIATE_MEDIA_MAX]; /* what it is sent as: see exchange_media() */
+    char media[NEGOTIATE_MEDIA_MAX]; /* another name of it; empty for none */
     enum codec_coding coding;        /* that the client takes, and likes best */
     enum jobs_mode mode;             /* asked for */
     bool mode_chosen;   /* by Offloop-Mode: to be measured, so its job is its own */

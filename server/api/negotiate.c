@@ -198,10 +198,15 @@ static unsigned accept_quality(struct slice accept, enum negotiate_type type, bo
 void negotiate_accept_name(struct slice accept, enum negotiate_type type,
                            char media_r[NEGOTIATE_MEDIA_MAX])
 {
-    unsigned best = accept_quality(accept, type, true), q;
     struct slice range;
+    unsigned best, q;
 
-    snprintf(media_r, NEGOTIATE_MEDIA_MAX, "%s", types[type].media);
+    media_r[0] = '\0';
+    /* Few clients want another name: the others do not pay for it. */
+    if (accept.len == 0 ||
+        (type == NEGOTIATE_JSON && memchr(accept.data, '+', accept.len) == NULL))
+        return;
+    best = accept_quality(accept, type, true);
     while (next_range(&accept, &range, &q))
         if (q > best && is_other_name(range, type)) {
             best = q;

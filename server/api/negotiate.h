@@ -41,9 +41,8 @@ enum negotiate_type {
 int negotiate_accept(struct slice accept, enum negotiate_type types,
                      enum negotiate_type *type_r);
 
-/* The media type to send a reply of that type under, with a NUL: the one of
-   NEGOTIATE_TYPE_MAP, or another name of the same type that Accept likes better
-   ("application/geo+json", "application/jsonl"). */
+/* The other name of the type that Accept likes better than the one of NEGOTIATE_TYPE_MAP
+   ("application/geo+json", "application/jsonl"), with a NUL; empty for none. */
 void negotiate_accept_name(struct slice accept, enum negotiate_type type,
                            char media_r[NEGOTIATE_MEDIA_MAX]);
 

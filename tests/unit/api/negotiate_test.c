@@ -161,25 +161,22 @@ static void test_names_asked_for(void **state)
     char longest[NEGOTIATE_MEDIA_MAX + 1] = "application/";
 
     (void)state;
-    check_name(NULL, NEGOTIATE_JSON, "application/json");
-    check_name("*/*", NEGOTIATE_JSON, "application/json");
+    check_name(NULL, NEGOTIATE_JSON, "");
+    check_name("*/*", NEGOTIATE_JSON, "");
     check_name("application/geo+json", NEGOTIATE_JSON, "application/geo+json");
     check_name("application/geo+json;q=0.9, */*;q=0.8", NEGOTIATE_JSON,
                "application/geo+json");
     check_name("application/a+json;q=0.1, application/b+json;q=0.2", NEGOTIATE_JSON,
                "application/b+json");
-    check_name("application/json, application/problem+json", NEGOTIATE_JSON,
-               "application/json");
-    check_name("application/geo+json, application/*;q=0.5", NEGOTIATE_MSGPACK,
-               "application/msgpack");
+    check_name("application/json, application/problem+json", NEGOTIATE_JSON, "");
+    check_name("application/geo+json, application/*;q=0.5", NEGOTIATE_MSGPACK, "");
     check_name("application/jsonl", NEGOTIATE_NDJSON, "application/jsonl");
-    check_name("application/x-ndjson, application/jsonl", NEGOTIATE_NDJSON,
-               "application/x-ndjson");
+    check_name("application/x-ndjson, application/jsonl", NEGOTIATE_NDJSON, "");
     memset(longest + 12, 'x', NEGOTIATE_MEDIA_MAX - 13);
     memcpy(longest + NEGOTIATE_MEDIA_MAX - 6, "+json", 6);
     check_name(longest, NEGOTIATE_JSON, longest);
     memcpy(longest + NEGOTIATE_MEDIA_MAX - 6, "x+json", 7);
-    check_name(longest, NEGOTIATE_JSON, "application/json");
+    check_name(longest, NEGOTIATE_JSON, "");
 }
 
 static void check_refusal(const char *content_type, const char *expected)
