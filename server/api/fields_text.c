@@ -78,7 +78,9 @@ static int put_name(struct slice sent, size_t *at, struct buf *text)
             return -1;
         put_byte(text, (uint8_t)byte);
     }
-    return *at > start ? 0 : -1;
+    if (*at == start)
+        buf_append_str(text, "%"); /* the empty name */
+    return 0;
 }
 
 /* A pointer, from its first slash to the comma behind it. */
@@ -97,6 +99,13 @@ static int put_pointer(struct slice sent, size_t *at, struct buf *text)
     return 0;
 }
 
+/* True for a percent sign with nothing behind it that it could encode. */
+static bool is_bare_percent(struct slice sent, size_t at)
+{
+    return begins(sent, at, "%") && (at + 1 == sent.len || comma_len(sent, at + 1) > 0 ||
+                                     begins(sent, at + 1, "."));
+}
+
 /* Names divided by dots, to the comma behind them: the codec decodes the rest. */
 static void put_names(struct slice sent, size_t *at, struct buf *text)
 {
@@ -105,6 +114,8 @@ static void put_names(struct slice sent, size_t *at, struct buf *text)
 
         if (twice > 0)
             buf_append_str(text, begins(sent, *at, "%252c") ? "%2C" : "%2E");
+        else if (is_bare_percent(sent, *at))
+            buf_append_str(text, "%%"); /* broken, and not the codec's empty name */
         else
             buf_append(text, sent.data + *at, 1);
         *at += twice > 0 ? twice : 1;

@@ -114,6 +114,9 @@ static void test_encoded_names(void **state)
     check("a%2eb", "{\"a.b\":1,\"a\":{\"b\":2}}", "{\"a.b\":1}");
     check("a%2Cb", "{\"a,b\":1,\"a\":2,\"b\":3}", "{\"a,b\":1}");
     check("%61", "{\"a\":1}", "{\"a\":1}");
+    check("%,a.%.b", "{\"\":1,\"a\":{\"\":{\"b\":2,\"c\":3},\"d\":4},\"e\":5}",
+          "{\"\":1,\"a\":{\"\":{\"b\":2}}}");
+    check("a.%", "{\"a\":[{\"\":1},2]}", "{\"a\":[]}");
     check("%25", "{\"%\":1}", "{\"%\":1}");
     check("%00", "{\"\\u0000\":1,\"0\":2}", "{\"\\u0000\":1}");
     check("a+b,c%2bd", "{\"a b\":1,\"a+b\":2,\"c+d\":3}", "{\"a b\":1,\"c+d\":3}");
@@ -132,8 +135,8 @@ static void check_malformed(struct slice text)
 static void test_malformed(void **state)
 {
     static const char *const bad[] = {
-        "",  ",",  ".",   "a,",  ",a", "a.",  ".a",   "a..b", "a,,b",   "a.,b",
-        "%", "%4", "%4x", "%x4", "a%", "a%2", "a,b.", "a%zz", "a.b,%g0"};
+        "",   ",",  ".",   "a,",  ",a", "a.",  ".a",   "a..b", "a,,b",   "a.,b",
+        "%%", "%4", "%4x", "%x4", "a%", "a%2", "a,b.", "a%zz", "a.b,%g0"};
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
