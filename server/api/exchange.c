@@ -34,6 +34,12 @@ static bool packs_numbers(const struct codec_call *call)
 void exchange_submit(struct exchange *e, struct job *job, const struct codec_call *call,
                      void (*done)(struct job *job))
 {
+    exchange_submit_as(e, e->mode, job, call, done);
+}
+
+void exchange_submit_as(struct exchange *e, enum jobs_mode mode, struct job *job,
+                        const struct codec_call *call, void (*done)(struct job *job))
+{
     const struct api_config *config = &e->api->config;
 
     assert(job->owner == NULL);
@@ -42,7 +48,7 @@ void exchange_submit(struct exchange *e, struct job *job, const struct codec_cal
                         .argument_blob = job->argument_blob,
                         .share_key = {job->share_key[0], job->share_key[1]},
                         .sends_result = job->sends_result,
-                        .mode = e->mode,
+                        .mode = mode,
                         .done = done};
     job->call.max_output = max_output(e, call->op);
     job->call.keep_numbers = config->keep_numbers && packs_numbers(call);

@@ -73,6 +73,10 @@ const struct exchange_kind *description_kind(void);
 void exchange_submit(struct exchange *e, struct job *job, const struct codec_call *call,
                      void (*done)(struct job *job));
 
+/* The same in another mode than the one that the exchange asks for. */
+void exchange_submit_as(struct exchange *e, enum jobs_mode mode, struct job *job,
+                        const struct codec_call *call, void (*done)(struct job *job));
+
 /* The store's format as the codec's, and the other way round. */
 enum codec_format exchange_codec_format(enum store_format format);
 enum store_format exchange_store_format(const struct exchange *e);
