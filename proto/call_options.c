@@ -15,7 +15,8 @@ enum options_flag {
     OPTIONS_ZSTD = 8, /* not with GZIP */
     OPTIONS_PART = 16,
     OPTIONS_NUMBERS = 32, /* keep their text */
-    OPTIONS_FLAGS = 63    /* all that exist */
+    OPTIONS_IDS = 64,
+    OPTIONS_FLAGS = 127 /* all that exist */
 };
 
 static unsigned flags_of(const struct codec_call *call)
@@ -24,7 +25,7 @@ static unsigned flags_of(const struct codec_call *call)
            (call->coding == CODING_ZSTD ? OPTIONS_ZSTD : 0u) |
            (call->part ? OPTIONS_PART : 0u) | (call->gunzip ? OPTIONS_GUNZIP : 0u) |
            (call->format == CODEC_FORMAT_JSON ? OPTIONS_JSON : 0u) |
-           (call->keep_numbers ? OPTIONS_NUMBERS : 0u);
+           (call->keep_numbers ? OPTIONS_NUMBERS : 0u) | (call->ids ? OPTIONS_IDS : 0u);
 }
 
 static enum codec_coding coding_in(unsigned flags)
@@ -69,9 +70,12 @@ int call_options_read(struct slice options, struct codec_call *call)
     call->part = flags & OPTIONS_PART;
     call->gunzip = flags & OPTIONS_GUNZIP;
     call->keep_numbers = flags & OPTIONS_NUMBERS;
+    call->ids = flags & OPTIONS_IDS;
     call->format = flags & OPTIONS_JSON ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
     call->in.len -= argument_len;
     call->argument = (struct slice){call->in.data + call->in.len, argument_len};
+    if ((flags & ~(unsigned)OPTIONS_FLAGS) != 0)
+        return -1;
     if ((flags & OPTIONS_GZIP) != 0 && (flags & OPTIONS_ZSTD) != 0)
         return -1;
     return in.why == NULL && in.at == in.end ? 0 : -1;

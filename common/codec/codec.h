@@ -121,10 +121,13 @@ struct codec_call {
                           JSON text becomes JSON text, every number always does */
     unsigned levels_around; /* DECODE: containers that do not count; for BULK's own steps,
                                at most CODEC_OPEN_MAX - CODEC_MAX_DEPTH */
-    uint8_t separator;      /* SEQUENCE: ',' or '\n' */
+    bool ids; /* SEQUENCE, PROJECT: each document becomes {"id": its name, "document":
+                 itself}, as BULK takes it; the argument is the names */
+    uint8_t separator; /* SEQUENCE: ',' or '\n' */
     enum codec_format
         format; /* ENCODE, SEQUENCE, PROJECT, PATCH, BULK: of stored documents */
-    struct slice argument; /* PATCH: the patch */
+    struct slice argument; /* PATCH: the patch; with ids, as many names as there are
+                              documents, a '\n' behind each */
     struct slice fields;   /* ENCODE, SEQUENCE, PROJECT: see fields.h; empty for all */
     struct slice in;
     size_t max_output;   /* bytes; more fails with CODEC_TOO_LARGE */

@@ -15,6 +15,7 @@ struct transform {
     struct slice in;   /* of the next step */
     struct buf patch;  /* PATCH: the patch as MessagePack */
     size_t held_bytes; /* of buffers other than the output of the step that runs */
+    bool is_last;      /* the step that runs makes the job's result */
     struct codec_fault fault;
 };
 
@@ -26,7 +27,7 @@ bool transform_is_step(const struct codec_call *call)
     switch (call->op) {
     case CODEC_OP_COMPACT:
     case CODEC_OP_PATCH: return false;
-    case CODEC_OP_PROJECT: return true;
+    case CODEC_OP_PROJECT: return call->fields.len == 0 || !call->ids;
     default: return call->fields.len == 0;
     }
 }
@@ -78,9 +79,11 @@ static enum codec_status run_within(struct transform *t, enum codec_op op,
     call.format = CODEC_FORMAT_MSGPACK;
     if (t->call->op != CODEC_OP_ENCODE && t->call->op != CODEC_OP_SEQUENCE)
         call.pretty = false;
-    if (op != CODEC_OP_PROJECT)
+    call.ids = t->is_last && t->call->ids;
+    if (op != CODEC_OP_PROJECT || call.ids)
         call.fields = (struct slice){NULL, 0};
-    call.argument = buf_slice(&t->patch);
+    if (!call.ids)
+        call.argument = buf_slice(&t->patch);
     call.in = in;
     call.max_output = max_output;
     call.max_memory = max_memory;
@@ -225,7 +228,10 @@ static enum codec_status finish(struct transform *t, struct buf *out)
     enum codec_op last = call->op;
     enum codec_status status = CODEC_OK;
 
-    if ((last == CODEC_OP_ENCODE || last == CODEC_OP_SEQUENCE) && call->fields.len > 0)
+    bool projects = last == CODEC_OP_ENCODE || last == CODEC_OP_SEQUENCE ||
+                    (last == CODEC_OP_PROJECT && call->ids);
+
+    if (projects && call->fields.len > 0)
         status = run(t, CODEC_OP_PROJECT);
     if (last == CODEC_OP_PATCH && call->format == CODEC_FORMAT_JSON) {
         status = run(t, CODEC_OP_PATCH);
@@ -233,6 +239,7 @@ static enum codec_status finish(struct transform *t, struct buf *out)
     }
     if (last == CODEC_OP_COMPACT)
         last = CODEC_OP_ENCODE;
+    t->is_last = true;
     if (status == CODEC_OK)
         status = run_within(t, last, t->in, call->max_output, memory_left(t), out);
     return status;

@@ -209,8 +209,7 @@ def a_worker_that_lacks_a_coding_midway(pair):
     for accept, whole in (("application/json", b"[" + b",".join(texts) + b"]"),
                           ("application/x-ndjson", b"".join(text + b"\n" for text in texts))):
         for coding, expand in codings:
-            swap_worker(pair, "tests/fake-worker", f"ipc://{pair.runtime}/rpc.sock", "no-coding",
-                        "2")
+            swap_worker(pair, "tests/fake-worker", f"ipc://{pair.runtime}/rpc.sock", "no-coding", "2")
             before = by_threads(pair)
             reply = pair.ask("GET", "/v1/midway", headers=[("Accept", accept),
                                                            ("Accept-Encoding", coding)])

@@ -48,7 +48,7 @@
     X(OLD, "old", 31)            /* knows the flags of options that are in N */          \
     X(BYE, "bye", 1)             /* after N jobs it says goodbye, then answers           \
                                     what it has and exits when hung up on */             \
-    X(NO_CODING, "no-coding", 1) /* lacks every coding from job N+1 on */                \
+    X(NO_CODING, "no-coding", 1) /* lacks codings and ids from job N+1 on */             \
     X(SIZED, "sized", 100000)    /* jobs 1 and 2 give N bytes, all others none */        \
     X(ARENA, "arena", 0)         /* maps the arena and answers there */                  \
     X(ARENA_OFFSET, "arena-offset", 1)     /* N bytes behind the result's place */       \
@@ -186,12 +186,13 @@ static bool fake_is_newer(const struct fake *fake, const struct wire_job *job)
     return job->options.len > 1 && (job->options.data[1] & ~fake->n) != 0;
 }
 
-/* True where the job asks for a coding. */
-static bool fake_is_coded(const struct wire_job *job)
+/* True where the job asks for what old workers do not know. */
+static bool fake_is_new(const struct wire_job *job)
 {
     struct codec_call call = {.in = job->payload.bytes};
 
-    return call_options_read(job->options, &call) == 0 && call.coding != CODING_NONE;
+    return call_options_read(job->options, &call) == 0 &&
+           (call.coding != CODING_NONE || call.ids);
 }
 
 /* Puts digits in the place of a result, as many as told. */
@@ -225,7 +226,7 @@ static void fake_do_job(struct fake_seat *seat, struct wire_job *job,
         job_skip(job, WIRE_EXPIRED, result_r);
     else
         job_run(fake->codec, job, 1 << 30, payloads, result_r);
-    if (fake->mode == FAKE_NO_CODING && fake->answered >= fake->n && fake_is_coded(job)) {
+    if (fake->mode == FAKE_NO_CODING && fake->answered >= fake->n && fake_is_new(job)) {
         fake_resize(0, payloads, result_r);
         result_r->status = CODEC_UNSUPPORTED;
     }
