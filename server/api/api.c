@@ -209,18 +209,45 @@ static void choose_type(struct exchange *e)
     choose_coding(e);
 }
 
+/* Which parameters mean something to the request. */
+static enum query_scope query_scope_of(const struct exchange *e)
+{
+    enum http_method method = http_request(e->x)->method;
+    bool reads = method == HTTP_GET || method == HTTP_HEAD;
+
+    if (e->route.kind == STATS_ROUTE_DOCUMENT && (reads || method == HTTP_PATCH))
+        return QUERY_OF_DOCUMENT;
+    return e->route.kind == STATS_ROUTE_COLLECTION && reads ? QUERY_OF_COLLECTION
+                                                            : QUERY_OF_NOTHING;
+}
+
+/* Reads the parameters; where they are at fault, answers. */
+static void read_query(struct exchange *e)
+{
+    const char *fault =
+        query_parse(http_request(e->x)->query, query_scope_of(e), &e->query);
+    char detail[QUERY_DETAIL_MAX];
+
+    if (fault != NULL && e->query.unknown.data != NULL) {
+        query_print_unknown(&e->query, detail);
+        fault = detail;
+    }
+    if (fault != NULL)
+        exchange_fail(e, 400, fault);
+}
+
 /* Reads what all routes read of a request; true where it has been answered. */
 static bool understand(struct exchange *e)
 {
     const struct http_request *request = http_request(e->x);
     bool reads = request->method == HTTP_GET || request->method == HTTP_HEAD;
     struct slice mode = http_header(e->x, "offloop-mode");
-    const char *fault = query_parse(request->query, &e->query);
 
     e->mode_chosen = e->api->config.mode_header && mode.data != NULL;
-    if (fault != NULL)
-        exchange_fail(e, 400, fault);
-    else if (e->mode_chosen && jobs_mode_parse(mode, &e->mode) != 0)
+    read_query(e);
+    if (http_replied(e->x))
+        return true;
+    if (e->mode_chosen && jobs_mode_parse(mode, &e->mode) != 0)
         exchange_fail(e, 400, "Offloop-Mode is inline, threads, rpc or auto");
     else if (!reads && request->method != HTTP_PATCH)
         return false; /* the reply has no body to negotiate */

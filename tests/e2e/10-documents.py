@@ -375,9 +375,18 @@ def a_put_without_a_body(pair):
 
 
 @case
-def unknown_query_parameters_are_ignored(pair):
+def query_parameters_without_a_meaning_are_ignored(pair):
     pair.put("/v1/things/query", [1])
-    equal(pair.ask("GET", "/v1/things/query?what=ever&x").body, b"[1]")
+    for query in ("what=ever&x", "limit=abc", "after=a/b&ids", "=&&_"):
+        equal(pair.ask("GET", f"/v1/things/query?{query}").body, b"[1]")
+        equal(pair.ask("GET", f"/v1?{query}").status, 200)
+        equal(pair.ask("GET", f"/openapi.json?{query}").status, 200)
+    with pair.client() as client:
+        for query in ("fields=,,", "limit=0&what=ever"):
+            equal(client.ask("PUT", f"/v1/things/query?{query}", b"[2]", JSON).status, 200)
+            equal(client.ask("POST", f"/v1/things?{query}", b"[2]", JSON).status, 201)
+        equal(client.ask("DELETE", "/v1/things/query?fields=,,").status, 204)
+        equal(client.ask("GET", "/v1?fields=,,").status, 200)
 
 
 @case

@@ -5,6 +5,7 @@ from harness import JSON, MSGPACK, case, check_problem, equal
 
 DOCUMENT = (b'{"a":1,"b":{"c":[{"d":1,"e":2},{"d":3}],"f":null},"items":[{"d":1,"x":2},7,[8]],'
             b'"x y":true}')
+MSGPACK_ACCEPT = ("Accept", "application/msgpack")
 KEPT = [  # fields, what is left of DOCUMENT
     ("a", b'{"a":1}'),
     ("x%20y,a", b'{"a":1,"x y":true}'),
@@ -95,6 +96,24 @@ def what_fields_cannot_be(pair):
         status = pair.ask("GET", target).status
         assert status in (400, 414), (fields[:20], status)
     check_problem(pair.ask("GET", "/v1/fields/bad?fields="), 400, "fields")
+
+
+@case
+def fields_that_are_none_are_400_whatever_is_there(pair):
+    """Before conditions and the store are looked at, in every mode and form."""
+    etag = pair.put("/v1/none/one", {"a": 1}).header("etag")
+    patch = [("Content-Type", "application/merge-patch+json")]
+    with pair.client() as client:
+        for fields in (",,", ".", "a..b", "a,", "%zz", ",".join("n" * 1025)):
+            for target in ("/v1/none/one", "/v1/none/missing", "/v1/none", "/v1/not-there"):
+                for headers in ([], [("If-None-Match", etag)], [("If-Match", '"9-json"')],
+                                [MSGPACK_ACCEPT], [("Offloop-Mode", "inline")]):
+                    reply = client.ask("GET", f"{target}?fields={fields}", headers=headers)
+                    check_problem(reply, 400, "fields are names divided by , and .")
+                equal(client.ask("HEAD", f"{target}?fields={fields}").status, 400)
+            reply = client.ask("PATCH", f"/v1/none/one?fields={fields}", b'{"b":2}', patch)
+            check_problem(reply, 400, "fields")
+        equal(client.ask("GET", "/v1/none/one").body, b'{"a":1}')
 
 
 @case

@@ -95,6 +95,20 @@ def bad_paging_is_400(pair):
 
 
 @case
+def parameters_that_a_collection_does_not_know_are_400(pair):
+    for method in ("GET", "HEAD"):
+        for query, name in (("status=new", "status"), ("limits=1", "limits"),
+                            ("pretty&Limit=1", "Limit"), ("a%20b=1", "a%20b")):
+            for collection in ("fits", "not-there"):
+                reply = pair.ask(method, f"/v1/{collection}?{query}")
+                equal((query, reply.status), (query, 400))
+                if method == "GET":
+                    assert f'no parameter "{name}"' in reply.json()["detail"], reply
+    for query in ("_=1730000000", "_status=new&_x", "&&pretty=0&"):
+        equal(pair.ask("GET", f"/v1/fits?{query}").body, b"[1,2]")
+
+
+@case
 def every_kind_of_document_in_one_array(pair):
     documents = [None, True, 0, -1.5, "x", [], {}, {"a": [1, {"b": None}]}]
     fill(pair, "kinds", [(f"{number}", one) for number, one in enumerate(documents)])

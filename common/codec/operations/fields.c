@@ -148,6 +148,22 @@ static void arrange(struct fields *fields)
     mem_free(old);
 }
 
+int fields_check(struct slice text)
+{
+    uint8_t name[FIELDS_MAX_BYTES];
+    unsigned names = 0;
+    size_t at = 0;
+
+    if (text.len == 0 || text.len > FIELDS_MAX_BYTES)
+        return -1;
+    while (decode_name(text, &at, name) > 0 && ++names <= FIELDS_MAX_NAMES) {
+        if (at == text.len)
+            return 0;
+        at++;
+    }
+    return -1;
+}
+
 struct fields *fields_parse(struct slice text)
 {
     struct fields *fields;

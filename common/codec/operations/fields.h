@@ -30,6 +30,10 @@ struct projection {
    limit. The caller ends it with fields_destroy(). */
 struct fields *fields_parse(struct slice text);
 
+/* 0 where fields_parse() takes the text, without the work of it; -1 where it does not, or
+   where the text has more than FIELDS_MAX_NAMES names, the same ones counted again. */
+int fields_check(struct slice text) __attribute__((warn_unused_result));
+
 /* Frees; NULL inside is allowed. */
 void fields_destroy(struct fields **fields);
 

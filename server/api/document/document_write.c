@@ -37,7 +37,7 @@ static bool read_conditions(struct document_write *write)
 static void reply_written(struct document_write *write, int status)
 {
     struct exchange *e = &write->base;
-    struct buf headers = BUF_INIT;
+    struct buf headers = BUF_INIT, body = BUF_INIT;
     struct http_reply reply = {.status = status};
 
     if (status != 204)
@@ -51,9 +51,15 @@ static void reply_written(struct document_write *write, int status)
             buf_printf(&headers, "/%.*s", NEW_ID_LEN, (const char *)write->new_id);
         buf_append_str(&headers, "\r\n");
     }
+    if (e->route.kind == STATS_ROUTE_COLLECTION) {
+        buf_printf(&body, "{\"id\":\"%.*s\"}", NEW_ID_LEN, (const char *)write->new_id);
+        reply.content_type = negotiate_media_type(NEGOTIATE_JSON);
+        reply.body = blob_new_steal(&body);
+    }
     exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);
+    blob_unref(&reply.body);
     buf_free(&headers);
 }
 

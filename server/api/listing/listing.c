@@ -36,6 +36,7 @@ struct listing {
     struct job job;
     struct blob *run;            /* what the run's documents lie in */
     struct slice documents;      /* of the run: they have one format, and dividers */
+    struct blob *ids;            /* theirs, where asked for; a '\n' behind each */
     enum store_format format;    /* theirs */
     uint64_t promised;           /* documents, by a MessagePack array's header */
     uint64_t in_run;             /* documents in the run */
@@ -75,6 +76,7 @@ static void put_next_link(struct listing *listing, struct buf *headers)
     buf_printf(headers, "?limit=%llu&after=%.*s", (unsigned long long)e->query.limit,
                listing->count.last_id_len, (const char *)listing->count.last_id);
     buf_append_str(headers, e->query.pretty ? "&pretty" : "");
+    buf_append_str(headers, e->query.ids ? "&ids" : "");
     if (e->query.fields_sent.len > 0) {
         buf_append_str(headers, "&fields=");
         buf_append(headers, e->query.fields_sent.data, e->query.fields_sent.len);
@@ -221,6 +223,7 @@ static void send_bytes(struct listing *listing)
 static void end_job(struct listing *listing, struct job *job)
 {
     blob_unref(&listing->run);
+    blob_unref(&listing->ids);
     if (job->status == JOB_OK) {
         struct blob *result = blob_ref(job->result);
 
@@ -252,7 +255,15 @@ static void compress_run(struct listing *listing, struct blob *encoded)
     blob_unref(&listing->run);
     listing->run = encoded;
     listing->job.in_blob = encoded;
+    listing->job.argument_blob = NULL;
     exchange_submit_as(&listing->base, JOBS_THREADS, &listing->job, &call, on_compressed);
+}
+
+/* True where a worker is too old to give documents with their ids. */
+static bool lacks_ids(const struct job *job)
+{
+    return job->status == JOB_REFUSED && job->fault.status == CODEC_UNSUPPORTED &&
+           job->call.ids && job->mode != JOBS_THREADS;
 }
 
 static void on_job_done(struct job *job)
@@ -260,7 +271,11 @@ static void on_job_done(struct job *job)
     struct listing *listing = container_of(job, struct listing, job);
 
     exchange_job_ended(&listing->base, job);
-    if (exchange_lacks_coding(&listing->base, job)) {
+    if (lacks_ids(job)) {
+        const struct codec_call call = job->call;
+
+        exchange_submit_as(&listing->base, JOBS_THREADS, job, &call, on_job_done);
+    } else if (exchange_lacks_coding(&listing->base, job)) {
         if (listing->begun) {
             listing->base.coding = listing->coding; /* it has been told */
             listing->lacking = true;
@@ -278,7 +293,7 @@ static bool needs_codec(const struct exchange *e, enum store_format format)
 {
     bool json = e->type != NEGOTIATE_MSGPACK;
 
-    return json != (format == STORE_JSON) || e->query.fields.len > 0 ||
+    return e->query.ids || json != (format == STORE_JSON) || e->query.fields.len > 0 ||
            (e->type == NEGOTIATE_JSON && e->query.pretty) || e->coding != CODING_NONE;
 }
 
@@ -321,12 +336,26 @@ static void copy_run(struct listing *listing, const struct store_list *list)
     listing->documents = listing->run->bytes;
 }
 
+/* Notes the ids of the run's documents: at most RUN_DOCUMENTS. */
+static void note_ids(struct listing *listing, const struct store_list *list)
+{
+    struct buf ids = BUF_INIT;
+
+    for (size_t i = 0; i < listing->in_run; i++) {
+        buf_append(&ids, list->documents[i].id.data, list->documents[i].id.len);
+        buf_append(&ids, "\n", 1);
+    }
+    listing->ids = blob_new_steal(&ids);
+}
+
 /* Takes a run out of what the store gave. */
 static void take_run(struct listing *listing, const struct store_list *list)
 {
     struct slice first, last;
 
     choose_run(listing, list);
+    if (listing->base.query.ids && listing->in_run > 0)
+        note_ids(listing, list);
     if (listing->in_run == 0 || list->blob == NULL) {
         copy_run(listing, list);
         return;
@@ -367,6 +396,11 @@ static void encode_run(struct listing *listing)
     if (e->type == NEGOTIATE_MSGPACK)
         call.op = CODEC_OP_PROJECT;
     listing->job.in_blob = listing->run;
+    listing->job.argument_blob = listing->ids;
+    if (listing->ids != NULL) {
+        call.ids = true;
+        call.argument = listing->ids->bytes;
+    }
     exchange_submit(&listing->base, &listing->job, &call, on_job_done);
 }
 
@@ -456,6 +490,7 @@ static void cancel(struct exchange *e)
     store_cancel(&listing->list.request);
     jobs_cancel(e->api->config.jobs, &listing->job);
     blob_unref(&listing->run);
+    blob_unref(&listing->ids);
 }
 
 static void writable(struct exchange *e)

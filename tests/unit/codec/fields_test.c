@@ -20,6 +20,7 @@ static enum codec_status project(const char *fields_text, struct slice documents
     enum codec_status status;
 
     assert_non_null(fields);
+    assert_int_equal(fields_check(text_of(fields_text)), 0);
     job.scratch_bytes = projection.tape.entries.cap;
     status = fields_project(&projection, &job, fields, documents);
     *fault_r = job.fault_offset;
@@ -130,6 +131,7 @@ static void check_malformed(struct slice text)
 
     assert_null(fields);
     fields_destroy(&fields);
+    assert_int_equal(fields_check(text), -1);
 }
 
 static void test_malformed(void **state)
@@ -154,6 +156,7 @@ static void test_limits(void **state)
     fields = fields_parse(buf_slice(&text));
     assert_non_null(fields);
     fields_destroy(&fields);
+    assert_int_equal(fields_check(buf_slice(&text)), 0);
     buf_append_str(&text, ",x1");
     check_malformed(buf_slice(&text));
     text.len -= 3; /* one that is there already needs no room */
@@ -161,11 +164,13 @@ static void test_limits(void **state)
     fields = fields_parse(buf_slice(&text));
     assert_non_null(fields);
     fields_destroy(&fields);
+    assert_int_equal(fields_check(buf_slice(&text)), -1); /* it counts that one, too */
     text.len = 0;
     append_times(&text, "x", FIELDS_MAX_BYTES);
     fields = fields_parse(buf_slice(&text));
     assert_non_null(fields);
     fields_destroy(&fields);
+    assert_int_equal(fields_check(buf_slice(&text)), 0);
     buf_append_str(&text, "x");
     check_malformed(buf_slice(&text));
     buf_free(&text);
