@@ -49,6 +49,8 @@ struct api_config {
     uint64_t job_timeout_ns;   /* how long a request waits for its turn at a document */
     const struct auth *auth;   /* who may do what; NULL where everybody may do all */
     struct cors cors;          /* origins whose scripts may read replies */
+    const char *base_path;     /* stands before Link and Location; NULL or "" for none;
+                                  must stay */
     void (*on_event)(void *context, const struct api_event *event); /* may be NULL */
     void *context;
 };

@@ -137,6 +137,15 @@ const char *exchange_allow(const struct exchange *e)
     }
 }
 
+void exchange_put_path(const struct exchange *e, struct buf *headers)
+{
+    struct slice path = http_request(e->x)->path;
+
+    if (e->api->config.base_path != NULL)
+        buf_append_str(headers, e->api->config.base_path);
+    buf_append(headers, path.data, path.len);
+}
+
 void exchange_put_vary(const struct exchange *e, struct buf *headers)
 {
     bool codings =

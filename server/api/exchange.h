@@ -129,6 +129,9 @@ const char *exchange_allow(const struct exchange *e);
    switched on. */
 void exchange_put_common(const struct exchange *e, struct buf *headers);
 
+/* Appends the request's path as clients of a proxy know it: behind --base-path. */
+void exchange_put_path(const struct exchange *e, struct buf *headers);
+
 /* Appends the "Vary: ..." line of what the exchange's route negotiates. */
 void exchange_put_vary(const struct exchange *e, struct buf *headers);
 

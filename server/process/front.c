@@ -178,6 +178,7 @@ static void create_clients(struct front *front)
                                    .job_timeout_ns = config->job_timeout_ns,
                                    .auth = front->auth,
                                    .cors = cors_of(config),
+                                   .base_path = config->base_path,
                                    .on_event = on_event,
                                    .context = front};
     struct http_limits limits = http_limits_default();

@@ -22,6 +22,9 @@ OPTION(STRING, admin, "admin", "ADDR:PORT", "127.0.0.1:8081",
 OPTION(STRING, rpc, "rpc", "URL", NULL,
        "where workers connect: ipc:///path, tls+tcp://ADDR:PORT, or tcp:// on this host",
        .shown = "ipc:// rpc.sock in the runtime directory", .check = rpc_url_check)
+OPTION(STRING, base_path, "base-path", "/PREFIX", "",
+       "the path that a proxy in front takes off; it stands before Link and Location",
+       .check = config_check_base_path)
 
 GROUP("Documents")
 OPTION(STRING, store, "store", "URL", "lmdb:data",

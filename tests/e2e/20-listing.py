@@ -192,6 +192,21 @@ def a_collection_ends_with_its_last_document(pair):
     assert "short" not in [one["name"] for one in pair.ask("GET", "/v1").json()]
 
 
+@case(own=True, server=("--base-path", "/data/api"))
+def behind_a_path_that_a_proxy_takes_off(pair):
+    base = "/data/api/v1/based"
+    with pair.client() as client:
+        for ident in ("a", "b", "c"):
+            reply = client.ask("PUT", f"/v1/based/{ident}", b"1", JSON)
+            equal((reply.status, reply.header("location")), (201, f"{base}/{ident}"))
+        reply = client.ask("POST", "/v1/based", b"1", JSON)
+        equal(reply.header("location"), f"{base}/{reply.json()['id']}")
+        reply = client.ask("GET", "/v1/based?limit=1&pretty")
+        first = client.ask("GET", "/v1/based?limit=1&ids").json()[0]["id"]
+        equal(reply.header("link"), f'<{base}?limit=1&after={first}&pretty>; rel="next"')
+        check_problem(client.ask("GET", f"{base}/a"), 404)  # the proxy takes it off
+
+
 @case(own=True)
 def an_empty_store_lists_nothing(pair):
     equal(pair.ask("GET", "/v1").body, b"[]")

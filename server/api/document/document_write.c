@@ -43,10 +43,8 @@ static void reply_written(struct document_write *write, int status)
     if (status != 204)
         exchange_put_etag(&headers, write->put.version, e->type, CODING_NONE);
     if (status == 201) {
-        struct slice path = http_request(e->x)->path;
-
         buf_append_str(&headers, "Location: ");
-        buf_append(&headers, path.data, path.len);
+        exchange_put_path(e, &headers);
         if (e->route.kind == STATS_ROUTE_COLLECTION)
             buf_printf(&headers, "/%.*s", NEW_ID_LEN, (const char *)write->new_id);
         buf_append_str(&headers, "\r\n");

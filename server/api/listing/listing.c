@@ -67,12 +67,11 @@ static bool fail_begun(struct listing *listing)
 static void put_next_link(struct listing *listing, struct buf *headers)
 {
     struct exchange *e = &listing->base;
-    struct slice path = http_request(e->x)->path;
 
     if (!e->query.has_limit || !listing->count.more)
         return;
     buf_append_str(headers, "Link: <");
-    buf_append(headers, path.data, path.len);
+    exchange_put_path(e, headers);
     buf_printf(headers, "?limit=%llu&after=%.*s", (unsigned long long)e->query.limit,
                listing->count.last_id_len, (const char *)listing->count.last_id);
     buf_append_str(headers, e->query.pretty ? "&pretty" : "");
