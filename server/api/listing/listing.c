@@ -13,8 +13,7 @@
  *
  * A compressed reply is one stream of parts: each run is compressed by the job that
  * encodes it, and here they are only put together (coding.h). Where a worker lacks the
- * coding in the middle of a reply, workers encode what follows and a thread of the front
- * compresses it.
+ * coding, workers encode what follows and a thread of the front compresses it.
  */
 #include "server/api/exchange.h"
 
@@ -275,10 +274,8 @@ static void on_job_done(struct job *job)
 
         exchange_submit_as(&listing->base, JOBS_THREADS, job, &call, on_job_done);
     } else if (exchange_lacks_coding(&listing->base, job)) {
-        if (listing->begun) {
-            listing->base.coding = listing->coding; /* it has been told */
-            listing->lacking = true;
-        }
+        listing->base.coding = listing->coding;
+        listing->lacking = true;
         encode_run(listing);
     } else if (job->status == JOB_OK && listing->lacking) {
         compress_run(listing, job->result);
