@@ -1,8 +1,10 @@
 """Collections while others write: pages lose and repeat nothing, MessagePack arrays are
 whole or aborted."""
 import json
+import random
 import re
 import struct
+import threading
 
 from harness import JSON, Client, case, equal
 
@@ -91,6 +93,40 @@ def a_page_that_others_delete_from_repeats_nothing(pair):
 def a_limit_of_as_many_as_there_are_leaves_none_out(pair):
     check_pages(pair, "as-many", 3000, insert)
     check_pages(pair, "one-more", 3001, insert)
+
+
+@case
+def a_scan_while_others_insert_one_by_one(pair):
+    """Each page in turn, as fast as can be, while ids come and go all over."""
+    idents = [f"{number:04}" for number in range(1500)]
+    load(pair, "scan", idents)
+    done = threading.Event()
+
+    def write():
+        with pair.client() as writer:
+            while not done.is_set():
+                ident = f"{random.randrange(1500):04}.{random.randrange(4)}"
+                if writer.ask("DELETE", f"/v1/scan/{ident}").status == 404:
+                    writer.ask("PUT", f"/v1/scan/{ident}", b'{"id":"%s"}' % ident.encode(), JSON)
+
+    random.seed(3)
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(8):
+            seen, target = [], "/v1/scan?limit=50&fields=id"
+            with pair.client() as client:
+                while target:
+                    reply = client.ask("GET", target)
+                    seen += [one["id"] for one in reply.json()]
+                    target = next_of(reply)
+            equal(seen, sorted(set(seen)))
+            equal([ident for ident in seen if "." not in ident], idents)
+    finally:
+        done.set()
+        for writer in writers:
+            writer.join()
 
 
 def items_of(body):

@@ -103,7 +103,7 @@ def many_runs_with_their_ids(pair):
         equal(text == lines, True)
     pair.worker.stop()  # one that is older than ids takes its place
     eventually(lambda: pair.metric("offloop_worker_connections") == 0, "it has left")
-    pair.worker = Daemon("tests/fake-worker", [f"ipc://{pair.runtime}/rpc.sock", "old", "0"],
+    pair.worker = Daemon("tests/fake-worker", [f"ipc://{pair.runtime}/rpc.sock", "no-coding", "0"],
                          pair.runtime, pair.folder)
     pair.daemons.append(pair.worker)
     eventually(lambda: pair.metric("offloop_worker_connections") == 1, "it has its seat")
