@@ -178,7 +178,8 @@ static bool keeps_promise(const struct listing *listing)
     return listing->last_run ? sent == listing->promised : sent <= listing->promised;
 }
 
-static void begin_with(struct listing *listing)
+/* Begins the reply before its first run is sent. */
+static void begin_stream(struct listing *listing)
 {
     if (listing->last_run) /* then nothing can come between */
         listing->promised = listing->in_run;
@@ -195,7 +196,7 @@ static void send_run(struct listing *listing, struct blob *blob, struct slice by
     bool room = true;
 
     if (!listing->begun)
-        begin_with(listing);
+        begin_stream(listing);
     if (http_request(listing->base.x)->method == HTTP_HEAD)
         return;
     if (!keeps_promise(listing) ||
