@@ -156,7 +156,7 @@ int fields_check(struct slice text)
 
     if (text.len == 0 || text.len > FIELDS_MAX_BYTES)
         return -1;
-    while (decode_name(text, &at, name) > 0 && ++names <= FIELDS_MAX_NAMES) {
+    while (decode_name(text, &at, name) >= 0 && ++names <= FIELDS_MAX_NAMES) {
         if (at == text.len)
             return 0;
         at++;
