@@ -114,7 +114,7 @@ static void damage_is_found(void **state)
     assert_int_equal(count_damage(rig), 1);
     assert_int_equal(rig_find(rig, "a", "1"), STORE_ERROR);
     assert_int_equal(rig_find(rig, "a", "2"), STORE_OK);
-    layout_put_head(value, STORE_JSON, 999); /* never given out */
+    layout_put_head(value, STORE_JSON, UINT64_MAX / 2); /* never given out */
     tamper(rig, 'd', a1, (struct slice){value, sizeof value});
     assert_int_equal(count_damage(rig), 1);
     layout_put_head(value, STORE_JSON, 1);
@@ -145,6 +145,109 @@ static void damaged_records_are_found(void **state)
         -1);
     assert_int_equal(rig_put_text(rig, "a", "1", "x"), STORE_ERROR);
     assert_int_equal(rig_find(rig, "a", "1"), STORE_OK);
+}
+
+/* More documents than the check looks at in one transaction. */
+#define MANY 10500
+
+/* Another process that writes while the check is in the middle of its work: see
+   writes_between. */
+struct loader {
+    pid_t pid;
+    int ask[2], answer[2];
+    unsigned seen; /* documents, by the check */
+};
+
+static void be_loader(struct rig *rig, const struct loader *loader)
+{
+    char byte;
+
+    alarm(RIG_ALARM_S);
+    rig->loop = ev_loop_new(EVFLAG_AUTO);
+    rig_open_store(rig);
+    RIG_CHECK(read(loader->ask[0], &byte, 1) == 1);
+    RIG_CHECK(rig_put_text(rig, "many", "0", "before all others") == STORE_CREATED);
+    RIG_CHECK(rig_remove(rig, "b", "1") == STORE_OK);
+    RIG_CHECK(rig_put_text(rig, "b2", "1", "new, and the check is past it") ==
+              STORE_CREATED);
+    RIG_CHECK(write(loader->answer[1], &byte, 1) == 1);
+    RIG_CHECK(read(loader->ask[0], &byte, 1) == 0);
+    _exit(0);
+}
+
+static void start_loader(struct rig *rig, struct loader *loader)
+{
+    *loader = (struct loader){0};
+    RIG_CHECK(pipe(loader->ask) == 0 && pipe(loader->answer) == 0);
+    loader->pid = fork();
+    RIG_CHECK(loader->pid >= 0);
+    if (loader->pid == 0) {
+        close(loader->ask[1]);
+        be_loader(rig, loader);
+    }
+}
+
+static void end_loader(struct loader *loader)
+{
+    int status;
+
+    close(loader->ask[1]);
+    RIG_CHECK(waitpid(loader->pid, &status, 0) == loader->pid && status == 0);
+    close(loader->ask[0]);
+    close(loader->answer[0]);
+    close(loader->answer[1]);
+}
+
+/* Has the loader write in the middle of the collection "many". */
+static int writes_between(void *ctx, struct store_key key, enum store_format format,
+                          struct slice bytes)
+{
+    struct loader *loader = ctx;
+    char byte = 0;
+
+    (void)key, (void)format, (void)bytes;
+    if (++loader->seen == 5000) {
+        RIG_CHECK(write(loader->ask[1], &byte, 1) == 1);
+        RIG_CHECK(read(loader->answer[0], &byte, 1) == 1);
+    }
+    return 0;
+}
+
+static void fill_many(struct rig *rig)
+{
+    static struct rig_put puts[MANY];
+    static char ids[MANY][8];
+
+    for (int i = 0; i < MANY; i++) {
+        snprintf(ids[i], sizeof ids[i], "%05d", i);
+        rig_begin_put(rig, &puts[i], "many", ids[i], "x", 1);
+        if (i >= 1000) /* a window: the queue has a bound */
+            RIG_CHECK(rig_wait_put(rig, &puts[i - 1000], NULL) == STORE_CREATED);
+    }
+    for (int i = MANY - 1000; i < MANY; i++)
+        RIG_CHECK(rig_wait_put(rig, &puts[i], NULL) == STORE_CREATED);
+}
+
+static void writes_beside_a_check_are_no_damage(void **state)
+{
+    struct rig *rig = *state;
+    struct store_check_counts counts;
+    struct loader loader;
+
+    fill_many(rig);
+    start_loader(rig, &loader);
+    assert_int_equal(
+        store_check(&(struct store_config){.url = rig->url, .lmdb_max = MAP_BYTES},
+                    writes_between, &loader, &counts),
+        0);
+    assert_int_equal(counts.damaged, 0);
+    assert_int_equal(counts.documents, MANY + 3);
+    end_loader(&loader);
+    /* what is wrong is found all the same */
+    tamper(rig, 'c', rig_slice("many"), rig_slice("12345678"));
+    assert_int_equal(count_damage(rig), 1);
+    tamper(rig, 'c', rig_slice("zzz"), rig_slice("12345678"));
+    assert_int_equal(count_damage(rig), 2);
 }
 
 /* Pages overwritten with noise: whatever LMDB makes of it, a verdict comes. */
@@ -212,6 +315,7 @@ int main(void)
         WITH_STORE(verify_has_its_say),
         WITH_STORE(damage_is_found),
         WITH_STORE(damaged_records_are_found),
+        WITH_STORE(writes_beside_a_check_are_no_damage),
         WITH_STORE(noise_in_the_pages_is_survived),
         cmocka_unit_test(what_is_no_store_is_refused),
     };
