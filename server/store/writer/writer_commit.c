@@ -9,11 +9,13 @@
 #include "common/base/log.h"
 #include "server/store/little_endian.h"
 #include "server/store/lmdb/lmdb_layout.h"
+#include "server/store/lmdb_version.h"
 
 struct writer_commit {
     struct lmdb_db *db;
     struct lmdb_free_space space;
     struct writer_totals totals;
+    struct lmdb_version_source versions;
     uint64_t last_version;     /* within a transaction */
     bool changed;              /* the transaction has something to commit */
     enum store_status trouble; /* the last one logged: one line for each change */
@@ -27,6 +29,7 @@ struct writer_commit *writer_commit_create(struct lmdb_db *db)
 
     assert(db->env != NULL);
     commit->db = db;
+    lmdb_version_init(&commit->versions);
     lmdb_free_space_open(&commit->space, db);
     return commit;
 }
@@ -200,6 +203,8 @@ static int run_txn(struct writer_commit *commit, struct list *first, struct list
         return rc;
     commit->changed = false;
     rc = read_number(txn, commit->db->meta, version_key, &commit->last_version);
+    commit->last_version =
+        lmdb_version_base(&commit->versions, commit->last_version, clock_real_us());
     for (struct list *at = first; rc == 0 && at != last; at = at->next)
         rc = apply(commit, txn, container_of(at, struct writer_op, link));
     if (rc == 0)

@@ -3,12 +3,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <inttypes.h>
 
 #include "tests/unit/store/redis_rig.h"
 #include "tests/unit/store/store_promises.h"
 
 #include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "server/store/redis/redis_flight.h"
+#include "server/store/store_check.h"
 
 static int setup(void **state)
 {
@@ -69,7 +72,7 @@ static void versions_only_grow(void **state)
 {
     struct redis_rig *redis = *state;
     struct rig *rig = rig_of(state);
-    uint64_t last = 0;
+    uint64_t last = 0, ahead = clock_real_us() + UINT64_C(86400000000);
 
     for (int i = 0; i < 20; i++) {
         uint64_t version = put_version(rig);
@@ -79,7 +82,13 @@ static void versions_only_grow(void **state)
         if (i == 10) /* all is lost, the counter too */
             redis_rig_command(redis, "OK", "FLUSHALL");
     }
-    /* a clock that stands still or was set back */
+    /* a clock that was set back: after a restore of what was */
+    redis_rig_command(redis, "OK", "SET offloop:{v}:v %" PRIu64, ahead);
+    last = put_version(rig);
+    assert_in_range(last, ahead + 1, ahead + (1 << 20));
+    redis_rig_command(redis, "OK", "SET offloop:{v}:v %" PRIu64, ahead);
+    assert_int_not_equal(put_version(rig), last);
+    /* one that is not believed any more, near the last number there is */
     redis_rig_command(redis, "OK", "SET offloop:{v}:v 9000000000000000");
     assert_int_equal(put_version(rig), UINT64_C(9000000000000001));
     assert_int_equal(put_version(rig), UINT64_C(9000000000000002));
@@ -521,6 +530,48 @@ static void opening_leaks_nothing(void **state)
     assert_int_equal(rig_count_fds(), before);
 }
 
+#define LOADERS 3
+
+/* Writes and deletes a document for ever. */
+static pid_t start_loader(const struct redis_rig *redis)
+{
+    pid_t pid = fork();
+    struct rig rig;
+
+    RIG_CHECK(pid >= 0);
+    if (pid > 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    redis_rig_open(redis, &rig);
+    for (;;) {
+        rig_put_text(&rig, "busy", "1", "x");
+        rig_remove(&rig, "busy", "1");
+    }
+}
+
+static void writes_beside_a_check_are_no_damage(void **state)
+{
+    struct redis_rig *redis = *state;
+    pid_t loaders[LOADERS];
+    char url[64];
+    int status;
+
+    for (int i = 0; i < LOADERS; i++)
+        loaders[i] = start_loader(redis);
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d/0", redis->port);
+    for (int i = 0; i < 300; i++) {
+        struct store_check_counts counts;
+
+        assert_int_equal(
+            store_check(&(struct store_config){.url = url}, NULL, NULL, &counts), 0);
+        assert_int_equal(counts.damaged, 0);
+        RIG_CHECK(waitpid(loaders[0], &status, WNOHANG) == 0);
+    }
+    for (int i = 0; i < LOADERS; i++)
+        RIG_CHECK(kill(loaders[i], SIGKILL) == 0 &&
+                  waitpid(loaders[i], &status, 0) == loaders[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -541,6 +592,7 @@ int main(void)
         cmocka_unit_test(damaged_documents),
         cmocka_unit_test(cancelled_requests_stay_silent),
         cmocka_unit_test(opening_leaks_nothing),
+        cmocka_unit_test(writes_beside_a_check_are_no_damage), /* leaves something */
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -57,7 +57,9 @@ int redis_servers_open(struct redis_servers *servers, struct ev_loop *loop,
     }
     /* Uploads of different fronts must not meet. */
     if (getrandom(&servers->uploads, sizeof servers->uploads, 0) !=
-        (ssize_t)sizeof servers->uploads)
+            (ssize_t)sizeof servers->uploads ||
+        getrandom(&servers->random, sizeof servers->random, 0) !=
+            (ssize_t)sizeof servers->random)
         log_fatal("store: no random numbers: %m");
     servers->loop = loop;
     servers->asked.on_reply = on_nothing;
