@@ -34,7 +34,7 @@
 /* To be bumped with any change here, of what children of one master say to each other
    (writer and gate links) or of handover records: an upgrade goes between binaries of one
    version only. A child of another version refuses to start, which undoes the upgrade. */
-#define SPAWN_VERSION 3
+#define SPAWN_VERSION 4
 
 /* Exit status for a bad flag or value. */
 #define EXIT_USAGE 2
@@ -76,12 +76,16 @@ enum spawn_note {
     SPAWN_READY = 'R', /* the child can do its work now; once */
     SPAWN_DID = 'D',   /* it has finished something (first request, first job); once: a
                           child that dies after this is restarted without a pause */
-    SPAWN_ALIVE = 'A'  /* its loop turns; a child that has told this once tells it every
+    SPAWN_ALIVE = 'A', /* its loop turns; a child that has told this once tells it every
                           SPAWN_ALIVE_EVERY_MS, and is taken for hung where it does not */
+    SPAWN_BUSY = 'B'   /* as SPAWN_ALIVE, but the next one may take up to SPAWN_BUSY_MS */
 };
 
 /* How often SPAWN_ALIVE is told. */
 #define SPAWN_ALIVE_EVERY_MS 1000
+
+/* How long a child that has told SPAWN_BUSY may be silent. */
+#define SPAWN_BUSY_MS 60000
 
 /* Who this process is. */
 struct spawn_self {

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/address/endpoint.h"
 #include "common/codec/codec.h"
 #include "common/options/config.h"
@@ -247,6 +248,15 @@ void server_config_destroy(struct server_config **config)
 bool server_config_has_admin(const struct server_config *config)
 {
     return strcmp(config->admin, "off") != 0;
+}
+
+uint64_t server_config_store_timeout_ns(const struct server_config *config)
+{
+    const uint64_t least = 5 * NS_PER_S, most = 60 * NS_PER_S;
+
+    if (config->job_timeout_ns < least)
+        return least;
+    return config->job_timeout_ns < most ? config->job_timeout_ns : most;
 }
 
 bool server_config_has_auth(const struct server_config *config)

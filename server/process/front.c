@@ -120,6 +120,7 @@ static void open_store(struct front *front)
         .url = front->config->store,
         .tls = {front->credentials.cert, front->credentials.key, front->credentials.ca},
         .lmdb_max = front->config->lmdb_max_bytes,
+        .timeout_ns = server_config_store_timeout_ns(front->config),
         .writer_listen_fd = SPAWN_FD_WRITER};
 
     front->store = store_open(front->loop, &config);

@@ -30,6 +30,19 @@ static void tell_did(void *context)
     spawn_tell(SPAWN_DID);
 }
 
+/* Until the next time that the loop turns, or longer where that may take its time. */
+static void tell_alive(void *context, bool is_busy)
+{
+    (void)context;
+    spawn_tell(is_busy ? SPAWN_BUSY : SPAWN_ALIVE);
+}
+
+static void tell_gate_alive(void *context)
+{
+    (void)context;
+    spawn_tell(SPAWN_ALIVE);
+}
+
 /* What a child could not have, and what to change: the last word on a failed start. */
 static int explain(int status, const char *flag, const char *value, const char *way_out)
 {
@@ -59,6 +72,7 @@ static int run_writer(struct server_config *config)
         .control_fd = SPAWN_FD_CONTROL,
         .on_ready = tell_ready,
         .on_did = tell_did,
+        .on_alive = tell_alive,
     });
 
     return explain(
@@ -83,6 +97,7 @@ static int run_gate(struct server_config *config, const struct spawn_self *self)
         .control_fd = SPAWN_FD_CONTROL,
         .on_ready = tell_ready,
         .on_did = tell_did,
+        .on_alive = tell_gate_alive,
     });
 
     return explain(

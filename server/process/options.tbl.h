@@ -69,7 +69,7 @@ OPTION(DURATION, inline_budget_ns, "inline-budget", "D", "200us",
 OPTION(UNSIGNED, queue, "queue", "N", "1024",
        "jobs waiting for a worker, per front, before 503", .min = 1, .max = 10000000)
 OPTION(DURATION, job_timeout_ns, "job-timeout", "D", "10s",
-       "a codec job's deadline (504)", .min = 1000000, .max = UINT64_C(3600000000000))
+       "a codec job's deadline (504); also how long the store may stand still, 5s to 60s", .min = 1000000, .max = UINT64_C(3600000000000))
 OPTION(SIZE, arena_bytes, "arena", "SIZE|off", "64MiB",
        "memory for large documents that a front shares with each worker on this host, and "
        "again with all",

@@ -196,6 +196,8 @@ struct store_config {
     const char *url; /* see store_url.h; need not stay */
     struct store_tls tls;
     uint64_t lmdb_max;    /* bytes */
+    uint64_t timeout_ns;  /* how long LMDB's processes and threads may show no progress
+                             before what waits for them ends; 0 for 10 s */
     int writer_listen_fd; /* the writer's listening socket (its address is asked of it) */
 };
 

@@ -320,20 +320,58 @@ def what_keeps_a_server_from_starting_is_said_with_the_way_out(pair):
         assert any(flag in line for line in log), (flag, log)
 
 
+def hung_writes(pair, path):
+    """PUT, PATCH, DELETE and a bulk load, each by its own client, to a writer that hangs."""
+    merge = [("Content-Type", "application/merge-patch+json")]
+    lines = [("Content-Type", "application/x-ndjson")]
+    asked = [("PUT", path, b"2", JSON), ("PATCH", path, b'{"a":1}', merge),
+             ("DELETE", path, None, ()),
+             ("POST", "/v1/hung", b'{"id":"line","document":1}\n', lines)]
+    replies = [None] * len(asked)
+
+    def ask(n):
+        replies[n] = pair.ask(*asked[n])
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(len(asked))]
+    for thread in threads:
+        thread.start()
+    return threads, replies
+
+
+@case(own=True, server=["--job-timeout", "5s"])
+def a_writer_that_hangs_is_told_and_replaced(pair):
+    lmdb_only("Redis needs no writer")
+    path = "/v1/hung/doc"
+    pair.put(path, 1)
+    writer = pair.server.of_role("writer")[0]
+    os.kill(writer, signal.SIGSTOP)
+    threads, replies = hung_writes(pair, path)
+    eventually(lambda: pair.admin("/readyz").status == 503, "/readyz says so")
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "a write hangs"
+    for reply in replies[:3]:
+        check_problem(reply, 503)
+        assert int(reply.header("retry-after")) >= 1
+        assert "may or may not have happened" in reply.json()["detail"], reply
+    equal(replies[3].json()["stored"], 0)
+    eventually(lambda: pair.server.of_role("writer") not in ([], [writer]), "another writer")
+    assert any("gives no sign of life and is killed" in line for line in pair.server.log)
+    pair.wait_ready()
+    equal(pair.ask("PUT", path, b"3", JSON).status in (200, 201), True)
+    equal(pair.ask("GET", path).body, b"3")
+
+
 @case(own=True)
-def two_servers_on_one_store_are_noticed(pair):
-    lmdb_only("Redis is made to be shared")
-    restarted = pair.server
-    restarted.send_signal(signal.SIGHUP)
-    eventually(lambda: any("generation 2 serves" in line for line in restarted.log), "reloaded")
-    (pair.folder / "run2").mkdir()
-    other = Daemon("offloop-server", ["--listen", "127.0.0.1:0", "--admin", "off", "--store",
-                                      pair.store_url], pair.folder / "run2", pair.folder)
-    pair.daemons.append(other)
-    eventually(lambda: any(f"another server's too (pid {pair.server.pid})" in line
-                           for line in other.log), "it is said")
-    other.stop()
-    assert not any("another server" in line for line in restarted.log), restarted.log
+def a_gate_that_hangs_is_replaced(pair):
+    put_document(pair)
+    gate = pair.server.of_role("gate")[0]
+    os.kill(gate, signal.SIGSTOP)
+    eventually(lambda: pair.server.of_role("gate") not in ([], [gate]), "another gate")
+    pair.worker.stop()
+    pair.start_worker()
+    pair.wait_ready()
+    equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
 
 
 @case

@@ -19,11 +19,15 @@ static_assert(LMDB_STORE_RESIDENT_MAX <= LMDB_READ_RESIDENT_MAX, "it can be look
 
 #define REOPEN_S 1.0
 
+/* Where the configuration names none. */
+#define TIMEOUT_S 10.0
+
 struct lmdb_store {
     struct store base;
     struct ev_loop *loop;
     char *dir;
     uint64_t map_bytes;
+    double timeout_s;
     struct lmdb_db db; /* closed until there are files */
     MDB_txn *txn;      /* the loop's, reset between its steps */
     struct lmdb_thread *thread;
@@ -56,7 +60,7 @@ static int open_db(struct lmdb_store *store)
         return -1;
     }
     mdb_txn_reset(store->txn);
-    store->thread = lmdb_thread_create(store->loop, &store->db);
+    store->thread = lmdb_thread_create(store->loop, &store->db, store->timeout_s);
     return 0;
 }
 
@@ -102,9 +106,12 @@ static struct store *lmdb_open(struct ev_loop *loop, const struct store_config *
     store->loop = loop;
     store->dir = str_dup(dir);
     store->map_bytes = config->lmdb_max;
+    store->timeout_s =
+        config->timeout_ns > 0 ? (double)config->timeout_ns / 1e9 : TIMEOUT_S;
     ev_init(&store->reopen, on_reopen);
     store->reopen.data = store;
-    store->link = writer_client_create(loop, config->writer_listen_fd, on_link_up, store);
+    store->link = writer_client_create(loop, config->writer_listen_fd, store->timeout_s,
+                                       on_link_up, store);
     /* A front that follows another has clients at once, before the writer's greeting; the
        files are there, or soon will be. */
     if (store->link != NULL && access(dir, F_OK) == 0)
@@ -121,10 +128,14 @@ static bool lmdb_is_ready(const struct store *base, const char **why_r)
         (const struct lmdb_store *)(const void *)base; /* its first member */
 
     *why_r = NULL;
-    if (!writer_client_is_up(store->link))
+    if (writer_client_is_hung(store->link))
+        *why_r = "the store's writer does not answer";
+    else if (!writer_client_is_up(store->link))
         *why_r = "the store's writer cannot be reached";
     else if (!is_open(store))
         *why_r = "the store cannot be opened";
+    else if (lmdb_thread_is_hung(store->thread))
+        *why_r = "the store's reads hang";
     return *why_r == NULL;
 }
 

@@ -16,11 +16,13 @@ struct writer_commit {
     struct lmdb_free_space space;
     struct writer_totals totals;
     struct lmdb_version_source versions;
-    uint64_t last_version;     /* within a transaction */
-    bool changed;              /* the transaction has something to commit */
-    enum store_status trouble; /* the last one logged: one line for each change */
-    uint64_t noted_ns;         /* when that was */
-    bool dead;                 /* LMDB will have no more of us */
+    uint64_t last_version;      /* within a transaction */
+    bool changed;               /* the transaction has something to commit */
+    enum store_status trouble;  /* the last one logged: one line for each change */
+    uint64_t noted_ns;          /* when that was */
+    bool dead;                  /* LMDB will have no more of us */
+    void (*on_step)(void *ctx); /* NULL for none */
+    void *step_ctx;
 };
 
 struct writer_commit *writer_commit_create(struct lmdb_db *db)
@@ -32,6 +34,13 @@ struct writer_commit *writer_commit_create(struct lmdb_db *db)
     lmdb_version_init(&commit->versions);
     lmdb_free_space_open(&commit->space, db);
     return commit;
+}
+
+void writer_commit_set_step(struct writer_commit *commit, void (*on_step)(void *ctx),
+                            void *ctx)
+{
+    commit->on_step = on_step;
+    commit->step_ctx = ctx;
 }
 
 void writer_commit_destroy(struct writer_commit **commit)
@@ -192,9 +201,7 @@ static int end(struct writer_commit *commit, MDB_txn *txn)
     return rc;
 }
 
-/* Does the writes from `first` up to (without) `last`: all or, with LMDB's error, none.
- */
-static int run_txn(struct writer_commit *commit, struct list *first, struct list *last)
+static int do_txn(struct writer_commit *commit, struct list *first, struct list *last)
 {
     MDB_txn *txn;
     int rc = lmdb_db_begin_write(commit->db, &txn);
@@ -210,6 +217,17 @@ static int run_txn(struct writer_commit *commit, struct list *first, struct list
     if (rc == 0)
         return end(commit, txn);
     mdb_txn_abort(txn);
+    return rc;
+}
+
+/* Does the writes from `first` up to (without) `last`: all or, with LMDB's error, none.
+ */
+static int run_txn(struct writer_commit *commit, struct list *first, struct list *last)
+{
+    int rc = do_txn(commit, first, last);
+
+    if (commit->on_step != NULL)
+        commit->on_step(commit->step_ctx);
     return rc;
 }
 

@@ -15,6 +15,7 @@
 #include "common/nng_faults/tls_probe.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/process/spawn.h"
 #include "proto/wire.h"
 #include "server/workers/link/rpc_address.h"
 #include "server/workers/gate/gate_fronts.h"
@@ -70,6 +71,7 @@ struct gate {
     ev_timer sweep_timer; /* active after a front has left */
     unsigned sweeps;      /* still to come then */
     ev_timer listen_timer;
+    ev_timer alive_timer;
     unsigned listen_tries;
     unsigned deaf_logged;
     bool did; /* a worker was answered */
@@ -384,8 +386,19 @@ static void on_control(struct ev_loop *loop, ev_io *control, int events)
         ev_break(loop, EVBREAK_ALL);
 }
 
+/* The loop turns. */
+static void on_alive_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct gate *gate = container_of(timer, struct gate, alive_timer);
+
+    (void)loop, (void)events;
+    gate->config->on_alive(gate->config->ctx);
+}
+
 static void start_watchers(struct gate *gate)
 {
+    const double every_s = SPAWN_ALIVE_EVERY_MS / 1e3;
+
     ev_signal_init(&gate->term, on_signal, SIGTERM);
     ev_signal_start(gate->loop, &gate->term);
     signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C: the master decides */
@@ -393,6 +406,9 @@ static void start_watchers(struct gate *gate)
         ev_io_init(&gate->control, on_control, gate->config->control_fd, EV_READ);
         ev_io_start(gate->loop, &gate->control);
     }
+    ev_timer_init(&gate->alive_timer, on_alive_timer, 0., every_s);
+    if (gate->config->on_alive != NULL)
+        ev_timer_start(gate->loop, &gate->alive_timer);
     ev_init(&gate->sweep_timer, on_sweep_timer);
     ev_timer_init(&gate->listen_timer, on_listen_timer, 0, LISTEN_RETRY_S);
     ev_timer_start(gate->loop, &gate->listen_timer);

@@ -485,6 +485,8 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 static void init_watchers(struct redis_conn *conn)
 {
     ev_init(&conn->timer, on_timer);
+    /* where this process stood still the replies that are there come first */
+    ev_set_priority(&conn->timer, EV_MINPRI);
     ev_init(&conn->replica, on_replica);
     ev_prepare_init(&conn->flush, on_flush);
     conn->probe.on_reply = on_probed;
