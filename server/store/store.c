@@ -113,6 +113,11 @@ int store_reap_readers(struct store *store)
     return store->backend->reap_readers(store);
 }
 
+uint64_t store_clock_us(const struct store *store)
+{
+    return store->backend->clock_us(store);
+}
+
 void store_read_counters(const struct store *store, struct store_counters *counters_r)
 {
     *counters_r = (struct store_counters){0};

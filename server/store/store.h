@@ -252,6 +252,11 @@ struct store_counters {
 /* Reads the totals. */
 void store_read_counters(const struct store *store, struct store_counters *counters_r);
 
+/* A time that has passed, in microseconds since 1970, as far as the store knows one: its
+   versions are made of the clock and never go back, as the clock may, not even while no
+   server runs. 0 where it knows none. */
+uint64_t store_clock_us(const struct store *store);
+
 /* The text of a status, "the store is full". */
 const char *store_status_text(enum store_status status);
 

@@ -33,6 +33,7 @@ struct store_backend {
     void (*collections)(struct store *store, struct store_collections *collections);
     void (*put)(struct store *store, struct store_put *put);
     int (*reap_readers)(struct store *store);
+    uint64_t (*clock_us)(const struct store *store);
     void (*read_counters)(const struct store *store, struct store_counters *counters_r);
 };
 

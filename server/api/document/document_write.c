@@ -6,7 +6,6 @@
 #include "server/api/exchange.h"
 
 #include <assert.h>
-#include <time.h>
 
 #include "common/base/clock.h"
 
@@ -189,10 +188,21 @@ static void put_start(struct exchange *e)
         http_collect_body(e->x);
 }
 
+/* A store that knows times so far ahead is not believed: its clock was wrong. */
+#define AHEAD_US (UINT64_C(20) * 365 * 86400 * 1000000)
+
+/* The time for an id: where the clock went back while no server ran, the store still
+   knows a later one. */
+static uint64_t now_ms(const struct api *api)
+{
+    uint64_t now_us = clock_real_us(), known_us = store_clock_us(api->config.store);
+
+    return (known_us > now_us && known_us < now_us + AHEAD_US ? known_us : now_us) / 1000;
+}
+
 static void post_start(struct exchange *e)
 {
     struct document_write *write = container_of(e, struct document_write, base);
-    struct timespec now;
 
     if (!check_body(write) || !read_conditions(write))
         return;
@@ -200,10 +210,7 @@ static void post_start(struct exchange *e)
         exchange_fail(e, 412, "a collection is there and has no entity tag");
         return;
     }
-    clock_gettime(CLOCK_REALTIME, &now);
-    new_id_make(&e->api->new_id,
-                (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS,
-                write->new_id);
+    new_id_make(&e->api->new_id, now_ms(e->api), write->new_id);
     write->put.key.id = (struct slice){write->new_id, NEW_ID_LEN};
     http_collect_body(e->x);
 }

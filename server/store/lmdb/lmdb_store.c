@@ -295,6 +295,13 @@ static int lmdb_reap_readers(struct store *base)
     return is_open(store) ? lmdb_db_reap_readers(&store->db) : 0;
 }
 
+static uint64_t lmdb_clock_us(const struct store *base)
+{
+    const struct lmdb_store *store = (const struct lmdb_store *)(const void *)base;
+
+    return writer_client_last_version(store->link);
+}
+
 static void lmdb_read_counters(const struct store *base,
                                struct store_counters *counters_r)
 {
@@ -318,6 +325,7 @@ const struct store_backend *lmdb_store_backend(void)
         .collections = lmdb_collections,
         .put = lmdb_put,
         .reap_readers = lmdb_reap_readers,
+        .clock_us = lmdb_clock_us,
         .read_counters = lmdb_read_counters,
     };
 

@@ -46,6 +46,8 @@ static void end(struct get_flight *flight, enum store_status status)
             get->blob = blob_new_steal(&flight->bytes);
             get->format = flight->head.format;
             get->version = flight->head.version;
+            if (get->version > flight->base.servers->newest_version)
+                flight->base.servers->newest_version = get->version;
         }
         blob = get->blob; /* get may be gone after done */
         get->done(get);

@@ -44,6 +44,8 @@ static void end(struct put_flight *flight, enum store_status status, uint64_t ve
     if (flight->state == PUT_PIECES && flight->upload.len > 0)
         drop_upload(flight);
     flight->base.servers->writes_waiting--;
+    if (version > flight->base.servers->newest_version)
+        flight->base.servers->newest_version = version;
     if (!flight->base.cancelled) {
         put->request.backend = NULL;
         put->status = status;

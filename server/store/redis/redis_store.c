@@ -82,6 +82,12 @@ static int reap_readers(struct store *base)
     return 0; /* Redis knows when a client is gone */
 }
 
+/* Of the writes that this front made, or saw. */
+static uint64_t clock_us(const struct store *base)
+{
+    return of_const(base)->servers.newest_version;
+}
+
 static void read_counters(const struct store *base, struct store_counters *counters_r)
 {
     const struct redis_store *store = of_const(base);
@@ -105,6 +111,7 @@ const struct store_backend *redis_store_backend(void)
         .collections = collections,
         .put = put,
         .reap_readers = reap_readers,
+        .clock_us = clock_us,
         .read_counters = read_counters,
     };
 

@@ -154,6 +154,7 @@ static int do_group(struct writer *writer)
     while ((at = list_shift(&writer->shared.group)) != NULL)
         writer_conn_answer(container_of(at, struct writer_op, link),
                            writer_commit_totals(writer->commit));
+    writer->shared.last_version = writer_commit_totals(writer->commit).last_version;
     writer->shared.group_bytes = writer->shared.group_writes = 0;
     if (!writer->did && writer->config->on_did)
         writer->config->on_did(writer->config->ctx);
@@ -219,6 +220,7 @@ int store_writer_main(const struct store_writer_config *config)
     list_init(&writer.shared.conns);
     list_init(&writer.shared.group);
     writer.commit = writer_commit_create(&writer.db);
+    writer.shared.last_version = writer_commit_totals(writer.commit).last_version;
     writer_commit_set_step(writer.commit, on_step, &writer);
     init_watchers(&writer);
     if (config->on_ready)

@@ -67,6 +67,7 @@ struct writer_client {
     uint64_t writes; /* in both lists */
     uint64_t bytes;  /* payloads in both lists */
     uint64_t next_number;
+    uint64_t last_version; /* as the writer's HELLO told it */
     struct store_counters counters;
     size_t in_len;
     uint8_t in[IN_BYTES];
@@ -349,7 +350,7 @@ static int on_reply(struct writer_client *link, const struct writer_head *head)
     return 0;
 }
 
-static int on_hello(struct writer_client *link)
+static int on_hello(struct writer_client *link, const struct writer_head *head)
 {
     link->state = LINK_UP;
     if (link->met)
@@ -357,6 +358,7 @@ static int on_hello(struct writer_client *link)
     if (link->hung)
         log_info("store: a writer answers again");
     link->met = true;
+    link->last_version = head->last_version;
     link->hung = false;
     link->holding = false;
     link->retry_s = RETRY_MIN_S;
@@ -371,7 +373,7 @@ static int on_hello(struct writer_client *link)
 static int on_message(struct writer_client *link, const struct writer_head *head)
 {
     switch (head->type) {
-    case WRITER_HELLO: return link->state == LINK_HELLO ? on_hello(link) : -1;
+    case WRITER_HELLO: return link->state == LINK_HELLO ? on_hello(link, head) : -1;
     case WRITER_REPLY: return link->state == LINK_HELLO ? -1 : on_reply(link, head);
     case WRITER_BYE:
         if (link->state != LINK_UP)
@@ -577,6 +579,11 @@ void writer_client_destroy(struct writer_client **link)
 bool writer_client_is_up(const struct writer_client *link)
 {
     return link->state == LINK_UP;
+}
+
+uint64_t writer_client_last_version(const struct writer_client *link)
+{
+    return link->last_version;
 }
 
 bool writer_client_is_hung(const struct writer_client *link)

@@ -43,6 +43,10 @@ bool writer_client_is_up(const struct writer_client *link);
 /* True from when a writer was found to hang until another greets, or that one does. */
 bool writer_client_is_hung(const struct writer_client *link);
 
+/* The last version in the store when the writer greeted, 0 before; writes have had
+   others since. */
+uint64_t writer_client_last_version(const struct writer_client *link);
+
 /* Queues a write; it ends by its done. */
 void writer_client_put(struct writer_client *link, struct store_put *put);
 

@@ -25,6 +25,33 @@ struct writer_commit {
     void *step_ctx;
 };
 
+static const struct slice version_key = {(const uint8_t *)"version", 7};
+
+static int read_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t *number_r)
+{
+    MDB_val key = lmdb_db_val(name), value;
+    int rc = mdb_get(txn, dbi, &key, &value);
+
+    *number_r = 0;
+    if (rc == 0 && layout_read_number(lmdb_db_slice(value), number_r) < 0)
+        rc = MDB_CORRUPTED;
+    return rc;
+}
+
+/* 0 where it cannot be read, which the first write will tell. */
+static uint64_t read_last_version(const struct lmdb_db *db)
+{
+    uint64_t version = 0;
+    MDB_txn *txn;
+
+    if (lmdb_db_begin_read(db, &txn) != 0)
+        return 0;
+    if (read_number(txn, db->meta, version_key, &version) != 0)
+        version = 0;
+    mdb_txn_abort(txn);
+    return version;
+}
+
 struct writer_commit *writer_commit_create(struct lmdb_db *db)
 {
     struct writer_commit *commit = mem_zalloc(sizeof *commit);
@@ -32,6 +59,7 @@ struct writer_commit *writer_commit_create(struct lmdb_db *db)
     assert(db->env != NULL);
     commit->db = db;
     lmdb_version_init(&commit->versions);
+    commit->totals.last_version = read_last_version(db);
     lmdb_free_space_open(&commit->space, db);
     return commit;
 }
@@ -74,17 +102,6 @@ static struct slice op_payload(const struct writer_op *op)
 }
 
 /* ---- one write within a transaction; all return 0 or LMDB's error ---- */
-
-static int read_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t *number_r)
-{
-    MDB_val key = lmdb_db_val(name), value;
-    int rc = mdb_get(txn, dbi, &key, &value);
-
-    *number_r = 0;
-    if (rc == 0 && layout_read_number(lmdb_db_slice(value), number_r) < 0)
-        rc = MDB_CORRUPTED;
-    return rc;
-}
 
 static int put_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t number)
 {
@@ -178,8 +195,6 @@ static int apply(struct writer_commit *commit, MDB_txn *txn, struct writer_op *o
 
 /* ---- a transaction ---- */
 
-static const struct slice version_key = {(const uint8_t *)"version", 7};
-
 static int end(struct writer_commit *commit, MDB_txn *txn)
 {
     int rc;
@@ -196,6 +211,7 @@ static int end(struct writer_commit *commit, MDB_txn *txn)
     rc = mdb_txn_commit(txn);
     if (rc == 0) {
         commit->totals.commits++;
+        commit->totals.last_version = commit->last_version;
         lmdb_free_space_fix_length(commit->db);
     }
     return rc;

@@ -26,8 +26,9 @@ struct writer_op {
 
 /* Totals since the start. */
 struct writer_totals {
-    uint64_t commits; /* transactions written */
-    uint64_t writes;  /* writes done, refused ones included */
+    uint64_t commits;      /* transactions written */
+    uint64_t writes;       /* writes done, refused ones included */
+    uint64_t last_version; /* in the store, as of the last commit that is known of */
 };
 
 struct writer_commit;

@@ -24,6 +24,7 @@ struct redis_servers {
     struct list delayed;               /* commands of flights that wait a moment */
     struct ev_timer delay;             /* runs while there are any */
     uint64_t uploads;                  /* names the next one */
+    uint64_t newest_version;           /* that a reply has told */
     uint64_t random;                   /* the generator of steps between versions */
     uint64_t writes_sent;
     uint64_t writes_unsure;
