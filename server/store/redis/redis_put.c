@@ -358,7 +358,8 @@ void redis_put(struct redis_servers *servers, struct store_put *put)
     struct put_flight *flight;
     bool large = !put->remove && put->blob->bytes.len > REDIS_PIECE_BYTES;
 
-    if (servers->cluster == NULL && !redis_conn_is_writable(servers->conn)) {
+    if (servers->cluster == NULL && !redis_conn_is_writable(servers->conn) &&
+        !redis_conn_is_renewing(servers->conn)) {
         refuse(put, STORE_DOWN);
         return;
     }

@@ -19,7 +19,7 @@ enum step {
 };
 
 static const char *const setting_names[REDIS_SETTINGS] = {"appendonly", "appendfsync",
-                                                          "maxmemory-policy"};
+                                                          "maxmemory-policy", "timeout"};
 
 void redis_greeting_judge(const char settings[REDIS_SETTINGS][24], struct buf *out)
 {

@@ -106,6 +106,9 @@ bool redis_servers_is_ready(const struct redis_servers *servers, const char **wh
 {
     if (servers->cluster != NULL)
         return redis_cluster_is_ready(servers->cluster, why_r);
+    *why_r = NULL;
+    if (redis_conn_is_renewing(servers->conn))
+        return true;
     if (!redis_conn_is_up(servers->conn, why_r))
         return false;
     if (!redis_conn_is_writable(servers->conn))
