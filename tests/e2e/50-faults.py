@@ -7,8 +7,8 @@ import subprocess
 import threading
 import time
 
-from harness import (BUILD, JSON, SANITIZED, Client, Daemon, case, check_problem, equal, eventually,
-                     lmdb_only, request)
+from harness import (BUILD, JSON, SANITIZED, Client, Daemon, Skip, case, check_problem, equal,
+                     eventually, lmdb_only, request)
 
 DOCUMENT = json.dumps([{"n": n, "text": "x" * 50} for n in range(300)],
                       separators=(",", ":")).encode()
@@ -318,6 +318,22 @@ def what_keeps_a_server_from_starting_is_said_with_the_way_out(pair):
         status, log = lonely(pair, *arguments)
         equal(status, 1)
         assert any(flag in line for line in log), (flag, log)
+
+
+@case
+def a_full_disk_at_the_start_is_said(pair):
+    lmdb_only("Redis' disk is Redis' own")
+    disk = pair.folder / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0 or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", disk]).returncode != 0:
+        raise Skip("only root may mount a small disk")
+    try:
+        status, log = lonely(pair, "--store", f"lmdb:{disk}/data")
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    equal(status, 1)
+    assert any("the disk is full" in line for line in log), log
 
 
 def hung_writes(pair, path):
