@@ -118,6 +118,16 @@ uint64_t store_clock_us(const struct store *store)
     return store->backend->clock_us(store);
 }
 
+void store_learn(struct store *store, struct store_learn *learn)
+{
+    assert(name_fits(learn->collection));
+    learn->request.backend = NULL;
+    if (store->backend->learn != NULL)
+        store->backend->learn(store, learn);
+    else
+        learn->done(learn);
+}
+
 void store_read_counters(const struct store *store, struct store_counters *counters_r)
 {
     *counters_r = (struct store_counters){0};

@@ -184,6 +184,13 @@ struct store_put {
     uint64_t version;         /* the new version; never used before for any document */
 };
 
+/* Has store_clock_us() know the last version of a collection. */
+struct store_learn {
+    struct store_request request;
+    struct slice collection;                 /* input; must stay until done */
+    void (*done)(struct store_learn *learn); /* also where it could not be learned */
+};
+
 /* For stores that are reached by TLS: PEM texts, which need not stay; NULL for none. */
 struct store_tls {
     const char *cert; /* ours, for a server that asks for one, and what is behind it */
@@ -256,6 +263,9 @@ void store_read_counters(const struct store *store, struct store_counters *count
    versions are made of the clock and never go back, as the clock may, not even while no
    server runs. 0 where it knows none. */
 uint64_t store_clock_us(const struct store *store);
+
+/* See struct store_learn. Hardly ever takes more than a moment. */
+void store_learn(struct store *store, struct store_learn *learn);
 
 /* The text of a status, "the store is full". */
 const char *store_status_text(enum store_status status);

@@ -34,6 +34,7 @@ struct store_backend {
     void (*put)(struct store *store, struct store_put *put);
     int (*reap_readers)(struct store *store);
     uint64_t (*clock_us)(const struct store *store);
+    void (*learn)(struct store *store, struct store_learn *learn); /* NULL: no need to */
     void (*read_counters)(const struct store *store, struct store_counters *counters_r);
 };
 

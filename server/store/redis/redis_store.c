@@ -82,7 +82,12 @@ static int reap_readers(struct store *base)
     return 0; /* Redis knows when a client is gone */
 }
 
-/* Of the writes that this front made, or saw. */
+static void learn(struct store *base, struct store_learn *request)
+{
+    redis_learn(&of(base)->servers, request);
+}
+
+/* Of the writes that this front made or saw, and what it has learned. */
 static uint64_t clock_us(const struct store *base)
 {
     return of_const(base)->servers.newest_version;
@@ -112,6 +117,7 @@ const struct store_backend *redis_store_backend(void)
         .put = put,
         .reap_readers = reap_readers,
         .clock_us = clock_us,
+        .learn = learn,
         .read_counters = read_counters,
     };
 
