@@ -13,7 +13,7 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "server/store/lmdb/lmdb_read.h"
-#include "server/store/lmdb_task.h"
+#include "server/store/lmdb/lmdb_task.h"
 
 /* Documents counted per transaction: a long reader keeps the writer from reusing pages.
  */

@@ -9,7 +9,7 @@
 #include "common/base/log.h"
 #include "server/store/little_endian.h"
 #include "server/store/lmdb/lmdb_layout.h"
-#include "server/store/lmdb_version.h"
+#include "server/store/lmdb/lmdb_version.h"
 
 struct writer_commit {
     struct lmdb_db *db;

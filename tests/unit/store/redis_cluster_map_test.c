@@ -10,7 +10,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
-#include "server/store/redis_cluster_map.h"
+#include "server/store/redis/place/redis_cluster_map.h"
 #include "server/store/redis/place/redis_slot.h"
 
 static struct redisReply *parse(const struct buf *text)

@@ -10,7 +10,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "server/store/lmdb/lmdb_read.h"
-#include "server/store/lmdb_version.h"
+#include "server/store/lmdb/lmdb_version.h"
 #include "server/store/store_check.h"
 #include "server/store/writer/writer_commit.h"
 

@@ -1,4 +1,4 @@
-#include "server/store/redis_conn_private.h"
+#include "server/store/redis/link/redis_conn_private.h"
 
 #include <assert.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
 #include "common/base/alloc.h"
 #include "common/loop/loop_defer.h"
 #include "common/base/list.h"
-#include "server/store/redis_cluster_map.h"
+#include "server/store/redis/place/redis_cluster_map.h"
 #include "server/store/redis/link/redis_reader.h"
 
 /* How often it is looked whether the map is still good, and after how many looks a node

@@ -1,4 +1,4 @@
-#include "server/store/lmdb_version.h"
+#include "server/store/lmdb/lmdb_version.h"
 
 #include <assert.h>
 #include <errno.h>

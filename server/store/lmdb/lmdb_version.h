@@ -12,8 +12,8 @@
  *
  * Pure but for the init. The writer's thread only.
  */
-#ifndef OFFLOOP_SERVER_STORE_LMDB_VERSION_H
-#define OFFLOOP_SERVER_STORE_LMDB_VERSION_H
+#ifndef OFFLOOP_SERVER_STORE_LMDB_LMDB_VERSION_H
+#define OFFLOOP_SERVER_STORE_LMDB_LMDB_VERSION_H
 
 #include <stdint.h>
 

@@ -5,8 +5,8 @@
  *
  * Pure but for the reply, which the reading owns. Loop thread only.
  */
-#ifndef OFFLOOP_SERVER_STORE_REDIS_CLUSTER_MAP_H
-#define OFFLOOP_SERVER_STORE_REDIS_CLUSTER_MAP_H
+#ifndef OFFLOOP_SERVER_STORE_REDIS_PLACE_REDIS_CLUSTER_MAP_H
+#define OFFLOOP_SERVER_STORE_REDIS_PLACE_REDIS_CLUSTER_MAP_H
 
 #include <stddef.h>
 

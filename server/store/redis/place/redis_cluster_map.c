@@ -1,4 +1,4 @@
-#include "server/store/redis_cluster_map.h"
+#include "server/store/redis/place/redis_cluster_map.h"
 
 #include <assert.h>
 #include <hiredis/hiredis.h>

@@ -3,8 +3,8 @@
  * it, and redis_conn_watch.c, which asks it something now and then. Loop thread
  * only.
  */
-#ifndef OFFLOOP_SERVER_STORE_REDIS_CONN_PRIVATE_H
-#define OFFLOOP_SERVER_STORE_REDIS_CONN_PRIVATE_H
+#ifndef OFFLOOP_SERVER_STORE_REDIS_LINK_REDIS_CONN_PRIVATE_H
+#define OFFLOOP_SERVER_STORE_REDIS_LINK_REDIS_CONN_PRIVATE_H
 
 #include <ev.h>
 #include <hiredis/async.h>

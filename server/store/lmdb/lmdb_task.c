@@ -1,4 +1,4 @@
-#include "server/store/lmdb_task.h"
+#include "server/store/lmdb/lmdb_task.h"
 
 #include <assert.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * became of it. The loop makes it, the thread works on it, the loop ends it: who
  * has which part when stands at each. Used by lmdb_thread.c alone.
  */
-#ifndef OFFLOOP_SERVER_STORE_LMDB_TASK_H
-#define OFFLOOP_SERVER_STORE_LMDB_TASK_H
+#ifndef OFFLOOP_SERVER_STORE_LMDB_LMDB_TASK_H
+#define OFFLOOP_SERVER_STORE_LMDB_LMDB_TASK_H
 
 #include <stdatomic.h>
 
