@@ -199,7 +199,8 @@ static void wire_get_result(struct envelope_reader *in, struct wire_result *resu
     if ((result_r->verdict != WIRE_DONE || result_r->status != CODEC_OK) &&
         result_r->payload.bytes.len != 0)
         envelope_fail(in, "payload of a failed job");
-    if (result_r->status >= CODEC_STATUSES) /* of a newer worker */
+    /* Of a newer worker, or what no worker has a reason to say. */
+    if (result_r->status >= CODEC_STATUSES || result_r->status == CODEC_STOPPED)
         result_r->status = CODEC_UNSUPPORTED;
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/base/alloc.h"
 #include "common/codec/msgpack/containers.h"
+#include "common/codec/number/number.h"
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/utf8.h"
 #include "common/codec/yajl/yajl_arena.h"
@@ -102,12 +103,20 @@ static inline bool is_inside_input(const struct yajl_decoder *d, const uint8_t *
     return (uintptr_t)text - d->inside_from < d->inside_bytes;
 }
 
+/* Counts work that writes little; 0 where there was too much. */
+static int spend(struct yajl_decoder *d, size_t work)
+{
+    d->status = engine_spend(d->job, work);
+    return d->status == CODEC_OK;
+}
+
 static __attribute__((noinline)) int put_number(struct yajl_decoder *d,
                                                 const uint8_t *text, size_t len)
 {
     struct number number;
 
-    if (!room(d, PACK_MAX_BYTES))
+    if (!room(d, PACK_MAX_BYTES) ||
+        (len > NUMBER_LONG && !spend(d, len * NUMBER_DIGIT_WORK)))
         return 0;
     yajl_number_parse(text, len, &number);
     if (d->job->keep_numbers)
