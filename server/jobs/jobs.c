@@ -184,6 +184,25 @@ static bool is_known(struct jobs *jobs, struct job *job)
     return true;
 }
 
+static enum jobs_mode choose(struct jobs *jobs, const struct job *job)
+{
+    return jobs_auto_choose(&jobs->chooser, &job->call, jobs_workers(jobs),
+                            jobs_dispatch_under_way(jobs->dispatch));
+}
+
+/* Gives the job to a thread or to a worker: to whichever is there, where the mode names
+   neither. */
+static void send_away(struct jobs *jobs, struct job *job, enum jobs_mode mode)
+{
+    if (mode == JOBS_INLINE)
+        mode = jobs_workers(jobs) > 0 ? JOBS_RPC : JOBS_THREADS;
+    jobs_share_lead(&jobs->context.share, job);
+    if (mode == JOBS_THREADS)
+        jobs_threads_submit(jobs->threads, job);
+    else
+        submit_rpc(jobs, job);
+}
+
 /* Gives a prepared job to what shall run it. */
 static void place(struct jobs *jobs, struct job *job)
 {
@@ -196,17 +215,19 @@ static void place(struct jobs *jobs, struct job *job)
     }
     if (is_known(jobs, job))
         return;
-    if (mode == JOBS_AUTO)
-        mode = jobs_auto_choose(&jobs->chooser, &job->call, jobs_workers(jobs),
-                                jobs_dispatch_under_way(jobs->dispatch));
-    if (mode == JOBS_INLINE)
+    if (mode == JOBS_INLINE) {
         jobs_inline_run(jobs->inline_runner, job);
-    else if (jobs_share_join(&jobs->context.share, job))
         return;
-    else if (mode == JOBS_THREADS)
-        jobs_threads_submit(jobs->threads, job);
-    else
-        submit_rpc(jobs, job);
+    }
+    if (jobs_share_follow(&jobs->context.share, job)) {
+        if (mode == JOBS_AUTO)
+            jobs_auto_count(&jobs->chooser);
+        return;
+    }
+    if (mode == JOBS_AUTO)
+        mode = choose(jobs, job);
+    if (mode != JOBS_INLINE || !jobs_inline_try(jobs->inline_runner, job, &jobs->chooser))
+        send_away(jobs, job, mode);
 }
 
 static void place_again(struct jobs_context *context, struct job *job)

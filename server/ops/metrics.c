@@ -27,6 +27,8 @@ _Static_assert((int)JOB_STATUSES <= STATS_JOB_STATUSES, "and for each end of a j
       "Jobs given to another worker after theirs was lost.")                             \
     X(jobs_shared, "counter", "jobs_shared_total",                                       \
       "Jobs that got the result of an equal one in flight.")                             \
+    X(jobs_stopped, "counter", "jobs_stopped_total",                                     \
+      "Jobs stopped on the loop at --inline-budget and run elsewhere.")                  \
     X(peers_dropped, "counter", "peers_dropped_total",                                   \
       "Workers dropped for a message against the protocol.")                             \
     X(codec_runs, "counter", "front_codec_runs_total",                                   \

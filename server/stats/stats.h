@@ -107,6 +107,7 @@ struct stats_front {
     stats_counter workers_lost;   /* connections that ended with jobs in flight or not */
     stats_counter job_retries;
     stats_counter jobs_shared;   /* that got the result of an equal one */
+    stats_counter jobs_stopped;  /* on the loop, when their budget was over */
     stats_counter peers_dropped; /* workers dropped for a bad message */
     /* gauges: learned costs (jobs_cost.h), 0 where nothing is learned yet */
     stats_counter cost_codec_ns[CODEC_OPS][STATS_COST_SIZES];
