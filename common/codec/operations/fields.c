@@ -6,6 +6,7 @@
 
 #include "common/base/alloc.h"
 #include "common/codec/msgpack/pack.h"
+#include "common/codec/sort.h"
 
 /* What looking an item up takes, in units of a budget. */
 #define ITEM_WORK 32
@@ -176,7 +177,7 @@ static int make_children(struct fields *fields, struct paths *paths, struct node
 /* Breadth first, so that the children of a node are one run, sorted as the paths are. */
 static int make_tree(struct fields *fields, struct paths *paths)
 {
-    qsort(paths->paths, paths->count, sizeof *paths->paths, compare_paths);
+    sort_items(paths->paths, paths->count, sizeof *paths->paths, compare_paths);
     fields->count = 1;
     fields->nodes[0] = (struct node){.name = {NULL, 0}};
     paths->runs[0] = (struct run){0, paths->count};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/codec/msgpack/pack.h"
+#include "common/codec/sort.h"
 
 /* What comparing two names takes, in units of a budget. */
 #define COMPARE_WORK 4
@@ -76,7 +77,7 @@ static enum codec_status list_members(struct merge *merge, struct engine_job *jo
         at = tape_skip(&merge->patch, value);
     }
     if (count > 1)
-        qsort(members(merge, base), count, sizeof(struct member), compare_members);
+        sort_items(members(merge, base), count, sizeof(struct member), compare_members);
     for (uint32_t i = 1; i < count; i++)
         if (compare_members(members(merge, base) + i - 1, members(merge, base) + i) == 0)
             return engine_fail(job, CODEC_DUPLICATE, CODEC_NO_OFFSET);
@@ -169,7 +170,7 @@ static enum codec_status put_new_members(struct merge *merge, struct engine_job 
 
     assert(again == count);
     if (count > 1)
-        qsort(members(merge, base), count, sizeof(struct member), compare_order);
+        sort_items(members(merge, base), count, sizeof(struct member), compare_order);
     for (uint32_t i = 0; i < count && status == CODEC_OK; i++) {
         struct tape_value value = tape_skip(&merge->patch, at);
 
