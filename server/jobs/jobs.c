@@ -151,6 +151,7 @@ static void prepare(const struct jobs *jobs, struct job *job)
     job->fault = (struct codec_fault){CODEC_OK, 0};
     job->queue_us = job->codec_us = 0;
     job->attempts = 0;
+    job->crashed = false;
     job->cost_us = estimate_us(jobs, job);
     job->submitted_ns = now_ns;
     if (job->deadline_ns == 0)

@@ -86,6 +86,7 @@ struct job {
     uint64_t submitted_ns;
     uint64_t sent_ns;
     uint64_t lost_ns;  /* when its last worker was lost */
+    bool crashed;      /* workers have crashed on its document, as far as is known */
     uint32_t cost_us;  /* what the codec will take, by estimate */
     void *owner;       /* who has the job now; NULL where it is not in flight */
     unsigned attempts; /* times it was sent to a worker */

@@ -23,16 +23,22 @@
 
 static const struct jobs_config usual = {.job_timeout_ns = 60 * NS_PER_S};
 
-static struct daemon *start_daemon(const struct rpc_fixture *fixture)
+static struct daemon *start_daemon_of(const struct rpc_fixture *fixture,
+                                      const char *processes)
 {
     const char *build = getenv("OFFLOOP_BUILD");
     char *program = str_printf("%s/tests/poison-worker", build == NULL ? "build" : build);
     const char *const argv[] = {program,       "--connect", fixture->url,
-                                "--processes", "2",         NULL};
+                                "--processes", processes,   NULL};
     struct daemon *daemon = daemon_start(argv);
 
     mem_free(program);
     return daemon;
+}
+
+static struct daemon *start_daemon(const struct rpc_fixture *fixture)
+{
+    return start_daemon_of(fixture, "2");
 }
 
 static void end(struct rpc_fixture *fixture, struct daemon *daemon)
@@ -98,6 +104,35 @@ static void a_new_front_is_told(void **state)
     end(fixture, daemon);
 }
 
+static bool two_are_lost(void *ctx)
+{
+    return workers_lost(ctx) == 2;
+}
+
+/* A document that has crashed workers is no work for the front itself, though no worker
+   is left. (It would not crash here: only poison-worker does.) */
+static void what_crashed_a_worker_goes_to_no_thread(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 0, NULL);
+    struct daemon *daemon = start_daemon_of(fixture, "1");
+    char *text = rpc_fixture_pad(POISON, JOBS_BATCH_BYTES); /* too much for the loop */
+    struct rpc_fixture_job job;
+
+    (void)state;
+    rpc_fixture_run_until_workers(fixture, 1);
+    rpc_fixture_submit_in(fixture, &job, text, JOBS_AUTO);
+    rpc_fixture_run_until(fixture, two_are_lost, fixture);
+    daemon_signal(daemon, SIGKILL);
+    (void)daemon_wait(daemon);
+    daemon_destroy(&daemon);
+    rpc_fixture_run_jobs(fixture, &job, 1);
+    assert_true(job.job.status == JOB_WORKER_LOST || job.job.status == JOB_POISON);
+    assert_int_equal(job.job.ran, JOBS_RPC);
+    rpc_fixture_job_free(&job);
+    free(text);
+    rpc_fixture_destroy(&fixture);
+}
+
 /* Killed while it has jobs: the same document, again and again. */
 static void killing_condemns_no_document(void **state)
 {
@@ -133,6 +168,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(poison_costs_two_workers_and_no_more,
                                   rpc_fixture_teardown),
         cmocka_unit_test_teardown(a_new_front_is_told, rpc_fixture_teardown),
+        cmocka_unit_test_teardown(what_crashed_a_worker_goes_to_no_thread,
+                                  rpc_fixture_teardown),
         cmocka_unit_test_teardown(killing_condemns_no_document, rpc_fixture_teardown),
     };
 

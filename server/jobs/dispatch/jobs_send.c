@@ -5,10 +5,6 @@
 #include "common/base/clock.h"
 #include "server/jobs/place/jobs_poison.h"
 
-/* A job that has lost two workers waits so long for news of how they ended, before it may
-   take a third. */
-#define RETRY_NEWS_NS (750 * NS_PER_MS)
-
 void jobs_send_init(struct jobs_send *send)
 {
     jobs_waiting_init(&send->waiting);
@@ -111,7 +107,7 @@ static struct job *next_retried(struct jobs_send *send, uint64_t now_ns)
     struct job *job = jobs_queue_first(&send->retried);
 
     while (job != NULL && job->attempts >= POISON_CRASHES &&
-           now_ns < job->lost_ns + RETRY_NEWS_NS)
+           now_ns < job->lost_ns + JOBS_NEWS_NS)
         job = jobs_queue_next(&send->retried, job);
     return job;
 }

@@ -89,3 +89,18 @@ bool jobs_poison_has(struct jobs_poison *poison, const struct codec_call *call,
     }
     return false;
 }
+
+bool jobs_poison_names(const struct wire_crash *crashes, unsigned count,
+                       const struct codec_call *call)
+{
+    uint64_t length = (uint64_t)call->in.len + call->argument.len;
+    struct wire_id document;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!document_id_has_length(&crashes[i].document, length))
+            continue;
+        document_id_of(call->in, call->argument, &document);
+        return times(crashes, count, &document) > 0;
+    }
+    return false;
+}

@@ -33,6 +33,10 @@ void jobs_poison_init(struct jobs_poison *poison);
 bool jobs_poison_take(struct jobs_poison *poison, const struct wire_crash *crashes,
                       unsigned count, uint64_t now_ns);
 
+/* True where the call's document is one of those that workers have crashed on. */
+bool jobs_poison_names(const struct wire_crash *crashes, unsigned count,
+                       const struct codec_call *call);
+
 /* True where the call's document is refused. Costs nothing where nothing is refused, and
    hashing the document (of a long one parts, see document_id.h) where one of its length
    is. */

@@ -431,7 +431,8 @@ char *rpc_fixture_pad(const char *text, size_t bytes)
     return padded;
 }
 
-void rpc_fixture_submit_again(struct rpc_fixture *fixture, struct rpc_fixture_job *job)
+static void submit(struct rpc_fixture *fixture, struct rpc_fixture_job *job,
+                   enum jobs_mode mode)
 {
     blob_unref(&job->result);
     job->done = 0;
@@ -439,9 +440,22 @@ void rpc_fixture_submit_again(struct rpc_fixture *fixture, struct rpc_fixture_jo
                                      .keep_numbers = job->job.call.keep_numbers,
                                      .in = buf_slice(&job->input)},
                             .share_key = {job->job.share_key[0]},
-                            .mode = JOBS_RPC,
+                            .mode = mode,
                             .done = on_done};
     jobs_submit(fixture->jobs, &job->job);
+}
+
+void rpc_fixture_submit_again(struct rpc_fixture *fixture, struct rpc_fixture_job *job)
+{
+    submit(fixture, job, JOBS_RPC);
+}
+
+void rpc_fixture_submit_in(struct rpc_fixture *fixture, struct rpc_fixture_job *job,
+                           const char *text, enum jobs_mode mode)
+{
+    memset(job, 0, sizeof *job);
+    buf_append_str(&job->input, text);
+    submit(fixture, job, mode);
 }
 
 struct awaited_jobs {

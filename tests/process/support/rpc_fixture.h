@@ -104,7 +104,11 @@ void rpc_fixture_run_for(struct rpc_fixture *fixture, double seconds);
 void rpc_fixture_submit(struct rpc_fixture *fixture, struct rpc_fixture_job *job,
                         const char *text);
 
-/* The same with the input that the job has already. */
+/* The same in another mode. */
+void rpc_fixture_submit_in(struct rpc_fixture *fixture, struct rpc_fixture_job *job,
+                           const char *text, enum jobs_mode mode);
+
+/* The first with the input that the job has already. */
 void rpc_fixture_submit_again(struct rpc_fixture *fixture, struct rpc_fixture_job *job);
 
 /* Runs the loop until the jobs are done. */
