@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/document_name.h"
 #include "server/api/exchange.h"
+#include "server/api/reply_cache.h"
 #include "server/stats/stats.h"
 
 struct api *api_create(const struct api_config *config)
@@ -22,6 +23,9 @@ struct api *api_create(const struct api_config *config)
     if (getrandom(&api->share_seed, sizeof api->share_seed, 0) !=
         (ssize_t)sizeof api->share_seed)
         log_fatal("getrandom: %s", strerror(errno));
+    if (config->reply_cache_bytes > 0)
+        api->reply_cache =
+            reply_cache_create(config->reply_cache_bytes, api->share_seed, config->stats);
     list_init(&api->patches);
     list_init(&api->patches_due);
     return api;
@@ -30,6 +34,9 @@ struct api *api_create(const struct api_config *config)
 void api_destroy(struct api **api)
 {
     assert(*api == NULL || list_is_empty(&(*api)->patches));
+    if (*api == NULL)
+        return;
+    reply_cache_destroy(&(*api)->reply_cache);
     mem_free(*api);
     *api = NULL;
 }

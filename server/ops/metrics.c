@@ -29,6 +29,13 @@ _Static_assert((int)JOB_STATUSES <= STATS_JOB_STATUSES, "and for each end of a j
       "Jobs that got the result of an equal one in flight.")                             \
     X(jobs_stopped, "counter", "jobs_stopped_total",                                     \
       "Jobs stopped on the loop at --inline-budget and run elsewhere.")                  \
+    X(cache_hits, "counter", "reply_cache_hits_total",                                   \
+      "Replies sent out of the cache of encoded replies.")                               \
+    X(cache_misses, "counter", "reply_cache_misses_total",                               \
+      "Replies looked for there and made by a job.")                                     \
+    X(cache_evictions, "counter", "reply_cache_evictions_total",                         \
+      "Replies that left the cache for others.")                                         \
+    X(cache_bytes, "gauge", "reply_cache_bytes", "Bytes in the cache.")                  \
     X(peers_dropped, "counter", "peers_dropped_total",                                   \
       "Workers dropped for a message against the protocol.")                             \
     X(codec_runs, "counter", "front_codec_runs_total",                                   \

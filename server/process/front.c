@@ -174,6 +174,7 @@ static void create_clients(struct front *front)
                                    .mode_header = config->mode_header,
                                    .server_timing = config->server_timing,
                                    .max_reply_bytes = config->max_reply_bytes,
+                                   .reply_cache_bytes = config->reply_cache_bytes,
                                    .max_memory_bytes = INLINE_MEMORY_BYTES,
                                    .max_body_bytes = config->max_body_bytes,
                                    .job_timeout_ns = config->job_timeout_ns,

@@ -48,6 +48,10 @@ OPTION(SIZE, max_reply_bytes, "max-reply", "SIZE", "512MiB",
        "a document that would encode to more is refused (413)",
        .min = 1, .max = UINT64_C(1) << 40)
 
+OPTION(SIZE, reply_cache_bytes, "reply-cache", "SIZE|off", "32MiB",
+       "encoded replies of documents that are asked for again, per front",
+       .min = 64 << 10, .max = UINT64_C(1) << 40, .may_be_off = true)
+
 GROUP("Access")
 OPTION(STRING, auth_file, "auth-file", "FILE", "off",
        "who may do what: lines of a token's SHA-256, r, w or rw, and a prefix of "

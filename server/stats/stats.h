@@ -106,9 +106,13 @@ struct stats_front {
     stats_counter workers;        /* gauge: connected and usable */
     stats_counter workers_lost;   /* connections that ended with jobs in flight or not */
     stats_counter job_retries;
-    stats_counter jobs_shared;   /* that got the result of an equal one */
-    stats_counter jobs_stopped;  /* on the loop, when their budget was over */
-    stats_counter peers_dropped; /* workers dropped for a bad message */
+    stats_counter jobs_shared;     /* that got the result of an equal one */
+    stats_counter jobs_stopped;    /* on the loop, when their budget was over */
+    stats_counter peers_dropped;   /* workers dropped for a bad message */
+    stats_counter cache_hits;      /* replies sent out of the cache (reply_cache.h) */
+    stats_counter cache_misses;    /* made by a job, that could have been there */
+    stats_counter cache_evictions; /* entries that gave way to others */
+    stats_counter cache_bytes;     /* gauge: what is in it */
     /* gauges: learned costs (jobs_cost.h), 0 where nothing is learned yet */
     stats_counter cost_codec_ns[CODEC_OPS][STATS_COST_SIZES];
     stats_counter cost_rpc_ns[STATS_COST_BACKLOGS];

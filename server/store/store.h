@@ -90,6 +90,8 @@ struct store_get {
     struct store_request request;
     struct store_key key;       /* input; bytes must stay until done */
     struct store_target target; /* input; zeros for none */
+    uint64_t known_version; /* input: where the document still has this version, it is not
+                               read, and blob is NULL; 0 for none */
     void (*done)(struct store_get *get);
     /* results */
     enum store_status status; /* OK, NOT_FOUND, DOWN, ERROR */

@@ -13,6 +13,7 @@
 /* A document that comes in pieces is the same from beginning to end where its version is
    still the same after the last piece: no version comes twice. */
 enum get_state {
+    GET_KNOWN,  /* awaits the head: the document may be the one that the caller knows */
     GET_FIRST,  /* awaits the head and the first piece */
     GET_PIECES, /* awaits pieces, in order */
     GET_PROOF,  /* awaits the head once more */
@@ -42,7 +43,10 @@ static void end(struct get_flight *flight, enum store_status status)
     if (!flight->base.cancelled) {
         get->request.backend = NULL;
         get->status = status;
-        if (status == STORE_OK) {
+        if (status == STORE_OK && flight->state == GET_KNOWN) {
+            get->format = flight->head.format;
+            get->version = flight->head.version;
+        } else if (status == STORE_OK) {
             get->blob = blob_new_steal(&flight->bytes);
             get->format = flight->head.format;
             get->version = flight->head.version;
@@ -80,6 +84,8 @@ static int begin(struct get_flight *flight)
 {
     flight->bytes.len = 0;
     flight->torn = flight->moved = false;
+    if (flight->state == GET_KNOWN)
+        return ask(flight, 0, REDIS_HEAD_BYTES);
     if (flight->attempts++ < ATTEMPTS) {
         flight->state = GET_FIRST;
         return ask(flight, 0, REDIS_HEAD_BYTES + REDIS_PIECE_BYTES);
@@ -152,6 +158,21 @@ static bool take_proof(const struct get_flight *flight, const struct redisReply 
            head.version == flight->head.version;
 }
 
+/* True where the document is the one that the caller knows. */
+static bool is_known(struct get_flight *flight, const struct redisReply *reply)
+{
+    return redis_head_read(reply->str, reply->len, &flight->head) == 0 &&
+           flight->head.version == flight->get->known_version;
+}
+
+/* It is not: it is read as any other. What is missing or damaged shows then. */
+static void read_unknown(struct get_flight *flight)
+{
+    flight->state = GET_FIRST;
+    if (begin(flight) < 0)
+        end(flight, STORE_DOWN);
+}
+
 /* Goes on; ends the flight where it is over. */
 static void take(struct get_flight *flight, const struct redisReply *reply)
 {
@@ -159,7 +180,12 @@ static void take(struct get_flight *flight, const struct redisReply *reply)
     bool done = false;
     int rc;
 
+    if (flight->state == GET_KNOWN && !is_known(flight, reply)) {
+        read_unknown(flight);
+        return;
+    }
     switch (flight->state) {
+    case GET_KNOWN: done = true; break;
     case GET_FIRST:
     case GET_WHOLE: status = take_first(flight, reply, &done); break;
     case GET_PIECES: take_piece(flight, reply); break;
@@ -219,6 +245,7 @@ void redis_get(struct redis_servers *servers, struct store_get *get)
                       on_reply);
     flight->get = get;
     redis_key_document(&flight->key, get->key);
+    flight->state = get->known_version != 0 ? GET_KNOWN : GET_FIRST;
     if (begin(flight) < 0)
         end(flight, STORE_DOWN);
 }

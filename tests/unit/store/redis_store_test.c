@@ -49,6 +49,11 @@ static void conditions(void **state)
     promise_conditions(rig_of(state));
 }
 
+static void known_version(void **state)
+{
+    promise_known_version(rig_of(state));
+}
+
 static void longest_names(void **state)
 {
     promise_longest_names(rig_of(state));
@@ -577,6 +582,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(put_get_delete),
         cmocka_unit_test(conditions),
+        cmocka_unit_test(known_version),
         cmocka_unit_test(versions_only_grow),
         cmocka_unit_test(sizes_around_every_bound),
         cmocka_unit_test(a_large_put_that_is_refused_leaves_nothing),
