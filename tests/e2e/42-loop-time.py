@@ -152,7 +152,7 @@ def run(pair, seed):
     assert after - before <= LONG_TURNS, f"seed {seed}: {after - before} turns, {away}"
 
 
-@case(server=["--mode", "auto", "--codec", "yajl"])
+@case(server=["--mode", "auto", "--codec", "yajl", "--reply-cache", "32MiB"])
 def auto_with_yajl(pair):
     run(pair, 1)
 

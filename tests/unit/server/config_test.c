@@ -95,6 +95,7 @@ static void defaults(void **state)
     assert_int_equal(config.queue, 1024);
     assert_true(config.job_timeout_ns == UINT64_C(10000000000));
     assert_int_equal(config.max_reply_bytes, 512 << 20);
+    assert_int_equal(config.reply_cache_bytes, 32 << 20);
     assert_true(config.drain_timeout_ns == UINT64_C(30000000000));
     assert_true(config.lmdb_sync);
     assert_true(config.lmdb_max_bytes == UINT64_C(64) << 30);
