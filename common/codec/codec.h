@@ -110,8 +110,8 @@ enum codec_format { CODEC_FORMAT_MSGPACK, CODEC_FORMAT_JSON };
 
 /* Bounds the work of a job for a caller that cannot wait until its end. The codec counts
    work in units, about what it takes to write a byte (some nanoseconds), and asks each
-   time CODEC_BUDGET_WORK units are done or about to begin. Compressing and expanding, and
-   what yajl does within one string, are not counted. */
+   time CODEC_BUDGET_WORK units are done or about to begin. Compressing and expanding are
+   not counted, nor are the plain bytes of one string in yajl. */
 struct codec_budget {
     /* True where the job shall stop, now or because `ahead` units more, which cannot be
        interrupted, would be too many. */

@@ -17,6 +17,9 @@
 /* A string shorter than this has a one-byte header, and is copied as one block. */
 #define YAJL_MARGIN 32
 
+/* What an escape takes, in units of a budget. */
+#define ESCAPE_WORK 10
+
 /* A container that is open. levels[0] is the outside of the text's one value. */
 struct level {
     size_t at;    /* its reserved byte, from out->data */
@@ -312,6 +315,22 @@ static bool only_space_follows(struct slice text, size_t at)
     return at == text.len;
 }
 
+/* yajl does not stop within a string, and an escape takes it long: the job's budget is
+   asked for all of them before. */
+static enum codec_status afford_escapes(struct engine_job *job)
+{
+    const uint8_t *end = job->in.data + job->in.len, *p = job->in.data;
+    size_t escapes = 0;
+
+    if (job->budget == NULL)
+        return CODEC_OK;
+    while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
+        escapes++;
+        p += end - p > 1 ? 2 : 1;
+    }
+    return engine_afford(job, escapes * ESCAPE_WORK);
+}
+
 static enum codec_status verdict(struct engine_job *job)
 {
     enum codec_status status = yajl_scan(job->in, job->max_depth, &job->fault_offset);
@@ -336,8 +355,13 @@ static void begin(struct yajl_decoder *d, struct engine_job *job)
 
 enum codec_status yajl_decoder_run(struct yajl_decoder *d, struct engine_job *job)
 {
+    enum codec_status status;
+
     if (!is_worth_parsing(job->in))
         return verdict(job);
+    status = afford_escapes(job);
+    if (status != CODEC_OK)
+        return status;
     begin(d, job);
     parse(d);
     yajl_arena_end(&d->arena);

@@ -31,7 +31,8 @@
 #define JOBS_AUTO_STAY_SHARE 0.8
 
 /* No job of more bytes for a microsecond of budget stays, however cheap its like was:
-   what cannot be stopped, such as one long string in yajl, takes about 4 ns a byte. */
+   what cannot be stopped, such as a long plain string in yajl, takes about 4 ns a byte.
+ */
 #define JOBS_AUTO_BYTES_PER_US 250.0
 
 struct jobs_auto {

@@ -210,6 +210,26 @@ static void test_digits_count(void **state)
     buf_free(&out);
 }
 
+/* yajl cannot be stopped within a string. */
+static void test_escapes_are_announced(void **state)
+{
+    struct counted budget = budget_of(UINT32_MAX);
+    struct buf text = BUF_INIT, out = BUF_INIT;
+    struct codec_call call;
+
+    buf_append_str(&text, "\"");
+    for (unsigned i = 0; i < 20000; i++)
+        buf_append_str(&text, "\\n");
+    buf_append_str(&text, "\"");
+    call = call_of(CODEC_OP_DECODE, buf_slice(&text));
+    assert_int_equal(run(*state, call, &budget, &out), CODEC_OK);
+    assert_true(budget.most_ahead >= 20000);
+    budget = budget_of(1);
+    assert_int_equal(run(*state, call, &budget, &out), CODEC_STOPPED);
+    buf_free(&text);
+    buf_free(&out);
+}
+
 static int set_up(void **state, const char *engine)
 {
     struct codec *codec = codec_create(engine);
@@ -261,9 +281,11 @@ static int free_inputs(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {BOTH(test_every_operation), BOTH(test_indenting),
-                                       BOTH(test_sorting_is_announced),
-                                       BOTH(test_digits_count)};
+    const struct CMUnitTest tests[] = {
+        BOTH(test_every_operation), BOTH(test_indenting), BOTH(test_sorting_is_announced),
+        BOTH(test_digits_count),
+        cmocka_unit_test_setup_teardown(test_escapes_are_announced, set_up_yajl,
+                                        tear_down)};
 
     return cmocka_run_group_tests(tests, NULL, free_inputs);
 }
