@@ -87,10 +87,12 @@ enum codec_status engine_make_room(struct engine_job *job, size_t extra, uint8_t
     if (out->len - job->offered >= step) {
         status = engine_spend(job, out->len - job->offered);
         job->offered = out->len;
+        if (status != CODEC_OK)
+            return status;
         cpu_yield();
     }
     *end_r = out->data + out->len + min_size(out->cap - out->len, max_size(extra, step));
-    return status;
+    return CODEC_OK;
 }
 
 static enum codec_status ask_budget(struct engine_job *job, size_t ahead)

@@ -77,7 +77,7 @@ enum codec_status engine_reserve(struct engine_job *job, size_t extra)
 
 /* As engine_reserve(); what the engine may fill then without coming here again ends at
    *end_r: before the memory does, so that a long job offers the processor to others from
-   time to time (cpu_yield.h). */
+   time to time (cpu_yield.h) and asks its budget. *end_r is set with CODEC_OK only. */
 enum codec_status engine_make_room(struct engine_job *job, size_t extra, uint8_t **end_r)
     __attribute__((warn_unused_result));
 

@@ -43,7 +43,7 @@ static struct counted budget_of(unsigned answers)
 
 /* ---- inputs ---- */
 
-static struct buf json, stored, patch, names, lines, deep;
+static struct buf json, stored, patch, names, lines, deep, many;
 
 static void make_inputs(void)
 {
@@ -63,8 +63,10 @@ static void make_inputs(void)
     for (unsigned i = 0; i < CODEC_MAX_DEPTH - 1; i++)
         buf_append_str(&deep, "\x91");     /* an array of one */
     buf_append_str(&deep, "\xdc\x07\xd0"); /* of 2000 */
-    for (unsigned i = 0; i < 2000; i++)
+    for (unsigned i = 0; i < 2000; i++) {
         buf_append_str(&deep, "\x01");
+        buf_append_str(&many, "\xa4text"); /* a string is several pieces to yajl */
+    }
 }
 
 static struct codec_call call_of(enum codec_op op, struct slice in)
@@ -139,6 +141,7 @@ static void check_engine(struct codec *codec)
     check(codec, call_of(CODEC_OP_COMPACT, text), 2 * text.len);
     check(codec, call_of(CODEC_OP_ENCODE, msgpack), text.len / 2);
     check(codec, call_of(CODEC_OP_SEQUENCE, msgpack), text.len / 2);
+    check(codec, call_of(CODEC_OP_SEQUENCE, buf_slice(&many)), many.len);
     check(codec, call_of(CODEC_OP_VALIDATE, msgpack), msgpack.len / 4);
     check(codec, call_of(CODEC_OP_BULK, buf_slice(&lines)), lines.len);
     call = call_of(CODEC_OP_ENCODE, msgpack);
@@ -272,6 +275,7 @@ static int free_inputs(void **state)
     buf_free(&names);
     buf_free(&lines);
     buf_free(&deep);
+    buf_free(&many);
     return 0;
 }
 
