@@ -136,6 +136,23 @@ def it_stays_within_its_size(pair):
         assert count(pair, "bytes") <= 65536
 
 
+@case(server=["--mode", "rpc", "--reply-cache", "32MiB"])
+def what_workers_make_is_kept_when_it_comes_again(pair):
+    """The first reply is sent out of the worker's memory, which nobody keeps."""
+    with pair.client() as client:
+        for rows_ in (20, 2000, 20000, 80000):
+            body, target = compact(rows(7, rows_)), f"/v1/large/{rows_}"
+            client.ask("PUT", target, body, JSON)
+            for _ in range(2):
+                equal(client.ask("GET", target).body, body)
+            jobs = pair.metric("offloop_jobs_total")
+            for _ in range(5):
+                equal(client.ask("GET", target).body, body)
+            equal(pair.metric("offloop_jobs_total"), jobs)
+            equal(client.ask("DELETE", target).status, 204)
+            equal(client.ask("GET", target).status, 404)
+
+
 @case(server=["--mode", "auto", "--reply-cache", "off"])
 def off_is_off(pair):
     with pair.client() as client:

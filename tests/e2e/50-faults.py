@@ -448,6 +448,21 @@ def equal_reads_in_flight_share_a_job(pair):
     equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
 
 
+@case(server=["--mode", "auto"], workers=1)
+def what_a_lost_worker_had_goes_to_threads(pair):
+    """auto runs without workers: also what was with the last one, killed with its master."""
+    rows = json.dumps([{"number": n} for n in range(20000)], separators=(",", ":")).encode()
+    equal(pair.ask("PUT", "/v1/faults/rows", rows, JSON).status, 201)
+    os.kill(pair.worker.of_role("worker")[0], signal.SIGSTOP)
+    with pair.client() as client:
+        client.send(request("GET", "/v1/faults/rows"))
+        eventually(lambda: pair.metric("offloop_jobs_in_flight") == 1, "the worker has the job")
+        pair.worker.kill_all()
+        reply = client.reply()
+    equal((reply.status, reply.body == rows), (200, True))
+    equal(pair.metric("offloop_jobs_total", mode="threads", operation="encode"), 1)
+
+
 @case
 def a_chosen_mode_has_its_job_to_itself(pair):
     """What ab measures by Offloop-Mode is one document; were its jobs shared, the codec would
