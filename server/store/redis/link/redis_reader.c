@@ -97,12 +97,11 @@ void redis_reader_bound(struct redis_reader *reader, redisAsyncContext *ac)
 {
     reader->bytes = 0;
     reader->defaults = ac->c.reader->fn;
-    reader->functions =
-        (redisReplyObjectFunctions){.createString = create_string,
-                                    .createArray = create_array,
-                                    .createInteger = create_integer,
-                                    .createNil = create_nil,
-                                    .freeObject = free_object};
+    reader->functions = (redisReplyObjectFunctions){.createString = create_string,
+                                                    .createArray = create_array,
+                                                    .createInteger = create_integer,
+                                                    .createNil = create_nil,
+                                                    .freeObject = free_object};
 #if HIREDIS_MAJOR >= 1
     reader->functions.createDouble = refuse_double;
     reader->functions.createBool = refuse_bool;
