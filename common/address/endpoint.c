@@ -114,6 +114,25 @@ bool endpoint_is_unix(const struct endpoint *endpoint)
     return endpoint->socket.any.sa_family == AF_UNIX;
 }
 
+bool endpoint_is_local(const struct endpoint *endpoint)
+{
+    const struct sockaddr *any = &endpoint->socket.any;
+
+    if (any->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)any;
+
+        return (ntohl(in->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
+    }
+    if (any->sa_family == AF_INET6) {
+        const struct in6_addr *in6 =
+            &((const struct sockaddr_in6 *)(const void *)any)->sin6_addr;
+
+        return IN6_IS_ADDR_LOOPBACK(in6) ||
+               (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == IN_LOOPBACKNET);
+    }
+    return endpoint_is_unix(endpoint);
+}
+
 static int close_failed(int fd)
 {
     int saved_errno = errno;

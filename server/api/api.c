@@ -330,12 +330,14 @@ static void on_close(struct http_exchange *x, int status, uint64_t sent_bytes)
 }
 
 /* Refused by the HTTP room: there is no route to count it under. */
-static void on_refused(int status, void *context)
+static void on_refused(const struct http_refusal *refusal, void *context)
 {
-    struct api *api = context;
+    const struct api_config *config = &((struct api *)context)->config;
 
-    if (status > 0 && status < STATS_HTTP_CODES)
-        stats_add(&api->config.stats->requests[STATS_ROUTE_OTHER][status], 1);
+    if (refusal->status > 0 && refusal->status < STATS_HTTP_CODES)
+        stats_add(&config->stats->requests[STATS_ROUTE_OTHER][refusal->status], 1);
+    if (config->on_refused != NULL)
+        config->on_refused(config->context, refusal);
 }
 
 struct http_callbacks api_callbacks(void)

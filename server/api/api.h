@@ -53,6 +53,8 @@ struct api_config {
     const char *base_path;      /* stands before Link and Location; NULL or "" for none;
                                    must stay */
     void (*on_event)(void *context, const struct api_event *event); /* may be NULL */
+    /* A request that was refused before there was an exchange; may be NULL. */
+    void (*on_refused)(void *context, const struct http_refusal *refusal);
     void *context;
 };
 

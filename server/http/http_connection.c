@@ -1,6 +1,8 @@
 #include "server/http/http_connection.h"
 
 #include <assert.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +16,11 @@
 
 /* Below this many queued bytes a streamed reply is asked to go on. */
 #define QUEUE_LOW_BYTES (128 * 1024)
+
+/* While a peer is to acknowledge bytes, it is looked at as often as this, or more often
+   where the time it has is short. */
+#define PROGRESS_LOOK_MS 5000
+#define PROGRESS_LOOKS   8
 
 /* Timers are armed for at least this: they are rough, and deadlines exact. */
 #define TIMER_MIN_NS NS_PER_MS
@@ -45,6 +52,70 @@ static void set_deadline(struct http_connection *c, unsigned timeout_ms)
         arm_timer(c, now);
 }
 
+static void end_lingering_early(struct http_connection *c)
+{
+    uint64_t end = clock_now_ns() + c->server->limits.linger_idle_ms * NS_PER_MS;
+
+    c->linger_ns = end < c->linger_ns ? end : c->linger_ns;
+}
+
+/* Bytes came, or are to come: each gives the peer some more time, up to a bound. */
+static void linger_on(struct http_connection *c)
+{
+    set_deadline(c, c->server->limits.linger_idle_ms);
+    if (c->deadline_ns > c->linger_ns)
+        c->deadline_ns = c->linger_ns;
+}
+
+static void enter_linger(struct http_connection *c)
+{
+    c->linger_ns = clock_now_ns() + c->server->limits.linger_timeout_ms * NS_PER_MS;
+    if (c->server->draining)
+        end_lingering_early(c);
+    linger_on(c);
+}
+
+/* What the socket holds that the peer has not acknowledged (TCP) or read (Unix). */
+static uint64_t unacknowledged_bytes(const struct http_connection *c)
+{
+    int bytes = 0;
+
+    return ioctl(c->io.fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* Looks at what the peer has acknowledged since the last look. Returns true for any. */
+static bool note_progress(struct http_connection *c, uint64_t now)
+{
+    struct http_progress *progress = &c->progress;
+    uint64_t queued = unacknowledged_bytes(c);
+    uint64_t in = progress->queued_bytes + progress->handed_bytes;
+    uint64_t acked = in > queued ? in - queued : 0;
+
+    progress->queued_bytes = queued;
+    progress->handed_bytes = 0;
+    progress->window_bytes += acked;
+    if (acked > 0)
+        progress->acked_ns = now;
+    return acked > 0;
+}
+
+/* The next look at a peer that is to acknowledge bytes. */
+static void look_later(struct http_connection *c)
+{
+    unsigned wait = c->server->limits.send_timeout_ms / PROGRESS_LOOKS;
+
+    set_deadline(c, wait < PROGRESS_LOOK_MS ? wait : PROGRESS_LOOK_MS);
+}
+
+static void enter_sending(struct http_connection *c)
+{
+    uint64_t now = clock_now_ns();
+
+    c->progress = (struct http_progress){
+        .acked_ns = now, .window_ns = now, .queued_bytes = unacknowledged_bytes(c)};
+    look_later(c);
+}
+
 static void enter(struct http_connection *c, enum http_connection_state state)
 {
     struct http_server *server = c->server;
@@ -64,8 +135,8 @@ static void enter(struct http_connection *c, enum http_connection_state state)
         set_deadline(c, limits->body_grace_ms);
         break;
     case HTTP_CONNECTION_HANDLER: c->deadline_ns = 0; break;
-    case HTTP_CONNECTION_SENDING: set_deadline(c, limits->send_timeout_ms); break;
-    case HTTP_CONNECTION_LINGER: set_deadline(c, limits->linger_timeout_ms); break;
+    case HTTP_CONNECTION_SENDING: enter_sending(c); break;
+    case HTTP_CONNECTION_LINGER: enter_linger(c); break;
     }
 }
 
@@ -178,6 +249,10 @@ void http_connection_drain(struct http_connection *c)
 {
     if (c->state == HTTP_CONNECTION_IDLE)
         enter(c, HTTP_CONNECTION_IDLE);
+    if (c->state == HTTP_CONNECTION_LINGER) {
+        end_lingering_early(c);
+        linger_on(c);
+    }
 }
 
 void http_connection_wake(struct http_connection *c)
@@ -202,8 +277,8 @@ static bool send_some(struct http_connection *c)
     if (sent < 0)
         c->lost = true;
     c->blocked = !http_output_is_empty(&c->out);
-    if (sent > 0 && c->state == HTTP_CONNECTION_SENDING)
-        enter(c, HTTP_CONNECTION_SENDING);
+    if (sent > 0)
+        c->progress.handed_bytes += (uint64_t)sent;
     return sent > 0;
 }
 
@@ -279,7 +354,6 @@ static void begin_close(struct http_connection *c)
 
     buf_free(&c->in);
     c->in_start = 0;
-    c->linger_left = c->server->limits.linger_bytes;
     if (!c->eof && http_connection_receive(c))
         unread = true;
     if (c->eof || c->lost || !unread || shutdown(c->io.fd, SHUT_WR) < 0) {
@@ -297,7 +371,7 @@ static void settle(struct http_connection *c, bool more)
     if (c->closing && c->exchange == NULL && http_output_is_empty(&c->out) && !c->lost) {
         if (c->state != HTTP_CONNECTION_LINGER)
             begin_close(c);
-        else if (c->eof || c->linger_left == 0)
+        else if (c->eof)
             c->lost = true;
     }
     if (c->lost) {
@@ -320,8 +394,9 @@ void http_connection_run(struct http_connection *c, int revents)
     c->running = true;
     if (revents & EV_WRITE)
         c->blocked = false;
-    if (revents & EV_READ)
-        http_connection_receive(c);
+    if (revents & EV_READ && http_connection_receive(c) &&
+        c->state == HTTP_CONNECTION_LINGER)
+        linger_on(c);
     more = advance(c);
     c->running = false;
     settle(c, more);
@@ -342,6 +417,40 @@ static void end_body_window(struct http_connection *c)
         http_connection_refuse(c, 408, "the request's body came too slowly");
 }
 
+/* A look at what the peer has acknowledged: enough to go on, or it is cut off. */
+static void end_sending_look(struct http_connection *c)
+{
+    const struct http_limits *limits = &c->server->limits;
+    struct http_progress *progress = &c->progress;
+    uint64_t now = clock_now_ns(), window = limits->send_timeout_ms * NS_PER_MS;
+    uint64_t enough = (uint64_t)limits->send_min_rate * limits->send_timeout_ms / 1000;
+
+    note_progress(c, now);
+    if (now - progress->acked_ns >= window ||
+        (now - progress->window_ns >= window && progress->window_bytes < enough)) {
+        c->lost = c->reset = true;
+        return;
+    }
+    if (now - progress->window_ns >= window) {
+        progress->window_ns = now;
+        progress->window_bytes = 0;
+    }
+    look_later(c);
+}
+
+/* An idle connection's time is over. A request that is just arriving still counts, and a
+   peer that is still taking the last reply out of the socket is not idle yet. */
+static void end_idle(struct http_connection *c)
+{
+    if (http_connection_receive(c))
+        return;
+    if (!c->server->draining && note_progress(c, clock_now_ns()) &&
+        c->progress.queued_bytes > 0)
+        enter(c, HTTP_CONNECTION_IDLE);
+    else
+        c->lost = true;
+}
+
 static void expire(struct http_connection *c)
 {
     switch (c->state) {
@@ -349,12 +458,8 @@ static void expire(struct http_connection *c)
         http_connection_refuse(c, 408, "the request's head came too slowly");
         break;
     case HTTP_CONNECTION_BODY: end_body_window(c); break;
-    case HTTP_CONNECTION_SENDING: c->lost = c->reset = true; break;
-    case HTTP_CONNECTION_IDLE:
-        /* A request that is just arriving still counts. */
-        if (!http_connection_receive(c))
-            c->lost = true;
-        break;
+    case HTTP_CONNECTION_SENDING: end_sending_look(c); break;
+    case HTTP_CONNECTION_IDLE: end_idle(c); break;
     case HTTP_CONNECTION_LINGER: c->lost = true; break;
     case HTTP_CONNECTION_HANDLER: assert(!"a deadline without a timer"); break;
     }

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/base/alloc.h"
+#include "server/http/http_host.h"
 
 /* What one call receives: heads are small, bodies are not. */
 #define RECEIVE_HEAD_BYTES (16 * 1024)
@@ -128,12 +129,51 @@ bool http_connection_receive(struct http_connection *c)
     if (c->eof || c->lost)
         return false;
     got = receives_in_place(c) ? receive_in_place(c) : receive_buffered(c);
-    if (c->refused || (c->closing && c->exchange == NULL)) {
-        c->linger_left -= got < c->linger_left ? got : c->linger_left;
+    if (c->refused || (c->closing && c->exchange == NULL))
         drop_input(c);
-    }
     trim_input(c);
     return got > 0 || c->eof || c->lost;
+}
+
+static void write_peer(struct http_exchange *x)
+{
+    const struct http_peer *peer = &x->connection->peer;
+
+    if (peer->family == AF_UNIX ||
+        inet_ntop(peer->family, peer->address, x->peer, sizeof x->peer) == NULL)
+        snprintf(x->peer, sizeof x->peer, "unix");
+}
+
+/* The request line among a head's bytes, as far as it came: it may be malformed. */
+static struct slice request_line(struct slice head)
+{
+    size_t start = 0, end;
+
+    while (start < head.len && (head.data[start] == '\r' || head.data[start] == '\n'))
+        start++;
+    for (end = start; end < head.len; end++)
+        if (head.data[end] == '\r' || head.data[end] == '\n')
+            break;
+    return (struct slice){head.data == NULL ? NULL : head.data + start, end - start};
+}
+
+/* Reports a request that no handler has seen. */
+static void tell_refused(struct http_connection *c, int status, uint64_t sent_bytes)
+{
+    struct http_exchange *x = c->exchange;
+    struct slice in = http_connection_input(c);
+    struct http_refusal refusal = {.status = status, .sent_bytes = sent_bytes};
+
+    if (c->server->callbacks.on_refused == NULL)
+        return;
+    if (x->head.len == 0)
+        buf_append(&x->head, in.data, in.len);
+    write_peer(x);
+    refusal.peer = x->peer;
+    refusal.line = request_line(buf_slice(&x->head));
+    refusal.referer = http_header(x, "referer");
+    refusal.user_agent = http_header(x, "user-agent");
+    c->server->callbacks.on_refused(&refusal, c->server->context);
 }
 
 void http_connection_refuse(struct http_connection *c, int status, const char *reason)
@@ -162,19 +202,48 @@ void http_connection_refuse(struct http_connection *c, int status, const char *r
         buf_append(&text, problem.data, problem.len);
     buf_free(&problem);
     http_output_append_head(&c->out, &text);
-    if ((x == NULL || !x->dispatched) && server->callbacks.on_refused)
-        server->callbacks.on_refused(status, server->context);
+    if (x != NULL && !x->dispatched)
+        tell_refused(c, status, head.length);
     http_connection_finish(c, status);
     drop_input(c);
 }
 
-static void write_peer(struct http_exchange *x)
+/* Refuses a host that is not ours; true where it did. */
+static bool refuse_host(struct http_connection *c, struct slice authority)
 {
-    const struct http_peer *peer = &x->connection->peer;
+    struct slice host = http_host_of(authority);
+    char reason[300];
 
-    if (peer->family == AF_UNIX ||
-        inet_ntop(peer->family, peer->address, x->peer, sizeof x->peer) == NULL)
-        snprintf(x->peer, sizeof x->peer, "unix");
+    if (http_host_allowed(&c->server->hosts, authority, c->peer.is_local))
+        return false;
+    snprintf(reason, sizeof reason,
+             "the request is for the host %.*s, which is not this server's; --host names "
+             "the hosts that it serves",
+             host.len < 128 ? (int)host.len : 128, (const char *)host.data);
+    http_connection_refuse(c, 421, reason);
+    return true;
+}
+
+/* Refuses a well-formed head that could be read in two ways, or is for another host; true
+   where it did. */
+static bool refuse_head(struct http_connection *c)
+{
+    static const struct {
+        const char *name, *reason;
+    } once[] = {
+        {"content-type", "two Content-Type fields differ"},
+        {"content-encoding", "two Content-Encoding fields differ"},
+        {"accept-encoding", "two Accept-Encoding fields differ"},
+    };
+    struct http_exchange *x = c->exchange;
+
+    for (size_t i = 0; i < sizeof once / sizeof *once; i++)
+        if (http_exchange_fields_differ(x, once[i].name)) {
+            http_connection_refuse(c, 400, once[i].reason);
+            return true;
+        }
+    return refuse_host(c, http_header(x, "host")) ||
+           refuse_host(c, http_exchange_authority(x));
 }
 
 /* Reads a head; hands a good one up. */
@@ -194,6 +263,8 @@ static bool step_head(struct http_connection *c)
     }
     http_exchange_set_head(x, in.data);
     use_input(c, x->parser.head_bytes);
+    if (refuse_head(c))
+        return true;
     write_peer(x);
     x->dispatched = true;
     if (!http_parser_persistent(&x->parser))

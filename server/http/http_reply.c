@@ -37,7 +37,9 @@ static enum http_persistence persistence(struct http_exchange *x)
         c->closing = true;
     if (c->closing)
         return HTTP_PERSIST_CLOSE;
-    return x->request.minor == 0 ? HTTP_PERSIST_TOLD : HTTP_PERSIST_SILENT;
+    return x->request.minor == 0 || c->server->limits.idle_timeout_ms >= 1000
+               ? HTTP_PERSIST_TOLD
+               : HTTP_PERSIST_SILENT;
 }
 
 static void queue_head(struct http_exchange *x, const struct http_reply *reply,
@@ -52,6 +54,7 @@ static void queue_head(struct http_exchange *x, const struct http_reply *reply,
         .delimiter = x->delimiter,
         .length = length,
         .persistence = persistence(x),
+        .keep_alive_s = c->server->limits.idle_timeout_ms / 1000,
     };
     struct buf text = BUF_INIT;
 

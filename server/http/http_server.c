@@ -22,12 +22,13 @@ struct http_limits http_limits_default(void)
         .target_bytes = 8 * 1024,
         .body_bytes = 64 * 1024 * 1024,
         .head_timeout_ms = 10000,
-        .idle_timeout_ms = 60000,
-        .send_timeout_ms = 30000,
+        .idle_timeout_ms = 75000,
+        .send_timeout_ms = 300000,
+        .send_min_rate = 256,
         .body_grace_ms = 10000,
         .body_min_rate = 1024,
-        .linger_timeout_ms = 5000,
-        .linger_bytes = 64 * 1024 * 1024,
+        .linger_timeout_ms = 30000,
+        .linger_idle_ms = 5000,
         .drain_idle_ms = 500,
     };
 }
@@ -121,6 +122,11 @@ struct http_server *http_server_create(struct ev_loop *loop,
     ev_idle_init(&server->again, on_again);
     ev_set_priority(&server->again, EV_MAXPRI);
     return server;
+}
+
+void http_server_set_hosts(struct http_server *server, const struct http_hosts *hosts)
+{
+    server->hosts = *hosts;
 }
 
 void http_server_destroy(struct http_server **server)

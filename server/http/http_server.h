@@ -20,6 +20,7 @@ struct http_server {
     struct http_limits limits;
     struct http_parser_limits parser_limits;
     struct http_callbacks callbacks;
+    struct http_hosts hosts;
     void *context;
 
     struct list listeners;   /* struct http_listener */

@@ -92,6 +92,14 @@ static void on_event(void *context, const struct api_event *event)
         access_log_put(front->access_log, event);
 }
 
+static void on_refused(void *context, const struct http_refusal *refusal)
+{
+    struct front *front = context;
+
+    if (front->access_log != NULL)
+        access_log_put_refused(front->access_log, refusal);
+}
+
 static void open_stats(struct front *front)
 {
     front->stats = stats_open(SPAWN_FD_SHARED);
@@ -161,6 +169,31 @@ static struct cors cors_of(const struct server_config *config)
     return cors;
 }
 
+static struct http_limits limits_of(const struct server_config *config)
+{
+    struct http_limits limits = http_limits_default();
+
+    limits.body_bytes = config->max_body_bytes;
+    limits.idle_timeout_ms = (unsigned)(config->idle_timeout_ns / NS_PER_MS);
+    limits.send_timeout_ms = (unsigned)(config->send_timeout_ns / NS_PER_MS);
+    return limits;
+}
+
+/* The hosts that requests may name where --host says nothing: any where tokens keep
+   strangers' pages out. */
+static struct http_hosts hosts_of(const struct server_config *config, bool has_tokens)
+{
+    const struct option_list *list = &config->host;
+
+    if (list->count == 0)
+        return (struct http_hosts){.rule =
+                                       has_tokens ? HTTP_HOST_ANY : HTTP_HOST_SAFE_LOCAL};
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], "any") == 0)
+            return (struct http_hosts){.rule = HTTP_HOST_ANY};
+    return (struct http_hosts){HTTP_HOST_LISTED, list->items, list->count};
+}
+
 static void create_clients(struct front *front)
 {
     const struct server_config *config = front->config;
@@ -182,13 +215,15 @@ static void create_clients(struct front *front)
                                    .cors = cors_of(config),
                                    .base_path = config->base_path,
                                    .on_event = on_event,
+                                   .on_refused = on_refused,
                                    .context = front};
-    struct http_limits limits = http_limits_default();
+    const struct http_limits limits = limits_of(config);
+    const struct http_hosts hosts = hosts_of(config, server_config_has_auth(config));
     const struct http_callbacks callbacks = api_callbacks();
 
-    limits.body_bytes = config->max_body_bytes;
     front->api = api_create(&api);
     front->clients = http_server_create(front->loop, &limits, &callbacks, front->api);
+    http_server_set_hosts(front->clients, &hosts);
 }
 
 static void create_operators(struct front *front)
@@ -199,13 +234,15 @@ static void create_operators(struct front *front)
                                       .store = front->store,
                                       .jobs = front->jobs,
                                       .mode = (enum jobs_mode)front->config->mode};
-    const struct http_limits limits = http_limits_default();
+    const struct http_limits limits = limits_of(front->config);
+    const struct http_hosts hosts = hosts_of(front->config, false);
     const struct http_callbacks callbacks = ops_callbacks();
 
     if (!server_config_has_admin(front->config))
         return;
     front->ops = ops_create(&config);
     front->operators = http_server_create(front->loop, &limits, &callbacks, front->ops);
+    http_server_set_hosts(front->operators, &hosts);
 }
 
 static void serve(struct front *front)

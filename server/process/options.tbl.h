@@ -19,6 +19,20 @@ OPTION(LIST, listen, "listen", "ADDR:PORT", "127.0.0.1:8080",
        .check = endpoint_check)
 OPTION(STRING, admin, "admin", "ADDR:PORT", "127.0.0.1:8081",
        "operations listener (health, metrics), or off", .check = config_check_admin)
+OPTION(LIST, host, "host", "NAME", "",
+       "hosts that requests may name besides those that no stranger can own, or any; "
+       "others get 421",
+       .shown = "at listeners on loopback addresses without tokens, those that no stranger "
+                "can own (address literals, localhost, *.localhost, names without a dot); "
+                "elsewhere any",
+       .check = config_check_host)
+OPTION(DURATION, idle_timeout_ns, "idle-timeout", "D", "75s",
+       "how long a connection is kept without a request",
+       .min = 1000000, .max = UINT64_C(86400000000000))
+OPTION(DURATION, send_timeout_ns, "send-timeout", "D", "5m",
+       "how long a client may acknowledge no byte of a reply, and in which it takes 256 "
+       "bytes a second",
+       .min = 1000000, .max = UINT64_C(86400000000000))
 OPTION(STRING, rpc, "rpc", "URL", NULL,
        "where workers connect: ipc:///path, tls+tcp://ADDR:PORT, or tcp:// on this host",
        .shown = "ipc:// rpc.sock in the runtime directory", .check = rpc_url_check)

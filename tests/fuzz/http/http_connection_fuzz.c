@@ -211,7 +211,7 @@ static struct http_server *make_server(struct ev_loop *loop)
     limits.body_bytes = 400;
     limits.head_timeout_ms = limits.idle_timeout_ms = limits.send_timeout_ms = 3;
     limits.body_grace_ms = limits.linger_timeout_ms = limits.drain_idle_ms = 2;
-    limits.linger_bytes = 5000;
+    limits.linger_idle_ms = 1;
     return http_server_create(loop, &limits, &callbacks, NULL);
 }
 

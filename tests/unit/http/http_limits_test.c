@@ -34,6 +34,12 @@ static void test_idle_is_closed_silently(void **state)
     rig_finish(&rig, fd, &got);
 }
 
+static struct http_connection *only_connection(struct rig *rig)
+{
+    assert_int_equal(1, http_server_connections(rig->server));
+    return container_of(rig->server->connections.next, struct http_connection, all_link);
+}
+
 static uint64_t last_deadline_ns;
 
 static void note_deadline(struct http_exchange *x, void *context)
@@ -241,6 +247,113 @@ static void test_reader_without_progress_is_cut_off(void **state)
     rig_end(&rig);
 }
 
+/* A reply in memory that a client's end takes a little of at a time. */
+struct slow_reader {
+    struct ev_timer timer;
+    int fd;
+    unsigned takes; /* left */
+};
+
+static void take_some(struct ev_loop *loop, struct ev_timer *timer, int revents)
+{
+    struct slow_reader *reader = container_of(timer, struct slow_reader, timer);
+    static char bytes[32768];
+
+    (void)revents;
+    if (recv(reader->fd, bytes, sizeof bytes, MSG_DONTWAIT) < 0)
+        assert_int_equal(EAGAIN, errno);
+    if (--reader->takes == 0)
+        ev_timer_stop(loop, timer);
+}
+
+/* Asks for 8 MB, of which the socket takes 400 KB at once and further ones only when a
+   lot has been read. */
+static void start_slow_reader(struct rig *rig, struct slow_reader *reader)
+{
+    struct buf large = BUF_INIT;
+    struct http_reply reply = {.status = 200};
+    int bytes = 400000;
+
+    rig_start(rig);
+    reader->fd = rig_connect(rig);
+    rig_send(rig, reader->fd, GET("/1"));
+    setsockopt(rig->exchange->connection->io.fd, SOL_SOCKET, SO_SNDBUF, &bytes,
+               sizeof bytes);
+    memset(buf_reserve(&large, 8000000), 'x', 8000000);
+    large.len = 8000000;
+    reply.body = blob_new_steal(&large);
+    http_reply(rig->exchange, &reply);
+    blob_unref(&reply.body);
+    ev_timer_init(&reader->timer, take_some, 0.1, 0.1);
+    ev_timer_start(rig->loop, &reader->timer);
+}
+
+/* What counts is that the peer takes bytes, not that the socket does: that happens far
+   more seldom than the peer is given time for. */
+static void test_slow_readers_are_waited_for(void **state)
+{
+    struct slow_reader reader = {.takes = 20};
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.send_timeout_ms = 1000;
+    start_slow_reader(&rig, &reader);
+    while (ev_is_active(&reader.timer)) {
+        rig_wait(&rig);
+        assert_int_equal(0, rig.closes);
+    }
+    /* It takes no more now. */
+    while (rig.closes == 0)
+        rig_wait(&rig);
+    assert_true(rig.closed_bytes < 8000000);
+    close(reader.fd);
+    rig_end(&rig);
+}
+
+static void test_readers_below_the_least_rate_are_cut_off(void **state)
+{
+    struct slow_reader reader = {.takes = UINT32_MAX};
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.send_timeout_ms = 500;
+    rig.limits.send_min_rate = 1000000000;
+    start_slow_reader(&rig, &reader);
+    while (rig.closes == 0)
+        rig_wait(&rig);
+    assert_int_equal(200, rig.closed_status);
+    ev_timer_stop(rig.loop, &reader.timer);
+    close(reader.fd);
+    rig_end(&rig);
+}
+
+/* A pause is no end: the time without a byte begins again with each. */
+static void test_lingers_while_bytes_come(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    uint64_t first;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.callbacks.on_request = note_deadline;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n");
+    rig_await(&rig, fd, &got, "ok");
+    rig_send(&rig, fd, "0123456789");
+    assert_int_equal(1, http_server_connections(rig.server));
+    first = only_connection(&rig)->deadline_ns;
+    assert_int_equal(HTTP_CONNECTION_LINGER, only_connection(&rig)->state);
+    rig_send(&rig, fd, "0123456789");
+    assert_true(only_connection(&rig)->deadline_ns > first);
+    assert_true(only_connection(&rig)->deadline_ns < only_connection(&rig)->linger_ns);
+    rig_finish(&rig, fd, &got);
+}
+
 static void test_linger_ends(void **state)
 {
     struct rig rig;
@@ -249,7 +362,7 @@ static void test_linger_ends(void **state)
 
     (void)state;
     rig_init(&rig);
-    rig.limits.linger_timeout_ms = 20;
+    rig.limits.linger_idle_ms = 20;
     rig_start(&rig);
     fd = rig_connect(&rig);
     rig_send(&rig, fd, "BAD\r\n");
@@ -269,7 +382,7 @@ static void test_dropped_body_has_bounds(void **state)
 
     (void)state;
     rig_init(&rig);
-    rig.limits.linger_bytes = 100000;
+    rig.limits.linger_timeout_ms = 30;
     rig_start(&rig);
     fd = rig_connect(&rig);
     rig_send(&rig, fd, "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -279,10 +392,8 @@ static void test_dropped_body_has_bounds(void **state)
     memset(buf_reserve(&chunk, 65536), 'x', 65536);
     chunk.len += 65536;
     buf_append_str(&chunk, "\r\n");
-    for (int i = 0; i < 100; i++) {
-        if (!rig_send_bytes(&rig, fd, chunk.data, chunk.len))
-            break;
-    }
+    while (rig_send_bytes(&rig, fd, chunk.data, chunk.len))
+        ;
     while (http_server_connections(rig.server) > 0)
         rig_wait(&rig);
     assert_int_equal(1, rig.closes);
@@ -368,6 +479,9 @@ int main(void)
         cmocka_unit_test(test_steady_body_is_not_refused),
         cmocka_unit_test(test_the_handler_may_take_its_time),
         cmocka_unit_test(test_reader_without_progress_is_cut_off),
+        cmocka_unit_test(test_slow_readers_are_waited_for),
+        cmocka_unit_test(test_readers_below_the_least_rate_are_cut_off),
+        cmocka_unit_test(test_lingers_while_bytes_come),
         cmocka_unit_test(test_linger_ends),
         cmocka_unit_test(test_dropped_body_has_bounds),
         cmocka_unit_test(test_promised_bytes_cost_nothing),
