@@ -171,6 +171,13 @@ void http_server_adopt(struct http_server *server, int fd);
 void http_server_drain(struct http_server *server, void (*done)(void *context),
                        void *context);
 
+/* To be called every second or so: where memory is short, has those clients give up what
+   they hold that are slowest to take or to send it. */
+void http_server_look_at_memory(struct http_server *server);
+
+/* How many clients have been cut off so. */
+uint64_t http_server_cuts(const struct http_server *server);
+
 /* How many connections are open. */
 unsigned http_server_connections(const struct http_server *server);
 

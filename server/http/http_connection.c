@@ -8,6 +8,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/memory_budget.h"
 #include "server/stats/stats.h"
 
 /* Work one run does at most before other connections have their turn. */
@@ -21,6 +22,17 @@
    where the time it has is short. */
 #define PROGRESS_LOOK_MS 5000
 #define PROGRESS_LOOKS   8
+
+/* Where memory is short, a peer may acknowledge nothing for no longer than this. */
+#define SHORT_SEND_NS (30 * NS_PER_S)
+
+/* One that holds less is let be, and so is one that is done by then. */
+#define SLOW_MIN_BYTES (64 * 1024)
+#define SLOW_NS        (30 * NS_PER_S)
+/* So long a look says something about a peer's pace... */
+#define SLOW_LOOK_NS (2 * NS_PER_S)
+/* ...and after so long without a byte it has none. */
+#define SLOW_STILL_NS (5 * NS_PER_S)
 
 /* Timers are armed for at least this: they are rough, and deadlines exact. */
 #define TIMER_MIN_NS NS_PER_MS
@@ -156,6 +168,81 @@ static enum http_connection_state state_due(const struct http_connection *c)
     return http_exchange_reads(x) ? HTTP_CONNECTION_BODY : HTTP_CONNECTION_HANDLER;
 }
 
+/* --- memory --- */
+
+void http_connection_count(struct http_connection *c)
+{
+    const struct http_exchange *x = c->exchange;
+    uint64_t held = c->in.cap + (x == NULL ? 0 : x->head.cap + x->body.len);
+
+    if (held == c->counted_bytes)
+        return;
+    memory_budget_hold(held);
+    memory_budget_release(c->counted_bytes);
+    c->counted_bytes = held;
+}
+
+/* Whether `left` bytes take too long after `moved` ones took so long. */
+static bool is_slow(uint64_t moved, uint64_t took_ns, uint64_t left, uint64_t *rate_r)
+{
+    *rate_r = moved * 1000 / (took_ns / NS_PER_MS + 1);
+    return took_ns >= SLOW_LOOK_NS && left > *rate_r * (SLOW_NS / NS_PER_S);
+}
+
+static bool is_slow_reader(struct http_connection *c, struct http_slowness *slowness_r)
+{
+    const struct http_progress *progress = &c->progress;
+    uint64_t now = clock_now_ns(), moved;
+
+    slowness_r->held_bytes = c->out.bytes;
+    if (c->out.bytes < SLOW_MIN_BYTES)
+        return false;
+    note_progress(c, now);
+    moved = now - progress->acked_ns > SLOW_STILL_NS ? 0 : progress->window_bytes;
+    return is_slow(moved, now - progress->window_ns, c->out.bytes, &slowness_r->rate);
+}
+
+static bool is_slow_writer(const struct http_connection *c,
+                           struct http_slowness *slowness_r)
+{
+    const struct http_exchange *x = c->exchange;
+    uint64_t window = c->server->limits.body_grace_ms * NS_PER_MS, now = clock_now_ns();
+    uint64_t left = c->deadline_ns > now ? c->deadline_ns - now : 0, size = x->body.len;
+
+    slowness_r->held_bytes = size;
+    if (size < SLOW_MIN_BYTES || x->want != HTTP_WANT_COLLECT)
+        return false;
+    return is_slow(c->window_bytes, left < window ? window - left : 0,
+                   x->request.length > 0 ? (uint64_t)x->request.length - size : size,
+                   &slowness_r->rate);
+}
+
+bool http_connection_is_slow(struct http_connection *c, struct http_slowness *slowness_r)
+{
+    *slowness_r = (struct http_slowness){0};
+    if (c->cut || c->running)
+        return false;
+    if (c->state == HTTP_CONNECTION_SENDING)
+        return is_slow_reader(c, slowness_r);
+    return c->state == HTTP_CONNECTION_BODY && is_slow_writer(c, slowness_r);
+}
+
+void http_connection_cut(struct http_connection *c)
+{
+    c->cut = true;
+    http_connection_wake(c);
+}
+
+/* Does what http_connection_cut() said, where it still holds. */
+static void give_up(struct http_connection *c)
+{
+    if (c->state == HTTP_CONNECTION_SENDING)
+        c->lost = c->reset = true;
+    else if (c->state == HTTP_CONNECTION_BODY)
+        http_connection_refuse(c, 503, "memory is short and the body comes too slowly");
+    c->cut = false;
+}
+
 /* --- what the loop watches --- */
 
 static bool wants_read(const struct http_connection *c)
@@ -225,6 +312,7 @@ void http_connection_destroy(struct http_connection **c)
     list_remove(&connection->ready_link);
     http_output_clear(&connection->out);
     buf_free(&connection->in);
+    memory_budget_release(connection->counted_bytes);
     if (connection->reset)
         setsockopt(connection->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close(connection->io.fd);
@@ -397,7 +485,10 @@ void http_connection_run(struct http_connection *c, int revents)
     if (revents & EV_READ && http_connection_receive(c) &&
         c->state == HTTP_CONNECTION_LINGER)
         linger_on(c);
+    if (c->cut)
+        give_up(c);
     more = advance(c);
+    http_connection_count(c);
     c->running = false;
     settle(c, more);
 }
@@ -424,9 +515,11 @@ static void end_sending_look(struct http_connection *c)
     struct http_progress *progress = &c->progress;
     uint64_t now = clock_now_ns(), window = limits->send_timeout_ms * NS_PER_MS;
     uint64_t enough = (uint64_t)limits->send_min_rate * limits->send_timeout_ms / 1000;
+    uint64_t still =
+        window > SHORT_SEND_NS && memory_budget_is_short() ? SHORT_SEND_NS : window;
 
     note_progress(c, now);
-    if (now - progress->acked_ns >= window ||
+    if (now - progress->acked_ns >= still ||
         (now - progress->window_ns >= window && progress->window_bytes < enough)) {
         c->lost = c->reset = true;
         return;
@@ -442,8 +535,11 @@ static void end_sending_look(struct http_connection *c)
    peer that is still taking the last reply out of the socket is not idle yet. */
 static void end_idle(struct http_connection *c)
 {
-    if (http_connection_receive(c))
+    if (http_connection_receive(c)) {
+        /* Where it is a stray line that begins none, this time ends, too. */
+        set_deadline(c, c->server->limits.head_timeout_ms);
         return;
+    }
     if (!c->server->draining && note_progress(c, clock_now_ns()) &&
         c->progress.queued_bytes > 0)
         enter(c, HTTP_CONNECTION_IDLE);

@@ -65,6 +65,7 @@ struct http_connection {
     uint64_t deadline_ns;          /* of the state; 0 for none */
     uint64_t timer_ns;             /* when the armed timer fires */
     uint64_t window_bytes;         /* of a body, received in the state's current window */
+    uint64_t counted_bytes;        /* of what it holds, in the memory budget */
     uint64_t linger_ns;            /* when lingering ends, whatever comes */
     struct http_progress progress; /* of what is sent */
     struct http_output out;
@@ -78,6 +79,7 @@ struct http_connection {
     bool closing; /* no further request: closed once the replies are sent */
     bool refused; /* a rule was broken: nothing that comes now is looked at */
     bool blocked; /* the socket took less than it was given: wait for EV_WRITE */
+    bool cut;     /* gives its memory up, as one of the slowest */
     bool running; /* inside http_connection_run() */
 };
 
@@ -97,6 +99,23 @@ void http_connection_destroy(struct http_connection **c);
 
 /* Applies the shorter time of a drain to an idle connection. */
 void http_connection_drain(struct http_connection *c);
+
+/* What a connection that is slow holds, and how slow it is. */
+struct http_slowness {
+    uint64_t held_bytes; /* that are freed when it is cut off */
+    uint64_t rate;       /* bytes a second that move */
+};
+
+/* Room-internal: true where so much memory waits for the peer that it matters, and at its
+   pace will for more than 30 seconds. */
+bool http_connection_is_slow(struct http_connection *c, struct http_slowness *slowness_r);
+
+/* Room-internal: has the connection give up what it holds, soon: its body is refused with
+   503, its reply cut off. */
+void http_connection_cut(struct http_connection *c);
+
+/* Room-internal: brings the memory budget up to date with what is held now. */
+void http_connection_count(struct http_connection *c);
 
 /* Room-internal: the bytes received and not used yet. */
 struct slice http_connection_input(const struct http_connection *c);

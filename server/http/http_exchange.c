@@ -246,11 +246,14 @@ struct slice http_body(const struct http_exchange *x)
 struct blob *http_take_body(struct http_exchange *x)
 {
     struct buf *body = &x->body;
+    struct blob *blob;
 
     /* What a chunked body's growth left over goes back, where that is worth a call. */
     if (body->cap / 2 > body->len && body->cap > 65536) {
         body->cap = body->len > 0 ? body->len : 1;
         body->data = mem_realloc(body->data, body->cap);
     }
-    return blob_new_steal(body);
+    blob = blob_new_steal(body);
+    http_connection_count(x->connection);
+    return blob;
 }

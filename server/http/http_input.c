@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/base/alloc.h"
+#include "common/base/memory_budget.h"
 #include "server/http/http_host.h"
 
 /* What one call receives: heads are small, bodies are not. */
@@ -186,6 +187,7 @@ void http_connection_refuse(struct http_connection *c, int status, const char *r
                              .date = http_server_date(server),
                              .delimiter = HTTP_DELIMITER_LENGTH,
                              .persistence = HTTP_PERSIST_CLOSE};
+    static const char retry[] = "Retry-After: 1\r\n";
     struct buf text = BUF_INIT, problem = BUF_INIT;
 
     c->closing = c->refused = true;
@@ -195,6 +197,8 @@ void http_connection_refuse(struct http_connection *c, int status, const char *r
             c->lost = true;
         return;
     }
+    if (status == 503)
+        head.headers = (struct slice){(const uint8_t *)retry, sizeof retry - 1};
     http_head_problem(&problem, status, reason, -1);
     head.length = problem.len;
     http_head_write(&text, &head);
@@ -355,6 +359,25 @@ static bool body_too_long(const struct http_connection *c, struct slice data)
            (data.len > room || http_body_left(&x->decoder) > room - data.len);
 }
 
+/* True where the memory budget has room for what a body that is collected may take now:
+   all of its length before the first byte, and then what has come. The slowest make way
+   for it where that helps. */
+static bool body_fits(struct http_connection *c)
+{
+    const struct http_exchange *x = c->exchange;
+    uint64_t size = x->body.len, more = 0;
+
+    if (x->want != HTTP_WANT_COLLECT || x->body_done)
+        return true;
+    if (size == 0 && x->request.length > 0)
+        size = more = (uint64_t)x->request.length;
+    if (size <= MEMORY_BUDGET_SMALL)
+        return true;
+    http_connection_count(c);
+    return memory_budget_fits(size, more) ||
+           http_server_relieve(c->server, memory_budget_missing());
+}
+
 /* Reads on in the body where it is wanted. */
 static bool step_body(struct http_connection *c)
 {
@@ -370,6 +393,10 @@ static bool step_body(struct http_connection *c)
     result = http_body_next(&x->decoder, in.data, in.len, &used, &data);
     if (result != HTTP_BODY_BAD && body_too_long(c, data)) {
         http_connection_refuse(c, 413, "the body is too long");
+        return true;
+    }
+    if (result != HTTP_BODY_BAD && !body_fits(c)) {
+        http_connection_refuse(c, 503, "the memory for requests is taken");
         return true;
     }
     allow_body(c);

@@ -9,6 +9,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/memory_budget.h"
 #include "server/http/http_connection.h"
 #include "server/http/http_listener.h"
 
@@ -232,4 +233,80 @@ bool http_server_evict_idle(struct http_server *server)
         return false;
     http_connection_destroy(&c);
     return true;
+}
+
+/* The slowest that one look finds. */
+#define SLOWEST_MAX 16
+
+/* Looks for the slowest no more often than this: there may be thousands. */
+#define RELIEVE_PAUSE_NS (100 * NS_PER_MS)
+
+struct slowest {
+    struct http_connection *connections[SLOWEST_MAX];
+    struct http_slowness slowness[SLOWEST_MAX];
+    unsigned count;
+};
+
+/* Puts a connection where it belongs among the slowest, slowest first. */
+static void put_slow(struct slowest *slowest, struct http_connection *c,
+                     const struct http_slowness *slowness)
+{
+    unsigned at = slowest->count;
+
+    while (at > 0 && slowest->slowness[at - 1].rate > slowness->rate)
+        at--;
+    if (at == SLOWEST_MAX)
+        return;
+    if (slowest->count < SLOWEST_MAX)
+        slowest->count++;
+    for (unsigned i = slowest->count - 1; i > at; i--) {
+        slowest->connections[i] = slowest->connections[i - 1];
+        slowest->slowness[i] = slowest->slowness[i - 1];
+    }
+    slowest->connections[at] = c;
+    slowest->slowness[at] = *slowness;
+}
+
+static void find_slowest(struct http_server *server, struct slowest *slowest_r)
+{
+    struct http_slowness slowness;
+
+    slowest_r->count = 0;
+    for (struct list *at = server->connections.next; at != &server->connections;
+         at = at->next) {
+        struct http_connection *c = container_of(at, struct http_connection, all_link);
+
+        if (http_connection_is_slow(c, &slowness))
+            put_slow(slowest_r, c, &slowness);
+    }
+}
+
+bool http_server_relieve(struct http_server *server, uint64_t bytes)
+{
+    uint64_t now = clock_now_ns(), freed = 0;
+    struct slowest slowest;
+
+    if (now < server->relieve_ns + RELIEVE_PAUSE_NS)
+        return false;
+    server->relieve_ns = now;
+    find_slowest(server, &slowest);
+    for (unsigned i = 0; i < slowest.count && freed < bytes; i++) {
+        freed += slowest.slowness[i].held_bytes;
+        server->cuts++;
+        http_connection_cut(slowest.connections[i]);
+    }
+    return freed >= bytes;
+}
+
+void http_server_look_at_memory(struct http_server *server)
+{
+    uint64_t missing = memory_budget_missing();
+
+    if (missing > 0)
+        http_server_relieve(server, missing);
+}
+
+uint64_t http_server_cuts(const struct http_server *server)
+{
+    return server->cuts;
 }

@@ -29,6 +29,8 @@ struct http_server {
     struct list ready;       /* those with work that no descriptor tells of */
     unsigned count;          /* of connections */
     uint64_t accepted;
+    uint64_t cuts;       /* connections cut off for their memory */
+    uint64_t relieve_ns; /* when the slowest were last looked for */
 
     struct ev_prepare kick; /* never started: fed, to run the ready ones once */
     struct ev_idle again;   /* keeps the loop from sleeping while some are ready */
@@ -54,6 +56,10 @@ void http_server_add(struct http_server *server, struct http_connection *c);
 
 /* Notes its end; the last one ends a drain. */
 void http_server_remove(struct http_server *server, struct http_connection *c);
+
+/* Has the slowest of those that hold memory give it up, until that makes so many bytes.
+   Looks at them ten times a second at most. Returns whether it makes as many. */
+bool http_server_relieve(struct http_server *server, uint64_t bytes);
 
 /* Closes the connection that has been idle longest, where that is at least a second, to
    make room for another. Returns false where there is none. */

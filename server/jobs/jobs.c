@@ -14,6 +14,7 @@
 #include "server/jobs/dispatch/jobs_dispatch.h"
 #include "server/jobs/jobs_finish.h"
 #include "server/jobs/run/jobs_inline.h"
+#include "server/jobs/jobs_memory.h"
 #include "server/jobs/place/jobs_send_cost.h"
 #include "server/jobs/run/jobs_threads.h"
 #include "server/stats/stats.h"
@@ -160,6 +161,7 @@ static void prepare(const struct jobs *jobs, struct job *job)
         job->call.max_output = config->max_output_bytes;
     if (job->call.max_memory == 0)
         job->call.max_memory = config->max_memory_bytes;
+    jobs_memory_init(job);
 }
 
 static void submit_rpc(struct jobs *jobs, struct job *job)
@@ -204,6 +206,16 @@ static void send_away(struct jobs *jobs, struct job *job, enum jobs_mode mode)
         submit_rpc(jobs, job);
 }
 
+/* Promises the memory of a job's result; ends the job where there is none. */
+static bool has_memory(struct jobs *jobs, struct job *job, enum jobs_mode mode)
+{
+    if (jobs_memory_take(job))
+        return true;
+    job->ran = mode;
+    jobs_finish(&jobs->context, job, JOB_NO_MEMORY);
+    return false;
+}
+
 /* Gives a prepared job to what shall run it. */
 static void place(struct jobs *jobs, struct job *job)
 {
@@ -217,7 +229,8 @@ static void place(struct jobs *jobs, struct job *job)
     if (is_known(jobs, job))
         return;
     if (mode == JOBS_INLINE) {
-        jobs_inline_run(jobs->inline_runner, job);
+        if (has_memory(jobs, job, mode))
+            jobs_inline_run(jobs->inline_runner, job);
         return;
     }
     if (jobs_share_follow(&jobs->context.share, job)) {
@@ -227,6 +240,8 @@ static void place(struct jobs *jobs, struct job *job)
     }
     if (mode == JOBS_AUTO)
         mode = choose(jobs, job);
+    if (!has_memory(jobs, job, mode))
+        return;
     if (mode != JOBS_INLINE || !jobs_inline_try(jobs->inline_runner, job, &jobs->chooser))
         send_away(jobs, job, mode);
 }
@@ -257,6 +272,7 @@ void jobs_cancel(struct jobs *jobs, struct job *job)
         jobs_threads_cancel(jobs->threads, job);
     else
         jobs_dispatch_cancel(jobs->dispatch, job);
+    jobs_memory_give_back(job);
     jobs_share_end(job, &followers);
     while ((job = jobs_share_shift(&jobs->context.share, &followers)) != NULL)
         place(jobs, job);

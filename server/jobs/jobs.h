@@ -38,14 +38,15 @@ enum jobs_mode {
 };
 
 /* How a job can end: NAME, HTTP status, metric label, text for people. */
-#define JOB_STATUS_MAP(X)                                                      \
-    X(OK, 200, "ok", "ok")                                                     \
-    X(REFUSED, 400, "refused", "the document was refused") /* see job.fault */ \
-    X(QUEUE_FULL, 503, "queue_full", "too many jobs are waiting")              \
-    X(NO_WORKER, 503, "no_worker", "no worker is connected")                   \
-    X(WORKER_LOST, 503, "worker_lost", "the workers died on it or were lost")  \
-    X(DEADLINE, 504, "deadline", "the job took too long")                      \
-    X(POISON, 422, "poison", "the document has crashed workers and is refused for now")
+#define JOB_STATUS_MAP(X)                                                               \
+    X(OK, 200, "ok", "ok")                                                              \
+    X(REFUSED, 400, "refused", "the document was refused") /* see job.fault */          \
+    X(QUEUE_FULL, 503, "queue_full", "too many jobs are waiting")                       \
+    X(NO_WORKER, 503, "no_worker", "no worker is connected")                            \
+    X(WORKER_LOST, 503, "worker_lost", "the workers died on it or were lost")           \
+    X(DEADLINE, 504, "deadline", "the job took too long")                               \
+    X(POISON, 422, "poison", "the document has crashed workers and is refused for now") \
+    X(NO_MEMORY, 503, "no_memory", "the memory for requests is taken: try again later")
 
 enum job_status {
 #define X(name, http, label, text) JOB_##name,
@@ -85,11 +86,13 @@ struct job {
     uint64_t id; /* with a worker: its id in the messages */
     uint64_t submitted_ns;
     uint64_t sent_ns;
-    uint64_t lost_ns;  /* when its last worker was lost */
-    bool crashed;      /* workers have crashed on its document, as far as is known */
-    uint32_t cost_us;  /* what the codec will take, by estimate */
-    void *owner;       /* who has the job now; NULL where it is not in flight */
-    unsigned attempts; /* times it was sent to a worker */
+    uint64_t lost_ns;   /* when its last worker was lost */
+    bool crashed;       /* workers have crashed on its document, as far as is known */
+    uint32_t cost_us;   /* what the codec will take, by estimate */
+    size_t most_output; /* call.max_output as submitted: jobs_memory.h */
+    uint64_t promised_bytes; /* for the result */
+    void *owner;             /* who has the job now; NULL where it is not in flight */
+    unsigned attempts;       /* times it was sent to a worker */
 };
 
 /* Copied by jobs_create(), strings too. A 0 takes the default in brackets. */

@@ -17,6 +17,13 @@ _Static_assert((int)JOB_STATUSES <= STATS_JOB_STATUSES, "and for each end of a j
     X(connections, "gauge", "connections", "Client connections open now.")               \
     X(connections_total, "counter", "connections_total", "Client connections accepted.") \
     X(sent_bytes, "counter", "sent_bytes_total", "Bytes of reply bodies sent.")          \
+    X(memory_bytes, "gauge", "memory_bytes",                                             \
+      "Bytes that bodies, inputs of jobs and replies take now.")                         \
+    X(memory_limit_bytes, "gauge", "memory_limit_bytes", "And may take: --memory.")      \
+    X(memory_refusals, "counter", "memory_refusals_total",                               \
+      "Times that something did not fit (503).")                                         \
+    X(memory_cuts, "counter", "memory_cuts_total",                                       \
+      "Clients cut off as the slowest while memory was short.")                          \
     X(queue_depth, "gauge", "queue_depth", "Jobs waiting for a worker.")                 \
     X(jobs_in_flight, "gauge", "jobs_in_flight", "Jobs that workers hold.")              \
     X(workers, "gauge", "worker_connections",                                            \

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "common/credentials/credentials.h"
 #include "common/loop/background_free.h"
 #include "common/base/log.h"
+#include "common/base/memory_budget.h"
 #include "common/process/process.h"
 #include "server/process/access_log.h"
 #include "server/api/api.h"
@@ -29,6 +31,12 @@
    this long: the fronts before it go on serving meanwhile. */
 #define WORKER_WAIT_MS 500
 #define WORKER_LOOK_S  0.002
+
+/* Arenas are made of such pieces: the least that --arena takes. */
+#define ARENA_UNIT_BYTES (UINT64_C(1) << 20)
+
+/* How often the memory that clients take is looked at. */
+#define MEMORY_LOOK_S 0.5
 
 /* Documents up to this are read into memory that was used before... */
 #define REUSED_BLOCK_BYTES ((size_t)1 << 20)
@@ -60,8 +68,10 @@ struct front {
     ev_io on_control;
     ev_timer on_drain_timeout;
     ev_timer on_alive;
-    ev_timer on_worker_wait; /* active until it serves */
-    uint64_t serve_by_ns;    /* with workers or without */
+    ev_timer on_memory;
+    uint64_t refusals_before, cuts_before; /* by predecessors in the slot */
+    ev_timer on_worker_wait;               /* active until it serves */
+    uint64_t serve_by_ns;                  /* with workers or without */
     ev_prepare on_prepare;
 };
 
@@ -110,6 +120,8 @@ static void open_stats(struct front *front)
     front->slot = stats_slot(front->stats, front->self->index);
     stats_front_take(front->slot, (uint64_t)getpid());
     front->accepted_before = stats_read(&front->slot->connections_total);
+    front->refusals_before = stats_read(&front->slot->memory_refusals);
+    front->cuts_before = stats_read(&front->slot->memory_cuts);
     stats_loop_watch(front->loop, front->slot);
 }
 
@@ -331,6 +343,14 @@ static void on_stuck(void *context)
     drain(front);
 }
 
+/* Each of the arenas is small beside the budget that they count in. */
+static uint64_t arena_bytes(const struct server_config *config)
+{
+    uint64_t most = config->memory_bytes / 8 & ~(ARENA_UNIT_BYTES - 1);
+
+    return config->arena_bytes < most ? config->arena_bytes : most;
+}
+
 static void create_jobs(struct front *front)
 {
     const struct server_config *config = front->config;
@@ -344,7 +364,7 @@ static void create_jobs(struct front *front)
                                      .front_index = (int)front->self->index,
                                      .generation = front->self->generation,
                                      .gate_listen_fd = SPAWN_FD_GATE,
-                                     .arena_bytes = config->arena_bytes,
+                                     .arena_bytes = arena_bytes(config),
                                      .rpc_url = config->rpc,
                                      .credentials = &front->credentials,
                                      .stats = front->slot,
@@ -379,6 +399,38 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
               front->accepted_before + http_server_accepted(front->clients));
 }
 
+/* The arenas' and the pool's pages that are in use: memory of this process, too. */
+static uint64_t shared_bytes(void)
+{
+    unsigned long long kib = 0;
+    char text[4096];
+    const char *line;
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+    if (fd >= 0)
+        close(fd);
+    if (len < 0)
+        return 0;
+    text[len] = '\0';
+    line = strstr(text, "RssShmem:");
+    return line != NULL && sscanf(line, "RssShmem: %llu", &kib) == 1 ? kib * 1024 : 0;
+}
+
+static void on_memory(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct front *front = timer->data;
+
+    (void)loop, (void)events;
+    memory_budget_set_shared(shared_bytes());
+    http_server_look_at_memory(front->clients);
+    stats_set(&front->slot->memory_bytes, memory_budget_used());
+    stats_set(&front->slot->memory_refusals,
+              front->refusals_before + memory_budget_refusals());
+    stats_set(&front->slot->memory_cuts,
+              front->cuts_before + http_server_cuts(front->clients));
+}
+
 /* The loop turns. */
 static void on_alive(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -392,6 +444,9 @@ static void watch(struct front *front)
 
     ev_timer_init(&front->on_alive, on_alive, every_s, every_s);
     ev_timer_start(front->loop, &front->on_alive);
+    ev_timer_init(&front->on_memory, on_memory, MEMORY_LOOK_S, MEMORY_LOOK_S);
+    front->on_memory.data = front;
+    ev_timer_start(front->loop, &front->on_memory);
     ev_signal_init(&front->on_term, on_term, SIGTERM);
     front->on_term.data = front;
     ev_signal_start(front->loop, &front->on_term);
@@ -463,6 +518,8 @@ int front_main(struct server_config *config, const struct spawn_self *self)
     process_raise_fd_limit();
     background_free_start();
     open_stats(&front);
+    memory_budget_set_limit(config->memory_bytes);
+    stats_set(&front.slot->memory_limit_bytes, config->memory_bytes);
     open_access_log(&front);
     open_profile(&front);
     unpack_credentials(&front);

@@ -66,6 +66,11 @@ OPTION(SIZE, reply_cache_bytes, "reply-cache", "SIZE|off", "32MiB",
        "encoded replies of documents that are asked for again, per front",
        .min = 64 << 10, .max = UINT64_C(1) << 40, .may_be_off = true)
 
+OPTION(SIZE, memory_bytes, "memory", "SIZE", "1GiB",
+       "per front: what bodies being received, inputs of jobs and replies waiting may take "
+       "together; what does not fit is refused (503), large ones first",
+       .min = 16 << 20, .max = UINT64_C(1) << 46)
+
 GROUP("Access")
 OPTION(STRING, auth_file, "auth-file", "FILE", "off",
        "who may do what: lines of a token's SHA-256, r, w or rw, and a prefix of "

@@ -95,6 +95,10 @@ struct stats_front {
     stats_counter connections_total;
     stats_counter requests[STATS_ROUTES][STATS_HTTP_CODES];
     stats_counter sent_bytes;
+    stats_counter memory_bytes;       /* gauges: what clients' requests take now, */
+    stats_counter memory_limit_bytes; /* and may take */
+    stats_counter memory_refusals;    /* times that something did not fit */
+    stats_counter memory_cuts;        /* clients cut off as the slowest */
     stats_counter jobs[CODEC_OPS][STATS_MODES][STATS_JOB_STATUSES];
     stats_counter job_codec_us[CODEC_OPS][STATS_MODES]; /* sums */
     stats_counter job_queue_us[CODEC_OPS][STATS_MODES];

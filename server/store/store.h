@@ -41,6 +41,7 @@ enum store_format { STORE_MSGPACK = 1, STORE_JSON = 2 };
     X(FULL, "the store is full")                                             \
     X(DOWN, "the store cannot be reached")                                   \
     X(ERROR, "the store failed")                                             \
+    X(NO_MEMORY, "the memory for requests is taken: try again later")        \
     X(UNSURE,                                                                \
       "the store was lost before it answered: the write may or may not have happened")
 
@@ -94,7 +95,7 @@ struct store_get {
                                read, and blob is NULL; 0 for none */
     void (*done)(struct store_get *get);
     /* results */
-    enum store_status status; /* OK, NOT_FOUND, DOWN, ERROR */
+    enum store_status status; /* OK, NOT_FOUND, DOWN, ERROR, NO_MEMORY */
     struct blob *blob;        /* the bytes; released after done, keep with blob_ref() */
     enum store_format format;
     uint64_t version;
@@ -113,7 +114,7 @@ struct store_list {
     uint8_t divider;         /* input: what follows each JSON text in the blob */
     void (*done)(struct store_list *list);
     /* results */
-    enum store_status status; /* OK (also for none), DOWN, ERROR */
+    enum store_status status; /* OK (also for none), DOWN, ERROR, NO_MEMORY */
     struct store_document *documents;
     size_t count;
     bool more;         /* documents follow the last one, up to `until` */

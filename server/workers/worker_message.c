@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/loop/background_free.h"
+#include "common/base/memory_budget.h"
 #include "server/workers/memory/job_memory.h"
 #include "server/workers/gate/gate_message.h"
 #include "server/workers/memory/transfer.h"
@@ -31,9 +32,10 @@ static void message_blob_free(void *object)
 
 static void message_blob_release(struct blob *blob)
 {
-    background_free_object(message_blob_free,
-                           container_of(blob, struct message_blob, blob),
-                           blob->bytes.len);
+    struct message_blob *kept = container_of(blob, struct message_blob, blob);
+
+    memory_budget_release(nng_msg_len(kept->message));
+    background_free_object(message_blob_free, kept, blob->bytes.len);
 }
 
 struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload)
@@ -57,6 +59,7 @@ struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload)
     kept->blob = (struct blob){payload, 1, message_blob_release};
     kept->message = *message->message;
     *message->message = NULL;
+    memory_budget_hold(nng_msg_len(kept->message));
     message->kept = blob_ref(&kept->blob);
     return &kept->blob;
 }

@@ -9,6 +9,7 @@
 #include "common/base/alloc.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/base/memory_budget.h"
 #include "server/store/lmdb/lmdb_db.h"
 #include "server/store/lmdb/lmdb_read.h"
 #include "server/store/lmdb/lmdb_thread.h"
@@ -226,6 +227,8 @@ static bool get_now(struct lmdb_store *store, struct store_get *get, size_t *len
     }
     if (get->status == STORE_OK)
         get->status = lmdb_read_value(get->key, found, &value);
+    if (get->status == STORE_OK && !memory_budget_fits(value.bytes.len, value.bytes.len))
+        get->status = STORE_NO_MEMORY;
     if (get->status == STORE_OK) {
         get->blob = copy_value(get, &value);
         get->format = value.format;

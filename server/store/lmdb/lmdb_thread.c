@@ -12,6 +12,7 @@
 #include "common/loop/cpu_yield.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/base/memory_budget.h"
 #include "server/store/lmdb/lmdb_read.h"
 #include "server/store/lmdb/lmdb_task.h"
 
@@ -95,6 +96,8 @@ static enum store_status run_get(struct lmdb_thread *thread, struct lmdb_task *t
 
     if (status == STORE_OK)
         status = lmdb_read_value(name, found, &value);
+    if (status == STORE_OK && !memory_budget_fits(value.bytes.len, value.bytes.len))
+        status = STORE_NO_MEMORY;
     if (status == STORE_OK) {
         task->blob = make_blob(task, &value, &bytes);
         copy_in_slices(thread, bytes, value.bytes);
@@ -167,6 +170,9 @@ static enum store_status run_list(struct lmdb_task *task, const struct lmdb_db *
                                      .max_bytes = task->max_bytes};
     enum store_status status = lmdb_read_list(db, txn, &range, &task->rows);
 
+    /* A run is small, but for one of a single large document. */
+    if (!memory_budget_fits(task->rows.bytes.len, task->rows.bytes.len))
+        return STORE_NO_MEMORY;
     if (task->rows.bytes.len > 0)
         task->blob = blob_new_steal(&task->rows.bytes); /* the rows' slices stay good */
     return status;

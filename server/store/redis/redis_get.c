@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/memory_budget.h"
 #include "server/store/redis/redis_flight.h"
 
 /* Readings of a large document that others changed meanwhile, before it is taken whole.
@@ -31,6 +32,7 @@ struct get_flight {
     struct redis_head head;
     struct buf bytes; /* pieces so far */
     uint64_t asked;   /* bytes asked for so far */
+    uint64_t held;    /* of `bytes`, as counted */
     struct redis_key key;
 };
 
@@ -40,6 +42,7 @@ static void end(struct get_flight *flight, enum store_status status)
     struct blob *blob;
 
     assert(flight->waiting == 0);
+    memory_budget_release(flight->held);
     if (!flight->base.cancelled) {
         get->request.backend = NULL;
         get->status = status;
@@ -130,6 +133,12 @@ static enum store_status take_first(struct get_flight *flight,
                      got > flight->head.len))
         return redis_flight_damaged("document", flight->get->key.collection,
                                     flight->get->key.id);
+    memory_budget_release(flight->held);
+    flight->held = 0;
+    if (!memory_budget_fits(flight->head.len, flight->head.len))
+        return STORE_NO_MEMORY;
+    flight->held = flight->head.len;
+    memory_budget_hold(flight->held);
     buf_reserve(&flight->bytes, flight->head.len);
     buf_append(&flight->bytes, reply->str + REDIS_HEAD_BYTES, got);
     flight->asked = got;

@@ -3,6 +3,8 @@
 
 #include <malloc.h>
 
+#include "common/base/clock.h"
+#include "common/base/memory_budget.h"
 #include "server/http/http_connection.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -141,6 +143,27 @@ static void test_stray_line_is_idle(void **state)
     assert_false(rig_await_end(&rig, fd, &got));
     assert_int_equal(0, got.len);
     assert_int_equal(0, rig.refused);
+    rig_finish(&rig, fd, &got);
+}
+
+/* A stray line that comes in the last moment of the idle time gives the client some more,
+   and not for ever. */
+static void test_late_stray_line_is_no_end(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.idle_timeout_ms = rig.limits.head_timeout_ms = 20;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    /* Only its time tells the server of the bytes. */
+    ev_io_stop(rig.loop, &only_connection(&rig)->io);
+    assert_int_equal(2, send(fd, "\r\n", 2, MSG_NOSIGNAL));
+    assert_false(rig_await_end(&rig, fd, &got));
+    assert_int_equal(0, got.len);
     rig_finish(&rig, fd, &got);
 }
 
@@ -290,6 +313,93 @@ static void start_slow_reader(struct rig *rig, struct slow_reader *reader)
 
 /* What counts is that the peer takes bytes, not that the socket does: that happens far
    more seldom than the peer is given time for. */
+/* Bodies count as they come; small ones always fit. */
+static void test_body_that_does_not_fit_is_refused(void **state)
+{
+    static const char head[] = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ";
+    struct rig rig;
+    struct buf got = BUF_INIT, body = BUF_INIT;
+    uint64_t used = memory_budget_used();
+    int fd;
+
+    (void)state;
+    rig_start_echo(&rig);
+    memory_budget_set_limit(8000000);
+    memset(buf_reserve(&body, 3000000), 'x', 3000000);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, head);
+    rig_send(&rig, fd, "3000001\r\n\r\n");
+    rig_send_bytes(&rig, fd, body.data, 3000000);
+    rig_turns(&rig);
+    assert_true(memory_budget_used() - used >= 3000000);
+    memory_budget_hold(6000000);
+    rig_send(&rig, fd, "x");
+    rig_await(&rig, fd, &got, "HTTP/1.1 503 Service Unavailable\r\n");
+    assert_non_null(strstr(rig_text(&got), "Retry-After: 1\r\n"));
+    close(fd);
+    buf_free(&got);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, head);
+    rig_send(&rig, fd, "5000000\r\nExpect: 100-continue\r\n\r\n");
+    rig_await(&rig, fd, &got, "\r\n\r\n");
+    assert_non_null(strstr(rig_text(&got), "HTTP/1.1 503 Service Unavailable\r\n"));
+    close(fd);
+    buf_free(&got);
+    memory_budget_hold(6000000);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, head);
+    rig_send(&rig, fd, "60000\r\n\r\n");
+    rig_send_bytes(&rig, fd, body.data, 60000);
+    rig_await(&rig, fd, &got, "HTTP/1.1 200 OK\r\n");
+    memory_budget_release(12000000);
+    memory_budget_set_limit(0);
+    buf_free(&body);
+    rig_finish(&rig, fd, &got);
+    assert_int_equal(used, memory_budget_used());
+}
+
+/* Where memory is short, who takes nothing is cut off, and who takes a lot is not. */
+static void test_slowest_make_room(void **state)
+{
+    struct slow_reader reader = {.takes = UINT32_MAX};
+    struct rig rig;
+    struct http_connection *slow, *quick;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    start_slow_reader(&rig, &reader);
+    slow = only_connection(&rig);
+    fd = rig_connect(&rig);
+    quick = container_of(rig.server->connections.prev, struct http_connection, all_link);
+    rig_send(&rig, fd, GET("/2"));
+    {
+        uint8_t *bytes;
+        struct http_reply reply = {.status = 200, .body = blob_new(8000000, &bytes)};
+
+        memset(bytes, 'y', 8000000);
+        http_reply(rig.exchange, &reply);
+        blob_unref(&reply.body);
+    }
+    rig_turns(&rig);
+    assert_int_equal(HTTP_CONNECTION_SENDING, slow->state);
+    assert_int_equal(HTTP_CONNECTION_SENDING, quick->state);
+    /* As if both had been looked at for long enough. */
+    slow->progress.window_ns -= 10 * NS_PER_S;
+    quick->progress.window_ns -= 10 * NS_PER_S;
+    quick->progress.window_bytes += 100000000;
+    memory_budget_set_limit(1000000);
+    http_server_look_at_memory(rig.server);
+    assert_int_equal(1, http_server_cuts(rig.server));
+    rig_turns(&rig);
+    assert_ptr_equal(quick, only_connection(&rig));
+    memory_budget_set_limit(0);
+    ev_timer_stop(rig.loop, &reader.timer);
+    close(reader.fd);
+    close(fd);
+    rig_end(&rig);
+}
+
 static void test_slow_readers_are_waited_for(void **state)
 {
     struct slow_reader reader = {.takes = 20};
@@ -475,6 +585,9 @@ int main(void)
         cmocka_unit_test(test_early_timers_wait_on),
         cmocka_unit_test(test_slow_head_is_refused),
         cmocka_unit_test(test_stray_line_is_idle),
+        cmocka_unit_test(test_late_stray_line_is_no_end),
+        cmocka_unit_test(test_body_that_does_not_fit_is_refused),
+        cmocka_unit_test(test_slowest_make_room),
         cmocka_unit_test(test_slow_body_is_refused),
         cmocka_unit_test(test_steady_body_is_not_refused),
         cmocka_unit_test(test_the_handler_may_take_its_time),
