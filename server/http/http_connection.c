@@ -351,8 +351,8 @@ void http_connection_wake(struct http_connection *c)
 
 /* --- a run --- */
 
-/* Sends once. Returns true where something was sent. */
-static bool send_some(struct http_connection *c)
+/* Sends once, at most `most` bytes. Returns true where something was sent. */
+static bool send_some(struct http_connection *c, size_t most)
 {
     enum stats_phase was;
     ssize_t sent;
@@ -360,13 +360,15 @@ static bool send_some(struct http_connection *c)
     if (c->blocked || http_output_is_empty(&c->out))
         return false;
     was = stats_phase_enter(STATS_WRITE);
-    sent = http_output_send(&c->out, c->io.fd);
+    sent = http_output_send(&c->out, c->io.fd, most);
     (void)stats_phase_enter(was);
     if (sent < 0)
         c->lost = true;
     c->blocked = !http_output_is_empty(&c->out);
-    if (sent > 0)
+    if (sent > 0) {
         c->progress.handed_bytes += (uint64_t)sent;
+        http_server_note_moved(c->server, (size_t)sent);
+    }
     return sent > 0;
 }
 
@@ -403,7 +405,7 @@ static void abort_reply(struct http_connection *c)
 static bool advance(struct http_connection *c)
 {
     unsigned exchanges = 0;
-    size_t sent = 0;
+    size_t sent = 0, share = http_server_share(c->server, HTTP_OUTPUT_STEP_BYTES);
 
     for (unsigned steps = 0; steps < STEPS_PER_RUN; steps++) {
         bool got_on = false;
@@ -413,7 +415,7 @@ static bool advance(struct http_connection *c)
         if (c->lost)
             return false;
         sent += c->out.bytes;
-        got_on |= send_some(c);
+        got_on |= send_some(c, share);
         sent -= c->out.bytes;
         if (exchange_over(c)) {
             c->refused |= !c->exchange->body_done;
@@ -424,7 +426,7 @@ static bool advance(struct http_connection *c)
             got_on = true;
         }
         got_on |= tell_writable(c);
-        if (exchanges == EXCHANGES_PER_RUN || sent >= HTTP_OUTPUT_STEP_BYTES)
+        if (exchanges == EXCHANGES_PER_RUN || sent >= share)
             return true;
         got_on |= http_connection_step(c);
         if (!got_on)

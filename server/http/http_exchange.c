@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "common/base/alloc.h"
+#include "common/loop/background_free.h"
 #include "server/http/parser/http_chars.h"
 #include "server/http/http_connection.h"
 
@@ -44,7 +45,7 @@ void http_exchange_destroy(struct http_exchange **x)
         mem_free(joined);
     }
     buf_free(&exchange->head);
-    buf_free(&exchange->body);
+    background_free_buf(&exchange->body);
     mem_free(exchange);
 }
 

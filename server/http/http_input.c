@@ -62,8 +62,10 @@ static size_t receive_into(struct http_connection *c, uint8_t *bytes, size_t roo
         c->eof = true;
     else if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
         c->lost = true;
-    if (got > 0)
+    if (got > 0) {
         c->window_bytes += (uint64_t)got;
+        http_server_note_moved(c->server, (size_t)got);
+    }
     return got > 0 ? (size_t)got : 0;
 }
 
@@ -85,7 +87,8 @@ static size_t receive_in_place(struct http_connection *c)
     uint8_t *at = x->body.data + x->body.len;
     struct slice data;
 
-    got = receive_into(c, at, room < RECEIVE_STEP_BYTES ? room : RECEIVE_STEP_BYTES);
+    room = room < RECEIVE_STEP_BYTES ? room : RECEIVE_STEP_BYTES;
+    got = receive_into(c, at, http_server_share(c->server, room));
     if (got > 0) {
         http_body_next(&x->decoder, at, got, &used, &data);
         assert(used == got && data.len == got);
@@ -111,7 +114,7 @@ static size_t receive_buffered(struct http_connection *c)
     size_t room, got;
 
     trim_input(c);
-    room = receive_room(c);
+    room = http_server_share(c->server, receive_room(c));
     got = receive_into(c, buf_reserve(&c->in, room), room);
     c->in.len += got;
     return got;

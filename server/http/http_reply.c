@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "common/loop/background_free.h"
 #include "server/http/http_connection.h"
 
 /* A streamed reply is told to wait above this many queued bytes. */
@@ -21,7 +22,7 @@ static void settle_body(struct http_exchange *x)
         return;
     x->want = HTTP_WANT_DISCARD;
     x->background_free_left = BACKGROUND_FREE_MAX_BYTES;
-    buf_free(&x->body);
+    background_free_buf(&x->body);
     /* A client that waits for 100 Continue may send the body or not: no telling. */
     if (x->expects_continue || http_body_left(&x->decoder) > BACKGROUND_FREE_MAX_BYTES)
         c->closing = true;

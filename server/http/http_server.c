@@ -221,6 +221,23 @@ void http_server_remove(struct http_server *server, struct http_connection *c)
         kick(server);
 }
 
+size_t http_server_share(struct http_server *server, size_t wanted)
+{
+    unsigned turn = ev_iteration(server->loop);
+
+    if (turn != server->turn)
+        server->turn_bytes = 0;
+    server->turn = turn;
+    if (wanted <= HTTP_SERVER_SHARE_BYTES || server->turn_bytes < HTTP_SERVER_TURN_BYTES)
+        return wanted;
+    return HTTP_SERVER_SHARE_BYTES;
+}
+
+void http_server_note_moved(struct http_server *server, size_t bytes)
+{
+    server->turn_bytes += bytes;
+}
+
 bool http_server_evict_idle(struct http_server *server)
 {
     uint64_t idle_ns = server->limits.idle_timeout_ms * NS_PER_MS;

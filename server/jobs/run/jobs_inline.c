@@ -4,6 +4,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/loop/background_free.h"
 #include "common/base/log.h"
 #include "server/jobs/jobs_finish.h"
 #include "server/stats/stats.h"
@@ -85,7 +86,7 @@ static enum codec_status run(struct jobs_inline *runner, struct job *job,
     stats_add(&runner->context->stats->codec_runs, 1);
     assert(status == fault_r->status);
     *result_r = status == CODEC_OK ? blob_new_steal(&out) : NULL;
-    buf_free(&out);
+    background_free_buf(&out);
     codec_trim(codec, KEEP_BYTES);
     (void)stats_phase_enter(before);
     return status;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "common/loop/background_free.h"
 #include "common/base/log.h"
 
 #define TEXT(slice) (int)(slice).len, (const char *)(slice).data
@@ -184,7 +185,7 @@ enum store_status lmdb_read_list(const struct lmdb_db *db, MDB_txn *txn,
 void lmdb_read_free_rows(struct lmdb_rows *rows)
 {
     buf_free(&rows->ids);
-    buf_free(&rows->bytes);
+    background_free_buf(&rows->bytes);
     mem_free(rows->documents);
     *rows = (struct lmdb_rows){0};
 }

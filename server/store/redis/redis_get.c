@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/memory_budget.h"
+#include "common/loop/background_free.h"
 #include "server/store/redis/redis_flight.h"
 
 /* Readings of a large document that others changed meanwhile, before it is taken whole.
@@ -60,7 +61,7 @@ static void end(struct get_flight *flight, enum store_status status)
         get->done(get);
         blob_unref(&blob);
     }
-    buf_free(&flight->bytes);
+    background_free_buf(&flight->bytes);
     mem_free(flight);
 }
 

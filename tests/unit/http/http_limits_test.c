@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/memory_budget.h"
+#include "common/loop/background_free.h"
 #include "server/http/http_connection.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -319,10 +320,11 @@ static void test_body_that_does_not_fit_is_refused(void **state)
     static const char head[] = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ";
     struct rig rig;
     struct buf got = BUF_INIT, body = BUF_INIT;
-    uint64_t used = memory_budget_used();
+    uint64_t used = memory_budget_used(), freed = background_free_count();
     int fd;
 
     (void)state;
+    background_free_start();
     rig_start_echo(&rig);
     memory_budget_set_limit(8000000);
     memset(buf_reserve(&body, 3000000), 'x', 3000000);
@@ -356,6 +358,8 @@ static void test_body_that_does_not_fit_is_refused(void **state)
     buf_free(&body);
     rig_finish(&rig, fd, &got);
     assert_int_equal(used, memory_budget_used());
+    background_free_stop();
+    assert_true(background_free_count() > freed); /* on the loop it would take too long */
 }
 
 /* Where memory is short, who takes nothing is cut off, and who takes a lot is not. */
@@ -577,6 +581,51 @@ static void test_memory_of_waiting_connections(void **state)
     rig_end(&rig);
 }
 
+/* However many clients take large replies, a turn of the loop sends no more than keeps it
+   short. */
+static void test_turns_stay_short(void **state)
+{
+    enum { COUNT = 20, BYTES = 1000000 };
+    struct rig rig;
+    struct blob *blob;
+    struct http_exchange *exchanges[COUNT];
+    size_t sent = 0;
+    uint8_t *bytes;
+    int fds[COUNT];
+
+    (void)state;
+    rig_init(&rig);
+    rig_start(&rig);
+    blob = blob_new(BYTES, &bytes);
+    memset(bytes, 'x', BYTES);
+    for (int i = 0; i < COUNT; i++) {
+        fds[i] = rig_connect(&rig);
+        rig_send(&rig, fds[i], GET("/1"));
+        exchanges[i] = rig.exchange;
+    }
+    for (int i = 0; i < COUNT; i++) {
+        struct http_reply reply = {.status = 200, .body = blob};
+
+        http_reply(exchanges[i], &reply);
+    }
+    ev_run(rig.loop, EVRUN_NOWAIT);
+    for (int i = 0; i < COUNT; i++) {
+        struct buf got = BUF_INIT;
+
+        assert_false(rig_receive(fds[i], &got, NULL));
+        assert_true(got.len > 0); /* nobody is left out */
+        sent += got.len;
+        buf_free(&got);
+    }
+    /* What was ready before the turn goes first, as a turn of its own. */
+    assert_true(sent <= 2 * (HTTP_SERVER_TURN_BYTES + HTTP_OUTPUT_STEP_BYTES +
+                             COUNT * HTTP_SERVER_SHARE_BYTES));
+    for (int i = 0; i < COUNT; i++)
+        close(fds[i]);
+    blob_unref(&blob);
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -588,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_late_stray_line_is_no_end),
         cmocka_unit_test(test_body_that_does_not_fit_is_refused),
         cmocka_unit_test(test_slowest_make_room),
+        cmocka_unit_test(test_turns_stay_short),
         cmocka_unit_test(test_slow_body_is_refused),
         cmocka_unit_test(test_steady_body_is_not_refused),
         cmocka_unit_test(test_the_handler_may_take_its_time),
