@@ -56,10 +56,8 @@ static int config_check_base_path(const char *text, const char **expected_r)
 /* A host without its port, or any. */
 static int config_check_host(const char *text, const char **expected_r)
 {
-    size_t len = strlen(text);
-
     *expected_r = "a host's name without a port, or any";
-    return len > 0 && http_host_valid(text) ? 0 : -1;
+    return http_host_valid(text) ? 0 : -1;
 }
 
 /* The texts of --mode, in the order of enum jobs_mode. */
