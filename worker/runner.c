@@ -27,6 +27,8 @@
 #define RUNNER_ARENA_MIN_BYTES 4096
 /* Memory that an output buffer or an idle codec may keep. */
 #define RUNNER_KEEP_BYTES (4U << 20)
+/* Input that is copied between two offers of the processor: about 20 us. */
+#define RUNNER_COPY_BYTES (256U << 10)
 
 /* A JOBS message waiting or being worked on. */
 struct runner_batch {
@@ -53,6 +55,7 @@ struct runner_output {
 struct runner {
     struct runner_config config;
     struct codec *codec;         /* the running thread's */
+    struct buf input;            /* the running thread's copy of what a job reads */
     struct runner_output output; /* the running thread's */
     pthread_mutex_t lock;        /* over all below */
     struct list queue;           /* of batches, oldest first */
@@ -98,6 +101,7 @@ void runner_destroy(struct runner **runner)
     while ((link = list_shift(&r->queue)))
         runner_free_batch(container_of(link, struct runner_batch, link));
     buf_free(&r->output.payloads);
+    buf_free(&r->input);
     codec_destroy(&r->codec);
     pthread_mutex_destroy(&r->lock);
     mem_free(r);
@@ -145,7 +149,6 @@ static struct runner_batch *runner_new_batch(struct runner_sink *sink, uint32_t 
         batch->jobs[i] = jobs->jobs[i];
         if (payload->in_arena)
             payload->bytes.data = arena + payload->offset;
-        payload->in_arena = false; /* it is in place, wherever that is */
     }
     return batch;
 }
@@ -252,6 +255,44 @@ static void runner_end_job(struct runner *runner)
         runner->config.wake(runner->config.wake_arg);
 }
 
+/* The front can change shared memory while a job reads it, and no engine is made for
+   that: a length would be checked in one reading and used in another. So a job reads a
+   copy, made once. It costs a worker 1 to 5 percent of the time of a job by yajl, and 4
+   to 10 by direct. What came in the message is nobody else's. */
+static struct wire_job runner_own_input(struct runner *runner, const struct wire_job *job)
+{
+    struct wire_job own = *job;
+    struct slice shared = job->payload.bytes;
+
+    if (!job->payload.in_arena)
+        return own;
+    runner->input.len = 0;
+    own.payload.in_arena = false;
+    own.payload.bytes.data = buf_reserve(&runner->input, shared.len);
+    while (runner->input.len < shared.len) {
+        size_t len = shared.len - runner->input.len;
+
+        if (len > RUNNER_COPY_BYTES)
+            len = RUNNER_COPY_BYTES;
+        buf_append(&runner->input, shared.data + runner->input.len, len);
+        if (runner->input.len < shared.len)
+            cpu_yield();
+    }
+    return own;
+}
+
+/* Runs one job; its result is at the end of the payloads. */
+static void runner_run_codec(struct runner *runner, const struct wire_job *job,
+                             struct wire_result *result)
+{
+    struct wire_job own = runner_own_input(runner, job);
+
+    job_run(runner->codec, &own, runner->config.memory_bytes, &runner->output.payloads,
+            result);
+    if (runner->input.cap > RUNNER_KEEP_BYTES)
+        buf_free(&runner->input);
+}
+
 /* Moves the result at the end of the payloads into the arena, where it has room there. */
 static void runner_place_result(const struct runner_batch *batch,
                                 const struct wire_job *job, struct buf *payloads,
@@ -282,8 +323,7 @@ static void runner_do_job(struct runner *runner, struct runner_batch *batch,
         result = &output->results[output->count];
         if (job->flags & WIRE_JOB_REPORT)
             batch->sink->started(batch->sink, batch->peer, job->id);
-        job_run(runner->codec, job, runner->config.memory_bytes, &output->payloads,
-                result);
+        runner_run_codec(runner, job, result);
         runner_place_result(batch, job, &output->payloads, result);
     } else {
         job_skip(job, verdict, result);
