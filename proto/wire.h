@@ -36,6 +36,9 @@
 #define WIRE_MAX_CRASHES       4  /* crash reports in a hello */
 #define WIRE_MAX_CREDITS       64 /* JOBS messages a worker takes unanswered */
 
+/* What the socket of an arena says first to whoever connects (PROTOCOL.md section 4). */
+#define WIRE_DOOR_GREETING "offloop arena 1\n"
+
 /* The largest payload, and with its envelope the largest message: NNG_OPT_RECVMAXSZ of
    both sides' seats. Hellos and answers to them stay far below WIRE_MAX_HELLO_BYTES. */
 #define WIRE_MAX_PAYLOAD_BYTES (UINT64_C(512) << 20)

@@ -153,7 +153,8 @@ static int serve_open_servers(struct serve *serve)
         server->gate = gate_create(&server->address, &serve->hello, serve_wake, serve);
         if (!server->gate)
             return -1;
-        server->seats = seats_create(&serve->world, server->address.tls);
+        server->seats =
+            seats_create(&serve->world, server->address.url, server->address.tls);
         serve->server_count++;
     }
     return 0;

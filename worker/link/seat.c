@@ -114,8 +114,7 @@ static nng_msg *seat_queue(struct seat *seat, nng_msg *message)
 static void seat_send(struct seat *seat, uint32_t peer, struct buf *envelope,
                       struct slice payloads)
 {
-    nng_msg *message;
-    nng_msg *now = NULL;
+    nng_msg *message, *now = NULL;
     bool is_stuck = false;
 
     if (nng_msg_alloc(&message, envelope->len + payloads.len) != 0)
@@ -158,11 +157,6 @@ static void seat_send_small(struct seat *seat, uint32_t peer, struct buf *envelo
 
 /* ---- the runner's sink ---- */
 
-static struct seat *seat_of_sink(struct runner_sink *sink)
-{
-    return container_of(sink, struct seat, sink);
-}
-
 static void seat_take_results(struct runner_sink *sink, uint32_t peer,
                               const struct wire_result *results, unsigned count,
                               struct slice payloads)
@@ -170,7 +164,7 @@ static void seat_take_results(struct runner_sink *sink, uint32_t peer,
     struct buf envelope = BUF_INIT;
 
     wire_put_results(&envelope, results, count);
-    seat_send(seat_of_sink(sink), peer, &envelope, payloads);
+    seat_send(container_of(sink, struct seat, sink), peer, &envelope, payloads);
 }
 
 static void seat_take_started(struct runner_sink *sink, uint32_t peer, uint64_t id)
@@ -178,7 +172,7 @@ static void seat_take_started(struct runner_sink *sink, uint32_t peer, uint64_t 
     struct buf envelope = BUF_INIT;
 
     wire_put_started(&envelope, id);
-    seat_send_small(seat_of_sink(sink), peer, &envelope);
+    seat_send_small(container_of(sink, struct seat, sink), peer, &envelope);
 }
 
 static void seat_release(struct runner_sink *sink, void *message)
@@ -227,12 +221,12 @@ static struct arena *seat_arena(struct seat *seat, uint32_t peer)
 static const char *seat_take_jobs(struct seat *seat, uint32_t peer,
                                   const struct wire_jobs *jobs, nng_msg **message)
 {
+    struct arena *arena = seat_arena(seat, peer);
+    uint8_t *data = arena ? arena_data(arena) : NULL;
     struct seat_load *load = mem_alloc(sizeof(*load));
     const char *why = NULL;
-    uint8_t *data;
 
-    *load = (struct seat_load){*message, seat_arena(seat, peer)};
-    data = load->arena ? arena_data(load->arena) : NULL;
+    *load = (struct seat_load){*message, arena};
     if (!arena_fits(load->arena, jobs))
         why = "a job outside the arena";
     else if (runner_submit(seat->world->runner, &seat->sink, peer, jobs, data, load) != 0)
@@ -250,9 +244,15 @@ static const char *seat_take_jobs(struct seat *seat, uint32_t peer,
 static void seat_take_arena(struct seat *seat, uint32_t peer,
                             const struct wire_seat_welcome *welcome)
 {
+    char url[sizeof seat->url];
+    const struct arena_front front = {url, dial_is_here((nng_pipe){peer})};
+    struct arena *arena;
     const char *why;
-    struct arena *arena = arena_fetch(welcome, &why);
 
+    pthread_mutex_lock(&seat->lock);
+    memcpy(url, seat->url, sizeof url);
+    pthread_mutex_unlock(&seat->lock);
+    arena = arena_fetch(&front, welcome, &why);
     pthread_mutex_lock(&seat->lock);
     if (!arena) {
         log_info("front %s: no shared memory: %s", seat->url, why);
@@ -462,9 +462,9 @@ static int seat_open_socket(struct seat *seat)
 {
     nng_socket socket;
 
-    if (nng_pair0_open(&socket) != 0)
+    if (nng_pair0_open(&seat->socket) != 0)
         return -1;
-    seat->socket = socket;
+    socket = seat->socket;
     if (nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, WIRE_MAX_MESSAGE_BYTES) != 0 ||
         nng_socket_set_int(socket, NNG_OPT_SENDBUF, 0) != 0 ||
         nng_pipe_notify(socket, NNG_PIPE_EV_ADD_PRE, seat_on_pipe_coming, seat) != 0 ||

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "worker/front_address.h"
 
 #define FRONT_PATIENCE_S 1
 
@@ -61,19 +62,44 @@ static int connect_to(struct slice path)
     return -1;
 }
 
-/* Takes the descriptors out of a message; returns how many. More than MAX_FILES the
-   kernel has not handed over. */
+/* True once the other side has shown that it is a door. Whatever else listens at that
+   path is told nothing: a front must not have the worker talk to others. */
+static bool hear_greeting(int from)
+{
+    static const char greeting[] = WIRE_DOOR_GREETING;
+    char heard[sizeof greeting - 1];
+    size_t got = 0;
+
+    while (got < sizeof heard) {
+        ssize_t n = recv(from, heard + got, sizeof heard - got, 0);
+
+        if (n <= 0 || memcmp(heard + got, greeting + got, (size_t)n) != 0)
+            return false;
+        got += (size_t)n;
+    }
+    return true;
+}
+
+/* Takes the descriptors out of a message; returns how many. What is beyond MAX_FILES is
+   closed: where the room for a message is rounded up, the kernel may hand over more. */
 static unsigned take_files(struct msghdr *message, int files_r[MAX_FILES])
 {
     struct cmsghdr *head = CMSG_FIRSTHDR(message);
-    size_t bytes;
+    unsigned count, taken = 0;
 
     if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
         return 0;
-    bytes = head->cmsg_len - CMSG_LEN(0);
-    assert(bytes <= MAX_FILES * sizeof(int) && bytes % sizeof(int) == 0);
-    memcpy(files_r, CMSG_DATA(head), bytes);
-    return (unsigned)(bytes / sizeof(int));
+    count = (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    for (unsigned i = 0; i < count; i++) {
+        int file;
+
+        memcpy(&file, CMSG_DATA(head) + i * sizeof file, sizeof file);
+        if (taken < MAX_FILES)
+            files_r[taken++] = file;
+        else
+            close(file);
+    }
+    return taken;
 }
 
 /* The descriptors that come with one byte: how many. */
@@ -189,7 +215,8 @@ static int map(struct arena *arena, const struct wire_seat_welcome *welcome,
     return arena->data == NULL ? -1 : 0;
 }
 
-/* Shows the token, takes the descriptors, maps them and says so; -1 where that fails. */
+/* Waits for the greeting, shows the token, takes the descriptors, maps them and says so;
+   -1 where that fails. */
 static int fetch(struct arena *arena, int front, const struct wire_seat_welcome *welcome,
                  const char **why_r)
 {
@@ -197,6 +224,9 @@ static int fetch(struct arena *arena, int front, const struct wire_seat_welcome 
     unsigned count;
     uint8_t word;
 
+    *why_r = "nobody hands out arenas at the place that the front names";
+    if (!hear_greeting(front))
+        return -1;
     *why_r = "the front does not hand out its arena";
     if (send(front, welcome->arena_token.bytes, sizeof welcome->arena_token.bytes,
              MSG_NOSIGNAL) != (ssize_t)sizeof welcome->arena_token.bytes)
@@ -217,19 +247,36 @@ static int fetch(struct arena *arena, int front, const struct wire_seat_welcome 
     return -1;
 }
 
-struct arena *arena_fetch(const struct wire_seat_welcome *welcome, const char **why_r)
+/* The door that the front names; -1 with *why_r. */
+static int connect_to_descriptor_server(const struct arena_front *front,
+                                        struct slice named, const char **why_r)
 {
-    int front = connect_to(welcome->arena_path), error;
+    struct buf path = BUF_INIT;
+    int fd = -1;
+
+    *why_r = "it names a place where no front of its server can be";
+    if (front_address_of_door(front->url, front->is_here, named, &path) == 0) {
+        *why_r = "no connection to the arena's socket";
+        fd = connect_to(buf_slice(&path));
+    }
+    buf_free(&path);
+    return fd;
+}
+
+struct arena *arena_fetch(const struct arena_front *front,
+                          const struct wire_seat_welcome *welcome, const char **why_r)
+{
+    int door, error;
     struct arena *arena;
 
     assert(welcome->has_arena);
-    *why_r = "no connection to the arena's socket";
-    if (front < 0)
+    door = connect_to_descriptor_server(front, welcome->arena_path, why_r);
+    if (door < 0)
         return NULL;
     arena = mem_zalloc(sizeof *arena);
     atomic_init(&arena->refs, 1);
-    error = fetch(arena, front, welcome, why_r);
-    close(front);
+    error = fetch(arena, door, welcome, why_r);
+    close(door);
     if (error != 0)
         mem_free(arena);
     return error == 0 ? arena : NULL;

@@ -190,6 +190,15 @@ static bool is_trusted(struct descriptor_server *descriptor_server, int fd,
     return false;
 }
 
+/* Says first what this is; a socket that is just connected has room for it. */
+static int send_greeting(int to)
+{
+    static const char greeting[] = WIRE_DOOR_GREETING;
+    ssize_t sent = send(to, greeting, sizeof greeting - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    return sent == (ssize_t)(sizeof greeting - 1) ? 0 : -1;
+}
+
 static void guest_create(struct descriptor_server *descriptor_server, int fd,
                          pid_t process)
 {
@@ -222,7 +231,7 @@ static void on_incoming(struct ev_loop *loop, ev_io *incoming, int events)
     if (fd < 0)
         return;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-        is_trusted(descriptor_server, fd, &peer))
+        is_trusted(descriptor_server, fd, &peer) && send_greeting(fd) == 0)
         guest_create(descriptor_server, fd, peer.pid);
     else
         close(fd);

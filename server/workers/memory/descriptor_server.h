@@ -6,6 +6,7 @@
  * do. Else it has an abstract name, which the kernel picks and forgets with the
  * process.
  *
+ *     front   16 bytes, WIRE_DOOR_GREETING: by them a worker knows that it is at a door
  *     worker  16 bytes: the arena's token, from its SEAT_WELCOME
  *     front   1 byte, with the descriptor, or both
  *     worker  1 byte: 01, it has mapped the arena; 02, both: from now on they are

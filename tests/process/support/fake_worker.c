@@ -137,6 +137,7 @@ static bool fake_wants_arena(const struct fake *fake)
 static void fake_take_arena(struct fake_seat *seat,
                             const struct wire_seat_welcome *welcome)
 {
+    const struct arena_front front = {seat->url, true};
     const struct fake *fake = seat->fake;
     const char *why;
 
@@ -145,7 +146,7 @@ static void fake_take_arena(struct fake_seat *seat,
     if (fake->mode == FAKE_ARENA_DIE && fake->n == 0)
         abort();
     seat->arena_bytes = welcome->arena_bytes;
-    seat->arena = arena_fetch(welcome, &why);
+    seat->arena = arena_fetch(&front, welcome, &why);
     if (!seat->arena)
         fprintf(stderr, "fake-worker: no arena: %s\n", why);
     if (fake->mode == FAKE_ARENA_DIE && fake->n == 1)
