@@ -285,12 +285,14 @@ static void on_lost(void *ctx, struct rpc_worker *rpc)
 {
     struct jobs_dispatch *dispatch = ctx;
     struct jobs_worker *worker = rpc_worker_owner(rpc);
+    struct wire_id documents[FLIGHT_MAX_DOCUMENTS];
     struct job *job;
 
-    while ((job = jobs_flight_first_due(&worker->flight, UINT64_MAX)) != NULL) {
-        jobs_flight_give_up(&worker->flight, job);
+    jobs_poison_note_loss(&dispatch->context->poison, documents,
+                          jobs_flight_documents(&worker->flight, documents),
+                          clock_now_ns());
+    while ((job = jobs_flight_take_back(&worker->flight)) != NULL)
         retry(dispatch, job);
-    }
     stats_worker_leave(worker->row);
     jobs_worker_destroy(&worker);
     count_workers(dispatch);
