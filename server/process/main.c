@@ -8,6 +8,7 @@
 #include "common/credentials/credentials.h"
 #include "common/process/handover.h"
 #include "common/base/log.h"
+#include "common/process/privileges.h"
 #include "common/process/process.h"
 #include "common/process/spawn.h"
 #include "server/process/check_store.h"
@@ -154,6 +155,7 @@ static int run_master(int argc, char **argv)
         server_config_warn(config);
         return server_master_main(config, argc, argv, NULL);
     }
+    privileges_drop(config->user);
     status = check_store(config);
     server_config_destroy(&config);
     return status;
