@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/document_name.h"
 #include "server/store/lmdb/lmdb_store.h"
 #include "server/store/redis/redis_store.h"
 #include "server/store/redis/redis_url.h"
@@ -50,6 +51,16 @@ bool store_is_ready(const struct store *store, const char **why_r)
 static bool name_fits(struct slice name)
 {
     return name.len >= 1 && name.len <= STORE_NAME_MAX;
+}
+
+bool store_backend_name_is_sound(struct slice name)
+{
+    if (!name_fits(name))
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!document_name_has_byte(name.data[i]))
+            return false;
+    return true;
 }
 
 void store_get(struct store *store, struct store_get *get)

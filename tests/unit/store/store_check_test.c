@@ -129,6 +129,100 @@ static void damage_is_found(void **state)
     assert_true(count_damage(rig) >= 1); /* a count without documents */
 }
 
+/* A reading, and whether it is over. */
+struct reading {
+    union {
+        struct store_list list;
+        struct store_count count;
+        struct store_collections collections;
+    };
+    bool done;
+};
+
+static void list_done(struct store_list *list)
+{
+    ((struct reading *)(void *)list)->done = true;
+}
+
+static void count_done(struct store_count *count)
+{
+    ((struct reading *)(void *)count)->done = true;
+}
+
+static void collections_done(struct store_collections *collections)
+{
+    ((struct reading *)(void *)collections)->done = true;
+}
+
+static void wait_for(struct rig *rig, const struct reading *reading)
+{
+    while (!reading->done)
+        ev_run(rig->loop, EVRUN_ONCE);
+}
+
+/* Reads all of collection a, and says what came of it. Counting looks only at the last
+   key that it counts: there it must come to the same. */
+static enum store_status read_all(struct rig *rig)
+{
+    struct reading list = {.list = {.collection = rig_slice("a"),
+                                    .max_documents = 10,
+                                    .max_bytes = 1000,
+                                    .done = list_done}};
+    struct reading count = {
+        .count = {.collection = rig_slice("a"), .max_documents = 3, .done = count_done}};
+
+    store_list(rig->store, &list.list);
+    wait_for(rig, &list);
+    store_count(rig->store, &count.count);
+    wait_for(rig, &count);
+    if (count.count.status == STORE_OK && count.count.more)
+        assert_true(count.count.last_id_len == 1 && count.count.last_id[0] == '3');
+    return list.list.status;
+}
+
+static enum store_status read_names(struct rig *rig)
+{
+    struct reading names = {.collections = {.max_count = 10, .done = collections_done}};
+
+    store_collections(rig->store, &names.collections);
+    wait_for(rig, &names);
+    return names.collections.status;
+}
+
+/* Keys that the store never gave out: longer than any name, or of bytes that would be a
+   line's end in a reply's head. */
+static void names_that_are_none_are_refused(void **state)
+{
+    static const struct slice none = {NULL, 0};
+    struct rig *rig = *state;
+    uint8_t value[20], key[302] = "a";
+    const struct slice bytes = {value, sizeof value};
+    const struct slice keys[] = {{key, sizeof key}, {(const uint8_t *)"a\0x\r\n", 5}};
+
+    memset(key + 2, 'x', sizeof key - 2);
+    layout_put_head(value, STORE_JSON, 1);
+    for (size_t i = 0; i < 4; i++)
+        value[LAYOUT_HEAD_BYTES + i] = '1';
+    assert_int_equal(rig_put_text(rig, "a", "3", "more"), STORE_CREATED);
+    for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++) {
+        assert_int_equal(read_all(rig), STORE_OK);
+        tamper(rig, 'd', (struct slice){(const uint8_t *)"a\0001", 3}, none);
+        tamper(rig, 'd', keys[i], bytes);
+        assert_int_equal(read_all(rig), STORE_ERROR);
+        assert_true(count_damage(rig) > 0);
+        tamper(rig, 'd', keys[i], none);
+        tamper(rig, 'd', (struct slice){(const uint8_t *)"a\0001", 3}, bytes);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct slice name = i == 0 ? (struct slice){key + 2, 300} : rig_slice("\r\n\"");
+
+        assert_int_equal(read_names(rig), STORE_OK);
+        tamper(rig, 'c', name, rig_slice("12345678"));
+        assert_int_equal(read_names(rig), STORE_ERROR);
+        tamper(rig, 'c', name, none);
+    }
+}
+
 static void damaged_records_are_found(void **state)
 {
     struct rig *rig = *state;
@@ -314,6 +408,7 @@ int main(void)
         WITH_STORE(sound_store_passes),
         WITH_STORE(verify_has_its_say),
         WITH_STORE(damage_is_found),
+        WITH_STORE(names_that_are_none_are_refused),
         WITH_STORE(damaged_records_are_found),
         WITH_STORE(writes_beside_a_check_are_no_damage),
         WITH_STORE(noise_in_the_pages_is_survived),
