@@ -415,6 +415,30 @@ static void damaged_documents(void **state)
     assert_int_equal(list_run(rig, "l", "", 100, 1000).status, STORE_OK);
 }
 
+/* Such a name would be more than a name in a reply's head, or in its JSON. */
+static void names_that_are_none(void **state)
+{
+    struct redis_rig *redis = *state;
+    struct rig *rig = rig_of(state);
+    static const char line[] = "x\r\ny";
+    struct counted counted = {.count = {.collection = rig_slice("l"),
+                                        .after = rig_slice("l"),
+                                        .max_documents = 1,
+                                        .done = on_counted}};
+
+    put_some(rig);
+    redis_rig_command(redis, "1", "ZADD offloop:{l}:i 0 %s", line);
+    redis_rig_command(redis, "OK",
+                      "SET offloop:{l}:d:%s o1m:0000000000000001:0000000001:x", line);
+    assert_int_equal(list_run(rig, "l", "", 100, 1000).status, STORE_ERROR);
+    store_count(rig->store, &counted.count);
+    while (!counted.done)
+        ev_run(rig->loop, EVRUN_ONCE);
+    assert_int_equal(counted.count.status, STORE_ERROR);
+    redis_rig_command(redis, "1", "ZREM offloop:{l}:i %s", line);
+    assert_int_equal(list_run(rig, "l", "", 100, 1000).status, STORE_OK);
+}
+
 /* ---- cancelling ---- */
 
 static void never(void)
@@ -596,6 +620,7 @@ int main(void)
         cmocka_unit_test(many_at_once),
         cmocka_unit_test(the_queue_is_bounded),
         cmocka_unit_test(damaged_documents),
+        cmocka_unit_test(names_that_are_none),
         cmocka_unit_test(cancelled_requests_stay_silent),
         cmocka_unit_test(opening_leaks_nothing),
         cmocka_unit_test(writes_beside_a_check_are_no_damage), /* leaves something */
