@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
@@ -255,40 +256,55 @@ static void runner_end_job(struct runner *runner)
         runner->config.wake(runner->config.wake_arg);
 }
 
+/* Makes room for so many bytes in the place of what is there; -1 where memory is out. */
+static int runner_make_room(struct buf *input, size_t len)
+{
+    input->len = 0;
+    if (len <= input->cap)
+        return 0;
+    buf_free(input);
+    input->data = malloc(len);
+    input->cap = input->data == NULL ? 0 : len;
+    return input->data == NULL ? -1 : 0;
+}
+
 /* The front can change shared memory while a job reads it, and no engine is made for
    that: a length would be checked in one reading and used in another. So a job reads a
    copy, made once. It costs a worker 1 to 5 percent of the time of a job by yajl, and 4
    to 10 by direct. What came in the message is nobody else's. */
-static struct wire_job runner_own_input(struct runner *runner, const struct wire_job *job)
+static int runner_own_input(struct buf *input, struct wire_job *job)
 {
-    struct wire_job own = *job;
     struct slice shared = job->payload.bytes;
 
     if (!job->payload.in_arena)
-        return own;
-    runner->input.len = 0;
-    own.payload.in_arena = false;
-    own.payload.bytes.data = buf_reserve(&runner->input, shared.len);
-    while (runner->input.len < shared.len) {
-        size_t len = shared.len - runner->input.len;
+        return 0;
+    if (runner_make_room(input, shared.len) != 0)
+        return -1;
+    while (input->len < shared.len) {
+        size_t len = shared.len - input->len;
 
         if (len > RUNNER_COPY_BYTES)
             len = RUNNER_COPY_BYTES;
-        buf_append(&runner->input, shared.data + runner->input.len, len);
-        if (runner->input.len < shared.len)
+        buf_append(input, shared.data + input->len, len);
+        if (input->len < shared.len)
             cpu_yield();
     }
-    return own;
+    job->payload.in_arena = false;
+    job->payload.bytes = buf_slice(input);
+    return 0;
 }
 
 /* Runs one job; its result is at the end of the payloads. */
 static void runner_run_codec(struct runner *runner, const struct wire_job *job,
                              struct wire_result *result)
 {
-    struct wire_job own = runner_own_input(runner, job);
+    struct wire_job own = *job;
 
-    job_run(runner->codec, &own, runner->config.memory_bytes, &runner->output.payloads,
-            result);
+    if (runner_own_input(&runner->input, &own) == 0)
+        job_run(runner->codec, &own, runner->config.memory_bytes,
+                &runner->output.payloads, result);
+    else
+        job_fail(job, CODEC_MEMORY, result);
     if (runner->input.cap > RUNNER_KEEP_BYTES)
         buf_free(&runner->input);
 }

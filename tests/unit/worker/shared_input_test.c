@@ -12,12 +12,16 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/base/alloc.h"
 #include "common/codec/codec.h"
 #include "common/codec/coding/gzip.h"
+#include "common/process/process.h"
 #include "proto/call_options.h"
 #include "worker/runner.h"
 
@@ -380,12 +384,71 @@ static void bulk_lines(void **state)
     buf_free(&lines);
 }
 
+static unsigned last_status;
+
+static void take_status(struct runner_sink *base, uint32_t peer,
+                        const struct wire_result *results, unsigned count,
+                        struct slice payloads)
+{
+    (void)base;
+    (void)peer;
+    (void)payloads;
+    last_status = count == 1 ? results[0].status : CODEC_STATUSES;
+}
+
+/* Runs a job of that many shared bytes with less memory than that left; in a process of
+   its own, whose exit status is the job's. */
+static void run_poorly(size_t bytes)
+{
+    const struct runner_config config = {
+        .engine = "direct", .memory_bytes = 64 << 20, .wake = wake};
+    struct runner_sink sink = {take_status, take_started, release};
+    struct runner *runner = runner_create(&config);
+    struct wire_jobs *jobs = mem_zalloc(sizeof *jobs);
+    uint8_t *shared =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    jobs->count = 1;
+    jobs->jobs[0] =
+        (struct wire_job){.op = CODEC_OP_DECODE,
+                          .max_output = 1000,
+                          .payload = {.bytes = {NULL, bytes}, .in_arena = true}};
+    setrlimit(RLIMIT_AS, &(struct rlimit){bytes, bytes});
+    for (unsigned i = 0; i < 2; i++) { /* and once more */
+        if (runner_submit(runner, &sink, 1, jobs, shared, NULL) != 0)
+            _exit(CODEC_STATUSES);
+        runner_run(runner);
+    }
+    _exit((int)last_status);
+}
+
+/* A front can name more than there is room for a copy of. */
+static void memory_that_is_out_costs_the_job(void **state)
+{
+    int status;
+    pid_t pid;
+
+    (void)state;
+    if (process_is_sanitized())
+        skip(); /* its address space cannot be limited */
+    pid = fork();
+    if (pid == 0)
+        run_poorly((size_t)1 << 30);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), CODEC_MEMORY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_from_clients), cmocka_unit_test(messagepack_from_clients),
-        cmocka_unit_test(stored_documents),  cmocka_unit_test(runs_of_collections),
-        cmocka_unit_test(patches),           cmocka_unit_test(bulk_lines),
+        cmocka_unit_test(text_from_clients),
+        cmocka_unit_test(messagepack_from_clients),
+        cmocka_unit_test(stored_documents),
+        cmocka_unit_test(runs_of_collections),
+        cmocka_unit_test(patches),
+        cmocka_unit_test(bulk_lines),
+        cmocka_unit_test(memory_that_is_out_costs_the_job),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
