@@ -41,7 +41,7 @@ struct rpc_client_events {
                   struct rpc_message *message);
     /* What a worker's daemon has crashed on lately: told again and again, before the
        worker is up too, and whichever of its processes it was. A document that crashed
-       several stands there several times. */
+       several stands there several times. Anybody who reaches the gate can say this. */
     void (*crashes)(void *ctx, const struct wire_crash *crashes, unsigned count);
     /* The connection is gone, with all that was sent on it; the last event. */
     void (*lost)(void *ctx, struct rpc_worker *worker);
