@@ -5,7 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/buf.h"
-#include "worker/front_address.h"
+#include "worker/link/front_address.h"
 #include "worker/grumble.h"
 
 /* Listed fronts, and as many that drain. */

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
-#include "worker/front_address.h"
+#include "worker/link/front_address.h"
 
 #define FRONT_PATIENCE_S 1
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "worker/front_address.h"
+#include "worker/link/front_address.h"
 
 static struct slice slice_of(const char *text)
 {

@@ -1,4 +1,4 @@
-#include "worker/front_address.h"
+#include "worker/link/front_address.h"
 
 #include <string.h>
 

@@ -7,8 +7,8 @@
  *
  * Pure; any thread may call.
  */
-#ifndef OFFLOOP_WORKER_FRONT_ADDRESS_H
-#define OFFLOOP_WORKER_FRONT_ADDRESS_H
+#ifndef OFFLOOP_WORKER_LINK_FRONT_ADDRESS_H
+#define OFFLOOP_WORKER_LINK_FRONT_ADDRESS_H
 
 #include <stdbool.h>
 
