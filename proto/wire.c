@@ -119,12 +119,17 @@ void wire_put_seat_welcome(struct buf *out, const struct wire_seat_welcome *welc
         return;
     }
     assert(welcome->arena_path.len <= WIRE_MAX_TEXT_BYTES);
-    envelope_put_array(out, welcome->pool_bytes > 0 ? ARENA_POOL_ITEMS : ARENA_ITEMS);
+    assert(welcome->arena_bytes > 0 || (welcome->has_fastpath && !welcome->pool_bytes));
+    envelope_put_array(out, welcome->has_fastpath     ? ARENA_FAST_ITEMS
+                            : welcome->pool_bytes > 0 ? ARENA_POOL_ITEMS
+                                                      : ARENA_ITEMS);
     envelope_put_str(out, welcome->arena_path);
     envelope_put_uint(out, welcome->arena_bytes);
     wire_put_id(out, &welcome->arena_token);
-    if (welcome->pool_bytes > 0)
+    if (welcome->pool_bytes > 0 || welcome->has_fastpath)
         envelope_put_uint(out, welcome->pool_bytes);
+    if (welcome->has_fastpath)
+        envelope_put_uint(out, FASTPATH_SOCKET);
 }
 
 /* The two items of every payload: its length, and its offset or nil. */

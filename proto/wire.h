@@ -77,9 +77,10 @@ enum wire_type {
 
 /* What a worker can do beyond version 1, as bits of a hello. Unknown bits are ignored. */
 enum wire_capability {
-    WIRE_CAN_ARENA = 1,  /* maps the arena a SEAT_WELCOME names */
-    WIRE_CAN_PROMPT = 2, /* says hello at once when a PROMPT comes */
-    WIRE_CAN_POOL = 4    /* maps the pool, too, that a SEAT_WELCOME names */
+    WIRE_CAN_ARENA = 1,   /* maps the arena a SEAT_WELCOME names */
+    WIRE_CAN_PROMPT = 2,  /* says hello at once when a PROMPT comes */
+    WIRE_CAN_POOL = 4,    /* maps the pool, too, that a SEAT_WELCOME names */
+    WIRE_CAN_FASTPATH = 8 /* takes the socket beside the seat that a SEAT_WELCOME names */
 };
 
 /* Bits of a job. */
@@ -97,6 +98,14 @@ enum wire_verdict {
     WIRE_CANCELLED = 2, /* a CANCEL came before it started */
     WIRE_VERDICTS
 };
+
+/* How a worker tells what it has taken of what a SEAT_WELCOME named: one of the first two
+   where it is an arena, and the last where the socket is in use. */
+enum wire_taken { WIRE_TOOK_ARENA = 1, WIRE_TOOK_POOL = 2, WIRE_TOOK_FASTPATH = 4 };
+
+/* A larger message travels on the seat even where there is a fast path, in either
+   direction: there it is copied a slice at a time. */
+#define WIRE_MAX_FAST_BYTES (UINT64_C(512) << 10)
 
 /* Why a gate refuses a worker. Values are for ever; unknown ones read as OTHER. */
 enum wire_refusal {
@@ -166,13 +175,15 @@ struct wire_seat_hello {
 };
 
 struct wire_seat_welcome {
-    uint64_t incarnation;    /* the front's own */
-    bool has_arena;          /* the rest counts only then */
-    struct slice arena_path; /* AF_UNIX socket that hands out the arena's descriptor */
-    uint64_t arena_bytes;
+    uint64_t incarnation;       /* the front's own */
+    bool has_arena;             /* the rest counts only then */
+    struct slice arena_path;    /* AF_UNIX socket that hands out the arena's descriptor */
+    uint64_t arena_bytes;       /* 0 for none, where there is a fast path only */
     struct wire_id arena_token; /* to be shown there */
     uint64_t pool_bytes;        /* 0 for none; only for workers with WIRE_CAN_POOL. Its
                                    descriptor        comes with the arena's */
+    bool has_fastpath;          /* the descriptor of a socket comes last; only for workers
+                                   with WIRE_CAN_FASTPATH */
 };
 
 /* Where a payload is: in the message, or in the seat's arena, or behind that, in the

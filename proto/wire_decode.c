@@ -126,16 +126,21 @@ static void wire_get_seat_welcome(struct envelope_reader *in,
     welcome_r->has_arena = !envelope_get_nil(in);
     if (!welcome_r->has_arena)
         return;
-    items = envelope_get_array(in, ARENA_ITEMS, ARENA_POOL_ITEMS);
+    items = envelope_get_array(in, ARENA_ITEMS, ARENA_FAST_ITEMS);
     welcome_r->arena_path = envelope_get_str(in, WIRE_MAX_TEXT_BYTES);
     welcome_r->arena_bytes = envelope_get_uint(in, UINT64_MAX);
     wire_get_id(in, &welcome_r->arena_token);
     welcome_r->pool_bytes = 0;
-    if (items != ARENA_POOL_ITEMS)
-        return;
-    welcome_r->pool_bytes = envelope_get_uint(in, UINT64_MAX);
-    if (welcome_r->pool_bytes == 0)
+    welcome_r->has_fastpath = items == ARENA_FAST_ITEMS;
+    if (items >= ARENA_POOL_ITEMS)
+        welcome_r->pool_bytes = envelope_get_uint(in, UINT64_MAX);
+    if (items == ARENA_POOL_ITEMS && welcome_r->pool_bytes == 0)
         envelope_fail(in, "a pool of no bytes");
+    if (welcome_r->has_fastpath && envelope_get_uint(in, UINT64_MAX) != FASTPATH_SOCKET)
+        envelope_fail(in, "a fast path of a kind that there is not");
+    if (welcome_r->arena_bytes == 0 &&
+        (!welcome_r->has_fastpath || welcome_r->pool_bytes > 0))
+        envelope_fail(in, "an arena of no bytes");
 }
 
 /* The two items of a payload; its bytes come later. */
