@@ -108,8 +108,9 @@ struct jobs_config {
     uint64_t generation;       /* spawn_self.generation: stands in seats' addresses */
     int gate_listen_fd;   /* the gate's internal socket (its address is asked of it) */
     uint64_t arena_bytes; /* memory shared with each worker on this host; 0 for none */
-    const char *rpc_url;  /* where workers connect; seats derive from it; NULL for a front
-                             that never has workers (gate_listen_fd is not used then) */
+    bool fastpath; /* jobs of workers on this host travel on a socket beside the seat */
+    const char *rpc_url; /* where workers connect; seats derive from it; NULL for a front
+                            that never has workers (gate_listen_fd is not used then) */
     const struct credentials *credentials; /* what is between us and workers elsewhere;
                                               NULL for nothing */
     struct stats_front *stats;             /* counters to keep; NULL for none */

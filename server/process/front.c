@@ -365,6 +365,7 @@ static void create_jobs(struct front *front)
                                      .generation = front->self->generation,
                                      .gate_listen_fd = SPAWN_FD_GATE,
                                      .arena_bytes = arena_bytes(config),
+                                     .fastpath = config->fastpath,
                                      .rpc_url = config->rpc,
                                      .credentials = &front->credentials,
                                      .stats = front->slot,

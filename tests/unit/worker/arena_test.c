@@ -142,7 +142,7 @@ static void an_arena_is_shared(void **state)
     (void)state;
     front_start(&front, file, false);
     welcome = welcome_of(front.name);
-    arena = arena_fetch(&neighbour, &welcome, &why);
+    arena = arena_fetch(&neighbour, &welcome, NULL, &why);
     assert_non_null(arena);
     front_end(&front);
     assert_memory_equal(front.token, welcome.arena_token.bytes, 16);
@@ -168,7 +168,7 @@ static void is_refused(int file, bool plain)
 
     front_start(&front, file, plain);
     welcome = welcome_of(front.name);
-    assert_null(arena_fetch(&neighbour, &welcome, &why));
+    assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
     assert_non_null(why);
     front_end(&front);
     assert_int_equal(front.word, 0);
@@ -197,13 +197,13 @@ static void addresses_that_are_none(void **state)
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
         welcome = welcome_of(paths[i]);
-        assert_null(arena_fetch(&neighbour, &welcome, &why));
+        assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
         assert_non_null(why);
     }
     memset(long_path, 'x', sizeof long_path);
     long_path[sizeof long_path - 1] = '\0';
     welcome = welcome_of(long_path);
-    assert_null(arena_fetch(&neighbour, &welcome, &why));
+    assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
 }
 
 /* Whoever does not say what a door says is not told a single byte. */
@@ -221,7 +221,7 @@ static void others_are_told_nothing(void **state)
         front_start_saying(&front, words[i], file_of(BYTES, F_SEAL_SHRINK | F_SEAL_GROW),
                            -1, false);
         welcome = welcome_of(front.name);
-        assert_null(arena_fetch(&neighbour, &welcome, &why));
+        assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
         assert_non_null(why);
         front_end(&front);
         assert_true(front.told <= 0);
@@ -236,7 +236,7 @@ static bool comes_to(const char *url, bool is_here, const char *path)
     struct wire_seat_welcome welcome = welcome_of(path);
     const char *why = NULL;
 
-    assert_null(arena_fetch(&front, &welcome, &why));
+    assert_null(arena_fetch(&front, &welcome, NULL, &why));
     return strstr(why, "where no front of its server can be") == NULL;
 }
 
@@ -263,7 +263,7 @@ static struct arena *fetch_with_pool(uint64_t pool_bytes, int pool, uint8_t *wor
     front_start_with(&front, file, pool, false);
     welcome = welcome_of(front.name);
     welcome.pool_bytes = pool_bytes;
-    arena = arena_fetch(&neighbour, &welcome, &why);
+    arena = arena_fetch(&neighbour, &welcome, NULL, &why);
     assert_non_null(arena);
     front_end(&front);
     *word_r = front.word;
@@ -381,7 +381,7 @@ static void jobs_must_lie_inside(void **state)
     (void)state;
     front_start(&front, file_of(BYTES, F_SEAL_SHRINK | F_SEAL_GROW), false);
     welcome = welcome_of(front.name);
-    arena = arena_fetch(&neighbour, &welcome, &why);
+    arena = arena_fetch(&neighbour, &welcome, NULL, &why);
     assert_non_null(arena);
     front_end(&front);
     assert_true(fits(arena, false, 0, 1 << 30, false, 0, 0)); /* in the message */
