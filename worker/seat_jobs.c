@@ -42,8 +42,10 @@ static void seat_send_fast(struct seat *seat, uint32_t peer, struct buf *envelop
 {
     struct fastpath_link *fast = seat_fast(seat, peer);
 
-    if (fast && fastpath_link_send(fast, buf_slice(envelope), payloads) != 0)
+    if (fast && fastpath_link_send(fast, buf_slice(envelope), payloads) != 0) {
+        fastpath_link_hang_up(fast);
         seat_drop_peer(seat, (nng_pipe){peer}, "it does not read the fast path");
+    }
     fastpath_link_unref(&fast);
     buf_free(envelope);
 }
