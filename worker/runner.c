@@ -49,6 +49,7 @@ struct runner_output {
     unsigned count;
     uint64_t oldest_ns;   /* when the first of them was finished */
     uint32_t shortest_us; /* codec time of one */
+    size_t longest_bytes; /* payload of one job */
     struct wire_result results[WIRE_MAX_BATCH];
     struct buf payloads;
 };
@@ -193,6 +194,15 @@ static uint32_t runner_us_between(uint64_t from_ns, uint64_t to_ns)
     return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
+/* True where the job will take long, and what is finished did not: one that is not much
+   larger than one of those takes about as long as they did, however long that is here. */
+static bool runner_job_is_longer(const struct runner_output *output,
+                                 const struct wire_job *job)
+{
+    return job_is_heavy(job) && output->shortest_us < RUNNER_HEAVY_US &&
+           job->payload.bytes.len > 2 * output->longest_bytes;
+}
+
 /* True where what is finished should not wait for this job, which will take about as long
    as the shortest of them. */
 static bool runner_must_flush(const struct runner_output *output,
@@ -204,7 +214,7 @@ static bool runner_must_flush(const struct runner_output *output,
         patience_us = RUNNER_STRETCH_US;
     wait_us += runner_us_between(output->oldest_ns, now_ns);
     return output->payloads.len >= RUNNER_FLUSH_BYTES ||
-           (job_is_heavy(job) && output->shortest_us < RUNNER_HEAVY_US) ||
+           runner_job_is_longer(output, job) ||
            wait_us > (patience_us < RUNNER_FLUSH_US ? RUNNER_FLUSH_US : patience_us);
 }
 
@@ -349,6 +359,8 @@ static void runner_do_job(struct runner *runner, struct runner_batch *batch,
         output->oldest_ns = clock_now_ns();
     if (output->count == 0 || result->codec_us < output->shortest_us)
         output->shortest_us = result->codec_us;
+    if (output->count == 0 || job->payload.bytes.len > output->longest_bytes)
+        output->longest_bytes = job->payload.bytes.len;
     output->count++;
     assert(output->count <= WIRE_MAX_BATCH);
     runner_end_job(runner);

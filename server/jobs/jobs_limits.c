@@ -9,7 +9,7 @@ static const struct jobs_limits seat = {.window = 2,
 /* The window does not bind: messages of second_us come to top_up_us before. */
 static const struct jobs_limits fast = {.window = 16,
                                         .batch_us = 2000,
-                                        .batch_min_us = 50,
+                                        .batch_min_us = 100,
                                         .second_us = 150,
                                         .top_up_us = 1500};
 
