@@ -82,12 +82,15 @@ void frame_reader_add(struct frame_reader *reader, size_t bytes)
 
 enum frame_result frame_reader_next(struct frame_reader *reader, struct slice *message_r)
 {
-    const uint8_t *head = reader->bytes.data + reader->at;
     size_t have = unread_bytes(reader);
+    const uint8_t *head;
     uint64_t bytes;
 
     reader->last_bytes = 0;
-    if (have > 0 && head[0] != FRAME_MARK)
+    if (have == 0)
+        return FRAME_MORE;
+    head = reader->bytes.data + reader->at;
+    if (head[0] != FRAME_MARK)
         return FRAME_BAD;
     if (have < FRAME_HEAD_BYTES)
         return FRAME_MORE;

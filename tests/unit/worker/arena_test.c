@@ -264,7 +264,7 @@ static void fetch_with_socket(int file, bool is_wanted, unsigned word)
     front_start_with(&front, file, ends[1], false);
     welcome = welcome_of(front.name);
     welcome.has_fastpath = true;
-    arena = arena_fetch(&welcome, is_wanted ? &fast : NULL, &why);
+    arena = arena_fetch(&neighbour, &welcome, is_wanted ? &fast : NULL, &why);
     front_end(&front);
     assert_int_equal(front.word, word);
     assert_int_equal(arena != NULL, (word & WIRE_TOOK_ARENA) != 0);
