@@ -22,7 +22,7 @@
 #include "proto/wire.h"
 #include "worker/sandbox/sandbox.h"
 #include "worker/crash.h"
-#include "worker/fastpath.h"
+#include "worker/link/fastpath.h"
 #include "worker/link/gate.h"
 #include "worker/hello.h"
 #include "worker/priority.h"

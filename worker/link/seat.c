@@ -9,8 +9,8 @@
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "worker/memory/arena.h"
-#include "worker/fastpath.h"
-#include "worker/seat_inside.h"
+#include "worker/link/fastpath.h"
+#include "worker/link/seat_private.h"
 
 /* Messages that may wait for a front that does not read; then it is dropped. */
 #define SEAT_MAX_UNSENT (2 * WIRE_MAX_CREDITS)

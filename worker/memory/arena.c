@@ -229,9 +229,8 @@ static unsigned word_of(const struct arena *arena)
     return arena->pool_bytes > 0 ? WIRE_TOOK_POOL : WIRE_TOOK_ARENA;
 }
 
-/* Waits for the greeting, shows the token, takes the descriptors, maps what can be, and says
-   so. Returns -1 where
-   the front is not told of anything. */
+/* Waits for the greeting, shows the token, takes the descriptors, maps what can be, and
+   says so. Returns -1 where the front is not told of anything. */
 static int fetch(struct arena *arena, int front, const struct wire_seat_welcome *welcome,
                  int *fast_fd_r, const char **why_r)
 {

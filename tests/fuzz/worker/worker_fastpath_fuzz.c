@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "proto/wire.h"
-#include "worker/fastpath.h"
+#include "worker/link/fastpath.h"
 #include "worker/runner.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

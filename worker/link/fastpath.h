@@ -9,8 +9,8 @@
  * that does not read at all is left. While a job runs nothing is read; a CANCEL
  * is, before the next batch.
  */
-#ifndef OFFLOOP_WORKER_FASTPATH_H
-#define OFFLOOP_WORKER_FASTPATH_H
+#ifndef OFFLOOP_WORKER_LINK_FASTPATH_H
+#define OFFLOOP_WORKER_LINK_FASTPATH_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* A seat's jobs and their results, on the seat and on the fast path beside it. */
-#include "worker/seat_inside.h"
+#include "worker/link/seat_private.h"
 
 #include <assert.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "worker/memory/arena.h"
-#include "worker/fastpath.h"
+#include "worker/link/fastpath.h"
 
 /* What a batch of jobs lives in. */
 struct seat_load {

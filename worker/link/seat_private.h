@@ -2,8 +2,8 @@
  * What the files of a seat share: seat.c connects and keeps the connection,
  * seat_jobs.c takes jobs and sends results. For these two files alone.
  */
-#ifndef OFFLOOP_WORKER_SEAT_INSIDE_H
-#define OFFLOOP_WORKER_SEAT_INSIDE_H
+#ifndef OFFLOOP_WORKER_LINK_SEAT_PRIVATE_H
+#define OFFLOOP_WORKER_LINK_SEAT_PRIVATE_H
 
 #include <pthread.h>
 

@@ -1,4 +1,4 @@
-#include "worker/fastpath.h"
+#include "worker/link/fastpath.h"
 
 #include <assert.h>
 #include <errno.h>
