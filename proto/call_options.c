@@ -80,3 +80,22 @@ int call_options_read(struct slice options, struct codec_call *call)
         return -1;
     return in.why == NULL && in.at == in.end ? 0 : -1;
 }
+
+void call_options_glance(struct slice options, struct codec_call *call)
+{
+    struct envelope_reader in = {options.data, options.data + options.len, NULL};
+    unsigned flags;
+    uint64_t max_expanded;
+
+    if (options.len == 0)
+        return;
+    envelope_get_array(&in, OPTIONS_ITEMS, OPTIONS_ITEMS);
+    flags = (unsigned)envelope_get_uint(&in, UINT32_MAX);
+    (void)envelope_get_uint(&in, UINT64_MAX);
+    max_expanded = envelope_get_uint(&in, SIZE_MAX / 2);
+    if (in.why != NULL)
+        return;
+    call->coding = coding_in(flags);
+    call->gunzip = flags & OPTIONS_GUNZIP;
+    call->max_expanded = max_expanded;
+}

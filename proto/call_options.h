@@ -23,4 +23,10 @@ void call_options_put(struct buf *out, const struct codec_call *call);
 int call_options_read(struct slice options, struct codec_call *call)
     __attribute__((warn_unused_result));
 
+/* Notes in a call what options say that changes what it costs and how far into its input
+   a fault can be, for one that only passes them on: flags that this side does not know
+   are no fault, and neither are options that cannot be read. The call's input stays
+   whole. */
+void call_options_glance(struct slice options, struct codec_call *call);
+
 #endif

@@ -65,6 +65,9 @@ struct job {
     uint64_t share_key[2]; /* names the bytes of call.in (a document's version): jobs of
                               the same key and options that are in flight together may
                               be run once; zeros for a job of its own */
+    struct slice options;  /* not empty: what a worker is told in place of the call's own
+                              options (proto/call_options.h), unread. call.in is the whole
+                              payload then, and the mode is RPC */
     bool sends_result; /* the result is sent as it is, and neither looked at nor kept: it
                           may lie in memory that a worker can still write to */
     enum jobs_mode mode;
@@ -132,6 +135,9 @@ void jobs_destroy(struct jobs **jobs);
    no such memory: then it is the caller's own. */
 struct blob *jobs_make_input(struct jobs *jobs, enum jobs_mode mode, size_t len,
                              uint8_t **bytes_r);
+
+/* How long the codec will take for a call, by estimate. */
+uint32_t jobs_estimate_us(const struct jobs *jobs, const struct codec_call *call);
 
 /* Starts a job; see the head of this file. */
 void jobs_submit(struct jobs *jobs, struct job *job);
