@@ -79,15 +79,16 @@ struct job {
     struct codec_fault fault; /* where status is REFUSED */
     struct blob *result;      /* where status is OK */
     enum jobs_mode ran;       /* where it really ran */
-    uint32_t queue_us;        /* waiting for a worker */
-    uint32_t codec_us;        /* inside the codec */
+    unsigned attempts;        /* times it was sent to a worker */
+    uint64_t submitted_ns;
+    uint32_t queue_us; /* waiting for a worker */
+    uint32_t codec_us; /* inside the codec */
 
     /* private to jobs */
     struct list link;  /* in the queue it waits in */
     struct list share; /* among those that lead, or the followers of one */
     struct list followers;
     uint64_t id; /* with a worker: its id in the messages */
-    uint64_t submitted_ns;
     uint64_t sent_ns;
     uint64_t lost_ns;   /* when its last worker was lost */
     bool crashed;       /* workers have crashed on its document, as far as is known */
@@ -95,7 +96,6 @@ struct job {
     size_t most_output; /* call.max_output as submitted: jobs_memory.h */
     uint64_t promised_bytes; /* for the result */
     void *owner;             /* who has the job now; NULL where it is not in flight */
-    unsigned attempts;       /* times it was sent to a worker */
 };
 
 /* Copied by jobs_create(), strings too. A 0 takes the default in brackets. */
