@@ -13,6 +13,10 @@
    WIRE_MAX_OPTIONS_BYTES: call.fields must be no longer than CALL_OPTIONS_MAX_FIELDS. */
 void call_options_put(struct buf *out, const struct codec_call *call);
 
+/* The same from the parts as PROTOCOL.md has them, for one that knows no more of them. */
+void call_options_put_parts(struct buf *out, unsigned flags, uint64_t argument_bytes,
+                            uint64_t max_expanded, struct slice fields);
+
 /* Longest call.fields that can travel. */
 #define CALL_OPTIONS_MAX_FIELDS 8128
 
