@@ -363,6 +363,7 @@ static void read_some(struct offloop *o)
     struct slice message;
 
     while (total < READ_BYTES && o->link.fd >= 0 && !o->is_over) {
+        bool was_greeting = o->link.greeting_bytes < WIRE_GREETING_BYTES;
         enum frame_result frame;
         ssize_t got = link_receive(&o->link);
 
@@ -378,7 +379,7 @@ static void read_some(struct offloop *o)
             }
         if (frame == FRAME_BAD && !o->is_over)
             lose(o);
-        else if ((size_t)got < FRAME_READ_BYTES)
+        else if (!was_greeting && (size_t)got < FRAME_READ_BYTES)
             return; /* that was all; a level-triggered loop tells of more */
     }
 }
@@ -497,7 +498,7 @@ static bool end_late(struct offloop *o, struct list *list, uint64_t now_ns)
         if (!is_late && may_run_here(o))
             move(o, job, JOB_HERE);
         else
-            end(o, job, is_late ? OFFLOOP_TIMEOUT : OFFLOOP_NO_WORKER);
+            end(o, job, o->is_welcome ? OFFLOOP_TIMEOUT : OFFLOOP_NO_WORKER);
         return true;
     }
     return false;
