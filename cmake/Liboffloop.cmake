@@ -41,6 +41,8 @@ add_custom_command(OUTPUT ${archive}
   DEPENDS offloop_objects $<TARGET_OBJECTS:offloop_objects> COMMAND_EXPAND_LISTS VERBATIM)
 add_custom_target(liboffloop_static ALL DEPENDS ${archive})
 
+# Its place tells the prefix: packages have another one than the build tree.
+file(RELATIVE_PATH OFFLOOP_PKG_UP /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(clients/c/offloop.pc.in ${CMAKE_BINARY_DIR}/offloop.pc @ONLY)
 install(TARGETS liboffloop LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         NAMELINK_COMPONENT dev)
