@@ -119,7 +119,8 @@ static enum wire_verdict verdict_of(enum job_status status)
     switch (status) {
     case JOB_OK:
     case JOB_REFUSED: return WIRE_DONE;
-    case JOB_QUEUE_FULL: return WIRE_OVERLOADED;
+    case JOB_QUEUE_FULL:
+    case JOB_NO_MEMORY: return WIRE_OVERLOADED;
     case JOB_NO_WORKER: return WIRE_NO_WORKER;
     case JOB_WORKER_LOST: return WIRE_LOST;
     case JOB_DEADLINE: return WIRE_EXPIRED;
