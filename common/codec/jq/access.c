@@ -15,12 +15,12 @@ static int cannot_index(struct jq_run *run, const struct node *node, struct jv v
                       jv_type_name(key));
 }
 
-static struct jv member_or_null(struct jq_run *run, struct jv object, const char *name)
+/* An end of a slice: a number, or null for the array's own. */
+static bool slice_end(struct jq_run *run, struct jv slice, const char *name,
+                      struct jv *end_r)
 {
-    struct jv found = jv_null();
-
-    (void)jv_object_find(run, object, jv_constant(name), &found);
-    return found;
+    return jv_object_find(run, slice, jv_constant(name), end_r) &&
+           (end_r->kind == JV_NULL || jv_is_number(*end_r));
 }
 
 static double clamp(double at, double len)
@@ -34,12 +34,10 @@ static double clamp(double at, double len)
 static bool slice_ends(struct jq_run *run, struct jv slice, size_t len, size_t *from_r,
                        size_t *to_r)
 {
-    struct jv start = member_or_null(run, slice, "start");
-    struct jv end = member_or_null(run, slice, "end");
+    struct jv start, end;
     double from = 0, to = (double)len;
 
-    if ((start.kind != JV_NULL && !jv_is_number(start)) ||
-        (end.kind != JV_NULL && !jv_is_number(end)))
+    if (!slice_end(run, slice, "start", &start) || !slice_end(run, slice, "end", &end))
         return false;
     if (start.kind != JV_NULL)
         from = clamp(floor(values_double(start)), (double)len);

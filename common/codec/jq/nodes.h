@@ -11,7 +11,9 @@
 /* many of nodes that have one, and whose results are not part of the input. */
 many_fn many_of_one;
 
-/* ---- nodes_access.c */
+/* ---- nodes_access.c; number: ACCESS_OPTIONAL where `?` follows, which covers this one
+   access and not what it is made to */
+#define ACCESS_OPTIONAL 1
 one_fn one_identity;
 many_fn many_identity;
 one_fn one_field; /* a (or the input), value: the name, site */

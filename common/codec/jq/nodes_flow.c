@@ -74,7 +74,7 @@ int one_alternative(struct jq_run *run, const struct node *node, struct env *env
 {
     int flow = flow_one(run, node->a, env, flow_input_for(node->a, in), out_r);
 
-    if (flow == FLOW_BREAK || (flow == FLOW_OK && jv_is_true(*out_r))) {
+    if (flow != FLOW_OK || jv_is_true(*out_r)) {
         jv_drop(run, in);
         return flow;
     }
@@ -85,15 +85,11 @@ static int take_if_true(struct sink *sink, struct jq_run *run, struct jv value,
                         const struct path *path)
 {
     struct next_sink *own = (struct next_sink *)sink;
-    int flow;
 
     if (!jv_is_true(value))
         return FLOW_OK;
     own->found = true;
-    flow = own->next->take(own->next, run, value, path);
-    if (flow != FLOW_OK)
-        own->beyond = true;
-    return flow;
+    return own->next->take(own->next, run, value, path);
 }
 
 int many_alternative(struct jq_run *run, const struct node *node, struct env *env,
@@ -102,11 +98,9 @@ int many_alternative(struct jq_run *run, const struct node *node, struct env *en
     struct next_sink own = {.sink = {take_if_true}, .next = sink};
     int flow = flow_many(run, node->a, env, jv_ref(in), path, &own.sink);
 
-    if (own.beyond || flow == FLOW_BREAK)
-        return flow;
-    if (own.found) {
+    if (flow != FLOW_OK || own.found) {
         jv_drop(run, in);
-        return FLOW_OK;
+        return flow;
     }
     return flow_many(run, node->b, env, in, path, sink);
 }

@@ -26,7 +26,7 @@ static const struct definition_text {
     {"recurse_down", 0, "def recurse_down: recurse;"},
     {"repeat", 1, "def repeat(f): def again: ., (f | again); again;"},
     {"paths", 0, "def paths: path(..) | select(. != []);"},
-    {"paths", 1, "def paths(f): path(.. | select(f)) | select(. != []);"},
+    {"paths", 1, "def paths(f): path(.[]? | .. | select(f));"},
     {"leaf_paths", 0, "def leaf_paths: paths(scalars);"},
     {"pick", 1,
      "def pick(f): . as $whole | reduce path(f) as $path (null; setpath($path; $whole | "
