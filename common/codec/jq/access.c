@@ -426,6 +426,10 @@ int values_has(struct jq_run *run, const struct node *node, struct jv value,
         *has_r = at >= 0 && at < (double)jv_array_count(run, value);
         return FLOW_OK;
     }
+    if (value.kind == JV_NULL && (jv_is_string(key) || jv_is_number(key))) {
+        *has_r = false;
+        return FLOW_OK;
+    }
     return flow_failf(run, node, "Cannot check whether %s has a %s key",
                       jv_type_name(value), jv_type_name(key));
 }

@@ -35,7 +35,8 @@ static const struct definition_text {
      "def walk(f): def down: (if type == \"object\" then .[] |= down elif type == "
      "\"array\" then map(down) else . end) | f; down;"},
     {"combinations", 0,
-     "def combinations: if . == [] then [] else .[0][] as $head | (.[1:] | combinations) "
+     "def combinations: if length == 0 then [] else .[0][] as $head | (.[1:] | "
+     "combinations) "
      "as $tail | [$head] + $tail end;"},
     {"combinations", 1,
      "def combinations($count): . as $choices | [range($count) | $choices] | "
