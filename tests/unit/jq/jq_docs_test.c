@@ -97,7 +97,7 @@ static void test_examples(void **state)
     assert_non_null(file);
     while (getline(&line, &size, file) > 0)
         rows += check_row(line);
-    assert_true(rows > 130);
+    assert_true(rows > 120);
     fclose(file);
     free(line);
 }
