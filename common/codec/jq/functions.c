@@ -255,7 +255,8 @@ int function_reverse(struct jq_run *run, const struct node *node, struct jv *arg
 {
     struct jv value = args[0], turned;
 
-    if (value.kind == JV_NULL) {
+    if (value.kind == JV_NULL ||
+        (jv_is_object(value) && jv_object_count(run, value) == 0)) {
         *out_r = jv_array(run, 0);
         return FLOW_OK;
     }
