@@ -86,7 +86,6 @@ many_fn many_closure; /* number: hops */
 
 /* ---- nodes_paths.c */
 many_fn many_path;     /* a */
-many_fn many_assign;   /* a, b */
 one_fn one_update;     /* a, b */
 one_fn one_operate_at; /* a, b; number: the operator, or ASSIGN_ALTERNATIVE */
 many_fn many_operate_at;
@@ -105,7 +104,6 @@ many_fn many_limit;  /* a: how many, b */
 many_fn many_skip;   /* a: how many, b */
 many_fn many_until;  /* a: condition, b: step */
 many_fn many_while;  /* a: condition, b: step */
-many_fn many_repeat; /* a: step */
 one_fn one_any;      /* a: generator, b: condition; number: 0 any, 1 all */
 one_fn one_is_empty; /* a */
 one_fn one_sort_by;  /* a; number: see enum sorting */

@@ -24,7 +24,6 @@ static const struct definition_text {
     {"with_entries", 1, "def with_entries(f): to_entries | map(f) | from_entries;"},
     {"recurse", 2, "def recurse(f; condition): recurse(f | select(condition));"},
     {"recurse_down", 0, "def recurse_down: recurse;"},
-    {"repeat", 1, "def repeat(f): def again: ., (f | again); again;"},
     {"paths", 0, "def paths: path(..) | select(. != []);"},
     {"paths", 1, "def paths(f): path(.[]? | .. | select(f));"},
     {"leaf_paths", 0, "def leaf_paths: paths(scalars);"},
