@@ -49,7 +49,7 @@ int many_pipe(struct jq_run *run, const struct node *node, struct env *env, stru
     if (path == NULL && node->a->one != NULL) {
         int flow = flow_one(run, node->a, env, in, &in);
 
-        return flow != FLOW_OK ? flow : flow_many(run, node->b, env, in, NULL, sink);
+        return flow != FLOW_OK ? flow : flow_tail(run, node->b, env, in, NULL, sink);
     }
     if (path == NULL && node->b->one != NULL)
         own.sink.take = pipe_on_one;
@@ -102,7 +102,7 @@ int many_alternative(struct jq_run *run, const struct node *node, struct env *en
         jv_drop(run, in);
         return flow;
     }
-    return flow_many(run, node->b, env, in, path, sink);
+    return flow_tail(run, node->b, env, in, path, sink);
 }
 
 /* ---- and, or */
@@ -227,7 +227,7 @@ int many_if(struct jq_run *run, const struct node *node, struct env *env, struct
     node = jv_is_true(condition) ? node->b : node->c;
     jv_drop(run, condition);
     return node == NULL ? sink->take(sink, run, in, path)
-                        : flow_many(run, node, env, in, path, sink);
+                        : flow_tail(run, node, env, in, path, sink);
 }
 
 /* ---- try, label */
@@ -448,7 +448,7 @@ int many_call(struct jq_run *run, const struct node *node, struct env *env, stru
     int flow;
 
     if (node->count == 0)
-        return flow_many(run, node->definition->body, flow_env(env, node->number), in,
+        return flow_tail(run, node->definition->body, flow_env(env, node->number), in,
                          path, sink);
     entries = pool_alloc(run, entries_bytes(node));
     own.top = push_closures(node, env, entries);
@@ -463,5 +463,5 @@ int many_closure(struct jq_run *run, const struct node *node, struct env *env,
 {
     struct env *entry = flow_env(env, node->number);
 
-    return flow_many(run, entry->closure.node, entry->closure.env, in, path, sink);
+    return flow_tail(run, entry->closure.node, entry->closure.env, in, path, sink);
 }
