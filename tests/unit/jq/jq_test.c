@@ -290,6 +290,16 @@ static void test_depth(void **state)
     buf_free(&deep);
 }
 
+/* Only the two values themselves must be of one type, not what is in them. */
+static void test_contains(void **state)
+{
+    (void)state;
+    check_jq("contains([{a: 1}]), contains([{b: 2}]), contains([\"x\", 3])",
+             "[{\"a\":{}},{\"b\":2},\"x\"]", "false\ntrue\nfalse\n");
+    check_jq("contains(\"a\")", "1",
+             "! 0 number (1) and string (\"a\") cannot have their containment checked\n");
+}
+
 /* A function that calls itself last needs no stack for it. */
 static void test_last_calls(void **state)
 {
@@ -345,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_bad_documents),
         cmocka_unit_test(test_document_changes),
         cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_contains),
         cmocka_unit_test(test_last_calls),
         cmocka_unit_test(test_refusals),
     };
