@@ -1,0 +1,210 @@
+"""The client against a daemon that a test steers. Run: python3 -m unittest discover -s tests"""
+import asyncio
+import pathlib
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
+
+import offloop  # noqa: E402
+from offloop import _msgpack, _wire  # noqa: E402
+from fake_daemon import Daemon, results, welcome  # noqa: E402
+
+
+def upper(job):
+    return results((job["id"], 0, 0, 0, job["payload"].upper()))
+
+
+class ClientTest(unittest.IsolatedAsyncioTestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = self.folder.name + "/jobs.sock"
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def connect(self, **more):
+        return offloop.connect(self.path, inline=False, **more)
+
+    async def test_every_operation_is_sent_as_the_protocol_says(self):
+        async with Daemon(self.path, upper) as daemon, self.connect(name="shop") as jobs:
+            self.assertEqual(await jobs.encode(b"\xa1a"), b"\xa1A")
+            await jobs.decode(b'{"a": 1}')
+            await jobs.compact(memoryview(b"[1, 2]"), gzip=True)
+            await jobs.project(b"\x81\xa1a\x01", "a,b.c", zstd=True)
+            await jobs.patch(b'{"a":1}', b'{"a":2}')
+            await jobs.validate(b"\x90")
+            await jobs.jq(b'[1]', "map(. + $n)", {"n": 5}, timeout=3)
+            self.assertEqual(daemon.names, ["shop"])
+        sent = daemon.jobs
+        self.assertEqual([job["op"] for job in sent], [1, 0, 4, 1, 6, 3, 1])
+        self.assertEqual([job["options"] for job in sent],
+                         [None, None, b"\x94\x01\x00\x00\xc4\x00",
+                          b"\x94\x08\x00\x00\xc4\x05a,b.c", b"\x94\x04\x07\x00\xc4\x00", None,
+                          b"\x94\x24\x11\x00\xc4\x00"])
+        self.assertEqual(sent[4]["payload"], b'{"a":1}{"a":2}')
+        self.assertEqual(sent[6]["payload"], b'[1]\x92\xabmap(. + $n)\x81\xa1n\x05')
+        self.assertEqual(sent[6]["separator"], 10)
+        self.assertTrue(2000 < sent[6]["deadline"] <= 3000)
+
+    async def test_results_come_in_any_order_and_grouping(self):
+        held = []
+
+        def hold(job):
+            held.append(job)
+            if len(held) == 100:
+                return results(*((one["id"], 0, 0, 0, one["payload"]) for one in held[:0:-1])) + \
+                    upper(held[0])
+
+        async with Daemon(self.path, hold), self.connect() as jobs:
+            wanted = [b"\xa3%03d" % n for n in range(100)]
+            got = await asyncio.gather(*(jobs.encode(one) for one in wanted))
+            self.assertEqual(got, wanted)
+
+    async def test_large_documents_pass_both_ways(self):
+        document = b"\xc6" + bytes(range(256)) * 50_000
+        async with Daemon(self.path, lambda job: results((job["id"], 0, 0, 0, job["payload"]))):
+            async with self.connect() as jobs:
+                got = await asyncio.gather(*(jobs.encode(document) for _ in range(3)))
+                self.assertEqual(got, [document] * 3)
+                self.assertEqual(await jobs.encode(b"\x01"), b"\x01")
+
+    async def test_each_verdict_is_its_error(self):
+        async with Daemon(self.path, lambda job: results(
+                (job["id"], *job["payload"][1:3], 9, b"why" if job["payload"][2] else b""))):
+            async with self.connect() as jobs:
+                for verdict, kind in ((1, offloop.JobTimeout), (3, offloop.Overloaded),
+                                      (4, offloop.NoWorker), (5, offloop.JobLost),
+                                      (6, offloop.JobLost)):
+                    with self.assertRaises(kind):
+                        await jobs.encode(b"\xa2" + bytes((verdict, 0)))
+                with self.assertRaises(offloop.JobError) as caught:
+                    await jobs.encode(b"\xa2\x00\x01")
+                self.assertEqual((caught.exception.status, caught.exception.offset,
+                                  str(caught.exception)), ("syntax", 9, "why"))
+        self.assertTrue(issubclass(offloop.JobTimeout, TimeoutError))
+
+    async def test_a_cancelled_job_is_taken_back(self):
+        seen = asyncio.Event()
+
+        def never(job):
+            seen.set()
+
+        async with Daemon(self.path, never) as daemon, self.connect() as jobs:
+            task = asyncio.ensure_future(jobs.encode(b"\x01"))
+            await seen.wait()
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            while not daemon.cancelled:
+                await asyncio.sleep(0)
+            self.assertEqual(daemon.cancelled, [daemon.jobs[0]["id"]])
+            while jobs._live:
+                await asyncio.sleep(0)
+
+    async def test_a_lost_connection_costs_one_more_sending(self):
+        def first_time_hang_up(job):
+            if len(daemon.jobs) == 1:
+                daemon.hang_up()
+                return None
+            return upper(job)
+
+        async with Daemon(self.path, first_time_hang_up) as daemon, self.connect() as jobs:
+            self.assertEqual(await jobs.encode(b"\xa1x"), b"\xa1X")
+            self.assertEqual(len(daemon.jobs), 2)
+
+    async def test_a_job_that_ends_every_connection_is_given_up(self):
+        async with Daemon(self.path, lambda job: daemon.hang_up()) as daemon:
+            async with self.connect() as jobs:
+                with self.assertRaises(offloop.JobLost):
+                    await jobs.encode(b"\x01")
+                self.assertEqual(len(daemon.jobs), 2)
+
+    async def test_a_daemon_that_starts_late(self):
+        async with self.connect() as jobs:
+            waiting = asyncio.ensure_future(jobs.encode(b"\xa1x"))
+            await asyncio.sleep(0.01)
+            async with Daemon(self.path, upper):
+                self.assertEqual(await waiting, b"\xa1X")
+
+    async def test_no_daemon_is_an_error_after_half_of_the_timeout(self):
+        async with self.connect() as jobs:
+            with self.assertRaises(offloop.NoWorker):
+                await jobs.encode(b"\x01", timeout=0.2)
+
+    async def test_no_daemon_and_a_codec_here(self):
+        async with self.connect() as jobs:
+            jobs._inline = lambda op, flags, separator, options, payload: (0, 0, b"here")
+            jobs._absent = True
+            self.assertEqual(await jobs.encode(b"\x01"), b"here")
+            self.assertEqual(jobs._live, {})
+
+    async def test_more_than_the_daemon_allows_is_overloaded_at_once(self):
+        async with Daemon(self.path, lambda job: None, hello=welcome(2)) as daemon:
+            async with self.connect() as jobs:
+                tasks = [asyncio.ensure_future(jobs.encode(b"\x01")) for _ in range(2)]
+                while not jobs.connected or len(daemon.jobs) < 2:
+                    await asyncio.sleep(0)
+                with self.assertRaises(offloop.Overloaded):
+                    await jobs.encode(b"\x01")
+                for task in tasks:
+                    task.cancel()
+
+    async def test_nonsense_ends_the_connection_and_never_the_application(self):
+        for greeting, hello in ((b"HTTP/1.1", b""), (_wire.GREETING, b"\x02" + bytes(20)),
+                                (_wire.GREETING, b"\x01" + b"\xff" * 8),
+                                (_wire.GREETING, b"\x01" + bytes(7) + b"\x05O\x01\x20\x91\x98")):
+            path = self.folder.name + "/other.sock"
+            async with Daemon(path, lambda job: None, greeting, hello):
+                async with offloop.connect(path, inline=False) as jobs:
+                    with self.assertRaises(offloop.OffloopError):
+                        await jobs.encode(b"\x01", timeout=0.5)
+            pathlib.Path(path).unlink(missing_ok=True)
+
+    async def test_close_gives_up_what_waits(self):
+        async with Daemon(self.path, lambda job: None):
+            jobs = await self.connect()
+            task = asyncio.ensure_future(jobs.encode(b"\x01"))
+            await asyncio.sleep(0)
+            await jobs.close()
+            with self.assertRaises(offloop.NoWorker):
+                await task
+            with self.assertRaises(offloop.NoWorker):
+                await jobs.encode(b"\x01")
+
+
+class BytesTest(unittest.TestCase):
+    def test_json_and_msgpack_are_told_apart(self):
+        for text in (b"{}", b" 1", b"null", b"7", b'"a"', b""):
+            self.assertTrue(_wire.is_json(text), text)
+        for raw in (b"\x80", b"\x01", b"\xc0", b"\xcb" + bytes(8), b"a"):
+            self.assertFalse(_wire.is_json(raw), raw)
+
+    def test_values_are_packed_as_msgpack_does(self):
+        cases = [(None, b"\xc0"), (True, b"\xc3"), (0, b"\x00"), (-1, b"\xff"), (-33, b"\xd0\xdf"),
+                 (200, b"\xcc\xc8"), (1 << 40, b"\xcf\x00\x00\x01" + bytes(5)),
+                 (-(1 << 40), b"\xd3\xff\xff\xff" + bytes(5)), (1.5, b"\xcb\x3f\xf8" + bytes(6)),
+                 ("a" * 40, b"\xd9\x28" + b"a" * 40), ([1] * 16, b"\xdc\x00\x10" + b"\x01" * 16),
+                 ({"a": []}, b"\x81\xa1a\x90"), (1 << 64, b"\xc7\x14\x0118446744073709551616")]
+        for value, wanted in cases:
+            out = bytearray()
+            _msgpack._pack(value, out, 0)
+            self.assertEqual(bytes(out), wanted, value)
+        for value in (object(), {1: 2}, {"a": b""}):
+            with self.assertRaises(TypeError):
+                _msgpack._pack(value, bytearray(), 0)
+
+    def test_results_that_are_cut_are_refused(self):
+        whole = results((7, 0, 0, 0, b"abc"))[9:]
+        self.assertEqual(_wire.read_results(memoryview(whole))[0].payload, b"abc")
+        for end in range(3, len(whole)):
+            with self.assertRaises(offloop.ProtocolError):
+                _wire.read_results(memoryview(whole[:end]))
+        with self.assertRaises(offloop.ProtocolError):
+            _wire.read_results(memoryview(whole + b"x"))
+
+
+if __name__ == "__main__":
+    unittest.main()
