@@ -32,7 +32,7 @@ test('every operation is sent as the protocol says', () => withDaemon(echo, asyn
   assert.deepStrictEqual(daemon.jobs.map((job) => job.op), [1, 0, 4, 1, 6, 3, 1]);
   assert.deepStrictEqual(daemon.jobs.map((job) => job.options && job.options.toString('latin1')),
     [null, null, '\x94\x01\x00\x00\xc4\x00', '\x94\x08\x00\x00\xc4\x05a,b.c', '\x94\x04\x07\x00\xc4\x00', null,
-      '\x94\x44\x11\x00\xc4\x00']);
+      '\x94\xce\x00\x00\x00\x84\x11\x00\xc4\x00']);
   assert.strictEqual(daemon.jobs[4].payload.toString(), '{"a":1}{"a":2}');
   assert.strictEqual(daemon.jobs[6].payload.toString('latin1'), '[1]\x92\xabmap(. + $n)\x81\xa1n\x05');
   assert.ok(daemon.jobs[6].deadline > 2000 && daemon.jobs[6].deadline <= 3000);

@@ -43,7 +43,7 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual([job["options"] for job in sent],
                          [None, None, b"\x94\x01\x00\x00\xc4\x00",
                           b"\x94\x08\x00\x00\xc4\x05a,b.c", b"\x94\x04\x07\x00\xc4\x00", None,
-                          b"\x94\x44\x11\x00\xc4\x00"])
+                          b"\x94\xce\x00\x00\x00\x84\x11\x00\xc4\x00"])
         self.assertEqual(sent[4]["payload"], b'{"a":1}{"a":2}')
         self.assertEqual(sent[6]["payload"], b'[1]\x92\xabmap(. + $n)\x81\xa1n\x05')
         self.assertEqual(sent[6]["separator"], 10)
