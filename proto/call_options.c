@@ -14,7 +14,9 @@ enum options_flag {
     OPTIONS_JSON = 4, /* the stored document is JSON */
     OPTIONS_ZSTD = 8, /* not with GZIP */
     OPTIONS_PART = 16,
-    OPTIONS_FLAGS = 31 /* all that exist */
+    OPTIONS_NUMBERS = 32, /* keep their text */
+    OPTIONS_IDS = 64,
+    OPTIONS_FLAGS = 127 /* all that exist */
 };
 
 static unsigned flags_of(const struct codec_call *call)
@@ -22,7 +24,8 @@ static unsigned flags_of(const struct codec_call *call)
     return (call->coding == CODING_GZIP ? OPTIONS_GZIP : 0u) |
            (call->coding == CODING_ZSTD ? OPTIONS_ZSTD : 0u) |
            (call->part ? OPTIONS_PART : 0u) | (call->gunzip ? OPTIONS_GUNZIP : 0u) |
-           (call->format == CODEC_FORMAT_JSON ? OPTIONS_JSON : 0u);
+           (call->format == CODEC_FORMAT_JSON ? OPTIONS_JSON : 0u) |
+           (call->keep_numbers ? OPTIONS_NUMBERS : 0u) | (call->ids ? OPTIONS_IDS : 0u);
 }
 
 static enum codec_coding coding_in(unsigned flags)
@@ -51,12 +54,13 @@ void call_options_put(struct buf *out, const struct codec_call *call)
 
 int call_options_read(struct slice options, struct codec_call *call)
 {
-    struct envelope_reader in = {options.data, options.data + options.len, NULL};
+    struct envelope_reader in;
     size_t argument_len;
     unsigned flags;
 
     if (options.len == 0)
         return 0;
+    in = (struct envelope_reader){options.data, options.data + options.len, NULL};
     envelope_get_array(&in, OPTIONS_ITEMS, OPTIONS_ITEMS);
     flags = (unsigned)envelope_get_uint(&in, OPTIONS_FLAGS);
     argument_len = (size_t)envelope_get_uint(&in, call->in.len);
@@ -65,9 +69,13 @@ int call_options_read(struct slice options, struct codec_call *call)
     call->coding = coding_in(flags);
     call->part = flags & OPTIONS_PART;
     call->gunzip = flags & OPTIONS_GUNZIP;
+    call->keep_numbers = flags & OPTIONS_NUMBERS;
+    call->ids = flags & OPTIONS_IDS;
     call->format = flags & OPTIONS_JSON ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
     call->in.len -= argument_len;
     call->argument = (struct slice){call->in.data + call->in.len, argument_len};
+    if ((flags & ~(unsigned)OPTIONS_FLAGS) != 0)
+        return -1;
     if ((flags & OPTIONS_GZIP) != 0 && (flags & OPTIONS_ZSTD) != 0)
         return -1;
     return in.why == NULL && in.at == in.end ? 0 : -1;

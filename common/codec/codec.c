@@ -9,6 +9,7 @@
 #include "common/codec/direct/direct.h"
 #include "common/codec/engine.h"
 #include "common/codec/operations/fields.h"
+#include "common/codec/items.h"
 #include "common/codec/operations/merge_patch.h"
 #include "common/codec/operations/pretty.h"
 #include "common/codec/transform.h"
@@ -118,14 +119,37 @@ static enum codec_status run_encode(struct codec *codec, struct engine_job *job,
     return status;
 }
 
+/* One value of SEQUENCE with its name around it. */
+static enum codec_status run_item(struct codec *codec, struct engine_job *job,
+                                  struct slice *names, bool pretty, unsigned depth,
+                                  size_t *at)
+{
+    size_t from = job->out->len;
+    struct slice name;
+    enum codec_status status = items_next_name(job, names, &name);
+
+    if (status == CODEC_OK)
+        status = items_open(job, name);
+    if (status == CODEC_OK)
+        status = codec->engine->encode(codec->state, job, at);
+    if (status == CODEC_OK)
+        status = items_close(job);
+    return status == CODEC_OK && pretty ? pretty_expand(job, from, depth) : status;
+}
+
 static enum codec_status run_sequence(struct codec *codec, struct engine_job *job,
                                       const struct codec_call *call)
 {
+    struct slice names = call->argument;
     size_t at = 0;
     unsigned depth = call->separator == ',' ? 1 : 0; /* an array's elements */
 
+    if (call->ids)
+        job->bound_output += ITEMS_BYTES_PER_NAME_BYTE * names.len;
     while (at < job->in.len) {
-        enum codec_status status = run_value(codec, job, call->pretty, depth, &at);
+        enum codec_status status =
+            call->ids ? run_item(codec, job, &names, call->pretty, depth, &at)
+                      : run_value(codec, job, call->pretty, depth, &at);
 
         if (status == CODEC_OK && at < job->in.len) {
             status = engine_reserve(job, 1);
@@ -162,6 +186,8 @@ static enum codec_status run_project(struct codec *codec, struct engine_job *job
     struct fields *fields;
     enum codec_status status;
 
+    if (call->ids)
+        return items_pack(job, call->argument);
     if (call->fields.len == 0)
         return copy_input(job);
     fields = fields_parse(call->fields);
@@ -184,7 +210,7 @@ static enum codec_status run_patch(struct codec *codec, struct engine_job *job,
 static enum codec_status run_op(struct codec *codec, const struct codec_call *call,
                                 struct engine_job *job)
 {
-    if (job->in.len > LARGEST_BOUNDABLE)
+    if (job->in.len > LARGEST_BOUNDABLE || call->argument.len > LARGEST_BOUNDABLE)
         return engine_fail(job, CODEC_TOO_LARGE, 0);
     job->bound_output = ENCODE_BOUND(job->in.len);
     switch (call->op) {
@@ -238,10 +264,12 @@ static enum codec_status run_step(struct codec *codec, const struct codec_call *
                              .base = out->len,
                              .offered = out->len,
                              .max_output = call->max_output,
-                             .max_memory = call->max_memory};
+                             .max_memory = call->max_memory,
+                             .max_depth = CODEC_MAX_DEPTH + call->levels_around,
+                             .keep_numbers = call->keep_numbers};
     enum codec_status status;
 
-    assert(out->len <= out->cap);
+    assert(out->len <= out->cap && job.max_depth <= CODEC_OPEN_MAX);
     if (job.max_output > SIZE_MAX / 2)
         job.max_output = SIZE_MAX / 2;
     if (job.in.data == NULL) /* empty: but engines step through it by address */

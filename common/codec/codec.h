@@ -25,8 +25,11 @@
 /* Containers inside one another; the 513th is refused, both ways. */
 #define CODEC_MAX_DEPTH 512
 
-/* MessagePack ext type whose bytes are a JSON number text that neither 64-bit
-   integers nor doubles can hold. */
+/* The most that are ever open at once: BULK reads a document inside its line. */
+#define CODEC_OPEN_MAX (CODEC_MAX_DEPTH + 1)
+
+/* MessagePack ext type whose bytes are a JSON number text: of one that neither 64-bit
+   integers nor doubles can hold, or that call.keep_numbers keeps. */
 #define CODEC_EXT_NUMBER 1
 
 /* What a job can do. NAME, text used in metrics and messages. Values are part of
@@ -111,11 +114,20 @@ struct codec_call {
                     elements of an array, each beginning on a line of its own */
     enum codec_coding coding; /* compress a result over CODEC_CODED_MIN_BYTES */
     bool part;   /* compress it, whatever its size, as a part of a stream: coding.h */
-    bool gunzip; /* DECODE, VALIDATE, COMPACT: the input is gzip; PATCH: the patch is */
+    bool gunzip; /* DECODE, ENCODE, VALIDATE, COMPACT: the input is gzip, of ENCODE where
+                    it is no stored document; PATCH: the patch is */
+    bool keep_numbers; /* DECODE, PROJECT, PATCH, BULK: a number whose text is not the one
+                          that ENCODE would print keeps it, as CODEC_EXT_NUMBER. Where
+                          JSON text becomes JSON text, every number always does */
+    unsigned levels_around; /* DECODE: containers that do not count; for BULK's own steps,
+                               at most CODEC_OPEN_MAX - CODEC_MAX_DEPTH */
+    bool ids; /* SEQUENCE, PROJECT: each document becomes {"id": its name, "document":
+                 itself}, as BULK takes it; the argument is the names */
     uint8_t separator; /* SEQUENCE: ',' or '\n' */
     enum codec_format
         format; /* ENCODE, SEQUENCE, PROJECT, PATCH, BULK: of stored documents */
-    struct slice argument; /* PATCH: the patch */
+    struct slice argument; /* PATCH: the patch; with ids, as many names as there are
+                              documents, a '\n' behind each */
     struct slice fields;   /* ENCODE, SEQUENCE, PROJECT: see fields.h; empty for all */
     struct slice in;
     size_t max_output;   /* bytes; more fails with CODEC_TOO_LARGE */

@@ -29,6 +29,8 @@ struct engine_job {
     size_t max_output;   /* bytes behind base */
     size_t max_memory;   /* bytes of output behind base and scratch, together */
     size_t offered;      /* out->len when the processor was last offered to others */
+    unsigned max_depth;  /* containers inside one another; decode alone looks at it */
+    bool keep_numbers;   /* decode: as codec_call.keep_numbers says */
     size_t bound_output; /* no valid input of this size can become more bytes than this */
     size_t scratch_bytes;  /* held by the engine's scratch blocks now */
     size_t peak_bytes;     /* most bytes of output and scratch held so far */

@@ -15,6 +15,7 @@ struct transform {
     struct slice in;   /* of the next step */
     struct buf patch;  /* PATCH: the patch as MessagePack */
     size_t held_bytes; /* of buffers other than the output of the step that runs */
+    bool is_last;      /* the step that runs makes the job's result */
     struct codec_fault fault;
 };
 
@@ -26,7 +27,7 @@ bool transform_is_step(const struct codec_call *call)
     switch (call->op) {
     case CODEC_OP_COMPACT:
     case CODEC_OP_PATCH: return false;
-    case CODEC_OP_PROJECT: return true;
+    case CODEC_OP_PROJECT: return call->fields.len == 0 || !call->ids;
     default: return call->fields.len == 0;
     }
 }
@@ -47,6 +48,23 @@ static size_t memory_left(const struct transform *t)
     return held < t->call->max_memory ? t->call->max_memory - held : 0;
 }
 
+/* True for a call whose result is JSON text: numbers that are text in its input stay as
+   they are. */
+static bool gives_text(const struct codec_call *call)
+{
+    return call->op == CODEC_OP_ENCODE || call->op == CODEC_OP_SEQUENCE ||
+           call->op == CODEC_OP_COMPACT ||
+           (call->op == CODEC_OP_PATCH && call->format == CODEC_FORMAT_JSON);
+}
+
+/* True for a call whose input, not its argument, may come from a client, compressed. */
+static bool takes_gzip(const struct codec_call *call)
+{
+    return call->op == CODEC_OP_DECODE || call->op == CODEC_OP_VALIDATE ||
+           call->op == CODEC_OP_COMPACT ||
+           (call->op == CODEC_OP_ENCODE && call->format == CODEC_FORMAT_MSGPACK);
+}
+
 /* Runs one operation on `in` and appends to out, within those limits. */
 static enum codec_status run_within(struct transform *t, enum codec_op op,
                                     struct slice in, size_t max_output, size_t max_memory,
@@ -55,14 +73,17 @@ static enum codec_status run_within(struct transform *t, enum codec_op op,
     struct codec_call call = *t->call;
 
     call.op = op;
+    call.keep_numbers = call.keep_numbers || gives_text(t->call);
     call.coding = CODING_NONE;
     call.gunzip = false;
     call.format = CODEC_FORMAT_MSGPACK;
     if (t->call->op != CODEC_OP_ENCODE && t->call->op != CODEC_OP_SEQUENCE)
         call.pretty = false;
-    if (op != CODEC_OP_PROJECT)
+    call.ids = t->is_last && t->call->ids;
+    if (op != CODEC_OP_PROJECT || call.ids)
         call.fields = (struct slice){NULL, 0};
-    call.argument = buf_slice(&t->patch);
+    if (!call.ids)
+        call.argument = buf_slice(&t->patch);
     call.in = in;
     call.max_output = max_output;
     call.max_memory = max_memory;
@@ -189,8 +210,7 @@ static enum codec_status prepare(struct transform *t)
 
     if (call->op == CODEC_OP_PATCH)
         return prepare_patch(t);
-    if (call->gunzip && (call->op == CODEC_OP_DECODE || call->op == CODEC_OP_VALIDATE ||
-                         call->op == CODEC_OP_COMPACT))
+    if (call->gunzip && takes_gzip(call))
         status = expand_input(t);
     if (status == CODEC_OK && call->op == CODEC_OP_COMPACT)
         return run(t, CODEC_OP_DECODE);
@@ -208,7 +228,10 @@ static enum codec_status finish(struct transform *t, struct buf *out)
     enum codec_op last = call->op;
     enum codec_status status = CODEC_OK;
 
-    if ((last == CODEC_OP_ENCODE || last == CODEC_OP_SEQUENCE) && call->fields.len > 0)
+    bool projects = last == CODEC_OP_ENCODE || last == CODEC_OP_SEQUENCE ||
+                    (last == CODEC_OP_PROJECT && call->ids);
+
+    if (projects && call->fields.len > 0)
         status = run(t, CODEC_OP_PROJECT);
     if (last == CODEC_OP_PATCH && call->format == CODEC_FORMAT_JSON) {
         status = run(t, CODEC_OP_PATCH);
@@ -216,6 +239,7 @@ static enum codec_status finish(struct transform *t, struct buf *out)
     }
     if (last == CODEC_OP_COMPACT)
         last = CODEC_OP_ENCODE;
+    t->is_last = true;
     if (status == CODEC_OK)
         status = run_within(t, last, t->in, call->max_output, memory_left(t), out);
     return status;

@@ -16,7 +16,7 @@ PACKAGES_REDIS=(redis-server redis-tools) # with scripts/run --store redis
 # chromium looks at the live page, prometheus brings promtool. libclang-rt-dev brings
 # libFuzzer; with --no-install-recommends clang comes without.
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-dev clang-format
-    groff-base nginx-light openssl iproute2 file
+    groff-base haproxy nginx-light openssl iproute2 file
     chromium prometheus redis-server python3-jsonschema)
 
 # Seconds since the script began come first: they show what takes long.

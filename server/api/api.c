@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/codec/coding/coding.h"
 #include "common/base/log.h"
+#include "common/base/document_name.h"
 #include "server/api/exchange.h"
 #include "server/stats/stats.h"
 
@@ -122,11 +123,14 @@ static bool answer_early(struct exchange *e)
                       "/openapi.json describes all");
     else if (method == HTTP_OPTIONS)
         reply_options(e);
+    else if (e->route.ends_in_slash)
+        exchange_fail(e, writes ? 400 : 404,
+                      "the path ends in a slash: leave it out; collections are at "
+                      "/v1/{collection}, documents at /v1/{collection}/{id}");
     else if (e->kind == &simple_kind)
         exchange_fail(e, 405, "the resource does not have this method");
     else if (named && !e->route.names_valid)
-        exchange_fail(e, writes ? 400 : 404,
-                      "names are 1 to 255 bytes of A-Z a-z 0-9 . _ ~ : @ -");
+        exchange_fail(e, writes ? 400 : 404, "names are " DOCUMENT_NAME_RULE);
     return http_replied(e->x);
 }
 
@@ -185,6 +189,7 @@ static void choose_coding(struct exchange *e)
 /* Chooses the reply's representation; where none is acceptable, answers. */
 static void choose_type(struct exchange *e)
 {
+    struct slice accept = http_header_joined(e->x, "accept");
     enum negotiate_type types = NEGOTIATE_MSGPACK; /* of others: JSON alone */
     const char *offered = "offered is application/json";
 
@@ -196,10 +201,39 @@ static void choose_type(struct exchange *e)
         offered = "offered are application/json, application/msgpack and "
                   "application/x-ndjson";
     }
-    if (negotiate_accept(http_header_joined(e->x, "accept"), types, &e->type) != 0)
+    if (negotiate_accept(accept, types, &e->type) != 0) {
         exchange_fail(e, 406, offered);
-    else
-        choose_coding(e);
+        return;
+    }
+    negotiate_accept_name(accept, e->type, e->media);
+    choose_coding(e);
+}
+
+/* Which parameters mean something to the request. */
+static enum query_scope query_scope_of(const struct exchange *e)
+{
+    enum http_method method = http_request(e->x)->method;
+    bool reads = method == HTTP_GET || method == HTTP_HEAD;
+
+    if (e->route.kind == STATS_ROUTE_DOCUMENT && (reads || method == HTTP_PATCH))
+        return QUERY_OF_DOCUMENT;
+    return e->route.kind == STATS_ROUTE_COLLECTION && reads ? QUERY_OF_COLLECTION
+                                                            : QUERY_OF_NOTHING;
+}
+
+/* Reads the parameters; where they are at fault, answers. */
+static void read_query(struct exchange *e)
+{
+    const char *fault =
+        query_parse(http_request(e->x)->query, query_scope_of(e), &e->query);
+    char detail[QUERY_DETAIL_MAX];
+
+    if (fault != NULL && e->query.unknown.data != NULL) {
+        query_print_unknown(&e->query, detail);
+        fault = detail;
+    }
+    if (fault != NULL)
+        exchange_fail(e, 400, fault);
 }
 
 /* Reads what all routes read of a request; true where it has been answered. */
@@ -208,12 +242,12 @@ static bool understand(struct exchange *e)
     const struct http_request *request = http_request(e->x);
     bool reads = request->method == HTTP_GET || request->method == HTTP_HEAD;
     struct slice mode = http_header(e->x, "offloop-mode");
-    const char *fault = query_parse(request->query, &e->query);
 
     e->mode_chosen = e->api->config.mode_header && mode.data != NULL;
-    if (fault != NULL)
-        exchange_fail(e, 400, fault);
-    else if (e->mode_chosen && jobs_mode_parse(mode, &e->mode) != 0)
+    read_query(e);
+    if (http_replied(e->x))
+        return true;
+    if (e->mode_chosen && jobs_mode_parse(mode, &e->mode) != 0)
         exchange_fail(e, 400, "Offloop-Mode is inline, threads, rpc or auto");
     else if (!reads && request->method != HTTP_PATCH)
         return false; /* the reply has no body to negotiate */

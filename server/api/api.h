@@ -40,6 +40,7 @@ struct api_config {
     struct stats_front *stats;
     enum jobs_mode mode;       /* of requests that do not choose */
     bool store_json;           /* what writes store: compact JSON, else MessagePack */
+    bool keep_numbers;         /* MessagePack made of JSON keeps numbers' own text */
     bool mode_header;          /* honour Offloop-Mode */
     bool server_timing;        /* add Server-Timing */
     uint64_t max_reply_bytes;  /* a job's result */
@@ -48,6 +49,8 @@ struct api_config {
     uint64_t job_timeout_ns;   /* how long a request waits for its turn at a document */
     const struct auth *auth;   /* who may do what; NULL where everybody may do all */
     struct cors cors;          /* origins whose scripts may read replies */
+    const char *base_path;     /* stands before Link and Location; NULL or "" for none;
+                                  must stay */
     void (*on_event)(void *context, const struct api_event *event); /* may be NULL */
     void *context;
 };

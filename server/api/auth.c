@@ -99,7 +99,7 @@ static const char *read_grant(struct slice line, struct grant *grant)
     if (grant->rights == 0)
         return "expected r, w or rw behind the hash";
     grant->everything = word_is(prefix, "*");
-    if (!grant->everything && !document_name_is_valid(prefix))
+    if (!grant->everything && !document_name_is_valid(prefix) && !name_is_dots(prefix))
         return "expected a prefix of collections' names, or *, behind the rights";
     if (take_word(&line).len > 0)
         return "expected nothing behind the prefix";

@@ -52,6 +52,26 @@ bool conditions_hold(const struct conditions *conditions, uint64_t version)
             !negotiate_tags_name(conditions->none_match, version, true));
 }
 
+const char *conditions_failed_text(struct http_exchange *x)
+{
+    switch (negotiate_tags_fault(http_header_joined(x, "if-match"))) {
+    case NEGOTIATE_TAG_WEAK:
+        return "If-Match compares strongly, so a weak tag (W/) never matches: a proxy "
+               "that "
+               "compresses replies has made it weak; leave compressing to offloop, or "
+               "send "
+               "the tag without W/";
+    case NEGOTIATE_TAG_MARKED:
+        return "the tag in If-Match has an end that offloop did not give it: a proxy "
+               "that "
+               "compresses replies has added it; leave compressing to offloop, or send "
+               "the "
+               "tag without that end";
+    case NEGOTIATE_TAG_SOUND: break;
+    }
+    return store_status_text(STORE_CONFLICT);
+}
+
 bool conditions_hold_absent(const struct conditions *conditions)
 {
     return conditions->match.data == NULL;

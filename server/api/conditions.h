@@ -35,6 +35,10 @@ bool conditions_match(const struct conditions *conditions, uint64_t version);
 /* True where both fields allow changing a document of that version. */
 bool conditions_hold(const struct conditions *conditions, uint64_t version);
 
+/* Why a request's If-Match or If-None-Match does not hold, for people: where proxies have
+   changed the tags so that they never will, it says that. Static text. */
+const char *conditions_failed_text(struct http_exchange *x);
+
 /* True where they allow writing a document that is not there. */
 bool conditions_hold_absent(const struct conditions *conditions);
 

@@ -35,6 +35,24 @@ int cors_check(const char *text, const char **expected_r)
     return 0;
 }
 
+int cors_headers_check(const char *text, const char **expected_r)
+{
+    bool named = false;
+
+    *expected_r = "names of header fields, divided by commas (traceparent), or off";
+    for (; *text != '\0'; text++) {
+        if (*text == ',' && !named)
+            return -1;
+        if (*text == ',')
+            named = false;
+        else if (isalnum((unsigned char)*text) || strchr("!#$%&'+-.^_`|~", *text))
+            named = true;
+        else
+            return -1;
+    }
+    return named ? 0 : -1;
+}
+
 /* What Access-Control-Allow-Origin says to that origin; NULL where it is none of ours.
    Browsers write origins in one way only, so bytes are compared. */
 static const char *allowed(const struct cors *cors, struct slice origin)
@@ -75,10 +93,13 @@ bool cors_is_preflight(struct slice origin, struct slice wanted_method)
 void cors_put_preflight(const struct cors *cors, struct slice origin, const char *methods,
                         struct buf *headers)
 {
-    if (allowed(cors, origin) != NULL)
-        buf_printf(headers,
-                   "Access-Control-Allow-Methods: %s\r\n"
-                   "Access-Control-Allow-Headers: " REQUEST_HEADERS "\r\n"
-                   "Access-Control-Max-Age: " MAX_AGE_SECONDS "\r\n",
-                   methods);
+    if (allowed(cors, origin) == NULL)
+        return;
+    buf_printf(headers,
+               "Access-Control-Allow-Methods: %s\r\n"
+               "Access-Control-Allow-Headers: " REQUEST_HEADERS,
+               methods);
+    for (size_t i = 0; i < cors->header_count; i++)
+        buf_printf(headers, ", %s", cors->headers[i]);
+    buf_append_str(headers, "\r\nAccess-Control-Max-Age: " MAX_AGE_SECONDS "\r\n");
 }

@@ -16,12 +16,17 @@
 /* The origins: "https://app.example", or "*" for every one. Not owned. */
 struct cors {
     char *const *origins;
-    size_t count; /* 0: off, nothing is ever written */
+    size_t count;         /* 0: off, nothing is ever written */
+    char *const *headers; /* names of request header fields that are allowed besides */
+    size_t header_count;
 };
 
 /* For option tables: -1 and what is expected where a text is neither an origin, nor "*",
    nor "off". */
 int cors_check(const char *text, const char **expected_r);
+
+/* The same for names of header fields, divided by commas, or "off". */
+int cors_headers_check(const char *text, const char **expected_r);
 
 /* Appends what any reply to that Origin (data NULL for none) carries. */
 void cors_put_reply(const struct cors *cors, struct slice origin, struct buf *headers);

@@ -11,7 +11,7 @@ static void start(struct exchange *e)
     struct buf headers = BUF_INIT;
     struct http_reply reply = {.status = 200};
 
-    reply.content_type = negotiate_media_type(NEGOTIATE_JSON);
+    reply.content_type = exchange_media(e);
     reply.body = blob_new_copy(description_text, len);
     exchange_put_vary(e, &headers);
     exchange_put_common(e, &headers);

@@ -7,19 +7,38 @@
 #include "common/base/clock.h"
 #include "common/codec/coding/coding.h"
 #include "common/base/log.h"
+#include "server/api/conditions.h"
 #include "server/stats/stats.h"
 
 /* --max-reply limits what is sent, not what is stored. */
-static size_t max_output(const struct api_config *config, enum codec_op op)
+static size_t max_output(const struct exchange *e, enum codec_op op)
 {
+    enum http_method method = http_request(e->x)->method;
+    bool writes = method == HTTP_PUT || method == HTTP_POST;
     bool replies =
         op == CODEC_OP_ENCODE || op == CODEC_OP_SEQUENCE || op == CODEC_OP_PROJECT;
 
-    return replies ? config->max_reply_bytes : STORE_DOCUMENT_MAX;
+    return replies && !writes ? e->api->config.max_reply_bytes : STORE_DOCUMENT_MAX;
+}
+
+/* True for a call that makes MessagePack of JSON: of others a worker that is too old for
+   the option must not be asked for it. */
+static bool packs_numbers(const struct codec_call *call)
+{
+    bool json = call->format == CODEC_FORMAT_JSON;
+
+    return call->op == CODEC_OP_DECODE || (call->op == CODEC_OP_PROJECT && json) ||
+           ((call->op == CODEC_OP_PATCH || call->op == CODEC_OP_BULK) && !json);
 }
 
 void exchange_submit(struct exchange *e, struct job *job, const struct codec_call *call,
                      void (*done)(struct job *job))
+{
+    exchange_submit_as(e, e->mode, job, call, done);
+}
+
+void exchange_submit_as(struct exchange *e, enum jobs_mode mode, struct job *job,
+                        const struct codec_call *call, void (*done)(struct job *job))
 {
     const struct api_config *config = &e->api->config;
 
@@ -29,9 +48,10 @@ void exchange_submit(struct exchange *e, struct job *job, const struct codec_cal
                         .argument_blob = job->argument_blob,
                         .share_key = {job->share_key[0], job->share_key[1]},
                         .sends_result = job->sends_result,
-                        .mode = e->mode,
+                        .mode = mode,
                         .done = done};
-    job->call.max_output = max_output(config, call->op);
+    job->call.max_output = max_output(e, call->op);
+    job->call.keep_numbers = config->keep_numbers && packs_numbers(call);
     job->call.max_memory = config->max_memory_bytes;
     if (call->gunzip)
         job->call.max_expanded = config->max_body_bytes;
@@ -115,6 +135,15 @@ const char *exchange_allow(const struct exchange *e)
     case STATS_ROUTE_COLLECTION: return "GET, HEAD, POST, OPTIONS";
     default: return "GET, HEAD, OPTIONS";
     }
+}
+
+void exchange_put_path(const struct exchange *e, struct buf *headers)
+{
+    struct slice path = http_request(e->x)->path;
+
+    if (e->api->config.base_path != NULL)
+        buf_append_str(headers, e->api->config.base_path);
+    buf_append(headers, path.data, path.len);
 }
 
 void exchange_put_vary(const struct exchange *e, struct buf *headers)
@@ -203,11 +232,24 @@ void exchange_fail_stored(struct exchange *e, const struct job *job)
     exchange_fail(e, 500, "the stored document is damaged");
 }
 
+void exchange_fail_content_type(struct exchange *e, const char *taken)
+{
+    char detail[NEGOTIATE_REFUSAL_MAX];
+
+    negotiate_refusal_print(http_header(e->x, "content-type"), taken, detail);
+    exchange_fail(e, 415, detail);
+}
+
+const char *exchange_media(const struct exchange *e)
+{
+    return e->media[0] != '\0' ? e->media : negotiate_media_type(e->type);
+}
+
 void exchange_fail_store(struct exchange *e, enum store_status status)
 {
     switch (status) {
     case STORE_NOT_FOUND: exchange_fail(e, 404, store_status_text(status)); return;
-    case STORE_CONFLICT: exchange_fail(e, 412, store_status_text(status)); return;
+    case STORE_CONFLICT: exchange_fail(e, 412, conditions_failed_text(e->x)); return;
     case STORE_FULL: exchange_fail(e, 507, store_status_text(status)); return;
     case STORE_DOWN:
     case STORE_UNSURE: exchange_fail(e, 503, store_status_text(status)); return;

@@ -34,11 +34,12 @@ struct exchange {
     struct http_exchange *x;
     struct route route;
     struct query query;
-    enum negotiate_type type; /* of the reply */
-    enum codec_coding coding; /* that the client takes, and likes best */
-    enum jobs_mode mode;      /* asked for */
-    bool mode_chosen;         /* by Offloop-Mode: to be measured, so its job is its own */
-    enum jobs_mode ran;       /* of the last job */
+    enum negotiate_type type;        /* of the reply */
+    char media[NEGOTIATE_MEDIA_MAX]; /* another name of it; empty for none */
+    enum codec_coding coding;        /* that the client takes, and likes best */
+    enum jobs_mode mode;             /* asked for */
+    bool mode_chosen;   /* by Offloop-Mode: to be measured, so its job is its own */
+    enum jobs_mode ran; /* of the last job */
     bool ran_job;
     uint64_t started_ns;
     uint64_t store_since_ns; /* when the store was last asked */
@@ -71,6 +72,10 @@ const struct exchange_kind *description_kind(void);
    and sends_result may stand in it already. done is called as jobs.h says. */
 void exchange_submit(struct exchange *e, struct job *job, const struct codec_call *call,
                      void (*done)(struct job *job));
+
+/* The same in another mode than the one that the exchange asks for. */
+void exchange_submit_as(struct exchange *e, enum jobs_mode mode, struct job *job,
+                        const struct codec_call *call, void (*done)(struct job *job));
 
 /* The store's format as the codec's, and the other way round. */
 enum codec_format exchange_codec_format(enum store_format format);
@@ -111,12 +116,21 @@ void exchange_fail_stored(struct exchange *e, const struct job *job);
 /* Replies with what a store status other than OK and CREATED means. */
 void exchange_fail_store(struct exchange *e, enum store_status status);
 
+/* The media type of the reply, by the name that Accept asks for. */
+const char *exchange_media(const struct exchange *e);
+
+/* Refuses the request's Content-Type with 415; `taken` lists what is taken. */
+void exchange_fail_content_type(struct exchange *e, const char *taken);
+
 /* The methods that the exchange's route has, "GET, HEAD, OPTIONS". */
 const char *exchange_allow(const struct exchange *e);
 
 /* Appends what every reply carries: the lines of cors.h, and Server-Timing where it is
    switched on. */
 void exchange_put_common(const struct exchange *e, struct buf *headers);
+
+/* Appends the request's path as clients of a proxy know it: behind --base-path. */
+void exchange_put_path(const struct exchange *e, struct buf *headers);
 
 /* Appends the "Vary: ..." line of what the exchange's route negotiates. */
 void exchange_put_vary(const struct exchange *e, struct buf *headers);

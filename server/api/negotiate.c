@@ -1,6 +1,7 @@
 #include "server/api/negotiate.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,12 +107,44 @@ static unsigned quality_parse(struct slice text)
     return value;
 }
 
+/* True where every byte may stand in a media type's name (RFC 9110 section 5.6.2). "*"
+   may too, but is no name in a range. */
+static bool is_name(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!isalnum(text.data[i]) &&
+            (text.data[i] == '\0' || strchr("!#$%&'+-.^_`|~", text.data[i]) == NULL))
+            return false;
+    return text.len > 0;
+}
+
+/* True for "application/" NAME "+json" (RFC 6839 section 3.1). */
+static bool is_json_suffixed(struct slice media)
+{
+    const size_t before = strlen("application/"), behind = strlen("+json");
+
+    return media.len > before + behind && media.len < NEGOTIATE_MEDIA_MAX &&
+           equals((struct slice){media.data, before}, "application/") &&
+           equals((struct slice){media.data + media.len - behind, behind}, "+json") &&
+           is_name((struct slice){media.data + before, media.len - before});
+}
+
+/* The other names of a type that a reply may be sent under. */
+static bool is_other_name(struct slice media, enum negotiate_type type)
+{
+    if (type == NEGOTIATE_JSON)
+        return is_json_suffixed(media);
+    return type == NEGOTIATE_NDJSON &&
+           (equals(media, "application/ndjson") || equals(media, "application/jsonl") ||
+            equals(media, "application/x-jsonlines"));
+}
+
 static bool media_names(struct slice media, enum negotiate_type type)
 {
     if (type == NEGOTIATE_MSGPACK && (equals(media, "application/x-msgpack") ||
                                       equals(media, "application/vnd.msgpack")))
         return true;
-    return equals(media, types[type].media);
+    return equals(media, types[type].media) || is_other_name(media, type);
 }
 
 /* How exactly a media range names a type: 0 not at all, 1 by "*" "/" "*", 2 by
@@ -125,23 +158,36 @@ static unsigned range_precedence(struct slice range, enum negotiate_type type)
     return media_names(range, type) ? 3 : 0;
 }
 
-/* The quality that an Accept field gives to one type: that of its most exact range. */
-static unsigned accept_quality(struct slice accept, enum negotiate_type type)
+/* Takes the next range and its quality off an Accept field. Empty elements count as none
+   (RFC 9110 section 5.6.1). False where nothing is left. */
+static bool next_range(struct slice *accept, struct slice *range_r, unsigned *quality_r)
 {
-    unsigned best_precedence = 0, quality = 0;
     struct slice element, part, value;
 
-    while (next_part(&accept, ',', &element)) {
-        struct slice parameters = element;
-        unsigned q = 1000, precedence;
+    do
+        if (!next_part(accept, ',', &element))
+            return false;
+    while (element.len == 0 || !next_part(&element, ';', range_r));
+    *quality_r = 1000;
+    while (next_part(&element, ';', &part))
+        if (parameter_is(part, "q", &value))
+            *quality_r = quality_parse(value);
+    return true;
+}
 
-        if (!next_part(&parameters, ';', &part))
-            continue;
-        precedence = range_precedence(part, type);
-        while (next_part(&parameters, ';', &part))
-            if (parameter_is(part, "q", &value))
-                q = quality_parse(value);
-        if (precedence > best_precedence) {
+/* The quality that an Accept field gives to one type: that of its most exact range, the
+   best of several. With `own` the type's other names do not count. */
+static unsigned accept_quality(struct slice accept, enum negotiate_type type, bool own)
+{
+    unsigned best_precedence = 0, quality = 0, q;
+    struct slice range;
+
+    while (next_range(&accept, &range, &q)) {
+        unsigned precedence =
+            own && is_other_name(range, type) ? 0 : range_precedence(range, type);
+
+        if (precedence > best_precedence ||
+            (precedence > 0 && precedence == best_precedence && q > quality)) {
             best_precedence = precedence;
             quality = q;
         }
@@ -149,16 +195,37 @@ static unsigned accept_quality(struct slice accept, enum negotiate_type type)
     return quality;
 }
 
+void negotiate_accept_name(struct slice accept, enum negotiate_type type,
+                           char media_r[NEGOTIATE_MEDIA_MAX])
+{
+    struct slice range;
+    unsigned best, q;
+
+    media_r[0] = '\0';
+    /* Few clients want another name: the others do not pay for it. */
+    if (accept.len == 0 ||
+        (type == NEGOTIATE_JSON && memchr(accept.data, '+', accept.len) == NULL))
+        return;
+    best = accept_quality(accept, type, true);
+    while (next_range(&accept, &range, &q))
+        if (q > best && is_other_name(range, type)) {
+            best = q;
+            snprintf(media_r, NEGOTIATE_MEDIA_MAX, "%.*s", (int)range.len,
+                     (const char *)range.data);
+        }
+}
+
 int negotiate_accept(struct slice accept, enum negotiate_type count,
                      enum negotiate_type *type_r)
 {
-    unsigned best = 0;
+    struct slice all = accept, range;
+    unsigned best = 0, q;
 
     *type_r = NEGOTIATE_JSON;
-    if (trim(accept).len == 0)
+    if (!next_range(&all, &range, &q))
         return 0;
     for (int type = 0; type < (int)count; type++) {
-        unsigned quality = accept_quality(accept, (enum negotiate_type)type);
+        unsigned quality = accept_quality(accept, (enum negotiate_type)type, false);
 
         if (quality > best) {
             best = quality;
@@ -168,16 +235,23 @@ int negotiate_accept(struct slice accept, enum negotiate_type count,
     return best > 0 ? 0 : -1;
 }
 
-/* True where no charset but UTF-8 is named by these parameters. */
-static bool is_utf8(struct slice parameters)
+/* Finds a charset other than UTF-8 among these parameters. */
+static bool find_charset(struct slice parameters, struct slice *charset_r)
 {
-    struct slice part, value;
+    struct slice part;
 
     while (next_part(&parameters, ';', &part))
-        if (parameter_is(part, "charset", &value) && !equals(value, "utf-8") &&
-            !equals(value, "utf8"))
-            return false;
-    return true;
+        if (parameter_is(part, "charset", charset_r) && !equals(*charset_r, "utf-8") &&
+            !equals(*charset_r, "utf8"))
+            return true;
+    return false;
+}
+
+static bool is_utf8(struct slice parameters)
+{
+    struct slice charset;
+
+    return !find_charset(parameters, &charset);
 }
 
 int negotiate_content_type(struct slice content_type, enum negotiate_type *type_r)
@@ -187,7 +261,7 @@ int negotiate_content_type(struct slice content_type, enum negotiate_type *type_
 
     *type_r = NEGOTIATE_JSON;
     if (!next_part(&content_type, ';', &part))
-        return 0;
+        return -1;
     while (type < NEGOTIATE_DOCUMENT_TYPES &&
            !media_names(part, (enum negotiate_type)type))
         type++;
@@ -195,6 +269,33 @@ int negotiate_content_type(struct slice content_type, enum negotiate_type *type_
         return -1;
     *type_r = (enum negotiate_type)type;
     return is_utf8(content_type) ? 0 : -1;
+}
+
+bool negotiate_is_media(struct slice content_type, const char *media)
+{
+    struct slice part;
+
+    return next_part(&content_type, ';', &part) && equals(part, media) &&
+           is_utf8(content_type);
+}
+
+void negotiate_refusal_print(struct slice content_type, const char *taken,
+                             char text_r[NEGOTIATE_REFUSAL_MAX])
+{
+    const int most = 64; /* bytes of what the client wrote */
+    struct slice media = {NULL, 0}, charset = {NULL, 0};
+
+    if (trim(content_type).len == 0 || !next_part(&content_type, ';', &media))
+        snprintf(text_r, NEGOTIATE_REFUSAL_MAX, "a Content-Type is needed; %s", taken);
+    else if (find_charset(content_type, &charset) && is_name(charset))
+        snprintf(text_r, NEGOTIATE_REFUSAL_MAX,
+                 "charset %.*s is not taken: the text must be UTF-8",
+                 charset.len < (size_t)most ? (int)charset.len : most,
+                 (const char *)charset.data);
+    else if (charset.len > 0)
+        snprintf(text_r, NEGOTIATE_REFUSAL_MAX, "the text must be UTF-8");
+    else
+        snprintf(text_r, NEGOTIATE_REFUSAL_MAX, "%s; say which in Content-Type", taken);
 }
 
 bool negotiate_is_ndjson(struct slice content_type)
@@ -256,10 +357,18 @@ enum codec_coding negotiate_coding(struct slice accept_encoding,
 
 int negotiate_content_coding(struct slice content_encoding, bool *gzip_r)
 {
-    struct slice coding = trim(content_encoding);
+    struct slice coding;
+    unsigned codings = 0;
 
-    *gzip_r = equals(coding, "gzip") || equals(coding, "x-gzip");
-    return *gzip_r || coding.len == 0 || equals(coding, "identity") ? 0 : -1;
+    *gzip_r = false;
+    while (next_part(&content_encoding, ',', &coding)) {
+        if (coding.len == 0)
+            continue; /* an empty element counts as none (RFC 9110 section 5.6.1) */
+        *gzip_r = equals(coding, "gzip") || equals(coding, "x-gzip");
+        if (++codings > 1 || (!*gzip_r && !equals(coding, "identity")))
+            return -1;
+    }
+    return 0;
 }
 
 void negotiate_etag_print(uint64_t version, enum negotiate_type type,
@@ -362,6 +471,45 @@ enum negotiate_tags negotiate_tags_read(struct slice field, uint64_t *version_r)
     if (tags == 0)
         return NEGOTIATE_TAGS_BAD;
     return tags == 1 && ours == 1 ? NEGOTIATE_TAGS_VERSION : NEGOTIATE_TAGS_LIST;
+}
+
+/* True for what begins as a tag of ours but ends in another mark. */
+static bool is_marked(struct slice tag)
+{
+    uint64_t unused;
+
+    assert(is_opaque_tag(tag));
+    if (tag_version(tag, &unused) == 0)
+        return false;
+    for (size_t end = tag.len - 2; end > 0; end--) {
+        uint8_t text[NEGOTIATE_ETAG_MAX];
+
+        if (isalnum(tag.data[end]) || end + 1 > sizeof text)
+            continue;
+        memcpy(text, tag.data, end);
+        text[end] = '"';
+        if (tag_version((struct slice){text, end + 1}, &unused) == 0)
+            return true;
+    }
+    return false;
+}
+
+enum negotiate_tag_fault negotiate_tags_fault(struct slice field)
+{
+    struct slice tag;
+    uint64_t unused;
+
+    while (next_part(&field, ',', &tag)) {
+        bool weak = take_weak(&tag);
+
+        if (!is_opaque_tag(tag))
+            continue;
+        if (is_marked(tag))
+            return NEGOTIATE_TAG_MARKED;
+        if (weak && tag_version(tag, &unused) == 0)
+            return NEGOTIATE_TAG_WEAK;
+    }
+    return NEGOTIATE_TAG_SOUND;
 }
 
 bool negotiate_tags_name(struct slice field, uint64_t version, bool weakly)

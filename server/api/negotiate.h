@@ -30,18 +30,36 @@ enum negotiate_type {
 /* Longest text of negotiate_etag_print(), with its NUL. */
 #define NEGOTIATE_ETAG_MAX 40
 
+/* Longest media type that a reply is sent under, and room for a text that says why a
+   Content-Type is refused; both with their NUL. */
+#define NEGOTIATE_MEDIA_MAX   128
+#define NEGOTIATE_REFUSAL_MAX 256
+
 /* The representation, of the first `types` ones, that an Accept field (all its values
    joined; data NULL where there is none) prefers, JSON among equals. Returns -1 where it
    accepts none. */
 int negotiate_accept(struct slice accept, enum negotiate_type types,
                      enum negotiate_type *type_r);
 
-/* The representation that a Content-Type names; JSON where there is none. Returns -1 for
-   another type or a charset other than UTF-8. */
+/* The other name of the type that Accept likes better than the one of NEGOTIATE_TYPE_MAP
+   ("application/geo+json", "application/jsonl"), with a NUL; empty for none. */
+void negotiate_accept_name(struct slice accept, enum negotiate_type type,
+                           char media_r[NEGOTIATE_MEDIA_MAX]);
+
+/* The representation that a Content-Type names. Returns -1 where there is none (a page of
+   another site can have a browser send that without asking first), for another type, and
+   for a charset other than UTF-8. */
 int negotiate_content_type(struct slice content_type, enum negotiate_type *type_r);
 
-/* True where a Content-Type names NDJSON, in UTF-8. */
+/* True where a Content-Type names that media type, in UTF-8. */
+bool negotiate_is_media(struct slice content_type, const char *media);
+
+/* True where a Content-Type names NDJSON, by any of its names, in UTF-8. */
 bool negotiate_is_ndjson(struct slice content_type);
+
+/* Writes why a Content-Type is refused; `taken` lists what is taken instead. */
+void negotiate_refusal_print(struct slice content_type, const char *taken,
+                             char text_r[NEGOTIATE_REFUSAL_MAX]);
 
 /* The coding that an Accept-Encoding field likes best of the offered ones, which are in
    order of preference among equals (RFC 9110 section 12.5.3); NONE where it allows none
@@ -77,6 +95,16 @@ enum negotiate_tags negotiate_tags_read(struct slice field, uint64_t *version_r)
 /* True where a field is "*" or lists a tag of ours with that version; weak tags count
    only where they are compared weakly (If-None-Match, RFC 9110 section 8.8.3.2). */
 bool negotiate_tags_name(struct slice field, uint64_t version, bool weakly);
+
+/* What keeps the tags of an If-Match field from ever matching. */
+enum negotiate_tag_fault {
+    NEGOTIATE_TAG_SOUND,  /* nothing */
+    NEGOTIATE_TAG_WEAK,   /* one of ours was made weak: W/"5-json" */
+    NEGOTIATE_TAG_MARKED, /* one of ours was given another end: "5-json-br" */
+};
+
+/* Looks for what proxies that compress do to our tags. */
+enum negotiate_tag_fault negotiate_tags_fault(struct slice field);
 
 /* The media type of a representation. */
 const char *negotiate_media_type(enum negotiate_type type);

@@ -1,10 +1,25 @@
 #include "server/api/query.h"
 
+#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
-/* Longer ones do not fit a job's envelope (proto/call_options.h). */
-#define FIELDS_MAX 8128
+#include "common/codec/operations/fields.h"
+#include "server/api/fields_text.h"
+
+/* What is shown of a name that is not known. */
+#define UNKNOWN_MAX 64
+
+static const char fields_fault[] =
+    "fields are names divided by , and . of 8128 bytes and 1024 names at most";
+
+static const struct {
+    const char *name;
+    unsigned scopes;
+} parameters[] = {
+#define X(id, text, where) [QUERY_##id] = {text, where},
+    QUERY_PARAMETER_MAP(X)
+#undef X
+};
 
 static int limit_parse(struct slice text, uint64_t *limit_r)
 {
@@ -34,81 +49,126 @@ static bool named(struct slice bytes, const char *text)
     return at == bytes.len && *text == '\0';
 }
 
-/* How many bytes of the text stand for a comma or, encoded twice, for one in a name; 0
-   for neither. */
-static size_t comma_len(const uint8_t *text, size_t len)
+static const char *take_fields(struct slice sent, struct query *query)
 {
-    if (len >= 3 && strncasecmp((const char *)text, "%2c", 3) == 0)
-        return 3;
-    return len >= 5 && strncasecmp((const char *)text, "%252c", 5) == 0 ? 5 : 0;
-}
-
-/* Takes one encoding off the commas. */
-static void take_fields(struct slice sent, struct query *query)
-{
-    struct buf *text = &query->fields_text;
+    const char *fault = NULL;
 
     query->fields = query->fields_sent = sent;
-    if (memchr(sent.data, '%', sent.len) == NULL)
-        return;
-    for (size_t at = 0; at < sent.len;) {
-        size_t len = comma_len(sent.data + at, sent.len - at);
-
-        if (len == 0)
-            buf_append(text, sent.data + at, 1);
-        else
-            buf_append_str(text, len == 3 ? "," : "%2C");
-        at += len > 0 ? len : 1;
+    if (memchr(sent.data, '%', sent.len) != NULL ||
+        memchr(sent.data, '/', sent.len) != NULL) {
+        fault = fields_text_read(sent, &query->fields_text);
+        query->fields = buf_slice(&query->fields_text);
     }
-    query->fields = buf_slice(text);
+    if (fault == NULL && fields_check(query->fields) != 0)
+        fault = fields_fault;
+    return fault;
 }
 
-/* Takes one parameter into *query; see query_parse(). */
-static const char *take_parameter(struct slice name, struct slice value,
-                                  struct query *query)
+static const char *take_limit(struct slice value, struct query *query)
 {
-    if (named(name, "pretty")) {
-        query->pretty = !named(value, "0") && !named(value, "false");
-    } else if (named(name, "fields") && query->fields.len == 0) {
-        if (value.len == 0 || value.len > FIELDS_MAX)
-            return "fields are names divided by , and . of 8128 bytes at most";
-        take_fields(value, query);
-    } else if (named(name, "limit") && !query->has_limit) {
-        query->has_limit = true;
-        if (limit_parse(value, &query->limit) != 0)
-            return "limit must be a whole number from 1 to 18446744073709551615; leave "
-                   "it "
-                   "out for all documents";
-    } else if (named(name, "after") && query->after_len == 0 && value.len > 0) {
-        int len = route_name_decode(value, query->after);
+    query->has_limit = true;
+    if (limit_parse(value, &query->limit) == 0)
+        return NULL;
+    return "limit must be a whole number from 1 to 18446744073709551615; leave it out "
+           "for "
+           "all documents";
+}
 
-        if (len < 0)
-            return "after must be a document's id";
-        query->after_len = (uint8_t)len;
-    }
+static const char *take_after(struct slice value, struct query *query)
+{
+    int len = value.len > 0 ? route_name_decode(value, query->after) : 0;
+
+    if (len < 0)
+        return "after must be a document's id";
+    query->after_len = (uint8_t)len;
     return NULL;
 }
 
-const char *query_parse(struct slice text, struct query *query_r)
+/* Takes one parameter that has not come before; see query_parse(). */
+static const char *take_parameter(enum query_parameter parameter, struct slice value,
+                                  struct query *query)
+{
+    bool on = !named(value, "0") && !named(value, "false");
+
+    switch (parameter) {
+    case QUERY_AFTER: return take_after(value, query);
+    case QUERY_FIELDS:
+        if (value.len == 0 || value.len > FIELDS_TEXT_MAX)
+            return fields_fault;
+        return take_fields(value, query);
+    case QUERY_IDS: query->ids = on; return NULL;
+    case QUERY_LIMIT: return take_limit(value, query);
+    case QUERY_PRETTY: query->pretty = on; return NULL;
+    default: return NULL;
+    }
+}
+
+static enum query_parameter find_parameter(struct slice name)
+{
+    unsigned parameter = 0;
+
+    while (parameter < QUERY_PARAMETERS && !named(name, parameters[parameter].name))
+        parameter++;
+    return (enum query_parameter)parameter;
+}
+
+/* Takes what stands between two '&'. */
+static const char *take_part(struct slice part, enum query_scope scope,
+                             struct query *query, unsigned *seen)
+{
+    const uint8_t *equal = memchr(part.data, '=', part.len);
+    struct slice name = {part.data, equal ? (size_t)(equal - part.data) : part.len};
+    struct slice value = {part.data + part.len, 0};
+    enum query_parameter parameter = find_parameter(name);
+
+    if (equal != NULL)
+        value = (struct slice){equal + 1, part.len - name.len - 1};
+    if (parameter < QUERY_PARAMETERS) {
+        bool first = (*seen & 1u << parameter) == 0;
+
+        *seen |= 1u << parameter;
+        return first && (parameters[parameter].scopes & scope) != 0
+                   ? take_parameter(parameter, value, query)
+                   : NULL;
+    }
+    if (scope != QUERY_OF_COLLECTION || part.len == 0 ||
+        (name.len > 0 && route_next_byte(name, &(size_t){0}) == '_'))
+        return NULL;
+    query->unknown = name;
+    return "a parameter is not known";
+}
+
+const char *query_parse(struct slice text, enum query_scope scope, struct query *query_r)
 {
     const char *fault = NULL;
+    unsigned seen = 0;
 
     *query_r = (struct query){.limit = UINT64_MAX};
     while (text.len > 0 && fault == NULL) {
         const uint8_t *end = memchr(text.data, '&', text.len);
         size_t len = end ? (size_t)(end - text.data) : text.len;
-        const uint8_t *equal = memchr(text.data, '=', len);
-        size_t name_len = equal ? (size_t)(equal - text.data) : len;
-        struct slice value = {text.data + len, 0};
 
-        if (equal)
-            value = (struct slice){equal + 1, len - name_len - 1};
-        fault = take_parameter((struct slice){text.data, name_len}, value, query_r);
+        fault = take_part((struct slice){text.data, len}, scope, query_r, &seen);
         len = end ? len + 1 : len;
         text.data += len;
         text.len -= len;
     }
     return fault;
+}
+
+void query_print_unknown(const struct query *query, char detail_r[QUERY_DETAIL_MAX])
+{
+    int shown = query->unknown.len < UNKNOWN_MAX ? (int)query->unknown.len : UNKNOWN_MAX;
+    size_t at = (size_t)snprintf(detail_r, QUERY_DETAIL_MAX,
+                                 "a collection has no parameter \"%.*s\"; it has", shown,
+                                 (const char *)query->unknown.data);
+
+    for (unsigned i = 0; i < QUERY_PARAMETERS; i++)
+        if (parameters[i].scopes & QUERY_OF_COLLECTION)
+            at += (size_t)snprintf(detail_r + at, QUERY_DETAIL_MAX - at, " %s,",
+                                   parameters[i].name);
+    snprintf(detail_r + at, QUERY_DETAIL_MAX - at,
+             " and no filters; names that begin with _ are ignored");
 }
 
 void query_free(struct query *query)

@@ -1,7 +1,12 @@
 /*
- * The parameters of a request's query. Pure: bytes in, a value out. Parameters
- * that offloop does not know are ignored; the first of several counts. %32 is 2,
- * in names and values (RFC 3986, section 6.2.2.2).
+ * The parameters of a request's query. Pure: bytes in, a value out. The first of
+ * several with one name counts. %32 is 2, in names and values (RFC 3986, section
+ * 6.2.2.2).
+ *
+ * A parameter that has no meaning where the request goes is not looked at. One
+ * that offloop does not know is ignored, too, but for a collection: there it is
+ * a fault unless its name begins with '_', because a filter that somebody hoped
+ * for must not give them everything.
  */
 #ifndef OFFLOOP_SERVER_API_QUERY_H
 #define OFFLOOP_SERVER_API_QUERY_H
@@ -11,8 +16,31 @@
 
 #include "server/api/route.h"
 
+/* Where parameters have a meaning. */
+enum query_scope {
+    QUERY_OF_NOTHING = 0,
+    QUERY_OF_DOCUMENT = 1,  /* that is sent: GET, HEAD and PATCH */
+    QUERY_OF_COLLECTION = 2 /* GET and HEAD */
+};
+
+/* The parameters: NAME, text, scopes. */
+#define QUERY_PARAMETER_MAP(X)                                   \
+    X(AFTER, "after", QUERY_OF_COLLECTION)                       \
+    X(FIELDS, "fields", QUERY_OF_DOCUMENT | QUERY_OF_COLLECTION) \
+    X(IDS, "ids", QUERY_OF_COLLECTION)                           \
+    X(LIMIT, "limit", QUERY_OF_COLLECTION)                       \
+    X(PRETTY, "pretty", QUERY_OF_DOCUMENT | QUERY_OF_COLLECTION)
+
+enum query_parameter {
+#define X(id, text, where) QUERY_##id,
+    QUERY_PARAMETER_MAP(X)
+#undef X
+        QUERY_PARAMETERS
+};
+
 struct query {
     bool pretty;
+    bool ids; /* of a collection: each document with its id */
     bool has_limit;
     struct slice fields;      /* as codec_call.fields has them; empty for all */
     struct slice fields_sent; /* the same as it came, a part of the text */
@@ -20,12 +48,21 @@ struct query {
     uint64_t limit;           /* at least 1; UINT64_MAX where there is none */
     uint8_t after_len;        /* 0 where there is none */
     uint8_t after[ROUTE_NAME_MAX];
+    struct slice unknown; /* the name, as it came, of a parameter that a collection lacks;
+                             data NULL for none */
 };
 
+/* Longest text of query_print_unknown(), with its NUL. */
+#define QUERY_DETAIL_MAX 256
+
 /* Reads a query ("limit=10&after=x"). Returns NULL, or a static text that says what is
-   wrong with it. In `fields` a comma may come as %2C, as libraries write it; a comma in
-   a name is %252C then. The caller ends the query with query_free() either way. */
-const char *query_parse(struct slice text, struct query *query_r);
+   wrong with it; query_print_unknown() says it better where query_r->unknown is set. What
+   `fields` may be says fields_text.h. The caller ends the query with query_free() either
+   way. */
+const char *query_parse(struct slice text, enum query_scope scope, struct query *query_r);
+
+/* Prints, for people, which parameter is not known and which there are. */
+void query_print_unknown(const struct query *query, char detail_r[QUERY_DETAIL_MAX]);
 
 /* Frees what the query holds; a zeroed one is allowed. */
 void query_free(struct query *query);

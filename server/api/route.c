@@ -57,7 +57,7 @@ static bool decode_into(struct slice text, uint8_t *name_r, uint8_t *len_r)
     int len = route_name_decode(text, name_r);
 
     *len_r = len < 0 ? 0 : (uint8_t)len;
-    return len > 0;
+    return len > 0 && !name_is_dots((struct slice){name_r, (size_t)len});
 }
 
 void route_parse(struct slice path, struct route *route_r)
@@ -67,7 +67,7 @@ void route_parse(struct slice path, struct route *route_r)
 
     route_r->kind = STATS_ROUTE_OTHER;
     route_r->is_description = false;
-    route_r->names_valid = false;
+    route_r->names_valid = route_r->ends_in_slash = false;
     route_r->collection_len = route_r->id_len = 0;
     if (path.len == 3 && starts_with(path, "/v1")) {
         route_r->kind = STATS_ROUTE_COLLECTIONS;
@@ -78,6 +78,7 @@ void route_parse(struct slice path, struct route *route_r)
         return;
     }
     rest = (struct slice){path.data + 4, path.len - 4};
+    route_r->ends_in_slash = path.data[path.len - 1] == '/';
     slash = memchr(rest.data, '/', rest.len);
     if (slash == NULL) {
         route_r->kind = STATS_ROUTE_COLLECTION;

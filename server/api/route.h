@@ -18,6 +18,7 @@ struct route {
     enum stats_route kind; /* DOCUMENT, COLLECTION, COLLECTIONS or OTHER */
     bool is_description;   /* OTHER: /openapi.json */
     bool names_valid;      /* false where a name is not one that can exist */
+    bool ends_in_slash;    /* "/v1/c/", "/v1/c/id/": not valid, and a common mistake */
     uint8_t collection_len;
     uint8_t id_len;
     uint8_t collection[ROUTE_NAME_MAX]; /* decoded */
@@ -31,8 +32,9 @@ void route_parse(struct slice path, struct route *route_r);
    must be less than the length. */
 int route_next_byte(struct slice text, size_t *at);
 
-/* Decodes percent-encoding and checks that the result is a collection's or document's
-   name: 1 to 255 bytes of A-Z a-z 0-9 . _ ~ : @ -. Returns its length, or -1. */
+/* Decodes percent-encoding and checks that the result has the bytes of a collection's or
+   document's name: 1 to 255 of A-Z a-z 0-9 . _ ~ : @ -. Returns its length, or -1. "."
+   and ".." pass: a store of an earlier version may hold them, as a place to list from. */
 int route_name_decode(struct slice text, uint8_t name_r[ROUTE_NAME_MAX]);
 
 /* The decoded names, as slices into the route. */

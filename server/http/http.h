@@ -192,7 +192,7 @@ void http_reply_problem(struct http_exchange *x, int status, const char *detail,
 void http_reply_begin(struct http_exchange *x, const struct http_reply *reply);
 
 /* Queues one piece; takes its own reference. Returns false when enough is queued: call
-   again only after on_writable. */
+   again only after on_writable. An empty piece queues nothing and returns the same. */
 bool http_reply_chunk(struct http_exchange *x, struct blob *blob, struct slice part);
 
 /* Ends a streamed reply. */

@@ -124,7 +124,7 @@ bool http_reply_chunk(struct http_exchange *x, struct blob *blob, struct slice p
 
     assert(x->replying == HTTP_REPLYING_STREAM);
     if (!sends_body(x) || part.len == 0)
-        return true;
+        return !x->wants_writable; /* on_writable may be owed for an earlier piece */
     if (x->delimiter == HTTP_DELIMITER_CHUNKED) {
         len = snprintf(line, sizeof line, "%s%zx\r\n", x->chunk_open ? "\r\n" : "",
                        part.len);

@@ -11,6 +11,7 @@
 #include "common/address/rpc_url.h"
 #include "common/address/runtime_dir.h"
 #include "common/base/log.h"
+#include "common/base/document_name.h"
 #include "common/process/privileges.h"
 #include "common/process/spawn.h"
 #include "server/api/auth.h"
@@ -18,12 +19,37 @@
 #include "server/jobs/jobs.h"
 #include "server/store/store_url.h"
 
+/* Longest --base-path. */
+#define BASE_PATH_MAX 255
+
 static int config_check_admin(const char *text, const char **expected_r)
 {
     if (strcmp(text, "off") == 0 || endpoint_check(text, expected_r) == 0)
         return 0;
     *expected_r = "ADDR:PORT, [ADDR6]:PORT or unix:/path, numeric, or off";
     return -1;
+}
+
+/* A path as it stands in a URL: segments of the characters of names, none of them empty,
+   "." or "..". */
+static int config_check_base_path(const char *text, const char **expected_r)
+{
+    *expected_r =
+        "a path of at most 255 bytes, /PREFIX or /A/B, of A-Z a-z 0-9 . _ ~ : @ - "
+        "and without a slash at its end";
+    if (strlen(text) > BASE_PATH_MAX)
+        return -1;
+    while (*text == '/') {
+        size_t len = 0;
+
+        text++;
+        while (document_name_has_byte((uint8_t)text[len]))
+            len++;
+        if (len == 0 || (text[0] == '.' && (len == 1 || (len == 2 && text[1] == '.'))))
+            return -1;
+        text += len;
+    }
+    return *text == '\0' ? 0 : -1;
 }
 
 /* The texts of --mode, in the order of enum jobs_mode. */
@@ -42,6 +68,14 @@ static const char *const *config_mode_names(void)
 static const char *const *config_representation_names(void)
 {
     static const char *const names[] = {"msgpack", "json", NULL};
+
+    return names;
+}
+
+/* The texts of --numbers, double first. */
+static const char *const *config_numbers_names(void)
+{
+    static const char *const names[] = {"double", "text", NULL};
 
     return names;
 }

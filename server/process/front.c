@@ -139,12 +139,25 @@ static void load_auth(struct front *front)
                   (const char *)why.data);
 }
 
-/* The origins of --cors; none where it is off. */
-static struct cors origins(const struct option_list *list)
+static bool is_off(const struct option_list *list)
 {
-    if (list->count == 0 || strcmp(list->items[0], "off") == 0)
-        return (struct cors){NULL, 0};
-    return (struct cors){list->items, list->count};
+    return list->count == 0 || strcmp(list->items[0], "off") == 0;
+}
+
+/* What --cors and --cors-headers name; nothing where they are off. */
+static struct cors cors_of(const struct server_config *config)
+{
+    struct cors cors = {.origins = NULL};
+
+    if (!is_off(&config->cors)) {
+        cors.origins = config->cors.items;
+        cors.count = config->cors.count;
+    }
+    if (!is_off(&config->cors_headers)) {
+        cors.headers = config->cors_headers.items;
+        cors.header_count = config->cors_headers.count;
+    }
+    return cors;
 }
 
 static void create_clients(struct front *front)
@@ -156,6 +169,7 @@ static void create_clients(struct front *front)
                                    .stats = front->slot,
                                    .mode = (enum jobs_mode)config->mode,
                                    .store_json = config->representation != 0,
+                                   .keep_numbers = config->numbers != 0,
                                    .mode_header = config->mode_header,
                                    .server_timing = config->server_timing,
                                    .max_reply_bytes = config->max_reply_bytes,
@@ -163,7 +177,8 @@ static void create_clients(struct front *front)
                                    .max_body_bytes = config->max_body_bytes,
                                    .job_timeout_ns = config->job_timeout_ns,
                                    .auth = front->auth,
-                                   .cors = origins(&config->cors),
+                                   .cors = cors_of(config),
+                                   .base_path = config->base_path,
                                    .on_event = on_event,
                                    .context = front};
     struct http_limits limits = http_limits_default();

@@ -22,6 +22,9 @@ OPTION(STRING, admin, "admin", "ADDR:PORT", "127.0.0.1:8081",
 OPTION(STRING, rpc, "rpc", "URL", NULL,
        "where workers connect: ipc:///path, tls+tcp://ADDR:PORT, or tcp:// on this host",
        .shown = "ipc:// rpc.sock in the runtime directory", .check = rpc_url_check)
+OPTION(STRING, base_path, "base-path", "/PREFIX", "",
+       "the path that a proxy in front takes off; it stands before Link and Location",
+       .check = config_check_base_path)
 
 GROUP("Documents")
 OPTION(STRING, store, "store", "URL", "lmdb:data",
@@ -32,6 +35,9 @@ OPTION(STRING, store, "store", "URL", "lmdb:data",
 OPTION(ENUM, representation, "representation", "R", "msgpack",
        "what a write stores: msgpack, or json (compact text, sent as is)",
        .names = config_representation_names)
+OPTION(ENUM, numbers, "numbers", "N", "double",
+       "what MessagePack holds of a number such as 12500.00: the double, or its text",
+       .names = config_numbers_names)
 OPTION(SWITCH, lmdb_sync, "lmdb-sync", "on|off", "on",
        "make writes durable (fsync) before they are answered")
 OPTION(SIZE, lmdb_max_bytes, "lmdb-max", "SIZE", "64GiB",
@@ -48,6 +54,9 @@ OPTION(STRING, auth_file, "auth-file", "FILE", "off",
        "collections; off for everybody")
 OPTION(LIST, cors, "cors", "ORIGIN", "off",
        "browsers' scripts from there may use the server; * for any", .check = cors_check)
+OPTION(LIST, cors_headers, "cors-headers", "NAMES", "off",
+       "header fields that those scripts may send besides offloop's own (traceparent)",
+       .check = cors_headers_check)
 
 GROUP("Codec")
 OPTION(ENUM, mode, "mode", "MODE", "auto",

@@ -104,6 +104,7 @@ struct store_list {
     struct store_request request;
     struct slice collection; /* input; must stay until done */
     struct slice after;      /* input: ids greater than this; empty for the start */
+    struct slice until;      /* input: no id greater than this; empty for no such bound */
     size_t max_documents;    /* input: at least 1 */
     size_t max_bytes;        /* input: stops before the document that would exceed it, but
                                 always gives one where there is one */
@@ -113,7 +114,7 @@ struct store_list {
     enum store_status status; /* OK (also for none), DOWN, ERROR */
     struct store_document *documents;
     size_t count;
-    bool more;         /* documents follow the last one */
+    bool more;         /* documents follow the last one, up to `until` */
     struct blob *blob; /* what all documents' bytes lie in, back to back but for the
                           dividers, so that a run of them needs no copy; released after
                           done, keep with blob_ref(). NULL where the backend has them
@@ -121,7 +122,8 @@ struct store_list {
 };
 
 /* Counts a collection's documents after an id, stopping at max_documents, and tells where
-   it stopped (so that a listing can name its next page before it is read). */
+   it stopped (so that a listing can name its next page before it is read). A count of
+   many documents is no snapshot either. */
 struct store_count {
     struct store_request request;
     struct slice collection; /* inputs as in store_list */
@@ -133,7 +135,7 @@ struct store_count {
     uint64_t documents;
     bool more; /* documents follow the last one counted */
     uint8_t last_id_len;
-    uint8_t last_id[STORE_NAME_MAX]; /* of the last one counted, where there is more */
+    uint8_t last_id[STORE_NAME_MAX]; /* of the last one counted; empty for none */
 };
 
 struct store_collection {

@@ -80,6 +80,72 @@ def other_types_are_415(pair):
 
 
 @case
+def writing_without_a_type_is_415(pair):
+    """A page of another site can have a browser send such without asking first."""
+    pair.put("/v1/things/untyped", 1)
+    with pair.client() as client:
+        for method, target in (("PUT", "/v1/things/untyped"), ("POST", "/v1/things"),
+                               ("PATCH", "/v1/things/untyped")):
+            for headers in ([], [("Content-Type", "")]):
+                check_problem(client.ask(method, target, b"2", headers), 415,
+                              "a Content-Type is needed")
+        equal(client.ask("GET", "/v1/things/untyped").body, b"1")
+        check_problem(client.ask("PUT", "/v1/things/untyped"), 411)
+
+
+@case
+def a_refused_charset_is_named(pair):
+    with pair.client() as client:
+        for method, target, media in (("PUT", "/v1/things/latin", "application/json"),
+                                      ("POST", "/v1/things", "application/json"),
+                                      ("POST", "/v1/things", "application/x-ndjson"),
+                                      ("PATCH", "/v1/things/latin",
+                                       "application/merge-patch+json")):
+            check_problem(client.ask(method, target, b"{}",
+                                     [("Content-Type", f"{media}; charset=latin1")]), 415,
+                          "charset latin1 is not taken")
+
+
+@case
+def json_goes_by_other_names(pair):
+    geo = [("Content-Type", "application/geo+json")]
+    with pair.client() as client:
+        equal(client.ask("PUT", "/v1/named/a", b'{"type":"Point"}', geo).status, 201)
+        equal(client.ask("POST", "/v1/named", b"1",
+                         [("Content-Type", "application/vnd.api+json")]).status, 201)
+        for target in ("/v1/named/a", "/v1/named", "/v1", "/openapi.json"):
+            for accept, media in (("application/geo+json", "application/geo+json"),
+                                  ("application/geo+json, */*;q=0.5", "application/geo+json"),
+                                  ("application/json, application/problem+json",
+                                   "application/json"),
+                                  (",", "application/json"), (" , ,", "application/json"),
+                                  ("*/*", "application/json")):
+                reply = client.ask("GET", target, headers=[("Accept", accept)])
+                equal((target, accept, reply.status, reply.header("content-type")),
+                      (target, accept, 200, media))
+                reply.json()
+        reply = client.ask("PATCH", "/v1/named/a", b'{"id":7}',
+                           [("Content-Type", "application/merge-patch+json"),
+                            ("Accept", "application/geo+json")])
+        equal((reply.header("content-type"), reply.body),
+              ("application/geo+json", b'{"type":"Point","id":7}'))
+        check_problem(client.ask("GET", "/v1/named/a",
+                                 headers=[("Accept", "text/geo+json")]), 406)
+
+
+@case
+def a_slash_at_the_end_is_told(pair):
+    pair.put("/v1/things/slash", 1)
+    with pair.client() as client:
+        for target in ("/v1/", "/v1/things/", "/v1/things/slash/"):
+            check_problem(client.ask("GET", target), 404, "ends in a slash")
+        check_problem(client.ask("POST", "/v1/things/", b"1", JSON), 400, "ends in a slash")
+        check_problem(client.ask("PUT", "/v1/things/slash/", b"1", JSON), 400,
+                      "ends in a slash")
+        check_problem(client.ask("DELETE", "/v1/things/slash/"), 400, "ends in a slash")
+
+
+@case
 def problems_of_what_is_negotiated_tell_caches_so(pair):
     pair.put("/v1/things/vary", 1)
     both, accept = "Accept, Accept-Encoding", "Accept"
@@ -240,7 +306,7 @@ def names(pair):
 def bad_names_404_on_reading_400_on_writing(pair):
     with pair.client() as client:
         for bad in ("x" * 256, "a%20b", "a%2Fb", "a%00b", "caf%C3%A9", "a%zz", "a%4", "a%", "a!",
-                    "a+b", "a*b", "a$b"):
+                    "a+b", "a*b", "a$b", ".", "..", "%2e", ".%2E"):
             for target in (f"/v1/things/{bad}", f"/v1/{bad}/one"):
                 check_problem(client.ask("GET", target), 404)
                 check_problem(client.ask("PUT", target, b"1", JSON), 400)
@@ -309,9 +375,18 @@ def a_put_without_a_body(pair):
 
 
 @case
-def unknown_query_parameters_are_ignored(pair):
+def query_parameters_without_a_meaning_are_ignored(pair):
     pair.put("/v1/things/query", [1])
-    equal(pair.ask("GET", "/v1/things/query?what=ever&x").body, b"[1]")
+    for query in ("what=ever&x", "limit=abc", "after=a/b&ids", "=&&_"):
+        equal(pair.ask("GET", f"/v1/things/query?{query}").body, b"[1]")
+        equal(pair.ask("GET", f"/v1?{query}").status, 200)
+        equal(pair.ask("GET", f"/openapi.json?{query}").status, 200)
+    with pair.client() as client:
+        for query in ("fields=,,", "limit=0&what=ever"):
+            equal(client.ask("PUT", f"/v1/things/query?{query}", b"[2]", JSON).status, 200)
+            equal(client.ask("POST", f"/v1/things?{query}", b"[2]", JSON).status, 201)
+        equal(client.ask("DELETE", "/v1/things/query?fields=,,").status, 204)
+        equal(client.ask("GET", "/v1?fields=,,").status, 200)
 
 
 @case

@@ -1,6 +1,6 @@
 """What JSON is and is not, as a client sees it (API.md section 4). The codec's own tests
 hold the long tables; here: the same verdicts come through the whole route."""
-from harness import JSON, case, check_problem, equal
+from harness import JSON, MSGPACK, case, check_problem, equal
 
 SAME = [  # these come back byte for byte
     b"18446744073709551615", b"-9223372036854775808", b"9223372036854775807",
@@ -85,3 +85,73 @@ def inline_and_rpc_agree(pair):
             for text, offset in BAD:
                 reply = client.ask("PUT", "/v1/modes/bad", text, JSON + chosen)
                 equal((mode, text, check_problem(reply, 400)["offset"]), (mode, text, offset))
+
+
+PRICES = b'{"price":12500.00,"rates":[0.10,1.50,1.5],"zero":-0,"far":1E400,"whole":100,"e":1e2}'
+DOUBLES = (b'{"price":12500.0,"rates":[0.1,1.5,1.5],"zero":-0.0,"far":1E400,"whole":100,'
+           b'"e":100.0}')
+DIGITS = b"\x81\xa5price\xd7\x0112500.00"  # {"price":12500.00}, the number as ext type 1
+FLOAT = b"\x81\xa5price\xcb\x40\xc8\x6a\0\0\0\0\0"
+MODES = ("inline", "threads", "rpc", "auto")
+MERGE = [("Content-Type", "application/merge-patch+json")]
+LINES = [("Content-Type", "application/x-ndjson")]
+PACKED = [("Accept", "application/msgpack")]
+
+
+def check_kept(pair, packed):
+    """Every number comes back as the text that was sent, whichever way it goes."""
+    line = b'{"id":"%s","document":' + PRICES + b"}\n"
+    with pair.client() as client:
+        for mode in MODES:
+            path, chosen = f"/v1/prices/{mode}", [("Offloop-Mode", mode)]
+            equal(client.ask("PUT", path, PRICES, [*JSON, *chosen]).status, 201)
+            equal(client.ask("GET", path, headers=chosen).body, PRICES)
+            equal(client.ask("GET", path + "?fields=price,rates.0", headers=chosen).body,
+                  b'{"price":12500.00,"rates":[0.10]}')
+            assert b'"price": 12500.00,\n' in client.ask("GET", path + "?pretty",
+                                                         headers=chosen).body
+            equal(client.ask("GET", path + "?fields=price", headers=[*PACKED, *chosen]).body,
+                  packed)
+            equal(client.ask("PATCH", path, b'{"fee":1.250,"e":null}', [*MERGE, *chosen]).body,
+                  PRICES[:-len(',"e":1e2}')] + b',"fee":1.250}')
+            equal(client.ask("POST", "/v1/loaded", line % mode.encode(),
+                             [*LINES, *chosen]).json()["stored"], 1)
+            equal(client.ask("GET", f"/v1/loaded/{mode}").body, PRICES)
+            equal(client.ask("PUT", path, DIGITS, [*MSGPACK, *chosen]).status, 200)
+            equal(client.ask("GET", path, headers=chosen).body, b'{"price":12500.00}')
+            equal(client.ask("GET", path, headers=[*PACKED, *chosen]).body, packed)
+        equal(client.ask("GET", "/v1/loaded").body, b"[" + b",".join([PRICES] * 4) + b"]")
+        equal(client.ask("GET", "/v1/loaded", headers=PACKED).body.count(packed[1:]), 4)
+
+
+@case(server=["--numbers", "text"])
+def numbers_keep_their_text(pair):
+    check_kept(pair, DIGITS)
+
+
+@case(server=["--numbers", "text", "--codec", "direct"], worker=["--codec", "direct"])
+def numbers_keep_their_text_in_the_other_engine(pair):
+    check_kept(pair, DIGITS)
+
+
+@case(server=["--numbers", "text", "--representation", "json"])
+def numbers_keep_their_text_in_stored_json(pair):
+    check_kept(pair, DIGITS)
+
+
+@case(server=["--representation", "json"])
+def stored_json_always_keeps_them_and_gives_doubles_as_msgpack(pair):
+    check_kept(pair, FLOAT)
+
+
+@case
+def numbers_are_doubles_by_default(pair):
+    with pair.client() as client:
+        for mode in MODES:
+            path, chosen = f"/v1/doubles/{mode}", [("Offloop-Mode", mode)]
+            equal(client.ask("PUT", path, PRICES, [*JSON, *chosen]).status, 201)
+            equal(client.ask("GET", path, headers=chosen).body, DOUBLES)
+            equal(client.ask("GET", path + "?fields=price", headers=[*PACKED, *chosen]).body,
+                  FLOAT)
+            equal(client.ask("PUT", path, DIGITS, [*MSGPACK, *chosen]).status, 200)
+            equal(client.ask("GET", path, headers=chosen).body, b'{"price":12500.00}')

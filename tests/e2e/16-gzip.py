@@ -2,6 +2,7 @@
 compressed bodies expanded there."""
 import ctypes
 import gzip
+import itertools
 import json
 import random
 import subprocess
@@ -184,13 +185,41 @@ def zstd_expand(data, size):
     return text.raw[:got]
 
 
-def swap_worker(pair, program):
+def swap_worker(pair, program, *arguments):
     """Another worker in the place of the one that is there."""
-    pair.worker.stop()
+    pair.worker.kill_all() if "fake" in pair.worker.name else pair.worker.stop()
     eventually(lambda: pair.metric("offloop_worker_connections") == 0, "it has left")
-    pair.worker = Daemon(program, ["--processes", "1"], pair.runtime, pair.folder)
+    pair.worker = Daemon(program, arguments or ["--processes", "1"], pair.runtime, pair.folder)
     pair.daemons.append(pair.worker)
     eventually(lambda: pair.metric("offloop_worker_connections") == 1, "it has its seat")
+
+
+def by_threads(pair):
+    """Jobs that a front's own threads did."""
+    return pair.metric("offloop_jobs_total", mode="threads", result="ok") or 0
+
+
+@case(own=True, server=("--arena", "off"))
+def a_worker_that_lacks_a_coding(pair):
+    """From the beginning or midway: the front's threads compress, and it lives on."""
+    fronts = pair.server.fronts()
+    texts = fill(pair, "midway", 2000)
+    pair.put("/v1/zip/probe", list(range(2000)))
+    codings = [("gzip", one_member)]
+    if has_zstd(pair):
+        codings.append(("zstd", lambda data: zstd_expand(data, 1 << 22)))
+    for accept, whole in (("application/json", b"[" + b",".join(texts) + b"]"),
+                          ("application/x-ndjson", b"".join(text + b"\n" for text in texts))):
+        for (coding, expand), jobs in itertools.product(codings, "02"):
+            swap_worker(pair, "tests/fake-worker", f"ipc://{pair.runtime}/rpc.sock", "no-coding", jobs)
+            before = by_threads(pair)
+            reply = pair.ask("GET", "/v1/midway", headers=[("Accept", accept),
+                                                           ("Accept-Encoding", coding)])
+            equal((reply.status, reply.header("content-encoding")), (200, coding))
+            equal(expand(reply.body) == whole, True)
+            assert by_threads(pair) > before, "the worker lacked nothing"
+    equal(pair.server.fronts(), fronts)
+    swap_worker(pair, "offloop-worker")
 
 
 @case(own=True)
@@ -215,12 +244,19 @@ def workers_with_and_without_zstd(pair):
             swap_worker(pair, "tests/plain-worker")
             reply = client.reply("GET")
         equal((reply.status, reply.header("content-encoding")), (200, "zstd"))
-        assert len(reply.body) > len(whole) * 0.6, "all of it was compressed: nothing was tested"
+        assert by_threads(pair) > 0, "workers compressed all of it: nothing was tested"
+        assert len(reply.body) < len(whole) * 0.6, "some of it was not compressed"
         equal(zstd_expand(reply.body, len(whole)) == whole, True)
-        # From the beginning it is not compressed at all.
-        reply = pair.ask("GET", "/v1/mixed", headers=headers)
-        equal((reply.status, reply.header("content-encoding"), reply.body == whole),
-              (200, None, True))
+        # beside one with zstd, whichever of the two a run comes to
+        with_zstd = Daemon("offloop-worker", ["--processes", "1"], pair.runtime, pair.folder)
+        pair.daemons.append(with_zstd)
+        eventually(lambda: pair.metric("offloop_worker_connections") == 2, "both are there")
+        for _ in range(5):
+            reply = pair.ask("GET", "/v1/mixed", headers=headers)
+            equal((reply.status, reply.header("content-encoding")), (200, "zstd"))
+            equal(zstd_expand(reply.body, len(whole)) == whole, True)
+        with_zstd.stop()
+        eventually(lambda: pair.metric("offloop_worker_connections") == 1, "it has left")
 
 
 @case

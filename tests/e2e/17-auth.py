@@ -235,6 +235,16 @@ def any_origin(pair):
     equal(pair.ask("GET", "/v1").header("access-control-allow-origin"), None)
 
 
+@case(server=["--cors", "*", "--cors-headers", "traceparent,tracestate", "--cors-headers",
+              "X-Request-ID"])
+def header_fields_of_ones_own(pair):
+    reply = pair.ask("OPTIONS", "/v1/orders/x", headers=[
+        ("Origin", ORIGIN), ("Access-Control-Request-Method", "PUT"),
+        ("Access-Control-Request-Headers", "traceparent,x-request-id")])
+    allowed = reply.header("access-control-allow-headers").replace(" ", "").split(",")
+    assert {"traceparent", "tracestate", "X-Request-ID", "If-Match"} <= set(allowed), allowed
+
+
 @case(server=[])
 def off_by_default_and_silent_on_loopback(pair):
     reply = pair.ask("GET", "/v1", headers=[("Origin", ORIGIN)])

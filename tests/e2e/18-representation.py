@@ -1,4 +1,5 @@
 """--representation: what writes store, stores that hold both kinds, switching between."""
+import gzip
 import signal
 import threading
 
@@ -23,7 +24,7 @@ def restart(pair, *arguments):
 @case(server=AS_JSON)
 def stored_json_is_sent_as_it_is(pair):
     body = b' { "b" : [1.50, 1e2, -0] , "a" : "\\u0041\\/" , "n" : 18446744073709551616 } '
-    compact = b'{"b":[1.5,100.0,-0.0],"a":"A/","n":18446744073709551616}'
+    compact = b'{"b":[1.50,1e2,-0],"a":"A/","n":18446744073709551616}'
     with pair.client() as client:
         put = client.ask("PUT", "/v1/plain/a", body, JSON)
         equal(put.status, 201)
@@ -64,6 +65,31 @@ def stored_json_in_every_form(pair):
         equal(client.ask("GET", "/v1/forms/a?fields=c").body, b'{"c":[]}')
         equal(client.ask("GET", "/v1/forms?fields=c", headers=PACKED).body,
               b"\xdd\x00\x00\x00\x02\x81\xa1c\x90\x80")
+
+
+@case(server=AS_JSON)
+def msgpack_may_come_compressed(pair):
+    sent = [*MSGPACK, ("Content-Encoding", "gzip")]
+    body = b"\x81\xa1a\xdc\x07\xd0" + b"\x07" * 2000
+    expected = b'{"a":[' + b",".join([b"7"] * 2000) + b"]}"
+    with pair.client() as client:
+        for mode in ("inline", "threads", "rpc", "auto"):
+            headers = [*sent, ("Offloop-Mode", mode)]
+            equal(client.ask("PUT", f"/v1/zipped/{mode}", gzip.compress(body), headers).status,
+                  201)
+            made = client.ask("POST", "/v1/zipped", gzip.compress(body), headers)
+            equal(made.status, 201)
+            for path in (f"/v1/zipped/{mode}", made.header("location")):
+                equal(client.ask("GET", path).body, expected)
+            check_problem(client.ask("PUT", "/v1/zipped/bad", body, headers), 400, "gzip")
+            check_problem(client.ask("PUT", "/v1/zipped/bad", gzip.compress(body[:-1]),
+                                     headers), 400, "ends too early")
+
+
+@case(server=[*AS_JSON, "--max-reply", "1KiB"])
+def what_replies_may_be_does_not_limit_what_is_stored(pair):
+    body = b"\xdc\x07\xd0" + b"\x07" * 2000
+    equal(pair.ask("PUT", "/v1/limits/a", body, MSGPACK).status, 201)
 
 
 @case(server=AS_JSON)

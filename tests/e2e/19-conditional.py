@@ -139,3 +139,23 @@ def many_writers_one_winner(pair):
             check_problem(client.ask("PUT", "/v1/cond/doc", b"3",
                                      [*JSON, (MATCH, f'"x", {tag}')]), 412)
         equal(client.ask("GET", "/v1/cond/doc").body, b"2")
+
+
+@case
+def tags_that_proxies_changed_are_told(pair):
+    """Comparison stays strong (RFC 9110 section 13.1.1), but the reply says why it fails."""
+    tag = pair.put("/v1/cond/proxied", 1).header("etag")
+    weak, marked = f"W/{tag}", tag[:-1] + '-br"'
+    merge = [("Content-Type", "application/merge-patch+json")]
+    with pair.client() as client:
+        for sent, words in ((weak, "weak tag"), (f'"x", {weak}', "weak tag"),
+                            (marked, "an end that offloop did not give")):
+            for method, body, headers in (("PUT", b"2", JSON), ("PATCH", b"2", merge),
+                                          ("DELETE", None, []), ("GET", None, [])):
+                check_problem(client.ask(method, "/v1/cond/proxied", body,
+                                         [*headers, (MATCH, sent)]), 412, words)
+        check_problem(client.ask("PUT", "/v1/cond/proxied", b"2", [*JSON, (MATCH, '"4-json"')]),
+                      412, "condition")
+        equal(client.ask("GET", "/v1/cond/proxied", headers=[(NONE, f",{weak}")]).status, 304)
+        equal(client.ask("PUT", "/v1/cond/proxied", b"2",
+                         [*JSON, (MATCH, f", {tag},")]).status, 200)

@@ -95,6 +95,20 @@ def bad_paging_is_400(pair):
 
 
 @case
+def parameters_that_a_collection_does_not_know_are_400(pair):
+    for method in ("GET", "HEAD"):
+        for query, name in (("status=new", "status"), ("limits=1", "limits"),
+                            ("pretty&Limit=1", "Limit"), ("a%20b=1", "a%20b")):
+            for collection in ("fits", "not-there"):
+                reply = pair.ask(method, f"/v1/{collection}?{query}")
+                equal((query, reply.status), (query, 400))
+                if method == "GET":
+                    assert f'no parameter "{name}"' in reply.json()["detail"], reply
+    for query in ("_=1730000000", "_status=new&_x", "&&pretty=0&"):
+        equal(pair.ask("GET", f"/v1/fits?{query}").body, b"[1,2]")
+
+
+@case
 def every_kind_of_document_in_one_array(pair):
     documents = [None, True, 0, -1.5, "x", [], {}, {"a": [1, {"b": None}]}]
     fill(pair, "kinds", [(f"{number}", one) for number, one in enumerate(documents)])
@@ -176,6 +190,21 @@ def a_collection_ends_with_its_last_document(pair):
     assert {"name": "short", "documents": 1} in pair.ask("GET", "/v1").json()
     equal(pair.ask("DELETE", "/v1/short/a").status, 204)
     assert "short" not in [one["name"] for one in pair.ask("GET", "/v1").json()]
+
+
+@case(own=True, server=("--base-path", "/data/api"))
+def behind_a_path_that_a_proxy_takes_off(pair):
+    base = "/data/api/v1/based"
+    with pair.client() as client:
+        for ident in ("a", "b", "c"):
+            reply = client.ask("PUT", f"/v1/based/{ident}", b"1", JSON)
+            equal((reply.status, reply.header("location")), (201, f"{base}/{ident}"))
+        reply = client.ask("POST", "/v1/based", b"1", JSON)
+        equal(reply.header("location"), f"{base}/{reply.json()['id']}")
+        reply = client.ask("GET", "/v1/based?limit=1&pretty")
+        first = client.ask("GET", "/v1/based?limit=1&ids").json()[0]["id"]
+        equal(reply.header("link"), f'<{base}?limit=1&after={first}&pretty>; rel="next"')
+        check_problem(client.ask("GET", f"{base}/a"), 404)  # the proxy takes it off
 
 
 @case(own=True)

@@ -46,6 +46,52 @@ def documents_are_there_when_it_answers(pair):
 
 
 @case
+def other_names_of_ndjson(pair):
+    for number, media in enumerate(("application/ndjson", "application/jsonl",
+                                    "application/x-jsonlines; charset=utf-8")):
+        reply = pair.ask("POST", f"/v1/named-{number}", line("a", 1) + line("b", [2]),
+                         [("Content-Type", media)])
+        equal(reply.json(), stored(2))
+        reply = pair.ask("GET", f"/v1/named-{number}", headers=[("Accept", media)])
+        equal((reply.header("content-type"), reply.body), (media.split(";")[0], b"1\n[2]\n"))
+    for accept in ("application/jsonl, application/x-ndjson", "application/x-ndjson"):
+        equal(pair.ask("GET", "/v1/named-0", headers=[("Accept", accept)]
+                       ).header("content-type"), "application/x-ndjson")
+
+
+@case(server=["--representation", "json"])
+def the_deepest_documents_as_json(pair):
+    the_deepest_documents(pair)
+
+
+@case
+def the_deepest_documents(pair):
+    """Nested 512 deep, as PUT takes them: the line around them does not count."""
+    def nested(depth):
+        return b'{"id":"d%d","document":' % depth + b"[" * depth + b"]" * depth + b"}\n"
+
+    for mode in ("rpc", "inline"):
+        report = load(pair, f"deep-{mode}", nested(512) + nested(513) + line("e", 1),
+                      [("Offloop-Mode", mode)])
+        equal((report["stored"], report["failed"]), (2, 1))
+        equal(report["errors"][0]["line"], 2)
+        assert "512 deep" in report["errors"][0]["detail"], report
+        exported = pair.ask("GET", f"/v1/deep-{mode}", headers=LINES).body.split(b"\n")
+        equal(exported[0], b"[" * 512 + b"]" * 512)
+        again = b'{"id":"again","document":' + exported[0] + b"}"
+        equal(load(pair, f"deep-{mode}", again, [("Offloop-Mode", mode)]), stored(1))
+
+
+@case
+def dots_are_no_ids(pair):
+    """Clients take them out of a path before they ask."""
+    report = load(pair, "dots", line(".", 1) + line("..", 2) + line("...", 3))
+    equal((report["stored"], [one["line"] for one in report["errors"]]), (1, [1, 2]))
+    assert "not . or .." in report["errors"][0]["detail"], report
+    equal(pair.ask("GET", "/v1/dots").body, b"[3]")
+
+
+@case
 def line_ends_and_blank_lines(pair):
     body = (b'\n{"id":"a","document":1}\r\n \t\r\n\r\n{"document":2,"id":"b"}\n\n'
             b'{"id":"c", "more":[1], "document":3}')  # no end of the last line

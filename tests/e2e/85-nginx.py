@@ -51,10 +51,11 @@ class Nginx:
     """One nginx with the file from deploy/: only addresses and the certificate's folder
     are other than there."""
 
-    def __init__(self, upstream, without=None):
+    def __init__(self, upstream, without=None, instead=""):
         self.folder = None
         self.upstream = upstream
         self.without = without  # a line of the file that a case does without
+        self.instead = instead  # what it has in that place
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="offloop-nginx-"))
@@ -74,7 +75,7 @@ class Nginx:
         site = replaced(site, "listen 443 ssl", f"listen 127.0.0.1:{self.https} ssl")
         site = replaced(site, "server 127.0.0.1:8080;", f"server {self.upstream};")
         if self.without:
-            site = replaced(site, self.without, "")
+            site = replaced(site, self.without, self.instead)
         site = replaced(site, "/etc/ssl/offloop", str(self.folder))
         (self.folder / "site.conf").write_text(site)
         temporary = "".join(f"{one}_temp_path {self.folder}/{one};\n" for one in (
@@ -192,6 +193,44 @@ def large_bodies_pass_both_ways(_, nginx):
 @with_nginx
 def a_body_beyond_the_bound_is_refused(_, nginx):
     equal(nginx.ask("PUT", "/v1/tls/huge", b"[" + b" " * (65 << 20) + b"]")[0], 413)
+
+
+@with_nginx
+def a_bulk_load_has_any_size(_, nginx):
+    """More than --max-body, which bounds a document; of unknown length."""
+    lines = b"".join(b'{"id":"%05d","document":"%b"}\n' % (number, b"x" * 4000)
+                     for number in range(17000))
+    assert len(lines) > 65 << 20
+    _, status, _, body = nginx.curl(
+        "-X", "POST", "-T", "-", "-H", "Content-Type: application/x-ndjson",
+        f"https://{NAME}:{nginx.https}/v1/bulk", body=lines)
+    equal((status, json.loads(body)), (200, {"stored": 17000, "failed": 0, "errors": []}))
+
+
+def read_and_write(nginx, path):
+    """Reads compressed, and writes with the tag that came; both replies and that tag."""
+    equal(nginx.ask("PUT", path, json.dumps(["text"] * 1000).encode())[0], 201)
+    status, headers, _ = nginx.ask("GET", path, headers=["Accept-Encoding: gzip"])
+    equal((status, headers["content-encoding"]), (200, "gzip"))
+    return headers["etag"], nginx.ask("PUT", path, b"1",
+                                      headers=[f"If-Match: {headers['etag']}"])
+
+
+@with_nginx
+def tags_and_compression_are_the_servers(_, nginx):
+    tag, put = read_and_write(nginx, "/v1/tagged/strong")
+    assert tag.startswith('"') and tag.endswith('-gzip"'), tag
+    equal(put[0], 200)
+
+
+@functools.partial(with_nginx, without="proxy_set_header Accept-Encoding $http_accept_encoding;",
+                   instead="gzip on; gzip_types application/json; "
+                           "proxy_set_header Accept-Encoding '';")
+def nginx_that_compresses_makes_tags_weak(_, nginx):
+    tag, put = read_and_write(nginx, "/v1/tagged/weak")
+    equal(tag[:3], 'W/"')
+    equal(put[0], 412)
+    assert "weak tag" in json.loads(put[2])["detail"], put
 
 
 @with_nginx

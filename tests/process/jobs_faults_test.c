@@ -103,6 +103,32 @@ static void three_workers_are_enough_for_one_job(void **state)
     rpc_fixture_destroy(&fixture);
 }
 
+/* ---- older than the server ---- */
+
+static void what_a_worker_is_too_old_for_runs_in_the_front(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 1, "old");
+    struct rpc_fixture_job jobs[3];
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        memset(&jobs[i], 0, sizeof jobs[i]);
+        jobs[i].job.call.keep_numbers = i > 0;
+        jobs[i].job.share_key[0] = 1; /* the last waits for the one before */
+        buf_append_str(&jobs[i].input, "[12.50]");
+        rpc_fixture_submit_again(fixture, &jobs[i]);
+    }
+    rpc_fixture_run_jobs(fixture, jobs, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(jobs[i].job.status, JOB_OK);
+        assert_int_equal(jobs[i].job.ran, i > 0 ? JOBS_THREADS : JOBS_RPC);
+        assert_int_equal(jobs[i].result->bytes.len, i > 0 ? 9 : 10);
+        rpc_fixture_job_free(&jobs[i]);
+    }
+    assert_int_equal(jobs_workers(fixture->jobs), 1);
+    rpc_fixture_destroy(&fixture);
+}
+
 /* ---- not answering ---- */
 
 static void a_hanging_worker_costs_its_jobs_their_deadline(void **state)
@@ -331,6 +357,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(jobs_of_a_worker_that_dies_go_to_another),
         TEST(three_workers_are_enough_for_one_job),
+        TEST(what_a_worker_is_too_old_for_runs_in_the_front),
         TEST(a_hanging_worker_costs_its_jobs_their_deadline),
         TEST(a_silent_worker_loses_its_jobs_to_others),
         TEST(a_stopped_worker_is_used_again_when_it_goes_on),

@@ -4,11 +4,20 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <hiredis/hiredis.h>
 
 #include "tests/unit/store/fake_redis.h"
 #include "tests/unit/store/store_promises.h"
 
 #include "server/store/redis/link/redis_reader.h"
+
+/* hiredis 0.14 ends the connection at arrays nested ten deep; 1.0 and later read them,
+   and we find that they are no answer to this question. */
+#if HIREDIS_MAJOR >= 1
+#define TOO_DEEP STORE_ERROR
+#else
+#define TOO_DEEP STORE_DOWN
+#endif
 
 #define GREET "ROLE *1\r\n$6\r\nmaster\r\nCONFIG -ERR no\r\nSCRIPT -ERR no\r\n"
 
@@ -66,8 +75,7 @@ static void reading(void **state)
         {"$x\r\n", STORE_DOWN},
         {"*999999999\r\n", STORE_DOWN},
         {"*131073\r\n", STORE_DOWN},
-        {"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n",
-         STORE_DOWN},
+        {"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", TOO_DEEP},
     };
 
     (void)state;

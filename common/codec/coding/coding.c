@@ -69,12 +69,6 @@ void coding_stream_put(struct coding_stream *stream, struct slice text, struct b
     }
 }
 
-void coding_stream_store(struct coding_stream *stream, size_t len, struct buf *out)
-{
-    assert(stream->coding == CODING_ZSTD && len <= CODING_STORED_MAX);
-    zstd_put_stored_head(len, out);
-}
-
 int coding_stream_take(struct coding_stream *stream, struct slice *part)
 {
     uint64_t length;

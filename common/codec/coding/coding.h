@@ -47,13 +47,6 @@ void coding_stream_begin(struct coding_stream *stream, enum codec_coding coding,
 /* Appends a short text as it stands in the stream. */
 void coding_stream_put(struct coding_stream *stream, struct slice text, struct buf *out);
 
-/* A piece of a part that is not compressed: of zstd, which a worker may lack. */
-#define CODING_STORED_MAX (128u << 10)
-
-/* Appends what stands before `len` bytes, at most CODING_STORED_MAX, that are to follow
-   as they are. Only for a stream of zstd. */
-void coding_stream_store(struct coding_stream *stream, size_t len, struct buf *out);
-
 /* Takes a part that was compressed for a stream of this coding: *part is cut down to what
    stands in the stream. Returns -1 where it cannot be one. */
 int coding_stream_take(struct coding_stream *stream, struct slice *part)

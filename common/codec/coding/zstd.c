@@ -13,9 +13,6 @@
 /* Of a frame header: one segment, with the content's size in one byte. */
 #define SINGLE_SEGMENT 0x20
 
-/* With that, the size has four bytes instead. */
-#define SIZE_OF_4_BYTES 0x80
-
 void zstd_put_text(struct slice text, struct buf *out)
 {
     const uint32_t block = (uint32_t)text.len << 3 | 1; /* the last one, of type raw */
@@ -26,23 +23,6 @@ void zstd_put_text(struct slice text, struct buf *out)
     buf_append(out, ZSTD_FRAME_MAGIC, 4);
     buf_append(out, head, sizeof head);
     buf_append(out, text.data, text.len);
-}
-
-void zstd_put_stored_head(size_t len, struct buf *out)
-{
-    const uint32_t size = (uint32_t)len, block = size << 3 | 1;
-    const uint8_t head[8] = {SINGLE_SEGMENT | SIZE_OF_4_BYTES,
-                             (uint8_t)size,
-                             (uint8_t)(size >> 8),
-                             (uint8_t)(size >> 16),
-                             (uint8_t)(size >> 24),
-                             (uint8_t)block,
-                             (uint8_t)(block >> 8),
-                             (uint8_t)(block >> 16)};
-
-    assert(len <= ZSTD_STORED_MAX);
-    buf_append(out, ZSTD_FRAME_MAGIC, 4);
-    buf_append(out, head, sizeof head);
 }
 
 #ifdef OFFLOOP_HAS_ZSTD

@@ -19,13 +19,6 @@ bool zstd_is_there(void);
 enum codec_status zstd_compress(struct slice in, size_t max_bytes, struct buf *out)
     __attribute__((warn_unused_result));
 
-/* Bytes of one frame that is not compressed, at most: a block's. */
-#define ZSTD_STORED_MAX (128u << 10)
-
-/* Appends what a frame has before `len` bytes, at most ZSTD_STORED_MAX, that are to
-   follow as they are, and end it. */
-void zstd_put_stored_head(size_t len, struct buf *out);
-
 /* Appends a text of at most 255 bytes as a frame that does not compress it. */
 void zstd_put_text(struct slice text, struct buf *out);
 

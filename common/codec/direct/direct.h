@@ -1,6 +1,6 @@
 /*
  * Engine direct: one pass over the bytes, each token written as it is read. No
- * recursion: the open containers lie in a stack of CODEC_MAX_DEPTH entries.
+ * recursion: the open containers lie in a stack of CODEC_OPEN_MAX entries.
  *
  * What the engine's files share; codec.c takes only direct_engine(). One state
  * belongs to one thread at a time.
@@ -20,7 +20,7 @@ struct direct_frame {
 
 /* What outlives a job. The stack's content does not. */
 struct direct {
-    struct direct_frame frames[CODEC_MAX_DEPTH + 1]; /* the first is none: a bottom */
+    struct direct_frame frames[CODEC_OPEN_MAX + 1]; /* the first is none: a bottom */
     struct containers wide;
 };
 

@@ -141,7 +141,7 @@ static inline const uint8_t *decode_name(struct direct_decoder *d, const uint8_t
 /* A bracket: the container begins with one byte for its header. */
 static const uint8_t *open_container(struct direct_decoder *d, const uint8_t *at)
 {
-    if (d->top == d->state->frames + CODEC_MAX_DEPTH)
+    if (d->top == d->state->frames + d->job->max_depth)
         return direct_fail(d, CODEC_DEPTH, at);
     d->top++;
     d->top->at = (size_t)(d->out - d->job->out->data);

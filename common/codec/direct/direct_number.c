@@ -61,6 +61,8 @@ static const uint8_t *decode_any(struct direct_decoder *d, const uint8_t *at)
     if (wrong != NULL)
         return direct_fail_at_byte(d, CODEC_NUMBER, wrong);
     number_parse(at, len, &number);
+    if (d->job->keep_numbers)
+        number_keep_text(at, len, &number);
     switch (number.kind) {
     case NUMBER_UINT: d->out = pack_uint(d->out, number.u); break;
     case NUMBER_INT: d->out = pack_negative(d->out, number.i); break;
@@ -107,6 +109,18 @@ static const uint8_t *put_integer(struct direct_decoder *d, uint64_t value, bool
     return end;
 }
 
+/* True for a number without sign and exponent that is surely printed as it stands, sign
+   and all; number_keep_text() says why. */
+static bool is_printed_so(const uint8_t *first, const uint8_t *point, const uint8_t *end)
+{
+    ptrdiff_t decimals = end - point - 1;
+
+    if (end == point)
+        return *first != '0'; /* -0 is not */
+    return end - first <= 16 && (decimals == 1 || end[-1] != '0') &&
+           (*first != '0' || decimals <= 6);
+}
+
 /* Up to 19 digits, without an exponent. */
 static const uint8_t *decode_long(struct direct_decoder *d, const uint8_t *at)
 {
@@ -124,6 +138,8 @@ static const uint8_t *decode_long(struct direct_decoder *d, const uint8_t *at)
     }
     if ((*end | 0x20) == 'e' || point - first > DIGITS_MAX ||
         (negative && value > INT64_MAX))
+        return decode_any(d, at);
+    if (d->job->keep_numbers && !is_printed_so(first, point, end))
         return decode_any(d, at);
     if (end == point)
         return put_integer(d, value, negative, end);
@@ -156,7 +172,7 @@ static inline void put_short(struct direct_decoder *d, uint64_t digits, unsigned
  */
 const uint8_t *direct_decode_number(struct direct_decoder *d, const uint8_t *at)
 {
-    bool negative = *at == '-';
+    bool negative = *at == '-', keeps = d->job->keep_numbers;
     const uint8_t *first = at + negative;
     uint64_t word, other;
     unsigned whole, count;
@@ -169,7 +185,7 @@ const uint8_t *direct_decode_number(struct direct_decoder *d, const uint8_t *at)
     if (whole == 0 || (whole > 1 && *first == '0'))
         return decode_long(d, at);
     if (first[whole] != '.') {
-        if ((first[whole] | 0x20) == 'e')
+        if ((first[whole] | 0x20) == 'e' || (keeps && negative && *first == '0'))
             return decode_any(d, at);
         return put_integer(d, direct_convert_digits(word, whole), negative,
                            first + whole);
@@ -178,6 +194,8 @@ const uint8_t *direct_decode_number(struct direct_decoder *d, const uint8_t *at)
     count = other == 0 ? 0 : (unsigned)__builtin_ctzll(other) / 8;
     if (FLT_EVAL_METHOD != 0 || count <= whole || (first[count + 1] | 0x20) == 'e')
         return decode_long(d, at);
+    if (keeps && first[count] == '0' && count > whole + 1)
+        return decode_any(d, at); /* zeros at its end: not as it would be printed */
     word = take_out(word, whole);
     put_short(d, direct_convert_digits(word, count), count - whole, negative);
     return first + count + 1;

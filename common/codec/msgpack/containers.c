@@ -65,7 +65,7 @@ static void widen(struct pass *pass, const struct wide *wide)
 enum codec_status containers_fix(struct engine_job *job, struct containers *wide)
 {
     const struct wide *list = wide->list.data;
-    const struct wide *open[CODEC_MAX_DEPTH];
+    const struct wide *open[CODEC_OPEN_MAX];
     size_t depth = 0;
     enum codec_status status;
     struct pass pass;
@@ -84,7 +84,7 @@ enum codec_status containers_fix(struct engine_job *job, struct containers *wide
     for (size_t i = wide->count; i-- > 0;) {
         while (depth > 0 && open[depth - 1]->at > list[i].at)
             widen(&pass, open[--depth]);
-        assert(depth < CODEC_MAX_DEPTH);
+        assert(depth < CODEC_OPEN_MAX);
         open[depth++] = &list[i];
     }
     while (depth > 0)

@@ -14,6 +14,7 @@ void cursor_init(struct cursor *c, struct slice input, size_t at)
     c->at = input.data + at;
     c->end = input.data + input.len;
     c->depth = 0;
+    c->max_depth = CODEC_MAX_DEPTH;
     c->status = CODEC_OK;
     c->fault_at = 0;
 }
@@ -143,7 +144,7 @@ static enum cursor_event open_level(struct cursor *c, const uint8_t *value_at,
 
     if (values > bytes_left(c))
         return truncated(c);
-    if (c->depth == CODEC_MAX_DEPTH)
+    if (c->depth == c->max_depth)
         return fault(c, CODEC_DEPTH, value_at);
     c->levels[c->depth++] = (struct cursor_level){values, map};
     return map ? CURSOR_MAP : CURSOR_ARRAY;

@@ -36,6 +36,8 @@ struct cursor {
     const uint8_t *end;
     unsigned
         depth; /* containers open: 0 after an event means that the value is complete */
+    unsigned
+        max_depth; /* CODEC_MAX_DEPTH; up to CODEC_OPEN_MAX where the caller says so */
     enum codec_status status;
     size_t fault_at;
     union {
@@ -44,7 +46,7 @@ struct cursor {
         double d;
         struct slice text; /* in the input */
     } value;               /* of the last event */
-    struct cursor_level levels[CODEC_MAX_DEPTH];
+    struct cursor_level levels[CODEC_OPEN_MAX];
 };
 
 /* Sets the cursor on the value at input.data + at (at most the input's length). */

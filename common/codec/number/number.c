@@ -247,3 +247,33 @@ void number_parse(const uint8_t *text, size_t len, struct number *number_r)
     else
         parse_fraction(text, len, &decimal, number_r);
 }
+
+/* True for a fraction that is surely printed as it stands. A decimal of up to 15 digits
+   is the only one of so few that reads as its double, hence the shortest; what is left
+   are zeros at its end, and the exponent that numbers below 1e-6 are printed with. */
+static bool is_plain_fraction(const uint8_t *text, size_t len)
+{
+    const uint8_t *point = memchr(text, '.', len);
+    size_t first = *text == '-', decimals;
+
+    if (point == NULL || len > 16 || !is_digit(text[len - 1]))
+        return false;
+    decimals = (size_t)(text + len - point) - 1;
+    for (const uint8_t *at = point + 1; at < text + len; at++)
+        if (!is_digit(*at))
+            return false; /* an exponent */
+    return text[first] == '0' ? decimals == 1 || (decimals <= 6 && text[len - 1] != '0')
+                              : decimals == 1 || text[len - 1] != '0';
+}
+
+void number_keep_text(const uint8_t *text, size_t len, struct number *number)
+{
+    uint8_t printed[NUMBER_DOUBLE_MAX];
+    size_t printed_len;
+
+    if (number->kind != NUMBER_DOUBLE || is_plain_fraction(text, len))
+        return;
+    printed_len = number_print_double(number->d, printed);
+    if (printed_len != len || memcmp(printed, text, len) != 0)
+        number->kind = NUMBER_TEXT;
+}

@@ -42,6 +42,10 @@ struct number {
 /* Reads a text that number_scan() accepts in full. Linear in len. */
 void number_parse(const uint8_t *text, size_t len, struct number *number_r);
 
+/* Makes a number of that text NUMBER_TEXT where printing its machine form would give
+   another text: 12500.00, 1e2, -0. Linear in len. */
+void number_keep_text(const uint8_t *text, size_t len, struct number *number);
+
 /* The bytes at the start of the text that are one JSON number (RFC 8259 section 6), the
    longest such run; 0 where none is. */
 size_t number_scan(const uint8_t *text, size_t len);

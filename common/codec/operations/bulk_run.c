@@ -29,11 +29,14 @@ static enum codec_status run_step(struct bulk_job *job, enum codec_op op, struct
                                   size_t max_output, struct buf *out,
                                   struct codec_fault *fault_r)
 {
-    const struct codec_call call = {.op = op,
-                                    .in = in,
-                                    .max_output = max_output,
-                                    .max_memory =
-                                        memory_left(job) + (out->cap - out->len)};
+    bool decodes = op == CODEC_OP_DECODE;
+    const struct codec_call call = {
+        .op = op,
+        .in = in,
+        .keep_numbers = job->call->keep_numbers || job->call->format == CODEC_FORMAT_JSON,
+        .levels_around = decodes ? 1 : 0,
+        .max_output = max_output,
+        .max_memory = memory_left(job) + (out->cap - out->len)};
 
     return job->run_step(job->codec, &call, out, fault_r);
 }
@@ -46,6 +49,7 @@ static enum codec_status find_members(struct slice value, struct slice *id_r,
     unsigned ids = 0, documents = 0;
 
     cursor_init(&cursor, value, 0);
+    cursor.max_depth = CODEC_OPEN_MAX; /* the line is a container around the document */
     if (cursor_next(&cursor) != CURSOR_MAP)
         return CODEC_LINE;
     while (cursor_next(&cursor) != CURSOR_END_MAP) {

@@ -41,13 +41,22 @@ static int hex_value(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Decodes the name at *at, up to '.', ',' or the end, to `out`; -1 where it is empty or
-   has a broken escape. */
+static bool is_name_end(struct slice text, size_t at)
+{
+    return at == text.len || text.data[at] == '.' || text.data[at] == ',';
+}
+
+/* Decodes the name at *at, up to '.', ',' or the end, to `out`; -1 where there is none or
+   it has a broken escape. '%' alone is the empty name. */
 static int decode_name(struct slice text, size_t *at, uint8_t *out)
 {
     int len = 0;
 
-    while (*at < text.len && text.data[*at] != '.' && text.data[*at] != ',') {
+    if (*at < text.len && text.data[*at] == '%' && is_name_end(text, *at + 1)) {
+        ++*at;
+        return 0;
+    }
+    while (!is_name_end(text, *at)) {
         uint8_t c = text.data[(*at)++];
 
         if (c == '%') {
@@ -137,6 +146,22 @@ static void arrange(struct fields *fields)
     }
     assert(count == fields->count);
     mem_free(old);
+}
+
+int fields_check(struct slice text)
+{
+    uint8_t name[FIELDS_MAX_BYTES];
+    unsigned names = 0;
+    size_t at = 0;
+
+    if (text.len == 0 || text.len > FIELDS_MAX_BYTES)
+        return -1;
+    while (decode_name(text, &at, name) > 0 && ++names <= FIELDS_MAX_NAMES) {
+        if (at == text.len)
+            return 0;
+        at++;
+    }
+    return -1;
 }
 
 struct fields *fields_parse(struct slice text)

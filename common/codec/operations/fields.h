@@ -2,10 +2,10 @@
  * Projection: which members of a document a reply keeps ("a,b.c,items.0.d").
  *
  * A path's names are separated by '.', paths by ','; a name may be percent-
- * encoded, so that it can hold both. On an array a name is an item's number;
- * kept items close up. Members keep the document's order. A container that a
- * path leads through stays, with what is wanted of it, perhaps nothing; what a
- * path does not find is left out. A document that is no container is kept whole.
+ * encoded, so that it can hold both, and '%' alone is the empty name. On an array a name
+ * is an item's number; kept items close up. Members keep the document's order. A
+ * container that a path leads through stays, with what is wanted of it, perhaps nothing;
+ * what a path does not find is left out. A document that is no container is kept whole.
  *
  * Time is n log f for a document of n bytes and f names.
  */
@@ -29,6 +29,10 @@ struct projection {
 /* Reads the text; NULL where it is malformed (an empty name, a broken escape) or over a
    limit. The caller ends it with fields_destroy(). */
 struct fields *fields_parse(struct slice text);
+
+/* 0 where fields_parse() takes the text, without the work of it; -1 where it does not, or
+   where the text has more than FIELDS_MAX_NAMES names, the same ones counted again. */
+int fields_check(struct slice text) __attribute__((warn_unused_result));
 
 /* Frees; NULL inside is allowed. */
 void fields_destroy(struct fields **fields);

@@ -35,7 +35,7 @@ struct yajl_decoder {
     bool done;                /* the value is complete, at done_at */
     size_t done_at;
     struct containers wide;
-    struct level levels[CODEC_MAX_DEPTH + 1];
+    struct level levels[CODEC_OPEN_MAX + 1];
     struct yajl_arena arena;
 };
 
@@ -110,6 +110,8 @@ static __attribute__((noinline)) int put_number(struct yajl_decoder *d,
     if (!room(d, PACK_MAX_BYTES))
         return 0;
     yajl_number_parse(text, len, &number);
+    if (d->job->keep_numbers)
+        number_keep_text(text, len, &number);
     switch (number.kind) {
     case NUMBER_UINT: d->pos = pack_uint(d->pos, number.u); break;
     case NUMBER_INT: d->pos = pack_negative(d->pos, number.i); break;
@@ -137,7 +139,9 @@ static int on_number(void *ctx, const char *chars, size_t len)
         !is_inside_input(d, text))
         return put_number(d, text, len);
     decimals = yajl_number_short(text + len, len - negative, &digits);
-    if (decimals > 0) {
+    if (decimals > 0 && d->job->keep_numbers && chars[len - 1] == '0' && decimals > 1) {
+        return put_number(d, text, len);
+    } else if (decimals > 0) {
         /* Both are exact, so the quotient is the nearest double. */
         double quotient = (double)digits / powers[decimals];
 
@@ -192,7 +196,7 @@ static int on_start(void *ctx)
 {
     struct yajl_decoder *d = ctx;
 
-    if (d->top == d->levels + CODEC_MAX_DEPTH || !room(d, 1))
+    if (d->top == d->levels + d->job->max_depth || !room(d, 1))
         return 0;
     *++d->top = (struct level){(size_t)(d->pos - d->job->out->data), 0};
     d->pos++;
@@ -301,7 +305,7 @@ static bool only_space_follows(struct slice text, size_t at)
 
 static enum codec_status verdict(struct engine_job *job)
 {
-    enum codec_status status = yajl_scan(job->in, &job->fault_offset);
+    enum codec_status status = yajl_scan(job->in, job->max_depth, &job->fault_offset);
 
     /* yajl refused what the scanner finds no fault with: a difference that the tests
        have never found. The text stays refused. */

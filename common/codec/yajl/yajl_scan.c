@@ -20,8 +20,8 @@ struct scan {
     size_t len;
     size_t at; /* the byte to judge next; on failure, the faulty one */
     enum want want;
-    unsigned depth;
-    bool in_map[CODEC_MAX_DEPTH];
+    unsigned depth, max_depth;
+    bool in_map[CODEC_OPEN_MAX];
 };
 
 static bool at_end(const struct scan *s)
@@ -221,7 +221,7 @@ static enum codec_status scan_literal(struct scan *s, const char *literal)
 
 static enum codec_status scan_open(struct scan *s, bool map)
 {
-    if (s->depth == CODEC_MAX_DEPTH)
+    if (s->depth == s->max_depth)
         return CODEC_DEPTH;
     s->in_map[s->depth++] = map;
     s->want = map ? WANT_FIRST_NAME : WANT_FIRST_ITEM;
@@ -309,11 +309,13 @@ static void skip_space(struct scan *s)
         s->at++;
 }
 
-enum codec_status yajl_scan(struct slice text, uint64_t *offset_r)
+enum codec_status yajl_scan(struct slice text, unsigned max_depth, uint64_t *offset_r)
 {
-    struct scan s = {.text = text.data, .len = text.len, .want = WANT_VALUE};
+    struct scan s = {
+        .text = text.data, .len = text.len, .want = WANT_VALUE, .max_depth = max_depth};
     enum codec_status status = CODEC_OK;
 
+    assert(max_depth <= CODEC_OPEN_MAX);
     for (skip_space(&s); status == CODEC_OK && !at_end(&s); skip_space(&s)) {
         status = scan_token(&s);
         if (status != CODEC_OK)

@@ -10,8 +10,9 @@
 #include "common/codec/codec.h"
 
 /* The verdict on all of `text`, CODEC_OK where it is valid after all; the faulty byte's
-   offset is in *offset_r otherwise. Linear in the text. */
-enum codec_status yajl_scan(struct slice text, uint64_t *offset_r)
+   offset is in *offset_r otherwise. max_depth is at most CODEC_OPEN_MAX. Linear in the
+   text. */
+enum codec_status yajl_scan(struct slice text, unsigned max_depth, uint64_t *offset_r)
     __attribute__((warn_unused_result));
 
 /* The value of four hexadecimal digits, or -1 where one is none. */

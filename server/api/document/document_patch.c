@@ -12,7 +12,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/clock.h"
 #include "common/loop/loop_defer.h"
@@ -284,19 +283,6 @@ static void body_end(struct exchange *e)
     begin_work(patch);
 }
 
-static bool is_merge_patch(struct slice content_type)
-{
-    static const char wanted[] = "application/merge-patch+json";
-    const uint8_t *end = memchr(content_type.data, ';', content_type.len);
-    size_t len = end ? (size_t)(end - content_type.data) : content_type.len;
-
-    while (len > 0 &&
-           (content_type.data[len - 1] == ' ' || content_type.data[len - 1] == '\t'))
-        len--;
-    return len == sizeof wanted - 1 &&
-           strncasecmp((const char *)content_type.data, wanted, len) == 0;
-}
-
 static void start(struct exchange *e)
 {
     struct document_patch *patch = container_of(e, struct document_patch, base);
@@ -305,8 +291,8 @@ static void start(struct exchange *e)
 
     list_init(&patch->link);
     list_init(&patch->waiting);
-    if (type.data == NULL || !is_merge_patch(type))
-        exchange_fail(e, 415, "taken is application/merge-patch+json");
+    if (!negotiate_is_media(type, "application/merge-patch+json"))
+        exchange_fail_content_type(e, "taken is application/merge-patch+json");
     else if (fault != NULL)
         exchange_fail(e, 400, fault);
     else if (exchange_check_body(e, "a patch", &patch->gunzip))

@@ -52,7 +52,7 @@ static bool check_conditions(struct document_read *read)
     conditions_read(e->x, &conditions);
     if (conditions_match(&conditions, read->version))
         return !reply_not_modified(read);
-    exchange_fail(e, 412, "the document has another version");
+    exchange_fail_store(e, STORE_CONFLICT);
     return false;
 }
 

@@ -34,7 +34,7 @@ void document_reply_send(struct exchange *e, uint64_t version, struct blob *body
     struct http_reply reply = {.status = 200, .body = body};
     enum codec_coding coding = coding_of(body->bytes);
 
-    reply.content_type = negotiate_media_type(e->type);
+    reply.content_type = exchange_media(e);
     exchange_put_etag(&headers, version, e->type, coding);
     exchange_put_coding(&headers, coding);
     if (http_header(e->x, "range").data != NULL)

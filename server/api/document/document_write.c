@@ -37,23 +37,27 @@ static bool read_conditions(struct document_write *write)
 static void reply_written(struct document_write *write, int status)
 {
     struct exchange *e = &write->base;
-    struct buf headers = BUF_INIT;
+    struct buf headers = BUF_INIT, body = BUF_INIT;
     struct http_reply reply = {.status = status};
 
     if (status != 204)
         exchange_put_etag(&headers, write->put.version, e->type, CODING_NONE);
     if (status == 201) {
-        struct slice path = http_request(e->x)->path;
-
         buf_append_str(&headers, "Location: ");
-        buf_append(&headers, path.data, path.len);
+        exchange_put_path(e, &headers);
         if (e->route.kind == STATS_ROUTE_COLLECTION)
             buf_printf(&headers, "/%.*s", NEW_ID_LEN, (const char *)write->new_id);
         buf_append_str(&headers, "\r\n");
     }
+    if (e->route.kind == STATS_ROUTE_COLLECTION) {
+        buf_printf(&body, "{\"id\":\"%.*s\"}", NEW_ID_LEN, (const char *)write->new_id);
+        reply.content_type = negotiate_media_type(NEGOTIATE_JSON);
+        reply.body = blob_new_steal(&body);
+    }
     exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);
+    blob_unref(&reply.body);
     buf_free(&headers);
 }
 
@@ -169,11 +173,12 @@ static bool check_body(struct document_write *write)
 {
     struct exchange *e = &write->base;
 
+    if (!exchange_check_body(e, "a document", &write->gunzip))
+        return false;
     if (negotiate_content_type(http_header(e->x, "content-type"), &e->type) != 0)
-        exchange_fail(e, 415,
-                      "taken are application/json and application/msgpack; say which in "
-                      "Content-Type");
-    return !http_replied(e->x) && exchange_check_body(e, "a document", &write->gunzip);
+        exchange_fail_content_type(e,
+                                   "taken are application/json and application/msgpack");
+    return !http_replied(e->x);
 }
 
 static void put_start(struct exchange *e)

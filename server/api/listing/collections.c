@@ -25,7 +25,7 @@ static void begin_reply(struct collections_read *read)
     struct buf headers = BUF_INIT;
     struct http_reply reply = {.status = 200};
 
-    reply.content_type = negotiate_media_type(NEGOTIATE_JSON);
+    reply.content_type = exchange_media(&read->base);
     exchange_put_vary(&read->base, &headers);
     exchange_put_common(&read->base, &headers);
     reply.headers = buf_slice(&headers);

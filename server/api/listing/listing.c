@@ -5,10 +5,15 @@
  * the connection has room.
  *
  * What cannot be known from the first run (how many documents a MessagePack array's
- * header must promise, after which id a long page is cut) is counted first.
+ * header must promise, after which id a long page is cut) is counted first. Others may
+ * insert and delete between the count and the runs. So a page ends with the id that its
+ * Link names, however many documents that are by then. A MessagePack array ends with the
+ * last id that was counted, and the reply is aborted where its documents are not as many
+ * as the header promised.
  *
  * A compressed reply is one stream of parts: each run is compressed by the job that
- * encodes it, and here they are only put together (coding.h).
+ * encodes it, and here they are only put together (coding.h). Where a worker lacks the
+ * coding, workers encode what follows and a thread of the front compresses it.
  */
 #include "server/api/exchange.h"
 
@@ -28,16 +33,18 @@ struct listing {
     struct store_count count;
     struct store_list list;
     struct job job;
-    struct blob *run;         /* what the run's documents lie in */
-    struct slice documents;   /* of the run: they have one format, and dividers */
-    enum store_format format; /* theirs */
-    uint64_t left;            /* documents still to be sent; UINT64_MAX without a limit */
-    uint64_t in_run;          /* documents in the run */
-    uint64_t sent;            /* documents handed to the connection */
+    struct blob *run;            /* what the run's documents lie in */
+    struct slice documents;      /* of the run: they have one format, and dividers */
+    struct blob *ids;            /* theirs, where asked for; a '\n' behind each */
+    enum store_format format;    /* theirs */
+    uint64_t promised;           /* documents, by a MessagePack array's header */
+    uint64_t in_run;             /* documents in the run */
+    uint64_t sent;               /* documents handed to the connection */
     struct coding_stream stream; /* of the reply, once it has begun */
     enum codec_coding coding;    /* of the reply; NONE for one run that is small */
     bool begun;                  /* the reply's head and the array's opening are out */
-    bool stored; /* some worker lacks the coding: what follows is not compressed */
+    bool bounded; /* the reply ends with count.last_id, not where the collection does */
+    bool lacking; /* some worker lacks the coding: a thread of ours compresses */
     bool last_run;
     uint8_t after_len;
     uint8_t after[ROUTE_NAME_MAX];
@@ -59,15 +66,15 @@ static bool fail_begun(struct listing *listing)
 static void put_next_link(struct listing *listing, struct buf *headers)
 {
     struct exchange *e = &listing->base;
-    struct slice path = http_request(e->x)->path;
 
     if (!e->query.has_limit || !listing->count.more)
         return;
     buf_append_str(headers, "Link: <");
-    buf_append(headers, path.data, path.len);
+    exchange_put_path(e, headers);
     buf_printf(headers, "?limit=%llu&after=%.*s", (unsigned long long)e->query.limit,
                listing->count.last_id_len, (const char *)listing->count.last_id);
     buf_append_str(headers, e->query.pretty ? "&pretty" : "");
+    buf_append_str(headers, e->query.ids ? "&ids" : "");
     if (e->query.fields_sent.len > 0) {
         buf_append_str(headers, "&fields=");
         buf_append(headers, e->query.fields_sent.data, e->query.fields_sent.len);
@@ -81,7 +88,7 @@ static void begin_reply(struct listing *listing)
     struct buf headers = BUF_INIT;
     struct http_reply reply = {.status = 200};
 
-    reply.content_type = negotiate_media_type(e->type);
+    reply.content_type = exchange_media(e);
     exchange_put_coding(&headers, listing->coding);
     put_next_link(listing, &headers);
     exchange_put_vary(e, &headers);
@@ -113,7 +120,7 @@ static bool send_text(struct listing *listing, const void *text, size_t len)
 
 static void send_opening(struct listing *listing)
 {
-    uint64_t total = listing->count.documents;
+    uint64_t total = listing->promised;
     const uint8_t array32[5] = {0xdd, (uint8_t)(total >> 24), (uint8_t)(total >> 16),
                                 (uint8_t)(total >> 8), (uint8_t)total};
     struct buf bytes = BUF_INIT;
@@ -135,9 +142,6 @@ static void end_reply(struct listing *listing)
         if (listing->base.query.pretty && listing->sent > 0)
             send_text(listing, "\n", 1);
         send_text(listing, "]", 1);
-    } else if (listing->base.type == NEGOTIATE_MSGPACK && listing->left > 0) {
-        http_reply_abort(listing->base.x); /* fewer than the header promised */
-        return;
     }
     coding_stream_end(&listing->stream, &bytes);
     if (bytes.len > 0)
@@ -145,67 +149,60 @@ static void end_reply(struct listing *listing)
     http_reply_end(listing->base.x);
 }
 
-/* Sends bytes that no worker compressed as they are, framed for the stream; false as
-   http_reply_chunk(). */
-static bool send_stored(struct listing *listing, struct blob *blob, struct slice bytes)
-{
-    bool room = true;
-
-    while (bytes.len > 0) {
-        size_t len = bytes.len < CODING_STORED_MAX ? bytes.len : CODING_STORED_MAX;
-        struct buf head = BUF_INIT;
-
-        coding_stream_store(&listing->stream, len, &head);
-        send_buf(listing, &head);
-        room = http_reply_chunk(listing->base.x, blob, (struct slice){bytes.data, len});
-        bytes = (struct slice){bytes.data + len, bytes.len - len};
-    }
-    return room;
-}
-
 /* Sends a run's documents, which are a part of the blob; -1 where they are no part of the
    stream. *room_r as http_reply_chunk(). */
 static int send_documents(struct listing *listing, struct blob *blob, struct slice bytes,
                           bool *room_r)
 {
-    if (listing->stored) {
-        *room_r = send_stored(listing, blob, bytes);
-    } else if (coding_stream_take(&listing->stream, &bytes) == 0) {
-        *room_r = http_reply_chunk(listing->base.x, blob, bytes);
-    } else {
-        log_warn("a worker's compressed run of documents is malformed");
+    if (listing->sent > 0 && listing->base.type == NEGOTIATE_JSON)
+        send_text(listing, ",", 1);
+    if (coding_stream_take(&listing->stream, &bytes) != 0 || bytes.len == 0) {
+        log_warn("a worker's run of documents is malformed");
         return -1;
     }
+    *room_r = http_reply_chunk(listing->base.x, blob, bytes);
     if (listing->base.type == NEGOTIATE_NDJSON)
         *room_r = send_text(listing, "\n", 1);
     listing->sent += listing->in_run;
     return 0;
 }
 
+/* False where a MessagePack array cannot become what its header promised, since others
+   inserted or deleted meanwhile. */
+static bool keeps_promise(const struct listing *listing)
+{
+    uint64_t sent = listing->sent + listing->in_run;
+
+    if (listing->base.type != NEGOTIATE_MSGPACK)
+        return true;
+    return listing->last_run ? sent == listing->promised : sent <= listing->promised;
+}
+
+/* Begins the reply before its first run is sent. */
+static void begin_stream(struct listing *listing)
+{
+    if (listing->last_run) /* then nothing can come between */
+        listing->promised = listing->in_run;
+    begin_reply(listing);
+    if (http_request(listing->base.x)->method == HTTP_HEAD)
+        http_reply_end(listing->base.x);
+    else
+        send_opening(listing);
+}
+
 /* Sends a run, and goes on. */
 static void send_run(struct listing *listing, struct blob *blob, struct slice bytes)
 {
-    bool first = !listing->begun, room = true;
+    bool room = true;
 
-    if (first) {
-        begin_reply(listing);
-        if (http_request(listing->base.x)->method == HTTP_HEAD) {
-            http_reply_end(listing->base.x);
-            return;
-        }
-        send_opening(listing);
-    }
-    if (listing->in_run > 0) {
-        if (!first && listing->base.type == NEGOTIATE_JSON)
-            send_text(listing, ",", 1);
-        if (send_documents(listing, blob, bytes, &room) < 0) {
-            http_reply_abort(listing->base.x);
-            return;
-        }
-    }
-    if (listing->left != UINT64_MAX)
-        listing->left -= listing->in_run;
-    if (listing->last_run || listing->left == 0)
+    if (!listing->begun)
+        begin_stream(listing);
+    if (http_request(listing->base.x)->method == HTTP_HEAD)
+        return;
+    if (!keeps_promise(listing) ||
+        (listing->in_run > 0 && send_documents(listing, blob, bytes, &room) < 0))
+        http_reply_abort(listing->base.x);
+    else if (listing->last_run)
         end_reply(listing);
     else if (room)
         next_run(listing);
@@ -221,17 +218,11 @@ static void send_bytes(struct listing *listing)
     blob_unref(&run);
 }
 
-static void on_job_done(struct job *job)
+/* The run's last job is done. */
+static void end_job(struct listing *listing, struct job *job)
 {
-    struct listing *listing = container_of(job, struct listing, job);
-
-    exchange_job_ended(&listing->base, job);
-    if (exchange_lacks_coding(&listing->base, job)) {
-        listing->stored = listing->begun;
-        encode_run(listing);
-        return;
-    }
     blob_unref(&listing->run);
+    blob_unref(&listing->ids);
     if (job->status == JOB_OK) {
         struct blob *result = blob_ref(job->result);
 
@@ -242,12 +233,64 @@ static void on_job_done(struct job *job)
     }
 }
 
+static void on_compressed(struct job *job)
+{
+    struct listing *listing = container_of(job, struct listing, job);
+
+    exchange_job_ended(&listing->base, job);
+    end_job(listing, job);
+}
+
+/* Has a thread of this front compress what a worker without the coding has encoded. To
+   the thread it is bytes: nothing that a document holds is looked at in this process. */
+static void compress_run(struct listing *listing, struct blob *encoded)
+{
+    const struct codec_call call = {.op = CODEC_OP_PROJECT,
+                                    .coding = listing->coding,
+                                    .part = true,
+                                    .in = encoded->bytes};
+
+    blob_ref(encoded);
+    blob_unref(&listing->run);
+    listing->run = encoded;
+    listing->job.in_blob = encoded;
+    listing->job.argument_blob = NULL;
+    exchange_submit_as(&listing->base, JOBS_THREADS, &listing->job, &call, on_compressed);
+}
+
+/* True where a worker is too old to give documents with their ids. */
+static bool lacks_ids(const struct job *job)
+{
+    return job->status == JOB_REFUSED && job->fault.status == CODEC_UNSUPPORTED &&
+           job->call.ids && job->mode != JOBS_THREADS;
+}
+
+static void on_job_done(struct job *job)
+{
+    struct listing *listing = container_of(job, struct listing, job);
+
+    exchange_job_ended(&listing->base, job);
+    if (lacks_ids(job)) {
+        const struct codec_call call = job->call;
+
+        exchange_submit_as(&listing->base, JOBS_THREADS, job, &call, on_job_done);
+    } else if (exchange_lacks_coding(&listing->base, job)) {
+        listing->base.coding = listing->coding;
+        listing->lacking = true;
+        encode_run(listing);
+    } else if (job->status == JOB_OK && listing->lacking) {
+        compress_run(listing, job->result);
+    } else {
+        end_job(listing, job);
+    }
+}
+
 /* False where stored documents of that format are the reply's bytes. */
 static bool needs_codec(const struct exchange *e, enum store_format format)
 {
     bool json = e->type != NEGOTIATE_MSGPACK;
 
-    return json != (format == STORE_JSON) || e->query.fields.len > 0 ||
+    return e->query.ids || json != (format == STORE_JSON) || e->query.fields.len > 0 ||
            (e->type == NEGOTIATE_JSON && e->query.pretty) || e->coding != CODING_NONE;
 }
 
@@ -290,12 +333,26 @@ static void copy_run(struct listing *listing, const struct store_list *list)
     listing->documents = listing->run->bytes;
 }
 
+/* Notes the ids of the run's documents: at most RUN_DOCUMENTS. */
+static void note_ids(struct listing *listing, const struct store_list *list)
+{
+    struct buf ids = BUF_INIT;
+
+    for (size_t i = 0; i < listing->in_run; i++) {
+        buf_append(&ids, list->documents[i].id.data, list->documents[i].id.len);
+        buf_append(&ids, "\n", 1);
+    }
+    listing->ids = blob_new_steal(&ids);
+}
+
 /* Takes a run out of what the store gave. */
 static void take_run(struct listing *listing, const struct store_list *list)
 {
     struct slice first, last;
 
     choose_run(listing, list);
+    if (listing->base.query.ids && listing->in_run > 0)
+        note_ids(listing, list);
     if (listing->in_run == 0 || list->blob == NULL) {
         copy_run(listing, list);
         return;
@@ -310,9 +367,7 @@ static void take_run(struct listing *listing, const struct store_list *list)
 /* One run that is small is not worth compressing. */
 static enum codec_coding choose_coding(const struct listing *listing)
 {
-    bool is_all = listing->last_run || listing->in_run == listing->left;
-
-    return is_all && listing->documents.len <= CODEC_CODED_MIN_BYTES
+    return listing->last_run && listing->documents.len <= CODEC_CODED_MIN_BYTES
                ? CODING_NONE
                : listing->base.coding;
 }
@@ -329,7 +384,7 @@ static void encode_run(struct listing *listing)
 
     if (!listing->begun)
         listing->coding = choose_coding(listing);
-    call.coding = listing->stored ? CODING_NONE : listing->coding;
+    call.coding = listing->lacking ? CODING_NONE : listing->coding;
     call.part = call.coding != CODING_NONE;
     if (e->type == NEGOTIATE_NDJSON) {
         call.separator = '\n';
@@ -338,6 +393,11 @@ static void encode_run(struct listing *listing)
     if (e->type == NEGOTIATE_MSGPACK)
         call.op = CODEC_OP_PROJECT;
     listing->job.in_blob = listing->run;
+    listing->job.argument_blob = listing->ids;
+    if (listing->ids != NULL) {
+        call.ids = true;
+        call.argument = listing->ids->bytes;
+    }
     exchange_submit(&listing->base, &listing->job, &call, on_job_done);
 }
 
@@ -367,10 +427,11 @@ static void next_run(struct listing *listing)
 
     list->collection = route_collection(&e->route);
     list->after = (struct slice){listing->after, listing->after_len};
+    list->until = (struct slice){listing->count.last_id,
+                                 listing->bounded ? listing->count.last_id_len : 0};
     list->max_bytes = RUN_BYTES;
+    list->max_documents = RUN_DOCUMENTS;
     list->divider = divider(e);
-    list->max_documents =
-        listing->left < RUN_DOCUMENTS ? (size_t)listing->left : RUN_DOCUMENTS;
     list->done = on_list_done;
     exchange_store_asked(e);
     store_list(e->api->config.store, list);
@@ -390,8 +451,9 @@ static void on_count_done(struct store_count *count)
         exchange_fail(&listing->base, 413, "too many documents for one array; use limit");
         return;
     }
-    listing->left = count->documents;
-    if (listing->left == 0) {
+    listing->promised = count->documents;
+    listing->bounded = count->more || listing->base.type == NEGOTIATE_MSGPACK;
+    if (count->documents == 0) {
         listing->last_run = true;
         send_run(listing, NULL, (struct slice){NULL, 0});
     } else {
@@ -403,7 +465,6 @@ static void start(struct exchange *e)
 {
     struct listing *listing = container_of(e, struct listing, base);
 
-    listing->left = e->query.limit;
     listing->after_len = e->query.after_len;
     memcpy(listing->after, e->query.after, e->query.after_len);
     if (e->query.has_limit || e->type == NEGOTIATE_MSGPACK) {
@@ -426,6 +487,7 @@ static void cancel(struct exchange *e)
     store_cancel(&listing->list.request);
     jobs_cancel(e->api->config.jobs, &listing->job);
     blob_unref(&listing->run);
+    blob_unref(&listing->ids);
 }
 
 static void writable(struct exchange *e)

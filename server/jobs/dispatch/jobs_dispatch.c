@@ -312,6 +312,26 @@ static bool is_plausible(const struct job *job, const struct wire_result *result
             result->fault_offset == CODEC_NO_OFFSET);
 }
 
+/* True for a job that its worker is too old for: it has never heard of keep_numbers. */
+static bool is_outdated(const struct job *job, const struct wire_result *result)
+{
+    return result->status == CODEC_UNSUPPORTED && job->call.keep_numbers;
+}
+
+/* Runs a job on a thread of the front, where the codec is as new as the front. Equal ones
+   find their own places. */
+static void run_here(struct jobs_dispatch *dispatch, struct job *job)
+{
+    struct jobs_context *context = dispatch->context;
+    struct list followers;
+
+    jobs_share_end(job, &followers);
+    job->mode = JOBS_THREADS;
+    context->place(context, job);
+    while ((job = jobs_share_shift(&context->share, &followers)) != NULL)
+        context->place(context, job);
+}
+
 static void finish(struct jobs_dispatch *dispatch, struct job *job,
                    const struct wire_result *result, struct rpc_message *message)
 {
@@ -361,7 +381,10 @@ static int on_result(void *ctx, struct rpc_worker *rpc, const struct wire_result
         stats_add(&worker->row->jobs, 1);
         stats_add(&worker->row->codec_us, result->codec_us);
     }
-    finish(dispatch, job, result, message);
+    if (is_outdated(job, result))
+        run_here(dispatch, job);
+    else
+        finish(dispatch, job, result, message);
     return 0;
 }
 

@@ -24,9 +24,10 @@ bool jobs_share_is_same(const struct codec_call *a, const struct codec_call *b)
 {
     return a->op == b->op && a->pretty == b->pretty && a->coding == b->coding &&
            a->part == b->part && a->gunzip == b->gunzip && a->separator == b->separator &&
-           a->format == b->format && a->in.len == b->in.len && a->argument.len == 0 &&
-           b->argument.len == 0 && a->max_output == b->max_output &&
-           is_same_text(a->fields, b->fields) && is_same_text(a->in, b->in);
+           a->keep_numbers == b->keep_numbers && a->format == b->format &&
+           a->in.len == b->in.len && a->argument.len == 0 && b->argument.len == 0 &&
+           a->max_output == b->max_output && is_same_text(a->fields, b->fields) &&
+           is_same_text(a->in, b->in);
 }
 
 static bool may_follow(const struct job *job, const struct job *leader)

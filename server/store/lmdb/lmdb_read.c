@@ -122,13 +122,23 @@ static void put_row(struct lmdb_rows *rows, struct slice id,
         buf_append(&rows->bytes, &rows->divider, 1);
 }
 
-/* Collects until a bound is met. Returns LMDB's error, MDB_NOTFOUND at the end. */
-static int collect_rows(MDB_cursor *cursor, struct slice collection, struct slice after,
-                        size_t max_documents, size_t max_bytes, struct lmdb_rows *rows)
+/* True where the id is behind the one that a range ends with. */
+static bool is_behind(struct slice id, struct slice until)
 {
+    size_t len = id.len < until.len ? id.len : until.len;
+    int order = until.len > 0 ? memcmp(id.data, until.data, len) : -1;
+
+    return order > 0 || (order == 0 && id.len > until.len);
+}
+
+/* Collects until a bound is met. Returns LMDB's error, MDB_NOTFOUND at the end. */
+static int collect_rows(MDB_cursor *cursor, const struct lmdb_range *range,
+                        struct lmdb_rows *rows)
+{
+    struct slice collection = range->collection;
     MDB_val key, value;
     size_t total = 0;
-    int rc = seek(cursor, collection, after, &key, &value);
+    int rc = seek(cursor, collection, range->after, &key, &value);
 
     for (; rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
         struct layout_value document;
@@ -136,12 +146,15 @@ static int collect_rows(MDB_cursor *cursor, struct slice collection, struct slic
 
         if (!layout_key_is_in(lmdb_db_slice(key), collection))
             return MDB_NOTFOUND;
-        if (rows->count == max_documents ||
-            (rows->count > 0 && total + value.mv_size - LAYOUT_HEAD_BYTES > max_bytes)) {
+        id = id_of(key, collection);
+        if (is_behind(id, range->until))
+            return MDB_NOTFOUND;
+        if (rows->count == range->max_documents ||
+            (rows->count > 0 &&
+             total + value.mv_size - LAYOUT_HEAD_BYTES > range->max_bytes)) {
             rows->more = true;
             return MDB_NOTFOUND;
         }
-        id = id_of(key, collection);
         if (lmdb_read_value((struct store_key){collection, id}, value, &document))
             return MDB_CORRUPTED;
         put_row(rows, id, &document);
@@ -151,16 +164,14 @@ static int collect_rows(MDB_cursor *cursor, struct slice collection, struct slic
 }
 
 enum store_status lmdb_read_list(const struct lmdb_db *db, MDB_txn *txn,
-                                 struct slice collection, struct slice after,
-                                 size_t max_documents, size_t max_bytes,
-                                 struct lmdb_rows *rows)
+                                 const struct lmdb_range *range, struct lmdb_rows *rows)
 {
     MDB_cursor *cursor;
     int rc = mdb_cursor_open(txn, db->documents, &cursor);
 
-    assert(max_documents > 0 && rows->count == 0);
+    assert(range->max_documents > 0 && rows->count == 0);
     if (rc == 0) {
-        rc = collect_rows(cursor, collection, after, max_documents, max_bytes, rows);
+        rc = collect_rows(cursor, range, rows);
         mdb_cursor_close(cursor);
     }
     for (size_t i = 0; i < rows->count; i++) {
@@ -178,12 +189,51 @@ void lmdb_read_free_rows(struct lmdb_rows *rows)
     *rows = (struct lmdb_rows){0};
 }
 
+/* Moves to the last document before the key that the first one of a later collection may
+   have; MDB_NOTFOUND where there is none. */
+static int seek_last(MDB_cursor *cursor, struct slice collection, MDB_val *key)
+{
+    uint8_t bytes[LAYOUT_KEY_MAX];
+    size_t len = layout_put_key(bytes, (struct store_key){collection, {NULL, 0}});
+    MDB_val value;
+    int rc;
+
+    bytes[len - 1]++; /* the NUL behind the collection's name */
+    *key = (MDB_val){len, bytes};
+    rc = mdb_cursor_get(cursor, key, &value, MDB_SET_RANGE);
+    if (rc == 0)
+        return mdb_cursor_get(cursor, key, &value, MDB_PREV);
+    return rc == MDB_NOTFOUND ? mdb_cursor_get(cursor, key, &value, MDB_LAST) : rc;
+}
+
+enum store_status lmdb_read_last(const struct lmdb_db *db, MDB_txn *txn,
+                                 struct slice collection, struct buf *last_r)
+{
+    MDB_val key;
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(txn, db->documents, &cursor);
+
+    last_r->len = 0;
+    if (rc != 0)
+        return failed("a collection", rc);
+    rc = seek_last(cursor, collection, &key);
+    if (rc == 0 && layout_key_is_in(lmdb_db_slice(key), collection)) {
+        struct slice id = id_of(key, collection);
+
+        buf_append(last_r, id.data, id.len);
+    }
+    mdb_cursor_close(cursor);
+    return rc == 0 || rc == MDB_NOTFOUND ? STORE_OK : failed("a collection", rc);
+}
+
 enum store_status lmdb_read_count(const struct lmdb_db *db, MDB_txn *txn,
                                   struct slice collection, struct buf *after,
                                   uint64_t max, uint64_t *count_r)
 {
     MDB_val key, value;
     MDB_cursor *cursor;
+    struct slice last = {NULL,
+                         0}; /* in the map, which stays while the transaction does */
     int rc = mdb_cursor_open(txn, db->documents, &cursor);
 
     *count_r = 0;
@@ -191,14 +241,14 @@ enum store_status lmdb_read_count(const struct lmdb_db *db, MDB_txn *txn,
         return failed("a collection", rc);
     rc = seek(cursor, collection, buf_slice(after), &key, &value);
     while (rc == 0 && layout_key_is_in(lmdb_db_slice(key), collection)) {
-        struct slice id = id_of(key, collection);
-
-        if (++*count_r == max) {
-            after->len = 0;
-            buf_append(after, id.data, id.len);
+        last = id_of(key, collection);
+        if (++*count_r == max)
             break;
-        }
         rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    }
+    if (*count_r > 0) {
+        after->len = 0;
+        buf_append(after, last.data, last.len);
     }
     mdb_cursor_close(cursor);
     return rc == 0 || rc == MDB_NOTFOUND ? STORE_OK : failed("a collection", rc);

@@ -41,17 +41,29 @@ struct lmdb_rows {
     bool more;
 };
 
+/* Which documents of a collection are wanted: see struct store_list. */
+struct lmdb_range {
+    struct slice collection;
+    struct slice after;
+    struct slice until;
+    size_t max_documents;
+    size_t max_bytes;
+};
+
 /* A run of a collection's documents: see struct store_list. */
 enum store_status lmdb_read_list(const struct lmdb_db *db, MDB_txn *txn,
-                                 struct slice collection, struct slice after,
-                                 size_t max_documents, size_t max_bytes,
-                                 struct lmdb_rows *rows);
+                                 const struct lmdb_range *range, struct lmdb_rows *rows);
 
 /* Frees collected rows. */
 void lmdb_read_free_rows(struct lmdb_rows *rows);
 
+/* Sets *last_r (emptied first) to the greatest id of a collection; to nothing where it
+   has no documents. */
+enum store_status lmdb_read_last(const struct lmdb_db *db, MDB_txn *txn,
+                                 struct slice collection, struct buf *last_r);
+
 /* Counts at most `max` documents with ids greater than *after (a buffer that is set to
-   the last one counted); *count_r < max means that the collection ends there. */
+   the last one counted, if any); *count_r < max means that the collection ends there. */
 enum store_status lmdb_read_count(const struct lmdb_db *db, MDB_txn *txn,
                                   struct slice collection, struct buf *after,
                                   uint64_t max, uint64_t *count_r);

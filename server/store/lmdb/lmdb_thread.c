@@ -39,6 +39,7 @@ struct task {
     /* inputs, copied */
     struct buf collection;
     struct buf id; /* or `after` */
+    struct buf until;
     uint64_t max;
     size_t max_bytes;
     unsigned room_formats; /* TASK_GET: of documents that go to the room */
@@ -145,8 +146,12 @@ static bool count_is_kept(struct task *task, const struct lmdb_db *db, MDB_txn *
     if (task->counting || task->id.len > 0)
         return false;
     *status_r = lmdb_read_total(db, txn, buf_slice(&task->collection), &task->number);
-    if (*status_r != STORE_OK || task->number <= task->max)
+    if (*status_r != STORE_OK)
         return true;
+    if (task->number <= task->max) {
+        *status_r = lmdb_read_last(db, txn, buf_slice(&task->collection), &task->id);
+        return true;
+    }
     task->number = 0; /* cut: after which document, counting tells */
     return false;
 }
@@ -175,9 +180,12 @@ static enum store_status run_count(struct task *task, const struct lmdb_db *db,
 static enum store_status run_list(struct task *task, const struct lmdb_db *db,
                                   MDB_txn *txn)
 {
-    enum store_status status =
-        lmdb_read_list(db, txn, buf_slice(&task->collection), buf_slice(&task->id),
-                       task->max, task->max_bytes, &task->rows);
+    const struct lmdb_range range = {.collection = buf_slice(&task->collection),
+                                     .after = buf_slice(&task->id),
+                                     .until = buf_slice(&task->until),
+                                     .max_documents = task->max,
+                                     .max_bytes = task->max_bytes};
+    enum store_status status = lmdb_read_list(db, txn, &range, &task->rows);
 
     if (task->rows.bytes.len > 0)
         task->blob = blob_new_steal(&task->rows.bytes); /* the rows' slices stay good */
@@ -262,6 +270,7 @@ static void task_free(struct task *task)
     lmdb_read_free_names(&task->names);
     buf_free(&task->collection);
     buf_free(&task->id);
+    buf_free(&task->until);
     mem_free(task);
 }
 
@@ -293,7 +302,7 @@ static void end_count(struct task *task, struct store_count *count)
     count->documents = task->number;
     count->more = task->more;
     count->last_id_len = 0;
-    if (task->more) {
+    if (task->number > 0) {
         assert(task->id.len <= sizeof count->last_id);
         count->last_id_len = (uint8_t)task->id.len;
         memcpy(count->last_id, task->id.data, task->id.len);
@@ -397,6 +406,7 @@ void lmdb_thread_list(struct lmdb_thread *thread, struct store_list *list)
     struct task *task = task_new(TASK_LIST, list->collection, list->after);
 
     task->request.list = list;
+    buf_append(&task->until, list->until.data, list->until.len);
     task->max = list->max_documents;
     task->max_bytes = list->max_bytes;
     task->rows.divider = list->divider;

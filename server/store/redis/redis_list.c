@@ -84,6 +84,7 @@ static int send_list(struct list_flight *flight)
     redis_command_add(&args, index.bytes, index.len);
     redis_command_add(&args, prefix.bytes, prefix.len);
     redis_command_add(&args, list->after.data, list->after.len);
+    redis_command_add(&args, list->until.data, list->until.len);
     redis_command_text(&args, documents);
     redis_command_text(&args, bytes);
     redis_command_text(&args, whole);

@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                       validate = {.op = CODEC_OP_VALIDATE};
     struct codec_fault fault = fuzz_run(decode, data, size, &packed);
     uint64_t offset;
-    enum codec_status status = yajl_scan((struct slice){data, size}, &offset);
+    enum codec_status status =
+        yajl_scan((struct slice){data, size}, CODEC_MAX_DEPTH, &offset);
 
     FUZZ_CHECK(status == fault.status);
     FUZZ_CHECK(status == CODEC_OK || offset == fault.offset);

@@ -1,8 +1,9 @@
 /*
  * The two engines against each other. The first byte of the input says what the rest is:
- * JSON text (even) or MessagePack (odd), and whether the output is indented. Both must
- * give the same verdict, offset and bytes, and what they accept must come back the same:
- * JSON -> MessagePack -> JSON -> the same MessagePack.
+ * JSON text (even) or MessagePack (odd), whether the output is indented, and whether
+ * numbers keep their text. Both must give the same verdict, offset and bytes, and what
+ * they accept must come back the same: JSON -> MessagePack -> JSON -> the same
+ * MessagePack. Where numbers keep their text, no byte of any is lost on the way.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -70,10 +71,13 @@ static void free_both(struct result *results)
     buf_free(&results[1].out);
 }
 
+static bool keep_numbers;
+
 static struct codec_call call_of(enum codec_op op, struct slice in, bool pretty)
 {
     return (struct codec_call){.op = op,
                                .pretty = pretty,
+                               .keep_numbers = keep_numbers,
                                .separator = ',',
                                .in = in,
                                .max_output = MAX_BYTES,
@@ -98,6 +102,52 @@ static void check_round_trip(struct slice msgpack, bool pretty)
     free_both(again);
 }
 
+/* Numbers of compact text, between strings, are those of the text: in both the bytes that
+   numbers are made of come in the same order. */
+static size_t next_number_byte(struct slice text, size_t at, bool *in_string)
+{
+    for (; at < text.len; at++) {
+        uint8_t c = text.data[at];
+
+        if (*in_string && c == '\\')
+            at++;
+        else if (c == '"')
+            *in_string = !*in_string;
+        else if (!*in_string && memchr("0123456789+-.E", c, 14) != NULL)
+            break;
+    }
+    return at;
+}
+
+/* JSON to JSON keeps every number, and is what MessagePack that keeps them is printed as.
+ */
+static void check_compact(struct slice text, struct slice msgpack)
+{
+    struct codec_call compact = call_of(CODEC_OP_COMPACT, text, false);
+    struct codec_call encode = call_of(CODEC_OP_ENCODE, msgpack, false);
+    struct result made[2], printed[2];
+    bool in_one = false, in_other = false;
+    size_t one, other;
+
+    run_both(&compact, made);
+    run_both(&encode, printed);
+    if (made[0].status != CODEC_OK || made[0].out.len != printed[0].out.len ||
+        memcmp(made[0].out.data, printed[0].out.data, made[0].out.len) != 0)
+        complain("compact", made);
+    one = next_number_byte(text, 0, &in_one);
+    other = next_number_byte(buf_slice(&made[0].out), 0, &in_other);
+    while (one < text.len && other < made[0].out.len) {
+        if (text.data[one] != made[0].out.data[other])
+            complain("a number's text", made);
+        one = next_number_byte(text, one + 1, &in_one);
+        other = next_number_byte(buf_slice(&made[0].out), other + 1, &in_other);
+    }
+    if (one < text.len || other < made[0].out.len)
+        complain("a number's length", made);
+    free_both(made);
+    free_both(printed);
+}
+
 static void check_json(struct slice text, bool pretty)
 {
     struct codec_call decode = call_of(CODEC_OP_DECODE, text, false);
@@ -106,6 +156,8 @@ static void check_json(struct slice text, bool pretty)
     run_both(&decode, results);
     if (results[0].status == CODEC_OK)
         check_round_trip(buf_slice(&results[0].out), pretty);
+    if (results[0].status == CODEC_OK && keep_numbers)
+        check_compact(text, buf_slice(&results[0].out));
     free_both(results);
 }
 
@@ -143,6 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (exact == NULL)
         return 0;
     memcpy(exact, data + 1, size - 1);
+    keep_numbers = data[0] & 4;
     if (data[0] & 1)
         check_msgpack((struct slice){exact, size - 1}, data[0] & 2);
     else

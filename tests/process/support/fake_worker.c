@@ -23,6 +23,7 @@
 #include "common/base/alloc.h"
 #include "common/base/buf.h"
 #include "common/codec/codec.h"
+#include "proto/call_options.h"
 #include "proto/wire.h"
 #include "worker/memory/arena.h"
 #include "worker/hello.h"
@@ -40,13 +41,16 @@
     X(SHORT_PAYLOAD, "short-payload", 1) /* result lengths are N more than there is */   \
     X(LONG_PAYLOAD, "long-payload", 1)   /* N bytes follow the message */                \
     X(SLOW, "slow", 100)                 /* N ms for each job */                         \
-    X(SILENT, "silent", 0)     /* answers N jobs, then nothing, not even ALIVE */        \
-    X(IMPOSTOR, "impostor", 0) /* its seat hello names another worker */                 \
-    X(MUTE, "mute", 0)         /* connects to its seat and never says hello */           \
-    X(EXPIRE, "expire", 0)     /* says of every job that it came too late */             \
-    X(BYE, "bye", 1)           /* after N jobs it says goodbye, then answers             \
-                                  what it has and exits when hung up on */               \
-    X(ARENA, "arena", 0)       /* maps the arena and answers there */                    \
+    X(SILENT, "silent", 0)       /* answers N jobs, then nothing, not even ALIVE */      \
+    X(IMPOSTOR, "impostor", 0)   /* its seat hello names another worker */               \
+    X(MUTE, "mute", 0)           /* connects to its seat and never says hello */         \
+    X(EXPIRE, "expire", 0)       /* says of every job that it came too late */           \
+    X(OLD, "old", 31)            /* knows the flags of options that are in N */          \
+    X(BYE, "bye", 1)             /* after N jobs it says goodbye, then answers           \
+                                    what it has and exits when hung up on */             \
+    X(NO_CODING, "no-coding", 1) /* lacks codings and ids from job N+1 on */             \
+    X(SIZED, "sized", 100000)    /* jobs 1 and 2 give N bytes, all others none */        \
+    X(ARENA, "arena", 0)         /* maps the arena and answers there */                  \
     X(ARENA_OFFSET, "arena-offset", 1)     /* N bytes behind the result's place */       \
     X(ARENA_LENGTH, "arena-length", 1)     /* N bytes longer than the place */           \
     X(ARENA_INPUT, "arena-input", 0)       /* says the result is where the input is */   \
@@ -175,6 +179,32 @@ static void fake_place_result(struct fake_seat *seat, const struct wire_job *job
         abort();
 }
 
+/* True for a job whose options, an array whose first item are the flags, have one that
+   the worker does not know. */
+static bool fake_is_newer(const struct fake *fake, const struct wire_job *job)
+{
+    return job->options.len > 1 && (job->options.data[1] & ~fake->n) != 0;
+}
+
+/* True where the job asks for what old workers do not know. */
+static bool fake_is_new(const struct wire_job *job)
+{
+    struct codec_call call = {.in = job->payload.bytes};
+
+    return call_options_read(job->options, &call) == 0 &&
+           (call.coding != CODING_NONE || call.ids);
+}
+
+/* Puts digits in the place of a result, as many as told. */
+static void fake_resize(size_t len, struct buf *payloads, struct wire_result *result)
+{
+    payloads->len -= result->payload.bytes.len;
+    memset(buf_reserve(payloads, len + 1), '1', len);
+    payloads->len += len;
+    result->payload.bytes.len = len;
+    result->status = CODEC_OK;
+}
+
 /* One job's result, honest but for the mode; its bytes go to payloads. */
 static void fake_do_job(struct fake_seat *seat, struct wire_job *job,
                         struct buf *payloads, struct wire_result *result_r)
@@ -190,10 +220,18 @@ static void fake_do_job(struct fake_seat *seat, struct wire_job *job,
         abort();
     if (fake->mode == FAKE_SLOW)
         usleep(fake->n * 1000);
+    if (fake->mode == FAKE_OLD && fake_is_newer(fake, job))
+        job->op = CODEC_OPS; /* as little known */
     if (fake->mode == FAKE_EXPIRE)
         job_skip(job, WIRE_EXPIRED, result_r);
     else
         job_run(fake->codec, job, 1 << 30, payloads, result_r);
+    if (fake->mode == FAKE_NO_CODING && fake->answered >= fake->n && fake_is_new(job)) {
+        fake_resize(0, payloads, result_r);
+        result_r->status = CODEC_UNSUPPORTED;
+    }
+    if (fake->mode == FAKE_SIZED)
+        fake_resize(fake->answered < 2 ? fake->n : 0, payloads, result_r);
     if (fake->mode == FAKE_WRONG_ID)
         result_r->id += fake->n;
     if (fake->mode == FAKE_SHORT_PAYLOAD)

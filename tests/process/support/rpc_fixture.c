@@ -435,7 +435,10 @@ void rpc_fixture_submit_again(struct rpc_fixture *fixture, struct rpc_fixture_jo
 {
     blob_unref(&job->result);
     job->done = 0;
-    job->job = (struct job){.call = {.op = CODEC_OP_DECODE, .in = buf_slice(&job->input)},
+    job->job = (struct job){.call = {.op = CODEC_OP_DECODE,
+                                     .keep_numbers = job->job.call.keep_numbers,
+                                     .in = buf_slice(&job->input)},
+                            .share_key = {job->job.share_key[0]},
                             .mode = JOBS_RPC,
                             .done = on_done};
     jobs_submit(fixture->jobs, &job->job);

@@ -93,6 +93,17 @@ static void test_fields(void **state)
     auth_destroy(&auth);
 }
 
+/* No name, but names begin so. */
+static void test_a_dot_is_a_prefix(void **state)
+{
+    struct auth *auth = parse(ALPHA " r .");
+
+    (void)state;
+    assert_int_equal(ask(auth, "Bearer alpha-token", ".hidden", AUTH_READ), AUTH_ALLOWED);
+    assert_int_equal(ask(auth, "Bearer alpha-token", "x", AUTH_READ), AUTH_FORBIDDEN);
+    auth_destroy(&auth);
+}
+
 static void test_bad_files(void **state)
 {
     (void)state;
@@ -151,9 +162,9 @@ static void test_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verdicts),  cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_bad_files), cmocka_unit_test(test_too_many_lines),
-        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_verdicts),          cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_a_dot_is_a_prefix), cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_too_many_lines),    cmocka_unit_test(test_load),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,7 +64,7 @@ static void test_named_origins(void **state)
 {
     char one[] = "https://a.example", other[] = "http://b:1";
     char *origins[] = {one, other};
-    const struct cors cors = {origins, 2};
+    const struct cors cors = {.origins = origins, .count = 2};
 
     (void)state;
     check_lines(&cors, NULL, false, "Vary: Origin\r\n");
@@ -87,7 +87,7 @@ static void test_any_origin(void **state)
 {
     char any[] = "*";
     char *origins[] = {any};
-    const struct cors cors = {origins, 1};
+    const struct cors cors = {.origins = origins, .count = 1};
 
     (void)state;
     check_lines(&cors, NULL, true, "");
@@ -95,9 +95,40 @@ static void test_any_origin(void **state)
     check_lines(&cors, "null", false, "Access-Control-Allow-Origin: *\r\n" EXPOSE);
 }
 
+static void test_more_headers(void **state)
+{
+    char any[] = "*", two[] = "traceparent,tracestate", one[] = "X-Request-ID";
+    char *origins[] = {any}, *headers[] = {two, one};
+    const struct cors cors = {
+        .origins = origins, .count = 1, .headers = headers, .header_count = 2};
+
+    (void)state;
+    check_lines(&cors, "https://x", true,
+                "Access-Control-Allow-Origin: *\r\n" EXPOSE
+                "Access-Control-Allow-Methods: GET, PUT\r\n"
+                "Access-Control-Allow-Headers: Accept, Authorization, Content-Encoding, "
+                "Content-Type, If-Match, If-None-Match, Offloop-Mode, "
+                "traceparent,tracestate, X-Request-ID\r\n"
+                "Access-Control-Max-Age: 7200\r\n");
+}
+
+static void test_headers_check(void **state)
+{
+    static const char *const good[] = {"off", "traceparent", "X-Request-ID,baggage"};
+    static const char *const bad[] = {"",     ",",   "a,",     ",a",       "a b",
+                                      "a,,b", "a:b", "a\r\nb", "\xc3\xa9", "a, b"};
+    const char *expected;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_int_equal(cors_headers_check(good[i], &expected), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(cors_headers_check(bad[i], &expected), -1);
+}
+
 static void test_off(void **state)
 {
-    const struct cors cors = {NULL, 0};
+    const struct cors cors = {.count = 0};
 
     (void)state;
     check_lines(&cors, "https://x", true, "");
@@ -115,9 +146,10 @@ static void test_preflight(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_check),      cmocka_unit_test(test_named_origins),
-        cmocka_unit_test(test_any_origin), cmocka_unit_test(test_off),
-        cmocka_unit_test(test_preflight),
+        cmocka_unit_test(test_check),         cmocka_unit_test(test_named_origins),
+        cmocka_unit_test(test_any_origin),    cmocka_unit_test(test_off),
+        cmocka_unit_test(test_preflight),     cmocka_unit_test(test_more_headers),
+        cmocka_unit_test(test_headers_check),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

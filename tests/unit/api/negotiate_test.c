@@ -44,16 +44,30 @@ static const struct row accepts[] = {
     {"*/*;q=0.001", NEGOTIATE_JSON},
     {"*/*;q=0.000", REFUSED},
     {"application/x-ndjson", REFUSED}, /* of collections only */
+    {",", NEGOTIATE_JSON},             /* empty elements count as none */
+    {" , ,", NEGOTIATE_JSON},
+    {", text/html", REFUSED},
+    {"application/geo+json", NEGOTIATE_JSON},
+    {"application/geo+json;q=0.5, application/msgpack", NEGOTIATE_MSGPACK},
+    {"application/json;q=0, application/geo+json", NEGOTIATE_JSON},
+    {"application/+json", REFUSED},
+    {"application/*+json", REFUSED}, /* no range that there is */
+    {"text/geo+json", REFUSED},
 };
 
 static void test_accept_of_a_collection(void **state)
 {
     enum negotiate_type type;
 
+    static const char *const names[] = {"application/x-ndjson", "Application/NDJSON",
+                                        "application/jsonl", "application/x-jsonlines",
+                                        ",application/jsonl;q=0.1"};
+
     (void)state;
-    assert_int_equal(
-        negotiate_accept(text("application/x-ndjson"), NEGOTIATE_TYPES, &type), 0);
-    assert_int_equal(type, NEGOTIATE_NDJSON);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_int_equal(negotiate_accept(text(names[i]), NEGOTIATE_TYPES, &type), 0);
+        assert_int_equal(type, NEGOTIATE_NDJSON);
+    }
     assert_int_equal(
         negotiate_accept(text("*/*, application/x-ndjson;q=0.9"), NEGOTIATE_TYPES, &type),
         0);
@@ -65,14 +79,26 @@ static void test_ndjson(void **state)
     (void)state;
     assert_true(negotiate_is_ndjson(text("application/x-ndjson")));
     assert_true(negotiate_is_ndjson(text("Application/X-NDJSON; charset=utf-8")));
+    assert_true(negotiate_is_ndjson(text("application/ndjson")));
+    assert_true(negotiate_is_ndjson(text("application/jsonl;charset=utf-8")));
+    assert_true(negotiate_is_ndjson(text("application/x-jsonlines")));
     assert_false(negotiate_is_ndjson(text("application/x-ndjson; charset=latin1")));
     assert_false(negotiate_is_ndjson(text("application/json")));
     assert_false(negotiate_is_ndjson(text(NULL)));
 }
 
 static const struct row content_types[] = {
-    {NULL, NEGOTIATE_JSON},
+    {NULL, REFUSED}, /* browsers send such across sites without asking */
+    {"", REFUSED},
+    {"; charset=utf-8", REFUSED},
     {"application/json", NEGOTIATE_JSON},
+    {"application/vnd.api+json", NEGOTIATE_JSON},
+    {"application/LD+JSON; charset=utf-8; profile=\"x\"", NEGOTIATE_JSON},
+    {"application/geo+json; charset=latin1", REFUSED},
+    {"application/+json", REFUSED},
+    {"application/*+json", REFUSED},
+    {"application/a b+json", REFUSED},
+    {"image/svg+json", REFUSED},
     {"Application/Json; charset=UTF-8", NEGOTIATE_JSON},
     {"application/json; charset=\"utf-8\"", NEGOTIATE_JSON},
     {"application/json; charset=latin1", REFUSED},
@@ -117,6 +143,91 @@ static void test_content_encoding(void **state)
     assert_true(negotiate_content_coding(text("GZIP"), &gzip) == 0 && gzip);
     assert_int_equal(negotiate_content_coding(text("identity, gzip"), &gzip), -1);
     assert_int_equal(negotiate_content_coding(text("br"), &gzip), -1);
+    assert_int_equal(negotiate_content_coding(text("gzip, gzip"), &gzip), -1);
+    assert_true(negotiate_content_coding(text(", gzip ,"), &gzip) == 0 && gzip);
+    assert_true(negotiate_content_coding(text(","), &gzip) == 0 && !gzip);
+}
+
+static void check_name(const char *accept, enum negotiate_type type, const char *expected)
+{
+    char media[NEGOTIATE_MEDIA_MAX];
+
+    negotiate_accept_name(text(accept), type, media);
+    assert_string_equal(media, expected);
+}
+
+static void test_names_asked_for(void **state)
+{
+    char longest[NEGOTIATE_MEDIA_MAX + 1] = "application/";
+
+    (void)state;
+    check_name(NULL, NEGOTIATE_JSON, "");
+    check_name("*/*", NEGOTIATE_JSON, "");
+    check_name("application/geo+json", NEGOTIATE_JSON, "application/geo+json");
+    check_name("application/geo+json;q=0.9, */*;q=0.8", NEGOTIATE_JSON,
+               "application/geo+json");
+    check_name("application/a+json;q=0.1, application/b+json;q=0.2", NEGOTIATE_JSON,
+               "application/b+json");
+    check_name("application/json, application/problem+json", NEGOTIATE_JSON, "");
+    check_name("application/geo+json, application/*;q=0.5", NEGOTIATE_MSGPACK, "");
+    check_name("application/jsonl", NEGOTIATE_NDJSON, "application/jsonl");
+    check_name("application/x-ndjson, application/jsonl", NEGOTIATE_NDJSON, "");
+    memset(longest + 12, 'x', NEGOTIATE_MEDIA_MAX - 13);
+    memcpy(longest + NEGOTIATE_MEDIA_MAX - 6, "+json", 6);
+    check_name(longest, NEGOTIATE_JSON, longest);
+    memcpy(longest + NEGOTIATE_MEDIA_MAX - 6, "x+json", 7);
+    check_name(longest, NEGOTIATE_JSON, "");
+}
+
+static void check_refusal(const char *content_type, const char *expected)
+{
+    char reason[NEGOTIATE_REFUSAL_MAX];
+
+    negotiate_refusal_print(text(content_type), "taken is x", reason);
+    assert_string_equal(reason, expected);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    check_refusal(NULL, "a Content-Type is needed; taken is x");
+    check_refusal(" ", "a Content-Type is needed; taken is x");
+    check_refusal("text/plain", "taken is x; say which in Content-Type");
+    check_refusal("application/json; charset=latin1",
+                  "charset latin1 is not taken: the text must be UTF-8");
+    check_refusal("application/json; charset=\"\xff\"", "the text must be UTF-8");
+    assert_true(negotiate_is_media(text("a/b; charset=utf-8"), "A/b"));
+    assert_false(negotiate_is_media(text("a/b; charset=utf-16"), "a/b"));
+    assert_false(negotiate_is_media(text(NULL), "a/b"));
+}
+
+static void test_tags_that_proxies_changed(void **state)
+{
+    static const struct {
+        const char *field;
+        enum negotiate_tag_fault fault;
+    } rows[] = {
+        {NULL, NEGOTIATE_TAG_SOUND},
+        {"*", NEGOTIATE_TAG_SOUND},
+        {"\"5-json\"", NEGOTIATE_TAG_SOUND},
+        {"\"5-json-gzip\"", NEGOTIATE_TAG_SOUND},
+        {"W/\"5-json\"", NEGOTIATE_TAG_WEAK},
+        {"\"x\", W/\"5-msgpack\"", NEGOTIATE_TAG_WEAK},
+        {"W/\"x\"", NEGOTIATE_TAG_SOUND},
+        {"\"5-json-br\"", NEGOTIATE_TAG_MARKED},
+        {"W/\"5-json-gzip;br\"", NEGOTIATE_TAG_MARKED},
+        {"\"5-json-gzip-gzip\"", NEGOTIATE_TAG_MARKED},
+        {"\"5-jsonbr\"", NEGOTIATE_TAG_SOUND},
+        {"\"5-\"", NEGOTIATE_TAG_SOUND},
+        {"\"\"", NEGOTIATE_TAG_SOUND},
+        {"5-json-br", NEGOTIATE_TAG_SOUND},
+        {"\"5-json-0123456789012345678901234567890123456789012345678\"",
+         NEGOTIATE_TAG_MARKED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(negotiate_tags_fault(text(rows[i].field)), rows[i].fault);
 }
 
 struct coding_row {
@@ -259,6 +370,9 @@ int main(void)
         cmocka_unit_test(test_accept),
         cmocka_unit_test(test_content_type),
         cmocka_unit_test(test_content_encoding),
+        cmocka_unit_test(test_names_asked_for),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_tags_that_proxies_changed),
         cmocka_unit_test(test_none_match),
         cmocka_unit_test(test_accept_encoding),
         cmocka_unit_test(test_tags_read),

@@ -3,13 +3,19 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+static const char *parse_as(enum query_scope scope, const char *text, struct query *query)
+{
+    return query_parse((struct slice){(const uint8_t *)text, strlen(text)}, scope, query);
+}
+
 static const char *parse(const char *text, struct query *query)
 {
-    return query_parse((struct slice){(const uint8_t *)text, strlen(text)}, query);
+    return parse_as(QUERY_OF_COLLECTION, text, query);
 }
 
 static void test_good(void **state)
@@ -20,7 +26,7 @@ static void test_good(void **state)
     assert_null(parse("", &query));
     assert_false(query.has_limit);
     assert_true(query.limit == UINT64_MAX);
-    assert_null(parse("limit=10&after=a%3Ab&x=1&&pretty", &query));
+    assert_null(parse("limit=10&after=a%3Ab&_x=1&&pretty", &query));
     assert_true(query.has_limit && query.limit == 10 && query.pretty);
     assert_int_equal(query.after_len, 3);
     assert_memory_equal(query.after, "a:b", 3);
@@ -32,14 +38,17 @@ static void test_good(void **state)
     assert_int_equal(query.after_len, 0);
     assert_null(parse("pretty=0", &query));
     assert_false(query.pretty);
-    assert_null(parse("%6cimi%74=%31%32&pr%65tty=%30&l%zzimit=x", &query));
+    assert_null(parse("%6cimi%74=%31%32&pr%65tty=%30&%5Fl%zzimit=x", &query));
     assert_true(query.limit == 12 && query.has_limit);
     assert_false(query.pretty);
     assert_null(parse("pretty=fals%65", &query));
     assert_false(query.pretty);
-    assert_null(parse("limi=x&limitt=x&limit%00=x", &query));
+    assert_null(parse("_limi=x&_&_=", &query));
     assert_false(query.has_limit);
-    assert_null(parse("Limit=x&limits=y&=z", &query));
+    assert_null(parse("ids", &query));
+    assert_true(query.ids);
+    assert_null(parse("ids=false&ids", &query)); /* the first one counts */
+    assert_false(query.ids);
 }
 
 static void test_bad(void **state)
@@ -76,12 +85,82 @@ static void test_fields(void **state)
 
     (void)state;
     check_fields("fields=a,b.c&fields=x", "a,b.c", "a,b.c");
-    check_fields("x&fields=a%2Cb%2cc", "a%2Cb%2cc", "a,b,c");
-    check_fields("fields=a%252Cb&y", "a%252Cb", "a%2Cb");
-    check_fields("fields=%2E%2Cx%25%2", "%2E%2Cx%25%2", "%2E,x%25%2");
-    check_fields("fields=%2C", "%2C", ",");
+    check_fields("_x&fields=a%2Cb%2cc", "a%2Cb%2cc", "a,b,c");
+    check_fields("fields=a%252Cb&_y", "a%252Cb", "a%2Cb");
+    check_fields("fields=%2E%2Cx%25%32", "%2E%2Cx%25%32", "%2E,x%25%32");
+    check_fields("fields=a.b,/c/d.e", "a.b,/c/d.e", "a.b,c.d%2Ee");
+    assert_non_null(parse("fields=/a~2", &query));
+    query_free(&query);
     assert_non_null(parse("fields=", &query));
     assert_non_null(parse("fields", &query));
+}
+
+static void test_fields_that_are_none(void **state)
+{
+    static const char *const texts[] = {",", ",,", "a,",  ",a",  "a..b",
+                                        ".", "a.", "%2C", "a%2", "%zz"};
+    struct query query;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[32] = "fields=";
+
+        strcat(text, texts[i]);
+        assert_non_null(parse(text, &query));
+        query_free(&query);
+        assert_non_null(parse_as(QUERY_OF_DOCUMENT, text, &query));
+        query_free(&query);
+        assert_null(parse_as(QUERY_OF_NOTHING, text, &query));
+        query_free(&query);
+    }
+}
+
+/* What has no meaning is not looked at. */
+static void test_scopes(void **state)
+{
+    struct query query;
+
+    (void)state;
+    assert_null(parse_as(QUERY_OF_DOCUMENT, "limit=abc&after=a/b&ids&x=y&=", &query));
+    assert_false(query.has_limit || query.after_len || query.ids);
+    assert_null(parse_as(QUERY_OF_DOCUMENT, "pretty&fields=a", &query));
+    assert_true(query.pretty && query.fields.len == 1);
+    assert_null(parse_as(QUERY_OF_NOTHING, "pretty&fields=,&limit=&whatever", &query));
+    assert_false(query.pretty || query.fields.len);
+}
+
+static void check_unknown(const char *text, const char *name)
+{
+    char detail[QUERY_DETAIL_MAX], wanted[QUERY_DETAIL_MAX];
+    struct query query;
+
+    assert_non_null(parse(text, &query));
+    assert_non_null(query.unknown.data);
+    query_print_unknown(&query, detail);
+    snprintf(wanted, sizeof wanted,
+             "a collection has no parameter \"%s\"; it has after, fields, ids, limit, "
+             "pretty, and no filters; names that begin with _ are ignored",
+             name);
+    assert_string_equal(detail, wanted);
+    query_free(&query);
+}
+
+static void test_unknown(void **state)
+{
+    char text[256] = "";
+
+    (void)state;
+    check_unknown("status=new", "status");
+    check_unknown("pretty&fields=a&limits=3", "limits");
+    check_unknown("Limit=3", "Limit");
+    check_unknown("limi", "limi");
+    check_unknown("limit%00=1", "limit%00");
+    check_unknown("l%zzimit=x", "l%zzimit");
+    check_unknown("x_=1", "x_");
+    check_unknown("=z", "");
+    memset(text, 'n', 255);
+    check_unknown(text,
+                  "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn");
 }
 
 static void test_fields_limit(void **state)
@@ -102,10 +181,10 @@ static void test_fields_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_fields_limit),
+        cmocka_unit_test(test_good),         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_fields),       cmocka_unit_test(test_fields_that_are_none),
+        cmocka_unit_test(test_fields_limit), cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_unknown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,12 @@ static const struct row rows[] = {
     {"/v1/a/%4g", STATS_ROUTE_DOCUMENT, NULL, NULL},
     {"/v1/a/b!", STATS_ROUTE_DOCUMENT, NULL, NULL},
     {"/v1/a/\xc3\xa9", STATS_ROUTE_DOCUMENT, NULL, NULL},
-    {"/v1/..", STATS_ROUTE_COLLECTION, "..", NULL},
+    {"/v1/..", STATS_ROUTE_COLLECTION, NULL, NULL},
+    {"/v1/.", STATS_ROUTE_COLLECTION, NULL, NULL},
+    {"/v1/a/..", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/a/%2E", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/%2e%2E/a", STATS_ROUTE_DOCUMENT, NULL, NULL},
+    {"/v1/.../.a", STATS_ROUTE_DOCUMENT, "...", ".a"},
 };
 
 static void test_paths(void **state)
@@ -64,6 +69,23 @@ static void test_paths(void **state)
             continue;
         assert_int_equal(route_id(&route).len, strlen(rows[i].id));
         assert_memory_equal(route_id(&route).data, rows[i].id, route.id_len);
+    }
+}
+
+static void test_slash_at_the_end(void **state)
+{
+    static const char *const with[] = {"/v1/", "/v1/a/", "/v1/a/b/", "/v1//"};
+    static const char *const without[] = {"/v1", "/v1/a", "/v1/a/b", "/v1/a/b%2F", "/"};
+    struct route route;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof with / sizeof *with; i++) {
+        route_parse(text(with[i]), &route);
+        assert_true(route.ends_in_slash && !route.names_valid);
+    }
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
+        route_parse(text(without[i]), &route);
+        assert_false(route.ends_in_slash);
     }
 }
 
@@ -112,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_description),
+        cmocka_unit_test(test_slash_at_the_end),
         cmocka_unit_test(test_longest_name),
     };
 

@@ -181,7 +181,7 @@ static void test_bad_lines(void **state)
 }
 
 /* The longest id, one too long, and the deepest line. */
-static void check_limits(void)
+static void check_limits_of(enum codec_format format)
 {
     struct buf lines = BUF_INIT;
 
@@ -190,19 +190,26 @@ static void check_limits(void)
     buf_append_str(&lines, "\",\"document\":1}\n{\"id\":\"");
     append_times(&lines, "i", DOCUMENT_NAME_MAX_BYTES + 1);
     buf_append_str(&lines, "\",\"document\":1}\n{\"id\":\"d\",\"document\":");
-    append_times(&lines, "[", CODEC_MAX_DEPTH - 1);
-    append_times(&lines, "]", CODEC_MAX_DEPTH - 1);
-    buf_append_str(&lines, "}\n{\"id\":\"d\",\"document\":");
     append_times(&lines, "[", CODEC_MAX_DEPTH);
     append_times(&lines, "]", CODEC_MAX_DEPTH);
+    buf_append_str(&lines, "}\n{\"id\":\"d\",\"document\":");
+    append_times(&lines, "[", CODEC_MAX_DEPTH + 1);
+    append_times(&lines, "]", CODEC_MAX_DEPTH + 1);
     buf_append(&lines, "}", 2);
-    run((const char *)lines.data, CODEC_FORMAT_MSGPACK);
+    run((const char *)lines.data, format);
     assert_int_equal(next().id.len, DOCUMENT_NAME_MAX_BYTES);
     expect_failure(CODEC_NAME, BULK_NO_OFFSET);
-    assert_int_equal(next().document.len, CODEC_MAX_DEPTH - 1);
-    expect_failure(CODEC_DEPTH, 20 + CODEC_MAX_DEPTH);
+    assert_int_equal(next().document.len,
+                     format == CODEC_FORMAT_JSON ? 2 * CODEC_MAX_DEPTH : CODEC_MAX_DEPTH);
+    expect_failure(CODEC_DEPTH, 21 + CODEC_MAX_DEPTH);
     expect_end();
     buf_free(&lines);
+}
+
+static void check_limits(void)
+{
+    check_limits_of(CODEC_FORMAT_MSGPACK);
+    check_limits_of(CODEC_FORMAT_JSON);
 }
 
 static void test_limits(void **state)

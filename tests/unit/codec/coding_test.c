@@ -207,31 +207,6 @@ static void test_stream_of_zstd(void **state)
     buf_free(&out);
 }
 
-/* What stands before a piece that is not compressed: a frame of one segment and one raw
-   block, the sizes of both in it (RFC 8878, sections 3.1.1.1 and 3.1.1.2). */
-static void test_stored_pieces(void **state)
-{
-    static const size_t sizes[] = {1, 255, 256, 65535, 65536, CODING_STORED_MAX};
-    struct coding_stream stream;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct buf out = BUF_INIT;
-        uint32_t content, block;
-
-        coding_stream_begin(&stream, CODING_ZSTD, &out);
-        coding_stream_store(&stream, sizes[i], &out);
-        assert_int_equal(out.len, 12);
-        assert_memory_equal(out.data, ZSTD_FRAME_MAGIC, 4);
-        assert_int_equal(out.data[4], 0xa0);
-        memcpy(&content, out.data + 5, 4);
-        assert_int_equal(le32toh(content), sizes[i]);
-        block = out.data[9] | (uint32_t)out.data[10] << 8 | (uint32_t)out.data[11] << 16;
-        assert_int_equal(block, sizes[i] << 3 | 1);
-        buf_free(&out);
-    }
-}
-
 /* What a worker sends is not believed: it must look like a part. */
 static void test_parts_that_are_none(void **state)
 {
@@ -256,15 +231,10 @@ static void test_parts_that_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_in_one_piece),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_bounds_of_zstd),
-        cmocka_unit_test(test_stream_of_gzip),
-        cmocka_unit_test(test_stream_of_none),
-        cmocka_unit_test(test_stream_of_zstd),
-        cmocka_unit_test(test_stored_pieces),
-        cmocka_unit_test(test_parts_that_are_none),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_in_one_piece),
+        cmocka_unit_test(test_bounds),         cmocka_unit_test(test_bounds_of_zstd),
+        cmocka_unit_test(test_stream_of_gzip), cmocka_unit_test(test_stream_of_none),
+        cmocka_unit_test(test_stream_of_zstd), cmocka_unit_test(test_parts_that_are_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@ static enum codec_status project(const char *fields_text, struct slice documents
     enum codec_status status;
 
     assert_non_null(fields);
+    assert_int_equal(fields_check(text_of(fields_text)), 0);
     job.scratch_bytes = projection.tape.entries.cap;
     status = fields_project(&projection, &job, fields, documents);
     *fault_r = job.fault_offset;
@@ -114,6 +115,9 @@ static void test_encoded_names(void **state)
     check("a%2eb", "{\"a.b\":1,\"a\":{\"b\":2}}", "{\"a.b\":1}");
     check("a%2Cb", "{\"a,b\":1,\"a\":2,\"b\":3}", "{\"a,b\":1}");
     check("%61", "{\"a\":1}", "{\"a\":1}");
+    check("%,a.%.b", "{\"\":1,\"a\":{\"\":{\"b\":2,\"c\":3},\"d\":4},\"e\":5}",
+          "{\"\":1,\"a\":{\"\":{\"b\":2}}}");
+    check("a.%", "{\"a\":[{\"\":1},2]}", "{\"a\":[]}");
     check("%25", "{\"%\":1}", "{\"%\":1}");
     check("%00", "{\"\\u0000\":1,\"0\":2}", "{\"\\u0000\":1}");
     check("a+b,c%2bd", "{\"a b\":1,\"a+b\":2,\"c+d\":3}", "{\"a b\":1,\"c+d\":3}");
@@ -127,13 +131,14 @@ static void check_malformed(struct slice text)
 
     assert_null(fields);
     fields_destroy(&fields);
+    assert_int_equal(fields_check(text), -1);
 }
 
 static void test_malformed(void **state)
 {
     static const char *const bad[] = {
-        "",  ",",  ".",   "a,",  ",a", "a.",  ".a",   "a..b", "a,,b",   "a.,b",
-        "%", "%4", "%4x", "%x4", "a%", "a%2", "a,b.", "a%zz", "a.b,%g0"};
+        "",   ",",  ".",   "a,",  ",a", "a.",  ".a",   "a..b", "a,,b",   "a.,b",
+        "%%", "%4", "%4x", "%x4", "a%", "a%2", "a,b.", "a%zz", "a.b,%g0"};
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -151,6 +156,7 @@ static void test_limits(void **state)
     fields = fields_parse(buf_slice(&text));
     assert_non_null(fields);
     fields_destroy(&fields);
+    assert_int_equal(fields_check(buf_slice(&text)), 0);
     buf_append_str(&text, ",x1");
     check_malformed(buf_slice(&text));
     text.len -= 3; /* one that is there already needs no room */
@@ -158,11 +164,13 @@ static void test_limits(void **state)
     fields = fields_parse(buf_slice(&text));
     assert_non_null(fields);
     fields_destroy(&fields);
+    assert_int_equal(fields_check(buf_slice(&text)), -1); /* it counts that one, too */
     text.len = 0;
     append_times(&text, "x", FIELDS_MAX_BYTES);
     fields = fields_parse(buf_slice(&text));
     assert_non_null(fields);
     fields_destroy(&fields);
+    assert_int_equal(fields_check(buf_slice(&text)), 0);
     buf_append_str(&text, "x");
     check_malformed(buf_slice(&text));
     buf_free(&text);

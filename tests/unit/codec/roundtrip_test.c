@@ -146,7 +146,7 @@ static void check_damaged_text(const struct buf *text)
 {
     struct buf out = BUF_INIT;
     uint64_t offset;
-    enum codec_status status = yajl_scan(buf_slice(text), &offset);
+    enum codec_status status = yajl_scan(buf_slice(text), CODEC_MAX_DEPTH, &offset);
     struct codec_fault scanned = {status, status == CODEC_OK ? 0 : offset};
 
     for (size_t i = 0; i < engines; i++) {

@@ -120,9 +120,112 @@ static void check_encode(enum codec_format format)
     call.pretty = true;
     call.fields = slice_of("a.x");
     check_text(&call, "{\n  \"a\": {\n    \"x\": 1\n  }\n}");
-    call.gunzip = true; /* not of this operation: ignored */
-    check_text(&call, "{\n  \"a\": {\n    \"x\": 1\n  }\n}");
+    if (format == CODEC_FORMAT_JSON) {
+        call.gunzip = true; /* a stored document is never compressed: ignored */
+        check_text(&call, "{\n  \"a\": {\n    \"x\": 1\n  }\n}");
+    }
     buf_free(&one);
+}
+
+/* MessagePack from a client, compressed, that is to be stored as JSON. */
+static void check_encode_of_gzip(enum codec_format format)
+{
+    struct buf one = stored(CODEC_FORMAT_MSGPACK, document);
+    struct buf zipped = zip(buf_slice(&one));
+    struct codec_call call = call_of(CODEC_OP_ENCODE, CODEC_FORMAT_MSGPACK);
+
+    (void)format;
+    call.in = buf_slice(&zipped);
+    call.gunzip = true;
+    check_text(&call, document[0]);
+    buf_free(&zipped);
+    buf_free(&one);
+}
+
+static void test_encode_of_gzip(void **state)
+{
+    (void)state;
+    each_format(check_encode_of_gzip);
+}
+
+#define KEPT  "{\"a\":[12500.00,1e2,-0,1.50,0.10,-1.0E+5,1E400,7],\"b\":1.5}"
+#define PLAIN "{\"a\":[12500.0,100.0,-0.0,1.5,0.1,-100000.0,1E400,7],\"b\":1.5}"
+
+static struct slice packed_again(struct codec_call call, struct buf *out)
+{
+    out->len = 0;
+    assert_int_equal(codec_run(codec, &call, out, &(struct codec_fault){0}), CODEC_OK);
+    return buf_slice(out);
+}
+
+/* Numbers between JSON and JSON keep their text, and do so in MessagePack if asked. */
+static void check_numbers(enum codec_format format)
+{
+    struct codec_call call = call_of(CODEC_OP_COMPACT, format);
+    struct codec_call decode = call_of(CODEC_OP_DECODE, CODEC_FORMAT_MSGPACK);
+    struct codec_call encode = call_of(CODEC_OP_ENCODE, CODEC_FORMAT_MSGPACK);
+    struct buf out = BUF_INIT, patched = BUF_INIT;
+
+    call.in = decode.in = slice_of(KEPT);
+    check_text(&call, KEPT);
+    for (unsigned keep = 0; keep < 2; keep++) {
+        decode.keep_numbers = keep;
+        encode.in = packed_again(decode, &out);
+        check_text(&encode, keep ? KEPT : PLAIN);
+    }
+    /* what stored documents become */
+    call = call_of(CODEC_OP_ENCODE, format);
+    call.in = format == CODEC_FORMAT_JSON ? slice_of(KEPT) : encode.in;
+    check_text(&call, KEPT);
+    call.fields = slice_of("a.0,a.4");
+    check_text(&call, "{\"a\":[12500.00,0.10]}");
+    call.op = CODEC_OP_SEQUENCE;
+    check_text(&call, "{\"a\":[12500.00,0.10]}");
+    call.op = CODEC_OP_PATCH;
+    call.fields = slice_of("");
+    call.argument = slice_of("{\"b\":2.50,\"a\":null}");
+    call.keep_numbers = true;
+    encode.in = packed_again(call, &patched);
+    if (format == CODEC_FORMAT_MSGPACK)
+        check_text(&encode, "{\"b\":2.50}");
+    else
+        assert_memory_equal(patched.data, "{\"b\":2.50}", 10);
+    buf_free(&patched);
+    buf_free(&out);
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    each_format(check_numbers);
+}
+
+/* Of stored JSON, MessagePack has doubles unless asked. */
+static void check_packed_numbers(enum codec_format format)
+{
+    struct codec_call call = call_of(CODEC_OP_PROJECT, CODEC_FORMAT_JSON);
+    struct buf out = BUF_INIT;
+
+    (void)format;
+    call.in = slice_of("{\"a\":12.50}");
+    call.fields = slice_of("a");
+    assert_memory_equal(packed_again(call, &out).data,
+                        "\x81\xa1"
+                        "a\xcb\x40\x29\0\0\0\0\0\0",
+                        12);
+    call.keep_numbers = true;
+    assert_memory_equal(packed_again(call, &out).data,
+                        "\x81\xa1"
+                        "a\xc7\x05\x01"
+                        "12.50",
+                        11);
+    buf_free(&out);
+}
+
+static void test_packed_numbers(void **state)
+{
+    (void)state;
+    each_format(check_packed_numbers);
 }
 
 static void test_encode(void **state)
@@ -252,10 +355,10 @@ static void check_compact(enum codec_format format)
 
     call.in = slice_of(text);
     call.pretty = true;
-    check_text(&call, "{\"a\":[1,-0.0],\"b\":\"A\"}");
+    check_text(&call, "{\"a\":[1,-0],\"b\":\"A\"}");
     call.in = buf_slice(&zipped);
     call.gunzip = true;
-    check_text(&call, "{\"a\":[1,-0.0],\"b\":\"A\"}");
+    check_text(&call, "{\"a\":[1,-0],\"b\":\"A\"}");
     buf_free(&zipped);
     /* MessagePack on the way may be larger than the result may be */
     call = call_of(CODEC_OP_COMPACT, format);
@@ -612,6 +715,9 @@ int main(void)
                                        cmocka_unit_test(test_patch),
                                        cmocka_unit_test(test_decode_and_validate),
                                        cmocka_unit_test(test_compact),
+                                       cmocka_unit_test(test_encode_of_gzip),
+                                       cmocka_unit_test(test_numbers),
+                                       cmocka_unit_test(test_packed_numbers),
                                        cmocka_unit_test(test_faults),
                                        cmocka_unit_test(test_stored_faults),
                                        cmocka_unit_test(test_part),

@@ -41,9 +41,20 @@ static void test_lengths(void **state)
     }
 }
 
+static void test_dots(void **state)
+{
+    (void)state;
+    assert_false(valid(".", 1));
+    assert_false(valid("..", 2));
+    assert_true(valid("...", 3));
+    assert_true(valid(".a", 2));
+    assert_true(valid("a.", 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_bytes),
+                                       cmocka_unit_test(test_dots),
                                        cmocka_unit_test(test_lengths)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,36 @@ static void test_slow_reader_is_waited_for(void **state)
     rig_finish(&rig, fd, &got);
 }
 
+/* A piece fills the queue and an empty one follows: the caller is told to wait, since
+   on_writable is owed, and it comes once. */
+static void test_empty_piece_of_a_full_queue(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT, piece = BUF_INIT;
+    struct blob *blob;
+    int fd = rig_open(&rig, GET("/1"));
+
+    (void)state;
+    memset(buf_reserve(&piece, 261000), 'x', 261000);
+    piece.len = 261000;
+    blob = blob_new_steal(&piece);
+    begin(rig.exchange, 200);
+    assert_true(http_reply_chunk(rig.exchange, blob, blob->bytes));
+    blob_unref(&blob);
+    while (chunk(rig.exchange, ","))
+        continue;
+    assert_false(chunk(rig.exchange, ""));
+    while (rig.writables == 0) {
+        rig_receive(fd, &got, NULL);
+        rig_wait(&rig);
+    }
+    assert_true(chunk(rig.exchange, ""));
+    http_reply_end(rig.exchange);
+    rig_await(&rig, fd, &got, "\r\n0\r\n\r\n");
+    assert_int_equal(1, rig.writables);
+    rig_finish(&rig, fd, &got);
+}
+
 /* A reply of megabytes does not keep the others waiting for its end. */
 static void test_large_replies_share_the_loop(void **state)
 {
@@ -437,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_head_of_a_stream),
         cmocka_unit_test(test_abort_ends_without_a_last_chunk),
         cmocka_unit_test(test_slow_reader_is_waited_for),
+        cmocka_unit_test(test_empty_piece_of_a_full_queue),
         cmocka_unit_test(test_large_replies_share_the_loop),
         cmocka_unit_test(test_replies_with_a_part_of_a_blob),
         cmocka_unit_test(test_reply_without_body),

@@ -36,7 +36,7 @@ static void test_round_trip(void **state)
 
     (void)state;
     call.coding = CODING_GZIP;
-    call.part = call.gunzip = true;
+    call.part = call.gunzip = call.keep_numbers = true;
     call.format = CODEC_FORMAT_JSON;
     call.argument = (struct slice){input, 40};
     call.max_expanded = (size_t)1 << 40;
@@ -44,7 +44,8 @@ static void test_round_trip(void **state)
     call_options_put(&out, &call);
     assert_int_equal(call_options_read(buf_slice(&out), &back), 0);
     assert_int_equal(back.coding, CODING_GZIP);
-    assert_true(back.part && back.gunzip && back.format == CODEC_FORMAT_JSON);
+    assert_true(back.part && back.gunzip && back.keep_numbers &&
+                back.format == CODEC_FORMAT_JSON);
     assert_int_equal(back.in.len, sizeof input - 40);
     assert_ptr_equal(back.argument.data, input + sizeof input - 40);
     assert_int_equal(back.argument.len, 40);
@@ -57,18 +58,22 @@ static void test_round_trip(void **state)
 static void test_each_flag_alone(void **state)
 {
     (void)state;
-    for (int flag = 0; flag < 5; flag++) {
+    for (int flag = 0; flag < 7; flag++) {
         struct codec_call call = plain(), back = plain();
         struct buf out = BUF_INIT;
 
         call.coding = flag == 0 ? CODING_GZIP : flag == 3 ? CODING_ZSTD : CODING_NONE;
         call.part = flag == 4;
+        call.ids = flag == 6;
         call.gunzip = flag == 1;
+        call.keep_numbers = flag == 5;
         call.format = flag == 2 ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
         call_options_put(&out, &call);
         assert_int_equal(call_options_read(buf_slice(&out), &back), 0);
         assert_true(back.coding == call.coding && back.part == call.part &&
-                    back.gunzip == call.gunzip && back.format == call.format);
+                    back.keep_numbers == call.keep_numbers &&
+                    back.gunzip == call.gunzip && back.format == call.format &&
+                    back.ids == call.ids);
         buf_free(&out);
     }
 }
@@ -79,7 +84,7 @@ static void test_bad_options(void **state)
         const char *bytes;
         size_t len;
     } rows[] = {
-        {"\x94\x20\x00\x00\xc4\x00", 6},     /* unknown flag */
+        {"\x94\xcc\x80\x00\x00\xc4\x00", 7}, /* unknown flag, above all that are known */
         {"\x94\x09\x00\x00\xc4\x00", 6},     /* two codings */
         {"\x94\x00\x65\x00\xc4\x00", 6},     /* argument larger than the payload */
         {"\x93\x00\x00\x00", 4},             /* an item is missing */

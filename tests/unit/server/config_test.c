@@ -49,6 +49,31 @@ static int set_runtime_dir(void **state)
     return setenv("RUNTIME_DIRECTORY", "/tmp/offloop-config-test", 1);
 }
 
+#define BASE_PATH_REFUSED(text)                                                      \
+    "--base-path: \"" text "\" is not valid: expected a path of at most 255 bytes, " \
+    "/PREFIX or /A/B, of A-Z a-z 0-9 . _ ~ : @ - and without a slash at its end"
+
+static void base_paths(void **state)
+{
+    static const char *const good[] = {"", "/a", "/data/api", "/A.b/~c:@-_0/...", "/.a"};
+    char flag[512] = "--base-path=/";
+    struct server_config config;
+    struct buf text;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(READ(&config, &text, "--base-path", good[i]), OPTIONS_RUN);
+        assert_string_equal(config.base_path, good[i]);
+        end(&config, &text);
+    }
+    memset(flag + strlen(flag), 'x', 254);
+    assert_int_equal(READ(&config, &text, flag), OPTIONS_RUN);
+    end(&config, &text);
+    strcat(flag, "x");
+    assert_int_equal(READ(&config, &text, flag), OPTIONS_BAD);
+    end(&config, &text);
+}
+
 /* The defaults that API.md promises. */
 static void defaults(void **state)
 {
@@ -76,6 +101,7 @@ static void defaults(void **state)
     assert_false(config.mode_header);
     assert_false(config.server_timing);
     assert_string_equal(config.access_log, "off");
+    assert_string_equal(config.base_path, "");
     assert_false(config.check_store);
     end(&config, &text);
 }
@@ -135,6 +161,15 @@ static void refusals(void **state)
          "rediss for TLS"},
         {{"--user=no-such-user-here"},
          "--user: \"no-such-user-here\" is not valid: expected a user of this host"},
+        {{"--base-path=/"}, BASE_PATH_REFUSED("/")},
+        {{"--base-path=data"}, BASE_PATH_REFUSED("data")},
+        {{"--base-path=/data/"}, BASE_PATH_REFUSED("/data/")},
+        {{"--base-path=/a//b"}, BASE_PATH_REFUSED("/a//b")},
+        {{"--base-path=/a/../b"}, BASE_PATH_REFUSED("/a/../b")},
+        {{"--base-path=/."}, BASE_PATH_REFUSED("/.")},
+        {{"--base-path=/a%20b"}, BASE_PATH_REFUSED("/a%20b")},
+        {{"--base-path=/a>"}, BASE_PATH_REFUSED("/a>")},
+        {{"--base-path=http://x/a"}, BASE_PATH_REFUSED("http://x/a")},
         {{"--store=lmdb:"},
          "--store: \"lmdb:\" is not valid: expected lmdb:DIR, "
          "redis://[user:password@]host[:port][/db], "
@@ -272,6 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
+        cmocka_unit_test(base_paths),
         cmocka_unit_test(modes_are_those_of_jobs),
         cmocka_unit_test(every_engine_is_accepted),
         cmocka_unit_test(refusals),

@@ -223,6 +223,11 @@ static void check_list(struct rig *rig, const char *after, size_t max_documents,
     assert_int_equal(listed.more, more);
 }
 
+static void pages(void **state)
+{
+    promise_pages(rig_of(state));
+}
+
 static void lists_in_order_of_bytes(void **state)
 {
     struct rig *rig = rig_of(state);
@@ -526,6 +531,7 @@ int main(void)
         cmocka_unit_test(a_large_put_that_is_refused_leaves_nothing),
         cmocka_unit_test(longest_names),
         cmocka_unit_test(formats_are_kept),
+        cmocka_unit_test(pages),
         cmocka_unit_test(lists_in_order_of_bytes),
         cmocka_unit_test(lists_with_large_documents),
         cmocka_unit_test(counts),

@@ -5,6 +5,7 @@
 #ifndef OFFLOOP_TESTS_UNIT_STORE_STORE_PROMISES_H
 #define OFFLOOP_TESTS_UNIT_STORE_STORE_PROMISES_H
 
+#include "common/base/list.h"
 #include "tests/unit/store/store_rig.h"
 
 static inline void promise_put_get_delete(struct rig *rig)
@@ -98,6 +99,102 @@ static inline void promise_names(struct rig *rig, const char *after, size_t max,
     assert_int_equal(named.names.status, STORE_OK);
     assert_string_equal(named.text, text);
     assert_int_equal(named.names.more, more);
+}
+
+struct promised_range {
+    struct store_list list;
+    struct store_count count;
+    bool done;
+    bool counted;
+    char text[256]; /* "a b " */
+};
+
+static inline void promise_on_range(struct store_list *list)
+{
+    struct promised_range *range = container_of(list, struct promised_range, list);
+
+    range->done = true;
+    for (size_t i = 0; i < list->count; i++) {
+        size_t len = strlen(range->text);
+
+        snprintf(range->text + len, sizeof range->text - len, "%.*s ",
+                 (int)list->documents[i].id.len,
+                 (const char *)list->documents[i].id.data);
+    }
+}
+
+static inline void promise_on_count(struct store_count *count)
+{
+    container_of(count, struct promised_range, count)->counted = true;
+}
+
+/* What lies behind one id and not behind another. */
+static inline void promise_range(struct rig *rig, const char *after, const char *until,
+                                 size_t max, const char *text, bool more)
+{
+    struct promised_range range = {.list = {.collection = rig_slice("l"),
+                                            .after = rig_slice(after),
+                                            .until = rig_slice(until),
+                                            .max_documents = max,
+                                            .max_bytes = 1000,
+                                            .done = promise_on_range}};
+
+    store_list(rig->store, &range.list);
+    while (!range.done)
+        ev_run(rig->loop, EVRUN_ONCE);
+    assert_int_equal(range.list.status, STORE_OK);
+    assert_string_equal(range.text, text);
+    assert_int_equal(range.list.more, more);
+}
+
+/* How many there are, and which one is the last of them. */
+static inline void promise_count(struct rig *rig, const char *after, uint64_t max,
+                                 uint64_t documents, const char *last, bool more)
+{
+    struct promised_range range = {.count = {.collection = rig_slice("l"),
+                                             .after = rig_slice(after),
+                                             .max_documents = max,
+                                             .done = promise_on_count}};
+
+    store_count(rig->store, &range.count);
+    while (!range.counted)
+        ev_run(rig->loop, EVRUN_ONCE);
+    assert_int_equal(range.count.status, STORE_OK);
+    assert_int_equal(range.count.documents, documents);
+    assert_int_equal(range.count.last_id_len, strlen(last));
+    assert_memory_equal(range.count.last_id, last, strlen(last));
+    assert_int_equal(range.count.more, more);
+}
+
+/* Pages and what bounds them: ids are compared byte by byte, a shorter one first. */
+static inline void promise_pages(struct rig *rig)
+{
+    static const char *const ids[] = {"a", "b", "b.", "b.1", "c"};
+
+    promise_count(rig, "", 9, 0, "", false);
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        assert_int_equal(rig_put_text(rig, "l", ids[i], "1"), STORE_CREATED);
+    promise_range(rig, "", "b", 9, "a b ", false);
+    promise_range(rig, "", "b", 2, "a b ", false);
+    promise_range(rig, "", "b", 1, "a ", true);
+    promise_range(rig, "a", "b.", 9, "b b. ", false);
+    promise_range(rig, "a", "b.0", 9, "b b. ", false);
+    promise_range(rig, "b.1", "c", 9, "c ", false);
+    promise_range(rig, "b", "b", 9, "", false);
+    promise_range(rig, "c", "b", 9, "", false);
+    promise_range(rig, "b.", "~", 9, "b.1 c ", false);
+    promise_range(rig, "b.", "", 9, "b.1 c ", false);
+    promise_count(rig, "", UINT64_MAX, 5, "c", false);
+    promise_count(rig, "", 5, 5, "c", false);
+    promise_count(rig, "", 4, 4, "b.1", true);
+    promise_count(rig, "b", UINT64_MAX, 3, "c", false);
+    promise_count(rig, "b", 2, 2, "b.1", true);
+    promise_count(rig, "c", 2, 0, "", false);
+    assert_int_equal(rig_put_text(rig, "l.", "z", "1"), STORE_CREATED);
+    promise_count(rig, "", 9, 5, "c", false); /* of the collection's own */
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        assert_int_equal(rig_remove(rig, "l", ids[i]), STORE_OK);
+    assert_int_equal(rig_remove(rig, "l.", "z"), STORE_OK);
 }
 
 #endif

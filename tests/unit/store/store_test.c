@@ -320,6 +320,11 @@ static void longest_names(void **state)
     promise_longest_names(*state);
 }
 
+static void pages(void **state)
+{
+    promise_pages(*state);
+}
+
 static void format_is_kept(void **state)
 {
     struct rig *rig = *state;
@@ -458,6 +463,7 @@ int main(void)
         WITH_STORE(a_turn_reads_so_much_itself),
         cmocka_unit_test(pages_that_nobody_read_are_not_resident),
         WITH_STORE(longest_names),
+        WITH_STORE(pages),
         WITH_STORE(format_is_kept),
         WITH_STORE(many_at_once_are_grouped),
         WITH_STORE(queue_is_bounded),
