@@ -1,11 +1,11 @@
 'use strict';
-// The client of the job socket: one connection, promises. What a turn of the loop submits
-// leaves in one write. A lost connection is made anew; jobs that were under way are sent once
-// more, since they are pure functions of their bytes.
-const net = require('node:net');
+// The client of the job socket, with promises. What a turn of the loop submits leaves in one
+// write. A lost connection is made anew; jobs that were under way are sent once more, since
+// they are pure functions of their bytes. link.js has the connection itself.
 const wire = require('./wire.js');
+const { Link } = require('./link.js');
 const {
-  STATUSES, JobError, JobLost, JobTimeout, NoWorker, OffloopError, Overloaded, ProtocolError,
+  JobLost, JobTimeout, NoWorker, Overloaded, errorOfStatus,
 } = require('./errors.js');
 
 const DEFAULT_PATH = '/run/offloop/jobs.sock';
@@ -31,12 +31,12 @@ function codingOf({ gzip, zstd }) {
 
 /** Jobs for the workers of this host. Made by connect(). */
 class Jobs {
-  #path; #name; #timeout; #socket = null; #welcome = null; #greeted = false;
+  #path; #name; #timeout;
+  #link = null; // where jobs are sent
+  #links = new Set(); // with those of daemons that drain
   #live = new Map(); // id: job
-  #queue = []; // not sent on this connection yet
-  #cancelled = [];
-  #chunks = []; // what has come and is not read yet
-  #have = 0;
+  #queue = []; // not sent yet
+  #absent = false; // the last attempt to connect failed
   #nextId = 0;
   #flushing = false;
   #pause = RETRY_FIRST_MS;
@@ -48,7 +48,7 @@ class Jobs {
     this.#timeout = timeout;
   }
 
-  get connected() { return this.#welcome !== null; }
+  get connected() { return this.#link !== null && this.#link.welcome !== null; }
 
   /** MessagePack to JSON. A value that is no Buffer is packed here first, on the loop:
       JSON.stringify() takes about as long, so that pays only where other steps follow. */
@@ -92,7 +92,9 @@ class Jobs {
     this.#closed = true;
     clearTimeout(this.#retry);
     clearInterval(this.#sweep);
-    this.#drop();
+    for (const link of this.#links) link.close();
+    this.#links.clear();
+    this.#link = null;
     for (const job of [...this.#live.values()]) this.#fail(job, new NoWorker('the client was closed'));
     if (this.#settled) this.#settled();
   }
@@ -112,7 +114,7 @@ class Jobs {
   #submit(op, document, options, { flags = 0, fields = '', argument = null, stored = false, separator = 0 }) {
     if (this.#closed) return Promise.reject(new NoWorker('the client is closed'));
     if (options.signal && options.signal.aborted) return Promise.reject(options.signal.reason);
-    if (this.#welcome && this.#live.size >= this.#welcome.maxJobs) {
+    if (this.connected && this.#live.size >= this.#link.welcome.maxJobs) {
       return Promise.reject(new Overloaded(`${this.#live.size} jobs wait for an answer`));
     }
     let all;
@@ -127,7 +129,7 @@ class Jobs {
       id: 0, op, flags: options.pretty ? wire.INDENT : 0, separator,
       options: wire.options(all, argument ? argument.length : 0, Buffer.from(fields || '')),
       payload: argument ? [document, argument] : [document],
-      ends: now + timeout, half: now + timeout / 2, tries: 0, resolve: null, reject: null, unlisten: null,
+      ends: now + timeout, half: now + timeout / 2, tries: 0, link: null, local: false, resolve: null, reject: null, unlisten: null,
     };
     const promise = new Promise((resolve, reject) => {
       job.resolve = resolve;
@@ -142,8 +144,9 @@ class Jobs {
     do this.#nextId = this.#nextId % 0xffffffff + 1; while (this.#live.has(this.#nextId));
     job.id = this.#nextId;
     this.#live.set(job.id, job);
-    this.#queue.push(job);
     if (!this.#sweep) this.#sweep = setInterval(() => this.#onSweep(), 250);
+    if (this.#absent && this.#runHere(job)) return;
+    this.#queue.push(job);
     this.#askFlush();
   }
 
@@ -154,12 +157,8 @@ class Jobs {
       if (!job.reject) return;
       job.reject(signal.reason);
       job.reject = job.resolve = null;
-      if (job.tries && this.#socket) {
-        this.#cancelled.push(job.id); // it stays in #live until it is answered
-        this.#askFlush();
-      } else {
-        this.#live.delete(job.id);
-      }
+      if (job.link) job.link.send([wire.cancel([job.id])]); // it stays in #live until it is answered
+      else this.#end(job);
     };
     signal.addEventListener('abort', abort, { once: true });
     job.unlisten = () => signal.removeEventListener('abort', abort);
@@ -174,6 +173,9 @@ class Jobs {
     }
   }
 
+  /** Runs the job in this process; false where that cannot be. */
+  #runHere() { return false; }
+
   #fail(job, problem) {
     this.#end(job);
     if (job.reject) job.reject(problem);
@@ -183,8 +185,9 @@ class Jobs {
   #onSweep() {
     const now = performance.now();
     for (const job of [...this.#live.values()]) {
+      if (job.local) continue;
       if (now > job.ends + GRACE_MS) this.#fail(job, new JobTimeout('no answer came in time'));
-      else if (!this.#welcome && now > job.half) this.#fail(job, new NoWorker(`no daemon answers at ${this.#path}`));
+      else if (now > job.half && !(job.link && job.link.welcome)) this.#fail(job, new NoWorker(`no daemon answers at ${this.#path}`));
     }
     this.#queue = this.#queue.filter((job) => this.#live.has(job.id));
   }
@@ -193,50 +196,67 @@ class Jobs {
 
   #connect() {
     this.#retry = null;
-    if (this.#closed || this.#socket) return;
-    const socket = net.createConnection(this.#path);
-    this.#socket = socket;
-    this.#greeted = false;
-    this.#chunks = [];
-    this.#have = 0;
-    socket.on('connect', () => {
-      socket.write(Buffer.concat([wire.GREETING, wire.appHello(this.#name)]));
-      this.#askFlush();
-      this.#settle();
-    });
-    socket.on('data', (chunk) => this.#onData(chunk));
-    socket.on('drain', () => this.#askFlush());
-    socket.on('error', () => {}); // 'close' follows
-    socket.on('close', () => {
-      if (this.#socket === socket) this.#onLost('the daemon has closed the connection');
-    });
+    if (this.#closed || this.#link) return;
+    this.#link = new Link(this, this.#path, this.#name);
+    this.#links.add(this.#link);
   }
+
+  /** Of a link. */
+  onConnect() {
+    this.#askFlush();
+    this.#settle();
+  }
+
+  /** Of a link. */
+  onWelcome() {
+    this.#absent = false;
+    this.#pause = RETRY_FIRST_MS;
+  }
+
+  /** Of a link: its daemon drains. Another one may be there already; this one still answers
+      what it has read. */
+  onBye(link) {
+    if (this.#link !== link) return;
+    this.#link = null;
+    this.#connect();
+  }
+
+  /** Of a link: what was to be written has left. */
+  onDrain() { this.#askFlush(); }
 
   #settle() {
     if (this.#settled) this.#settled();
     this.#settled = null;
   }
 
-  #drop() {
-    const socket = this.#socket;
-    this.#socket = null;
-    this.#welcome = null;
-    this.#cancelled = [];
-    if (socket) socket.destroy();
-  }
-
-  /** The connection has ended: what was under way is sent once more. */
-  #onLost(why) {
-    this.#drop();
-    const queued = new Set(this.#queue);
+  /** Of a link: it has ended. What was under way on it is sent once more. */
+  onLost(link, why) {
+    this.#links.delete(link);
     for (const job of [...this.#live.values()]) {
-      if (queued.has(job)) continue;
+      if (job.link !== link) continue;
+      job.link = null;
+      if (link.draining) job.tries--; // it was not read
       if (!job.reject) this.#end(job);
       else if (job.tries >= TRIES) this.#fail(job, new JobLost(`the connection was lost twice: ${why}`));
       else this.#queue.push(job);
     }
-    this.#settle();
-    if (this.#closed) return;
+    if (this.#link === link) {
+      this.#link = null;
+      if (!link.welcome) this.#onAbsent();
+      this.#settle();
+      this.#askRetry();
+    } else {
+      this.#askFlush();
+    }
+  }
+
+  #onAbsent() {
+    this.#absent = true;
+    this.#queue = this.#queue.filter((job) => !this.#runHere(job));
+  }
+
+  #askRetry() {
+    if (this.#closed || this.#retry) return;
     this.#retry = setTimeout(() => this.#connect(), this.#pause);
     if (!this.#live.size) this.#retry.unref(); // nobody waits for it
     this.#pause = Math.min(this.#pause * 2, RETRY_LAST_MS);
@@ -245,36 +265,27 @@ class Jobs {
   // ---- sending
 
   #askFlush() {
-    if (this.#flushing || !this.#socket || this.#socket.connecting) {
-      if (this.#retry) this.#retry.ref();
-      return;
-    }
+    if (this.#retry) this.#retry.ref();
+    if (this.#flushing || !this.#link || !this.#link.isWritable) return;
     this.#flushing = true;
-    queueMicrotask(() => setImmediateOrNow(() => this.#flush()));
+    // After this turn's promises have run, so that what they submit goes along.
+    queueMicrotask(() => process.nextTick(() => this.#flush()));
   }
 
   #flush() {
     this.#flushing = false;
-    const socket = this.#socket;
-    if (!socket || socket.connecting) return;
-    socket.cork();
-    if (this.#cancelled.length) {
-      for (let at = 0; at < this.#cancelled.length; at += wire.MAX_JOBS_IN_MESSAGE) {
-        socket.write(wire.cancel(this.#cancelled.slice(at, at + wire.MAX_JOBS_IN_MESSAGE)));
-      }
-      this.#cancelled = [];
-    }
-    while (this.#queue.length && !socket.writableNeedDrain) {
+    const link = this.#link;
+    while (this.#queue.length && link && link.isWritable) {
       const batch = this.#queue.splice(0, wire.MAX_JOBS_IN_MESSAGE).filter((job) => this.#isWanted(job));
       if (!batch.length) continue;
       const now = performance.now();
       for (const job of batch) {
         job.tries++;
+        job.link = link;
         job.deadline = Math.max(1, Math.ceil(job.ends - now));
       }
-      for (const piece of wire.jobs(batch)) socket.write(piece);
+      link.send(wire.jobs(batch));
     }
-    socket.uncork();
   }
 
   #isWanted(job) {
@@ -285,73 +296,20 @@ class Jobs {
 
   // ---- receiving
 
-  #onData(chunk) {
-    this.#chunks.push(chunk);
-    this.#have += chunk.length;
-    try {
-      this.#readMessages();
-    } catch (problem) {
-      if (!(problem instanceof OffloopError)) throw problem;
-      this.#onLost(problem.message);
-    }
-  }
-
-  /** All that has come as one Buffer, if it is at least so many bytes; else null. */
-  #take(bytes) {
-    if (this.#have < bytes) return null;
-    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks, this.#have)];
-    return this.#chunks[0];
-  }
-
-  #readMessages() {
-    let need = this.#greeted ? 9 : wire.GREETING.length;
-    for (let all = this.#take(need); all; all = this.#take(need)) {
-      let at = 0;
-      if (!this.#greeted) {
-        if (!all.subarray(0, need).equals(wire.GREETING)) throw new ProtocolError('this is no job socket');
-        this.#greeted = true;
-        at = need;
-      }
-      need = 9;
-      while (all.length - at >= 9) {
-        const end = at + 9 + wire.frameLength(all, at);
-        if (end > all.length) {
-          need = end - at;
-          break;
-        }
-        this.#takeMessage(all.subarray(at + 9, end));
-        if (!this.#socket) return;
-        at = end;
-      }
-      this.#chunks = at < all.length ? [all.subarray(at)] : [];
-      this.#have = all.length - at;
-      if (this.#have < need) return;
-    }
-  }
-
-  #takeMessage(bytes) {
-    const type = bytes[2];
-    if (type === wire.TYPE.RESULTS) {
-      for (const result of wire.readResults(bytes)) this.#takeResult(result);
-    } else if (type === wire.TYPE.APP_WELCOME) {
-      this.#welcome = wire.readWelcome(bytes);
-      this.#pause = RETRY_FIRST_MS;
-    } else if (type === wire.TYPE.REFUSED) {
-      throw new OffloopError(`the daemon refuses us: ${wire.readRefused(bytes).text}`);
-    } else if (type !== wire.TYPE.ALIVE && type !== wire.TYPE.BYE) {
-      throw new ProtocolError(`message type ${type}`);
-    }
-  }
-
-  #takeResult({ id, verdict, status, fault, payload }) {
+  /** Of a link. */
+  onResult({ id, verdict, status, fault, payload }) {
     const job = this.#live.get(id);
     if (!job) return;
+    if (verdict === wire.VERDICT.NO_WORKER && job.reject && this.#runHere(job)) return;
     this.#end(job);
     if (!job.reject) return;
-    if (verdict === wire.VERDICT.RAN && status === 0) job.resolve(payload.length ? payload : NONE);
-    else if (verdict === wire.VERDICT.RAN) {
-      job.reject(new JobError(STATUSES[status] || `status ${status}`, fault, payload.toString()));
-    } else job.reject(verdictError(verdict));
+    if (verdict === wire.VERDICT.RAN) this.#give(job, status, fault, payload);
+    else job.reject(verdictError(verdict));
+  }
+
+  #give(job, status, fault, payload) {
+    if (status === 0) job.resolve(payload.length ? payload : NONE);
+    else job.reject(errorOfStatus(status, fault, payload.toString()));
   }
 }
 
@@ -364,9 +322,6 @@ function verdictError(verdict) {
     default: return new JobLost('the workers that had the job were lost');
   }
 }
-
-/** After this turn's promises have run, so that what they submit goes along. */
-function setImmediateOrNow(run) { process.nextTick(run); }
 
 /** Connects; the daemon need not be there yet. path: $OFFLOOP_JOBS, else /run/offloop/jobs.sock.
     options: name (for the daemon's metrics), timeout (ms, of jobs that have none). */

@@ -1,11 +1,31 @@
 'use strict';
 // What can go wrong with a job. Everything here is an OffloopError.
 
-/** The codec's statuses, by their numbers in the protocol (PROTOCOL.md, RESULTS). */
+/** The codec's statuses by their numbers in the protocol: their names in common/codec/codec.h, in
+    lower case, and what they mean. */
 const STATUSES = [
-  'ok', 'syntax', 'truncated', 'trailing', 'utf8', 'surrogate', 'control', 'number', 'depth',
-  'msgpack', 'type', 'key', 'too_large', 'memory', 'unsupported',
+  ['ok', 'ok'],
+  ['syntax', 'not valid JSON'],
+  ['truncated', 'ends too early'],
+  ['trailing', 'bytes follow the value'],
+  ['utf8', 'ill-formed UTF-8'],
+  ['surrogate', 'lone surrogate in an escape'],
+  ['control', 'unescaped control character in a string'],
+  ['number', 'malformed number'],
+  ['depth', 'nested more than 512 deep'],
+  ['msgpack', 'not valid MessagePack'],
+  ['type', 'MessagePack type that JSON does not have'],
+  ['key', 'map key is not a string'],
+  ['too_large', 'result is larger than allowed'],
+  ['memory', 'needs more memory than one job may use'],
+  ['unsupported', 'operation is not supported'],
+  ['duplicate', 'a merge patch names a member twice'],
+  ['fields', 'fields are not names divided by , and .'],
+  ['gzip', 'not valid gzip data'],
+  ['line', 'not one line of a bulk load'],
+  ['name', 'the id is not allowed'],
 ];
+const LAST_OFFSET = Number.MAX_SAFE_INTEGER; // above: a fault that has no place
 
 class OffloopError extends Error {
   constructor(message) {
@@ -14,13 +34,21 @@ class OffloopError extends Error {
   }
 }
 
-/** The job ran, and its document or program was refused: status is a word, offset a byte. */
+/** The job ran, and its document or program was refused: status is a word, offset the byte that
+    is wrong, or null where it is no one byte. */
 class JobError extends OffloopError {
   constructor(status, offset, text) {
-    super(text || `${status} at byte ${offset}`);
+    super(text || status);
     this.status = status;
     this.offset = offset;
   }
+}
+
+/** What a job that ended with this status is rejected with. */
+function errorOfStatus(status, fault, text) {
+  const [name, meaning] = STATUSES[status] || [`status_${status}`, 'refused'];
+  if (fault > LAST_OFFSET) return new JobError(name, null, text || meaning);
+  return new JobError(name, fault, text || `${meaning} at byte ${fault}`);
 }
 
 /** Too many jobs of this application wait for an answer. Nothing ran: try later. */
@@ -35,5 +63,5 @@ class JobTimeout extends OffloopError {}
 class ProtocolError extends OffloopError {}
 
 module.exports = {
-  STATUSES, OffloopError, JobError, Overloaded, NoWorker, JobLost, JobTimeout, ProtocolError,
+  STATUSES, errorOfStatus, OffloopError, JobError, Overloaded, NoWorker, JobLost, JobTimeout, ProtocolError,
 };

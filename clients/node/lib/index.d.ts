@@ -54,10 +54,11 @@ export interface ConnectOptions {
 export function connect(path?: string | ConnectOptions, options?: ConnectOptions): Promise<Jobs>;
 
 export class OffloopError extends Error {}
-/** The document or program was refused: status is a word, offset the byte that is wrong. */
+/** The document or program was refused: status is a word, offset the byte that is wrong (null
+    where it is no one byte). */
 export class JobError extends OffloopError {
   readonly status: string;
-  readonly offset: number;
+  readonly offset: number | null;
 }
 export class Overloaded extends OffloopError {}
 export class NoWorker extends OffloopError {}

@@ -4,6 +4,6 @@
 //     const { connect } = require('offloop');
 //     const jobs = await connect();
 //     const body = await jobs.jq(stored, 'map(.margin = 2 * .lot_size)');
-const { STATUSES, ...errors } = require('./errors.js');
+const { STATUSES, errorOfStatus, ...errors } = require('./errors.js');
 
 module.exports = { ...require('./client.js'), ...errors, ...require('./middleware.js') };

@@ -6,6 +6,7 @@ const { ProtocolError } = require('./errors.js');
 /** Both sides say it first. */
 const GREETING = Buffer.from([0, 0x53, 0x50, 0, 0, 0x10, 0, 0]);
 const MAX_MESSAGE = (512 + 1) * 1024 * 1024;
+const FRAME_HEAD_BYTES = 9;
 const MAX_JOBS_IN_MESSAGE = 64;
 const VERSION = 1;
 
@@ -370,6 +371,6 @@ function isJson(document) {
 }
 
 module.exports = {
-  GREETING, MAX_JOBS_IN_MESSAGE, OP, FLAG, INDENT, VERDICT, TYPE, appHello, cancel, options, packTransform,
+  GREETING, FRAME_HEAD_BYTES, MAX_JOBS_IN_MESSAGE, OP, FLAG, INDENT, VERDICT, TYPE, appHello, cancel, options, packTransform,
   packValue, jobs, frameLength, readWelcome, readRefused, readResults, isJson,
 };

@@ -1,9 +1,12 @@
 'use strict';
 const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 const offloop = require('../lib/index.js');
 const wire = require('../lib/wire.js');
-const { Daemon, results, welcome, GREETING } = require('./fake_daemon.js');
+const { STATUSES, errorOfStatus } = require('../lib/errors.js');
+const { Daemon, results, welcome, bye, GREETING } = require('./fake_daemon.js');
 
 const NONE = Buffer.alloc(0);
 const echo = (job) => results([job.id, 0, 0, 0, job.payload]);
@@ -127,6 +130,50 @@ test('nonsense ends the connection and never the application', async () => {
       await assert.rejects(jobs.compact('1', { timeout: 500 }), offloop.OffloopError);
     }, { greeting, hello });
   }
+});
+
+test('after a bye another connection is used at once', () => {
+  const held = [];
+  return withDaemon((job) => held.push(job) && (held.length === 1 ? bye() : echo(job)), async (jobs, daemon) => {
+    const first = jobs.compact('[1]');
+    while (daemon.sockets.size < 2) await new Promise(setImmediate);
+    const [old] = daemon.sockets;
+    assert.strictEqual((await jobs.compact('[2]')).toString(), '[2]');
+    assert.strictEqual(daemon.sockets.size, 2);
+    old.write(echo(held[0]));
+    assert.strictEqual((await first).toString(), '[1]');
+    assert.strictEqual(daemon.jobs.length, 2);
+  });
+});
+
+test('what a draining daemon did not read is no try', () => {
+  let daemon;
+  return withDaemon((job) => {
+    if (daemon.jobs.length > 5) return echo(job);
+    for (const socket of daemon.sockets) socket.end(bye());
+    return null;
+  }, async (jobs, made) => {
+    daemon = made;
+    assert.strictEqual((await jobs.compact('[1]')).toString(), '[1]');
+    assert.strictEqual(daemon.jobs.length, 6);
+  });
+});
+
+test('errors of statuses', () => {
+  for (const [status, fault, text, name, offset, said] of [[1, 5, '', 'syntax', 5, 'not valid JSON at byte 5'],
+    [4, 0, 'why', 'utf8', 0, 'why'], [15, 2 ** 64, '', 'duplicate', null, 'a merge patch names a member twice'],
+    [250, 1, '', 'status_250', 1, 'refused at byte 1']]) {
+    const problem = errorOfStatus(status, fault, text);
+    assert.deepStrictEqual([problem.status, problem.offset, problem.message], [name, offset, said]);
+  }
+});
+
+test('statuses are those of the codec', (context) => {
+  const header = path.join(__dirname, '../../../common/codec/codec.h');
+  if (!fs.existsSync(header)) return context.skip("not in the project's tree");
+  const [, table] = /#define CODEC_STATUS_MAP\(X\)([^]*?)\n\n/.exec(fs.readFileSync(header, 'utf8'));
+  const names = [...table.matchAll(/X\((\w+),/g)].map((one) => one[1].toLowerCase());
+  return assert.deepStrictEqual(STATUSES.map(([name]) => name), names);
 });
 
 test('results that are cut are refused', () => {

@@ -39,6 +39,8 @@ function welcome(maxJobs = 1000) {
     Buffer.from([3, 0xa4]), Buffer.from('yajl')]));
 }
 
+function bye() { return frame(Buffer.from([0x4f, 1, 0x23, 0x91, 1])); }
+
 class Reader {
   constructor(bytes) { this.bytes = bytes; this.at = 3; }
   take(count) {
@@ -130,4 +132,4 @@ class Daemon {
   }
 }
 
-module.exports = { Daemon, results, welcome, GREETING };
+module.exports = { Daemon, results, welcome, bye, GREETING };

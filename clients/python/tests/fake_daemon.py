@@ -28,6 +28,10 @@ def welcome(max_jobs=1000):
     return frame(b"O\x01\x31\x95\x01" + uint(max_jobs) + uint(1 << 28) + b"\x03\xa4yajl")
 
 
+def bye():
+    return frame(b"O\x01\x23\x91\x01")
+
+
 class Reader:
     """Reads the MessagePack of a message from an application."""
 

@@ -1,6 +1,7 @@
 """The client against a daemon that a test steers. Run: python3 -m unittest discover -s tests"""
 import asyncio
 import pathlib
+import re
 import sys
 import tempfile
 import unittest
@@ -9,8 +10,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 import offloop  # noqa: E402
-from offloop import _msgpack, _wire  # noqa: E402
-from fake_daemon import Daemon, results, welcome  # noqa: E402
+from offloop import _errors, _http, _msgpack, _wire  # noqa: E402
+from fake_daemon import Daemon, bye, results, welcome  # noqa: E402
 
 
 def upper(job):
@@ -163,6 +164,39 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
                         await jobs.encode(b"\x01", timeout=0.5)
             pathlib.Path(path).unlink(missing_ok=True)
 
+    async def test_after_bye_another_connection_is_used_at_once(self):
+        """The daemon that drains answers what it has read; what it has not read goes again."""
+        held = []
+
+        def hold_first(job):
+            held.append(job)
+            return bye() if len(held) == 1 else upper(job)
+
+        async with Daemon(self.path, hold_first) as daemon, self.connect() as jobs:
+            first = asyncio.ensure_future(jobs.encode(b"\xa1a"))
+            while not held:
+                await asyncio.sleep(0)
+            old = daemon.writers[0]
+            self.assertEqual(await jobs.encode(b"\xa1b"), b"\xa1B")
+            self.assertEqual(len(daemon.writers), 2)
+            old.write(upper(held[0]))
+            self.assertEqual(await first, b"\xa1A")
+            self.assertEqual(len(daemon.jobs), 2)
+
+    async def test_what_a_draining_daemon_did_not_read_is_no_try(self):
+        count = 5
+
+        def drain(job):
+            if len(daemon.jobs) > count:
+                return upper(job)
+            daemon.writers[-1].write(bye())
+            asyncio.get_running_loop().call_soon(daemon.hang_up)
+            return None
+
+        async with Daemon(self.path, drain) as daemon, self.connect() as jobs:
+            self.assertEqual(await jobs.encode(b"\xa1a"), b"\xa1A")
+            self.assertEqual(len(daemon.jobs), count + 1)
+
     async def test_close_gives_up_what_waits(self):
         async with Daemon(self.path, lambda job: None):
             jobs = await self.connect()
@@ -173,6 +207,21 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
                 await task
             with self.assertRaises(offloop.NoWorker):
                 await jobs.encode(b"\x01")
+
+
+class HttpTest(unittest.TestCase):
+    def test_who_takes_gzip(self):
+        for field in ("gzip", "deflate, gzip", "gzip;q=0.5, br", "*", "GZIP", "br,gzip ; q=1.0"):
+            self.assertTrue(_http.takes_gzip(field), field)
+        for field in (None, "", "br", "gzip;q=0", "gzip;q=0.000, br", "x-gzip2", "nogzip"):
+            self.assertFalse(_http.takes_gzip(field), field)
+
+    def test_errors_are_statuses(self):
+        for problem, status in ((offloop.Overloaded(""), 503), (offloop.NoWorker(""), 503),
+                                (offloop.JobLost(""), 503), (offloop.JobTimeout(""), 504),
+                                (offloop.JobError("jq_run", 1), 422),
+                                (offloop.JobError("syntax", 1), 500)):
+            self.assertEqual(_http.status_of(problem), status)
 
 
 class BytesTest(unittest.TestCase):
@@ -195,6 +244,22 @@ class BytesTest(unittest.TestCase):
         for value in (object(), {1: 2}, {"a": b""}):
             with self.assertRaises(TypeError):
                 _msgpack._pack(value, bytearray(), 0)
+
+    def test_statuses_are_those_of_the_codec(self):
+        header = HERE.parents[2] / "common/codec/codec.h"
+        if not header.exists():
+            self.skipTest("not in the project's tree")
+        table = re.search(r"#define CODEC_STATUS_MAP\(X\)(.*?)\n\n", header.read_text(), re.S)
+        names = re.findall(r"X\((\w+),", table.group(1))
+        self.assertEqual([name for name, _ in _errors.STATUSES], [name.lower() for name in names])
+
+    def test_errors_of_statuses(self):
+        for status, fault, text, name, offset, said in (
+                (1, 5, "", "syntax", 5, "not valid JSON at byte 5"), (4, 0, "why", "utf8", 0, "why"),
+                (15, _errors.NO_OFFSET, "", "duplicate", None, "a merge patch names a member twice"),
+                (250, 1, "", "status_250", 1, "refused at byte 1")):
+            problem = _errors.error_of_status(status, fault, text)
+            self.assertEqual((problem.status, problem.offset, str(problem)), (name, offset, said))
 
     def test_results_that_are_cut_are_refused(self):
         whole = results((7, 0, 0, 0, b"abc"))[9:]

@@ -1,26 +1,23 @@
 """The asyncio client of the job socket.
 
-One connection, one descriptor, no threads: what a turn of the loop submits leaves with one
-system call, and what has come is read with one. A lost connection is made anew; jobs that
-were under way are sent once more, since they are pure functions of their bytes.
+A lost connection is made anew; jobs that were under way are sent once more, since they are
+pure functions of their bytes. _link.py has the connection itself.
 """
 from __future__ import annotations
 
 import asyncio
 import os
-import socket
-from typing import Any, Awaitable, Dict, Generator, List, Optional, Union
+from typing import Any, Dict, Generator, List, Optional, Set, Union
 
 from . import _inline, _msgpack, _wire
-from ._errors import (STATUSES, JobError, JobLost, JobTimeout, NoWorker, OffloopError, Overloaded,
-                      ProtocolError)
+from ._errors import JobLost, JobTimeout, NoWorker, Overloaded, error_of_status
+from ._link import Link
 
 DEFAULT_PATH = "/run/offloop/jobs.sock"
 DEFAULT_TIMEOUT = 10.0
 _GRACE = 2.0            # how much later than the daemon this side gives a job up
 _RETRY_FIRST, _RETRY_LAST = 0.05, 2.0
-_READ_BYTES = 256 << 10
-_MAX_PIECES = 512       # of one sendmsg(); the kernel takes 1024
+_MAX_PIECES = 512       # that one turn of the loop hands to the link
 _TRIES = 2              # a job is sent at most so often
 
 Document = Union[bytes, bytearray, memoryview]
@@ -30,7 +27,7 @@ class _Pending:
     """A job that waits for its answer."""
 
     __slots__ = ("id", "op", "flags", "separator", "options", "payload", "future", "ends", "half",
-                 "tries", "local")
+                 "tries", "local", "link")
 
     def __init__(self, op, flags, separator, options, payload, future, ends, half):
         self.id = 0
@@ -39,6 +36,7 @@ class _Pending:
         self.future, self.ends, self.half = future, ends, half  # half: no daemon until then
         self.tries = 0
         self.local = False  # is being run in this process
+        self.link: Optional[Link] = None  # on which it was sent
 
 
 class Jobs:
@@ -54,17 +52,12 @@ class Jobs:
         self._name = name[:64]
         self._inline = _inline.find() if inline else None
         self._loop = asyncio.get_running_loop()
-        self._socket: Optional[socket.socket] = None
+        self._link: Optional[Link] = None   # where jobs are sent
+        self._links: Set[Link] = set()      # with those of daemons that drain
         self._connecting: Optional[asyncio.Task] = None
-        self._welcome: Optional[_wire.Welcome] = None
         self._live: Dict[int, _Pending] = {}
-        self._queue: List[_Pending] = []    # not sent on this connection yet
-        self._cancelled: List[int] = []
+        self._queue: List[_Pending] = []    # not sent yet
         self._flushing = False
-        self._out = bytearray()             # what the socket did not take
-        self._buffer = bytearray(_READ_BYTES)
-        self._have = 0
-        self._greeted = False
         self._next_id = 0
         self._pause = _RETRY_FIRST
         self._retry: Optional[asyncio.TimerHandle] = None
@@ -134,7 +127,10 @@ class Jobs:
             self._sweep.cancel()
         if self._connecting is not None:
             self._connecting.cancel()
-        self._drop()
+        self._link = None
+        for link in self._links:
+            link.close()
+        self._links.clear()
         for job in list(self._live.values()):
             self._fail(job, NoWorker("the client was closed"))
 
@@ -147,7 +143,7 @@ class Jobs:
     @property
     def connected(self) -> bool:
         """Whether a daemon has welcomed us."""
-        return self._welcome is not None
+        return self._link is not None and self._link.welcome is not None
 
     # ---- jobs
 
@@ -161,7 +157,7 @@ class Jobs:
             document = document.tobytes()
         if stored and _wire.is_json(document):
             flags |= _wire.INPUT_JSON
-        limits = self._welcome
+        limits = self._link.welcome if self._link is not None else None
         if limits is not None and len(self._live) >= limits.max_jobs:
             raise Overloaded(f"{len(self._live)} jobs wait for an answer")
         seconds = self.timeout if timeout is None else timeout
@@ -187,15 +183,13 @@ class Jobs:
             return
         self._queue.append(job)
         self._ask_flush()
-        if self._socket is None:
-            self._ask_connect()
+        self._ask_connect()
 
     def _on_done(self, job: _Pending) -> None:
         """The future has a result, or its waiter has left."""
         if job.future.cancelled() and self._live.get(job.id) is job:
-            if job.tries and not job.local and self._socket is not None:
-                self._cancelled.append(job.id)  # it stays in _live until it is answered
-                self._ask_flush()
+            if job.link is not None and not job.local:
+                job.link.send([_wire.cancel([job.id])])  # stays in _live until it is answered
             else:
                 del self._live[job.id]
 
@@ -226,8 +220,8 @@ class Jobs:
         if status == 0:
             job.future.set_result(payload)
             return
-        word = STATUSES[status] if status < len(STATUSES) else f"status {status}"
-        job.future.set_exception(JobError(word, fault, payload.decode("utf-8", "replace")))
+        text = payload.decode("utf-8", "replace")
+        job.future.set_exception(error_of_status(status, fault, text))
 
     def _on_sweep(self) -> None:
         """Gives up what is overdue: an answer that never comes must not be waited for."""
@@ -238,7 +232,7 @@ class Jobs:
                 continue
             if now > job.ends + _GRACE:
                 self._fail(job, JobTimeout("no answer came in time"))
-            elif self._welcome is None and now > job.half:
+            elif now > job.half and (job.link is None or job.link.welcome is None):
                 self._fail(job, NoWorker(f"no daemon answers at {self.path}"))
         if self._live:
             self._sweep = self._loop.call_later(0.25, self._on_sweep)
@@ -246,27 +240,20 @@ class Jobs:
     # ---- the connection
 
     def _ask_connect(self) -> None:
-        if self._connecting is None and self._retry is None and not self._closed:
+        if self._link is None and self._connecting is None and self._retry is None and \
+                not self._closed:
             self._connecting = self._loop.create_task(self._connect())
 
     async def _connect(self) -> None:
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        link.setblocking(False)
         try:
-            await asyncio.wait_for(self._loop.sock_connect(link, self.path), 2.0)
+            self._link = await Link.open(self, self.path)
         except (OSError, asyncio.TimeoutError):
-            link.close()
             self._connecting = None
             self._on_absent()
             return
-        except BaseException:
-            link.close()
-            raise
         self._connecting = None
-        self._socket = link
-        self._have, self._greeted, self._out = 0, False, bytearray()
-        self._out += _wire.GREETING + _wire.app_hello(self._name)
-        self._loop.add_reader(link.fileno(), self._on_readable)
+        self._links.add(self._link)
+        self._link.start(self._name)
         self._ask_flush()
 
     def _on_absent(self) -> None:
@@ -274,68 +261,72 @@ class Jobs:
         for job in self._queue:
             self._run_here(job)
         self._queue = [job for job in self._queue if not job.local]
-        self._retry = self._loop.call_later(self._pause, self._on_retry)
-        self._pause = min(self._pause * 2, _RETRY_LAST)
+        self._ask_retry()
+
+    def _ask_retry(self) -> None:
+        if self._retry is None and not self._closed:
+            self._retry = self._loop.call_later(self._pause, self._on_retry)
+            self._pause = min(self._pause * 2, _RETRY_LAST)
 
     def _on_retry(self) -> None:
         self._retry = None
         self._ask_connect()
 
-    def _drop(self) -> None:
-        """Closes the connection; says nothing to the jobs."""
-        if self._socket is None:
-            return
-        self._loop.remove_reader(self._socket.fileno())
-        self._loop.remove_writer(self._socket.fileno())
-        self._socket.close()
-        self._socket = None
-        self._welcome = None
-        self._cancelled.clear()
+    def on_welcome(self, link: Link) -> None:
+        self._absent = False
+        self._pause = _RETRY_FIRST
 
-    def _on_lost(self, problem: Exception) -> None:
-        """The connection has ended: what was under way is sent once more."""
-        self._drop()
-        queued = {job.id for job in self._queue}
+    def on_bye(self, link: Link) -> None:
+        """Another daemon may be there already; this one still answers what it has read."""
+        if self._link is link:
+            self._link = None
+            self._ask_connect()
+
+    def on_lost(self, link: Link, problem: Exception) -> None:
+        """The connection has ended: what was under way on it is sent once more."""
+        self._links.discard(link)
         for job in list(self._live.values()):
-            if job.local or job.id in queued:
+            if job.link is not link:
                 continue
+            job.link = None
+            job.tries -= link.draining  # it was not read
             if job.future.done():
                 del self._live[job.id]
             elif job.tries >= _TRIES:
                 self._fail(job, JobLost(f"the connection was lost twice: {problem}"))
-            else:
+            elif not (self._absent and self._run_here(job)):
                 self._queue.append(job)
-        if self._retry is None and not self._closed:
-            self._retry = self._loop.call_later(self._pause, self._on_retry)
-            self._pause = min(self._pause * 2, _RETRY_LAST)
+        if self._link is link:
+            self._link = None
+            self._ask_retry()
+        else:
+            self._ask_flush()
 
     # ---- sending
 
     def _ask_flush(self) -> None:
-        if not self._flushing and self._socket is not None:
+        if not self._flushing and self._link is not None:
             self._flushing = True
             self._loop.call_soon(self._flush)
 
-    def _flush(self) -> None:
-        self._flushing = False
-        if self._socket is None:
-            return
-        if self._cancelled:
-            for at in range(0, len(self._cancelled), _wire.MAX_JOBS_IN_MESSAGE):
-                self._out += _wire.cancel(self._cancelled[at:at + _wire.MAX_JOBS_IN_MESSAGE])
-            self._cancelled.clear()
-        pieces: List[_wire.Bytes] = []
-        while self._queue and len(pieces) < _MAX_PIECES:
-            pieces += self._take_batch()
-        try:
-            self._send(pieces)
-        except OSError as problem:
-            self._on_lost(problem)
-            return
-        if self._queue and not self._out:
+    def on_writable(self, link: Link) -> None:
+        if self._queue and link is self._link:
             self._ask_flush()
 
-    def _take_batch(self) -> List[_wire.Bytes]:
+    def _flush(self) -> None:
+        self._flushing = False
+        link = self._link
+        if link is None or link.is_full:
+            return  # on_writable() or a new link goes on
+        pieces: List[_wire.Bytes] = []
+        while self._queue and len(pieces) < _MAX_PIECES:
+            pieces += self._take_batch(link)
+        if pieces:
+            link.send(pieces)
+        if self._queue:
+            self._ask_flush()
+
+    def _take_batch(self, link: Link) -> List[_wire.Bytes]:
         batch, taken = [], 0
         now = self._loop.time()
         for job in self._queue:
@@ -344,6 +335,7 @@ class Jobs:
                 self._live.pop(job.id, None)
                 continue
             job.tries += 1
+            job.link = link
             left_ms = max(1, int((job.ends - now) * 1000))
             batch.append(_wire.Job(job.id, job.op, job.flags, job.separator, left_ms,
                                    job.options, job.payload))
@@ -352,131 +344,30 @@ class Jobs:
         del self._queue[:taken]
         return _wire.jobs(batch) if batch else []
 
-    def _send(self, pieces: List[_wire.Bytes]) -> None:
-        if self._out:  # what waits goes first
-            sent = self._try(lambda: self._socket.send(self._out))
-            del self._out[:sent]
-        if pieces and not self._out:
-            total = sum(map(len, pieces))
-            sent = self._try(lambda: self._socket.sendmsg(pieces))
-            if sent < total:
-                self._keep(pieces, sent)
-        elif pieces:
-            self._keep(pieces, 0)
-        if self._out:
-            self._loop.add_writer(self._socket.fileno(), self._on_writable)
-
-    @staticmethod
-    def _try(call) -> int:
-        try:
-            return call()
-        except (BlockingIOError, InterruptedError):
-            return 0
-
-    def _keep(self, pieces: List[_wire.Bytes], sent: int) -> None:
-        for piece in pieces:
-            if sent >= len(piece):
-                sent -= len(piece)
-            else:
-                self._out += memoryview(piece)[sent:]
-                sent = 0
-
-    def _on_writable(self) -> None:
-        try:
-            self._send([])
-        except OSError as problem:
-            self._on_lost(problem)
-            return
-        if not self._out:
-            self._loop.remove_writer(self._socket.fileno())
-            if self._queue:
-                self._ask_flush()
-
     # ---- receiving
 
-    def _on_readable(self) -> None:
-        try:
-            count = self._socket.recv_into(memoryview(self._buffer)[self._have:])
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as problem:
-            self._on_lost(problem)
-            return
-        if count == 0:
-            self._on_lost(ConnectionResetError("the daemon has closed the connection"))
-            return
-        self._have += count
-        try:
-            self._read_messages()
-        except OffloopError as problem:
-            self._on_lost(problem)
-
-    def _read_messages(self) -> None:
-        at, buffer = 0, self._buffer
-        if not self._greeted:
-            if self._have < len(_wire.GREETING):
-                return
-            if buffer[:len(_wire.GREETING)] != _wire.GREETING:
-                raise ProtocolError("this is no job socket")
-            at, self._greeted = len(_wire.GREETING), True
-        while self._have - at >= 9:
-            length = _wire.frame_length(buffer, at)
-            end = at + 9 + length
-            if end > self._have:
-                if 9 + length > len(buffer):
-                    buffer.extend(bytes(9 + length - len(buffer)))
-                break
-            with memoryview(buffer)[at + 9:end] as raw:
-                self._take(raw)
-            at = end
-            if self._socket is None:
-                return
-        if at:
-            left = self._have - at
-            buffer[:left] = buffer[at:self._have]
-            self._have = left
-            if left < _READ_BYTES < len(buffer):
-                del buffer[max(_READ_BYTES, left):]
-
-    def _take(self, raw: memoryview) -> None:
-        kind = _wire.kind_of(raw)
-        if kind == _wire.RESULTS:
-            for result in _wire.read_results(raw):
-                self._take_result(result)
-        elif kind == _wire.APP_WELCOME:
-            self._welcome = _wire.read_welcome(raw)
-            self._absent = False
-            self._pause = _RETRY_FIRST
-        elif kind == _wire.REFUSED:
-            raise OffloopError(f"the daemon refuses us: {_wire.read_refused(raw)[1]}")
-        elif kind not in (_wire.ALIVE, _wire.BYE):
-            raise ProtocolError(f"message type {kind:#x}")
-
-    def _take_result(self, result: _wire.Result) -> None:
+    def on_result(self, result: _wire.Result) -> None:
         job = self._live.pop(result.id, None)
         if job is None or job.future.done():
             return
         if result.verdict == _wire.RAN:
             self._give(job, result.status, result.fault, result.payload)
-        elif result.verdict == _wire.EXPIRED:
-            job.future.set_exception(JobTimeout("the job took too long"))
-        elif result.verdict == _wire.OVERLOADED:
-            job.future.set_exception(Overloaded("too many jobs wait for workers"))
         elif result.verdict == _wire.NO_WORKER:
-            if not self._run_again_here(job):
-                job.future.set_exception(NoWorker("no worker is connected to the daemon"))
-        elif result.verdict == _wire.POISON:
-            job.future.set_exception(JobLost("the document has crashed workers and is refused "
-                                             "for now"))
+            self._live[job.id] = job
+            if not self._run_here(job):
+                self._fail(job, NoWorker("no worker is connected to the daemon"))
         else:
-            job.future.set_exception(JobLost("the workers that had the job were lost"))
+            kind, text = _VERDICTS.get(result.verdict, _VERDICTS[_wire.LOST])
+            job.future.set_exception(kind(text))
 
-    def _run_again_here(self, job: _Pending) -> bool:
-        self._live[job.id] = job
-        if self._run_here(job):
-            return True
-        del self._live[job.id]
-        return False
+
+_VERDICTS = {
+    _wire.EXPIRED: (JobTimeout, "the job took too long"),
+    _wire.CANCELLED: (JobLost, "the daemon has taken the job back"),
+    _wire.OVERLOADED: (Overloaded, "too many jobs wait for workers"),
+    _wire.LOST: (JobLost, "the workers that had the job were lost"),
+    _wire.POISON: (JobLost, "the document has crashed workers and is refused for now"),
+}
 
 
 def _coding(gzip: bool, zstd: bool) -> int:
