@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 
-from harness import SANITIZED, Skip, case, equal
+from harness import BUILD, SANITIZED, Skip, case, equal
 from job_daemon import Driver, JobDaemon, require_node
 
 PAIR = {"workers": 0}
@@ -180,6 +180,26 @@ def a_daemon_that_is_reloaded_and_restarted(language):
             equal(json.loads(driver.end()), NOTHING_LOST)
         finally:
             driver.destroy()
+
+
+@case
+def python_without_a_daemon_uses_liboffloop(pair):
+    """The same bytes, on the loop and on threads; no job fails."""
+    library = BUILD / "liboffloop.so"
+    if not library.exists():
+        raise Skip("no liboffloop in this build")
+    if SANITIZED:
+        raise Skip("a sanitized library cannot be loaded into Python")
+    with JobDaemon(1, start=False) as daemon:
+        more = {"environment": {"OFFLOOP_LIBRARY": str(library)}}
+        calls = [one for one in CALLS if one[0] != "jq"]
+        answers = ask("python", daemon.path, [one[:3] for one in calls], **more)
+        for one, answer in zip(calls, answers):
+            check_call(one, answer, True)
+        packed, = ask("python", daemon.path, [("compact", [LARGE], {"gzip": True})], **more)
+        assert gzip.decompress(bytes.fromhex(packed["hex"])).startswith(b"[1234567,")
+        said = Driver("python", daemon.path, "load", 2000, 16, **more).end()
+        equal(json.loads(said), NOTHING_LOST)
 
 
 @case

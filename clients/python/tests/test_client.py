@@ -142,6 +142,28 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(await jobs.encode(b"\x01"), b"here")
             self.assertEqual(jobs._live, {})
 
+    async def test_small_jobs_run_here_until_the_turn_has_had_enough(self):
+        ran = []
+
+        def here(*job):
+            ran.append(job)
+            return 0, 0, b"here"
+
+        async with Daemon(self.path, upper) as daemon, self.connect() as jobs:
+            jobs._inline = here
+            self.assertEqual(await jobs.encode(b"\xa1x"), b"here")
+            await jobs.encode(b"\xda\x20\x00" + bytes(8192))
+            await jobs.compact(b"[1]", gzip=True)
+            await jobs.jq(b"[1]", ".")
+            self.assertEqual((len(ran), len(daemon.jobs)), (1, 3))
+            jobs._spent = 1.0
+            self.assertEqual(await jobs.encode(b"\xa1x"), b"\xa1X")
+            jobs._inline = lambda *job: (1, 5, b"")
+            jobs._on_turn()
+            with self.assertRaises(offloop.JobError) as caught:
+                await jobs.compact(b"[")
+            self.assertEqual(caught.exception.offset, 5)
+
     async def test_more_than_the_daemon_allows_is_overloaded_at_once(self):
         async with Daemon(self.path, lambda job: None, hello=welcome(2)) as daemon:
             async with self.connect() as jobs:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import Any, Dict, Generator, List, Optional, Set, Union
 
 from . import _inline, _msgpack, _wire
@@ -19,6 +20,9 @@ _GRACE = 2.0            # how much later than the daemon this side gives a job u
 _RETRY_FIRST, _RETRY_LAST = 0.05, 2.0
 _MAX_PIECES = 512       # that one turn of the loop hands to the link
 _TRIES = 2              # a job is sent at most so often
+_INLINE_BYTES = 4096    # a worker gains nothing below: the codec takes some microseconds
+_TURN_SECONDS = 0.001   # of small jobs; more of them are sent away
+_NEVER_ON_LOOP = _wire.GZIP | _wire.ZSTD | _wire.TRANSFORM  # these take longer
 
 Document = Union[bytes, bytearray, memoryview]
 
@@ -46,11 +50,14 @@ class Jobs:
     or program that is refused, Overloaded, NoWorker, JobLost or JobTimeout.
     """
 
-    def __init__(self, path: Optional[str], name: str, timeout: float, inline: bool) -> None:
+    def __init__(self, path: Optional[str], name: str, timeout: float, inline: bool,
+                 inline_bytes: int) -> None:
         self.path = path or os.environ.get("OFFLOOP_JOBS") or DEFAULT_PATH
         self.timeout = timeout
         self._name = name[:64]
         self._inline = _inline.find() if inline else None
+        self._inline_bytes = inline_bytes
+        self._spent = 0.0                   # seconds of this turn of the loop in small jobs
         self._loop = asyncio.get_running_loop()
         self._link: Optional[Link] = None   # where jobs are sent
         self._links: Set[Link] = set()      # with those of daemons that drain
@@ -157,13 +164,16 @@ class Jobs:
             document = document.tobytes()
         if stored and _wire.is_json(document):
             flags |= _wire.INPUT_JSON
+        payload = (document, argument) if argument else (document,)
+        options = _wire.options(flags, len(argument), fields.encode())
+        if self._inline is not None and len(document) + len(argument) <= self._inline_bytes and \
+                not flags & _NEVER_ON_LOOP and self._spent < _TURN_SECONDS:
+            return self._run_now(op, _wire.INDENT if indent else 0, separator, options, payload)
         limits = self._link.welcome if self._link is not None else None
         if limits is not None and len(self._live) >= limits.max_jobs:
             raise Overloaded(f"{len(self._live)} jobs wait for an answer")
         seconds = self.timeout if timeout is None else timeout
-        payload = (document, argument) if argument else (document,)
-        job = _Pending(op, _wire.INDENT if indent else 0, separator,
-                       _wire.options(flags, len(argument), fields.encode()), payload,
+        job = _Pending(op, _wire.INDENT if indent else 0, separator, options, payload,
                        self._loop.create_future(), self._loop.time() + seconds,
                        self._loop.time() + seconds / 2)
         job.future.add_done_callback(lambda future, job=job: self._on_done(job))
@@ -210,18 +220,24 @@ class Jobs:
             if done.exception() is not None:
                 job.future.set_exception(done.exception())
             else:
-                self._give(job, *done.result())
+                _settle(job.future, *done.result())
 
         self._loop.run_in_executor(None, self._inline, job.op, job.flags, job.separator,
                                    job.options, job.payload).add_done_callback(finished)
         return True
 
-    def _give(self, job: _Pending, status: int, fault: int, payload: bytes) -> None:
-        if status == 0:
-            job.future.set_result(payload)
-            return
-        text = payload.decode("utf-8", "replace")
-        job.future.set_exception(error_of_status(status, fault, text))
+    def _run_now(self, *job) -> "asyncio.Future[bytes]":
+        """A small job, on the loop: sending it away would cost more."""
+        if self._spent == 0.0:
+            self._loop.call_soon(self._on_turn)
+        began = time.perf_counter()
+        future = self._loop.create_future()
+        _settle(future, *self._inline(*job))
+        self._spent += time.perf_counter() - began
+        return future
+
+    def _on_turn(self) -> None:
+        self._spent = 0.0
 
     def _on_sweep(self) -> None:
         """Gives up what is overdue: an answer that never comes must not be waited for."""
@@ -351,7 +367,7 @@ class Jobs:
         if job is None or job.future.done():
             return
         if result.verdict == _wire.RAN:
-            self._give(job, result.status, result.fault, result.payload)
+            _settle(job.future, result.status, result.fault, result.payload)
         elif result.verdict == _wire.NO_WORKER:
             self._live[job.id] = job
             if not self._run_here(job):
@@ -368,6 +384,14 @@ _VERDICTS = {
     _wire.LOST: (JobLost, "the workers that had the job were lost"),
     _wire.POISON: (JobLost, "the document has crashed workers and is refused for now"),
 }
+
+
+def _settle(future: "asyncio.Future[bytes]", status: int, fault: int, payload: bytes) -> None:
+    """A job has run: its result, or what was wrong."""
+    if status == 0:
+        future.set_result(payload)
+    else:
+        future.set_exception(error_of_status(status, fault, payload.decode("utf-8", "replace")))
 
 
 def _coding(gzip: bool, zstd: bool) -> int:
@@ -403,15 +427,18 @@ class _Connecting:
 
 
 def connect(path: Optional[str] = None, *, name: str = "", timeout: float = DEFAULT_TIMEOUT,
-            inline: bool = True) -> _Connecting:
+            inline: bool = True, inline_bytes: int = _INLINE_BYTES) -> _Connecting:
     """A connection to the workers of this host.
 
         async with offloop.connect() as jobs:
             body = await jobs.jq(stored, "map(.margin = 2 * .lot_size)")
 
-    path is the job socket ($OFFLOOP_JOBS, else /run/offloop/jobs.sock). The daemon need not be
-    there: with inline=True jobs run in this process on a thread meanwhile, by the same codec,
-    where liboffloop is installed; else they wait for the daemon, half of their timeout.
-    timeout (seconds) is that of jobs that have none of their own.
+    path is the job socket ($OFFLOOP_JOBS, else /run/offloop/jobs.sock). name is for the
+    daemon's log and metrics. timeout (seconds) is that of jobs that have none of their own.
+
+    The daemon need not be there. With inline=True jobs run in this process while it is not:
+    by the codec of liboffloop where that is installed, on a thread; jobs of at most
+    inline_bytes then run on the loop at once, daemon or not. With inline=False every job
+    waits for the daemon, half of its timeout, and fails with NoWorker then.
     """
-    return _Connecting(path, name, timeout, inline)
+    return _Connecting(path, name, timeout, inline, inline_bytes)
