@@ -101,7 +101,7 @@ class Handler(tornado.web.RequestHandler):
     async def send(self, stored):
         body = await self.settings["place"].reply(stored)
         self.set_header("Content-Type", "application/json")
-        await self.finish(body)
+        self.finish(body)
 
 
 class Collection(Handler):
@@ -122,14 +122,14 @@ class Instrument(Handler):
 class Light(Handler):
     async def get(self):
         self.set_header("Content-Type", "application/json")
-        await self.finish(b'{"light":true}')
+        self.finish(b'{"light":true}')
 
 
-async def serve(options):
+async def serve(options, store):
     place = await make_place(options)
     application = tornado.web.Application([
         (r"/v1/instrument_details", Collection), (r"/v1/instrument_details/([^/]+)", Instrument),
-        (r"/light", Light)], store=load_store(), place=place, log_function=lambda handler: None)
+        (r"/light", Light)], store=store, place=place, log_function=lambda handler: None)
     server = tornado.httpserver.HTTPServer(application)
     sockets = tornado.netutil.bind_sockets(options.port, "127.0.0.1")
     server.add_sockets(sockets)
@@ -139,6 +139,7 @@ async def serve(options):
     print(f"listening on http://127.0.0.1:{sockets[0].getsockname()[1]}", flush=True)
     await ended.wait()
     server.stop()
+    await server.close_all_connections()
     await place.close()
 
 
@@ -150,12 +151,13 @@ def main():
     parser.add_argument("--jobs", help="the job socket ($OFFLOOP_JOBS, else /run/offloop/jobs.sock)")
     parser.add_argument("--profile", metavar="FILE", help="write a cProfile of the loop's thread")
     options = parser.parse_args()
+    store = load_store()
     if not options.profile:
-        asyncio.run(serve(options))
+        asyncio.run(serve(options, store))
         return
     profile = cProfile.Profile()
     try:
-        profile.runcall(asyncio.run, serve(options))
+        profile.runcall(asyncio.run, serve(options, store))
     finally:
         profile.dump_stats(options.profile)
 

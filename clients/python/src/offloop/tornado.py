@@ -35,4 +35,4 @@ async def offload(handler: tornado.web.RequestHandler, jobs: Jobs, document: Doc
     for name, value in headers.items():
         handler.set_header(name, value)
     handler.compute_etag = lambda: etag  # type: ignore[method-assign]
-    await handler.finish(body)
+    handler.finish(body)
