@@ -101,11 +101,12 @@ class Jobs:
         """JSON to JSON without white space."""
         return await self._submit(_wire.COMPACT, json, flags=_coding(gzip, zstd), timeout=timeout)
 
-    async def project(self, document: Document, fields: str, *, gzip: bool = False,
-                      zstd: bool = False, timeout: Optional[float] = None) -> bytes:
+    async def project(self, document: Document, fields: str, *, pretty: bool = False,
+                      gzip: bool = False, zstd: bool = False,
+                      timeout: Optional[float] = None) -> bytes:
         """Some members of a document ("a,b.c,items.0"), as JSON."""
         return await self._submit(_wire.ENCODE, document, flags=_coding(gzip, zstd),
-                                  fields=fields, stored=True, timeout=timeout)
+                                  fields=fields, stored=True, indent=pretty, timeout=timeout)
 
     async def patch(self, document: Document, patch: Document, *,
                     timeout: Optional[float] = None) -> bytes:
