@@ -6,20 +6,22 @@
 set(clients ${CMAKE_INSTALL_DATADIR}/offloop/clients)
 install(DIRECTORY clients/python/src/offloop DESTINATION ${clients}/python
         PATTERN __pycache__ EXCLUDE)
-install(FILES clients/python/README.md DESTINATION ${clients}/python)
 install(DIRECTORY clients/node/lib DESTINATION ${clients}/node)
-install(FILES clients/node/package.json clients/node/README.md DESTINATION ${clients}/node)
+install(FILES clients/node/package.json DESTINATION ${clients}/node)
+# With the documents that speak of them.
+install(FILES clients/python/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/clients/python)
+install(FILES clients/node/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/clients/node)
+install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
+        PATTERN __pycache__ EXCLUDE)
 
 set(python COMPONENT python EXCLUDE_FROM_ALL)
 install(DIRECTORY clients/python/src/offloop DESTINATION lib/python3/dist-packages ${python}
         PATTERN __pycache__ EXCLUDE)
-install(FILES clients/python/README.md deploy/debian/copyright
-        DESTINATION share/doc/python3-offloop ${python})
+install(FILES deploy/debian/copyright DESTINATION share/doc/python3-offloop ${python})
 set(node COMPONENT node EXCLUDE_FROM_ALL)
 install(DIRECTORY clients/node/lib DESTINATION share/nodejs/offloop ${node})
 install(FILES clients/node/package.json DESTINATION share/nodejs/offloop ${node})
-install(FILES clients/node/README.md deploy/debian/copyright
-        DESTINATION share/doc/node-offloop ${node})
+install(FILES deploy/debian/copyright DESTINATION share/doc/node-offloop ${node})
 
 # client_package(COMPONENT FILE PACKAGE SECTION DEPENDS SUMMARY)
 function(client_package component file package section depends summary)
