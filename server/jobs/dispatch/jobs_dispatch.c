@@ -365,7 +365,7 @@ static void run_here(struct jobs_dispatch *dispatch, struct job *job)
     jobs_share_end(job, &followers);
     job->mode = JOBS_THREADS;
     context->place(context, job);
-    while ((job = jobs_share_shift(&context->share, &followers)) != NULL)
+    while ((job = jobs_share_shift(&followers)) != NULL)
         context->place(context, job);
 }
 
@@ -562,11 +562,12 @@ struct job *jobs_dispatch_take_stranded(struct jobs_dispatch *dispatch)
 
 void jobs_dispatch_cancel(struct jobs_dispatch *dispatch, struct job *job)
 {
-    if (jobs_waiting_has(&dispatch->send.waiting, job))
+    if (job->state == JOB_WAITING)
         jobs_waiting_remove(&dispatch->send.waiting, job);
-    else if (job->owner == &dispatch->send.retried ||
-             job->owner == &dispatch->send.ending)
-        jobs_queue_remove(job->owner, job);
+    else if (job->state == JOB_RETRIED)
+        jobs_queue_remove(&dispatch->send.retried, job);
+    else if (job->state == JOB_ENDING)
+        jobs_queue_remove(&dispatch->send.ending, job);
     else
         jobs_worker_give_up(jobs_worker_of(job), job);
 }

@@ -32,7 +32,7 @@ void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job);
 /* How many jobs wait for a worker or are with one. */
 unsigned jobs_dispatch_under_way(const struct jobs_dispatch *dispatch);
 
-/* Takes out a job of mode auto, where there is no worker to send it to: it is nobody's
+/* Takes out a job of mode auto, where there is no worker to send it to: it is MOVING
    then. One that was with a worker that was lost waits a while first, for another worker
    or for news of how that one ended, and is never taken where workers have crashed on its
    document, since it might crash the front. NULL where there is none. */

@@ -34,7 +34,7 @@ void jobs_send_init(struct jobs_send *send);
 /* The worker of a link in the list. */
 struct jobs_worker *jobs_send_worker(struct list *link);
 
-/* The job, which nobody owns, ends with that status when the dispatcher next ends jobs:
+/* The job, which is MOVING, ends with that status when the dispatcher next ends jobs:
    what is being walked over must not change under the walker, as done may do. */
 void jobs_send_end_later(struct jobs_send *send, struct job *job, enum job_status status);
 

@@ -54,10 +54,7 @@ unsigned jobs_waiting_light(const struct jobs_waiting *waiting);
 /* True where light ones have come lately. */
 bool jobs_waiting_saw_light(const struct jobs_waiting *waiting, uint64_t now_ns);
 
-/* True where the job waits here. */
-bool jobs_waiting_has(const struct jobs_waiting *waiting, const struct job *job);
-
-/* Takes a job out, wherever it stands; nobody owns it then. */
+/* Takes a job out, wherever it stands; it is MOVING then. */
 void jobs_waiting_remove(struct jobs_waiting *waiting, struct job *job);
 
 /* Any job and the one behind it, NULL at the end: for walking over all, in no order. */
