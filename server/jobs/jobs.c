@@ -291,11 +291,6 @@ struct blob *jobs_make_input(struct jobs *jobs, enum jobs_mode mode, size_t len,
     return jobs_dispatch_make_input(jobs->dispatch, len, bytes_r);
 }
 
-enum jobs_mode jobs_default_mode(const struct jobs *jobs)
-{
-    return jobs->config.mode;
-}
-
 unsigned jobs_workers(const struct jobs *jobs)
 {
     return jobs_dispatch_workers(jobs->dispatch);

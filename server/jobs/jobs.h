@@ -151,9 +151,6 @@ void jobs_submit(struct jobs *jobs, struct job *job);
    once. No-op for one not in flight. */
 void jobs_cancel(struct jobs *jobs, struct job *job);
 
-/* The configured mode, for requests that do not choose one. */
-enum jobs_mode jobs_default_mode(const struct jobs *jobs);
-
 /* How many workers are connected and usable now. */
 unsigned jobs_workers(const struct jobs *jobs);
 

@@ -211,7 +211,6 @@ static const char *take_while_up(struct rpc_worker *worker,
     case WIRE_BYE:
         worker->shared->events->leaving(worker->shared->ctx, worker);
         return NULL;
-    case WIRE_STARTED:
     case WIRE_ALIVE: return NULL; /* that it was heard is noted already */
     default: return "a message that a worker does not send";
     }

@@ -89,11 +89,6 @@ struct waiting {
     ev_timer timer;
 };
 
-int rpc_gate_check_url(const char *url, const char **why_r)
-{
-    return rpc_address_check(url, why_r);
-}
-
 /* Fronts that listen at all addresses do not know by which a worker reaches them; the
    connection does. */
 static void name_hosts(const struct gate_request *request, struct wire_welcome *welcome,
