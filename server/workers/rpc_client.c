@@ -388,6 +388,7 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
     client->shared = (struct workers_shared){
         .loop = loop,
         .seat_gone = on_seat_gone,
+        .make_fastpath = worker_make_fastpath,
         .config = &client->config,
         .events = &client->events,
         .ctx = ctx,

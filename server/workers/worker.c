@@ -285,7 +285,11 @@ static void take_message(struct rpc_worker *worker, struct inbox_event *event)
         return;
     was_joined = worker->state == WORKER_JOINED;
     worker->heard_ns = clock_now_ns();
-    why = worker_message_handle(worker, &event->message);
+    if (was_joined)
+        why = worker_join_handle(worker, (struct slice){nng_msg_body(event->message),
+                                                        nng_msg_len(event->message)});
+    else
+        why = worker_message_handle(worker, &event->message);
     if (why != NULL) {
         drop(worker, why);
         return;

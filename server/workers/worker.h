@@ -13,7 +13,7 @@
 #include "common/base/log_limited.h"
 #include "server/workers/link/rpc_address.h"
 #include "server/workers/rpc_client.h"
-#include "server/workers/worker_secret.h"
+#include "server/workers/worker_join.h"
 
 struct arena;
 struct descriptor_server;
@@ -44,6 +44,7 @@ struct workers_shared {
     struct ev_loop *loop;
     /* A worker's seat is gone by news of the fast path: the gate is to be told. */
     void (*seat_gone)(struct workers_shared *shared, struct rpc_worker *worker);
+    struct fastpath *(*make_fastpath)(struct rpc_worker *worker);
     const struct rpc_client_config *config;
     const struct rpc_client_events *events;
     void *ctx;
@@ -113,7 +114,8 @@ bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello
 /* Something happened at the worker's seat. */
 void worker_take_event(struct rpc_worker *worker, struct inbox_event *event);
 
-/* A fast path for this worker, not offered yet; NULL with errno. */
+/* A fast path for this worker, not offered yet; NULL with errno. It is make_fastpath of
+   workers_shared. */
 struct fastpath *worker_make_fastpath(struct rpc_worker *worker);
 
 /* A transfer of this worker's is finished, which is taken over; the seat may be gone

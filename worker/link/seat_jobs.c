@@ -1,5 +1,5 @@
 /* A seat's jobs and their results, on the seat and on the fast path beside it. */
-#include "worker/link/seat_private.h"
+#include "worker/link/seat_state.h"
 
 #include <assert.h>
 #include <string.h>
