@@ -43,7 +43,7 @@
 #define WIRE_GREETING_BYTES 8
 
 /* What the socket of an arena says first to whoever connects (PROTOCOL.md section 4). */
-#define WIRE_DOOR_GREETING "offloop arena 1\n"
+#define WIRE_ARENA_GREETING "offloop arena 1\n"
 
 /* The largest payload, and with its envelope the largest message: NNG_OPT_RECVMAXSZ of
    both sides' seats. Hellos and answers to them stay far below WIRE_MAX_HELLO_BYTES. */

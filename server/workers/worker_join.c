@@ -119,15 +119,16 @@ static void offer_fastpath(struct rpc_worker *worker)
                  (unsigned long long)worker->pid);
 }
 
-/* What the worker is to show at the door; without randomness nothing is offered there. */
+/* The token by which the worker gets what it is offered; without randomness nothing is
+   offered. */
 static void make_token(struct rpc_worker *worker)
 {
-    worker->is_at_door = worker->arena != NULL || worker->fastpath != NULL;
+    worker->has_open_offer = worker->arena != NULL || worker->fastpath != NULL;
     if (worker->arena != NULL)
         worker->token = worker->arena->token;
-    else if (worker->is_at_door &&
+    else if (worker->has_open_offer &&
              getrandom(&worker->token, sizeof worker->token, 0) != sizeof worker->token)
-        worker->is_at_door = false;
+        worker->has_open_offer = false;
 }
 
 static int send_welcome(struct rpc_worker *worker)
@@ -139,7 +140,7 @@ static int send_welcome(struct rpc_worker *worker)
     offer_pool(worker);
     offer_fastpath(worker);
     make_token(worker);
-    if (worker->is_at_door) {
+    if (worker->has_open_offer) {
         path = descriptor_server_name(worker->shared->descriptor_server);
         welcome.has_arena = true;
         welcome.arena_path = (struct slice){(const uint8_t *)path, strlen(path)};

@@ -1,6 +1,6 @@
 /*
  * Messages from a worker to a front, above nng and below the scheduler: what
- * came is read strictly. Inside the rpc room; loop thread only.
+ * came is read strictly. Inside the workers room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_WORKERS_WORKER_MESSAGE_H
 #define OFFLOOP_SERVER_WORKERS_WORKER_MESSAGE_H

@@ -1,6 +1,6 @@
 /*
  * Messages from a front to a worker: what goes is encoded, and large payloads
- * take their time. Inside the rpc room; loop thread only.
+ * take their time. Inside the workers room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_WORKERS_WORKER_SEND_H
 #define OFFLOOP_SERVER_WORKERS_WORKER_SEND_H

@@ -86,8 +86,8 @@ static void hand_out(struct descriptors *descriptors)
 
     assert_int_equal(poll(&readable, 1, FAKE_FRONT_PATIENCE_MS), 1);
     guest = accept(descriptors->listen_fd, NULL, NULL);
-    assert_int_equal(send(guest, WIRE_DOOR_GREETING, sizeof WIRE_DOOR_GREETING - 1, 0),
-                     sizeof WIRE_DOOR_GREETING - 1);
+    assert_int_equal(send(guest, WIRE_ARENA_GREETING, sizeof WIRE_ARENA_GREETING - 1, 0),
+                     sizeof WIRE_ARENA_GREETING - 1);
     assert_int_equal(recv(guest, token, sizeof token, MSG_WAITALL), sizeof token);
     assert_int_equal(token[0], 7);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);

@@ -1,13 +1,13 @@
 /*
  * The jobs that one worker has: batches sent and not yet answered in full. A
- * batch takes one of the worker's credits, its jobs are known by ids
+ * batch takes one of the worker's credits. The id of a job is
  *
  *     batch number (from 1, never reused on a connection) * 64 + place in the batch
  *
- * so that an answer is found without a search, one for a job that was given up
- * meanwhile (cancelled, too late) is told from one for a job that the worker
- * never had, and one that comes twice is noticed. Inside the jobs room; loop
- * thread only; knows nothing of messages.
+ * so the job of an answer is found without a search. The table tells an answer for
+ * a job that was given up meanwhile (cancelled, too late) from an answer for a job
+ * that the worker never had, and notices a second answer. Inside the jobs room;
+ * loop thread only; knows nothing of messages.
  */
 #ifndef OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_FLIGHT_H
 #define OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_FLIGHT_H

@@ -1,7 +1,7 @@
 /*
- * Which job goes to which worker next: batches are made up of what waits, light
- * and heavy by turns, for the worker with the least to do. The dispatcher owns
- * what stands here and puts jobs in; it calls jobs_send() once in each turn of
+ * Decides which job goes to which worker next: it makes batches of the jobs that
+ * wait, light or heavy ones, for the worker with the least to do. The dispatcher
+ * owns this state and puts jobs in; it calls jobs_send() once in each turn of
  * the loop. Inside the jobs room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_SEND_H

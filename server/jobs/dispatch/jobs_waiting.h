@@ -1,9 +1,9 @@
 /*
- * Jobs that wait to be run, in the order in which they shall leave: the one
- * that will take the shortest first, but who waits gains on the others, so that
- * a long one's turn comes too. Jobs of like cost stay in the order they came.
+ * Jobs that wait to be run, in the order in which they leave: the job with the
+ * lowest cost first. Waiting lowers a job's score, so that expensive jobs have
+ * their turn too. Jobs of about the same cost leave in the order they came.
  *
- * Light and heavy ones are told apart, since they never share a message or a
+ * Light and heavy jobs are kept apart, since they never share a message or a
  * lane. Inside the jobs room; loop thread only; the caller brings the time.
  */
 #ifndef OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_WAITING_H
