@@ -10,10 +10,10 @@
 #include "common/base/alloc.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/base/log_limited.h"
 #include "worker/memory/arena.h"
 #include "worker/nng_faults/pipe_order.h"
 #include "worker/nng_faults/dialer.h"
-#include "worker/grumble.h"
 #include "worker/link/secret_exchange.h"
 
 /* Messages that may wait for a front that does not read; then it is dropped. */
@@ -51,7 +51,7 @@ struct seat {
     struct list unsent;
     unsigned unsent_count;
     unsigned bye; /* enum wire_bye once said, else 0 */
-    struct grumble grumble;
+    struct log_limited faults_log;
 };
 
 /* ---- sending ---- */
@@ -190,7 +190,7 @@ static void seat_release(struct runner_sink *sink, void *message)
 static void seat_drop_peer(struct seat *seat, nng_pipe pipe, const char *why)
 {
     pthread_mutex_lock(&seat->lock);
-    grumble_about(&seat->grumble, seat->url, why);
+    log_limited_warn(&seat->faults_log, LOG_EVERY_10_SECONDS, "%s: %s", seat->url, why);
     pthread_mutex_unlock(&seat->lock);
     nng_pipe_close(pipe);
 }
