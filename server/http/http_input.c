@@ -9,7 +9,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/memory_budget.h"
-#include "server/http/http_host.h"
+#include "server/http/parser/http_host.h"
 
 /* What one call receives: heads are small, bodies are not. */
 #define RECEIVE_HEAD_BYTES (16 * 1024)

@@ -103,8 +103,4 @@ bool http_parser_begun(const struct http_parser *parser);
 /* True where the connection may go on after this request (RFC 9112 section 9.3). */
 bool http_parser_persistent(const struct http_parser *parser);
 
-/* Parser-internal: records the verdict; returns HTTP_PARSER_BAD. */
-enum http_parser_result http_parser_refuse(struct http_parser *parser, int status,
-                                           const char *reason);
-
 #endif

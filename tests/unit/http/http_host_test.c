@@ -1,7 +1,7 @@
 /* Which hosts requests may name. */
 #include "rig.h"
 
-#include "server/http/http_host.h"
+#include "server/http/parser/http_host.h"
 
 static bool allowed(enum http_host_rule rule, const char *authority, bool is_local)
 {

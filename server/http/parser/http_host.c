@@ -1,4 +1,4 @@
-#include "server/http/http_host.h"
+#include "server/http/parser/http_host.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  * Whether a request names a host that this server is (RFC 9110 section 7.4): the
  * rules of struct http_hosts in http.h. Pure; the loop's thread.
  */
-#ifndef OFFLOOP_SERVER_HTTP_HTTP_HOST_H
-#define OFFLOOP_SERVER_HTTP_HTTP_HOST_H
+#ifndef OFFLOOP_SERVER_HTTP_PARSER_HTTP_HOST_H
+#define OFFLOOP_SERVER_HTTP_PARSER_HTTP_HOST_H
 
 #include <stdbool.h>
 
