@@ -37,7 +37,7 @@ struct http_exchange {
     struct joined *joined; /* texts made by http_header_joined() */
     struct buf body;       /* collected */
     struct http_body decoder;
-    uint64_t background_free_left; /* bytes of body dropped before the connection is given
+    uint64_t discard_left; /* bytes of body dropped before the connection is given
                                       up */
     uint64_t sent_bytes;
     int status; /* of the reply; 0 before */

@@ -11,6 +11,7 @@
 
 #include "common/base/alloc.h"
 #include "common/address/endpoint.h"
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "server/http/http_connection.h"
 
@@ -20,6 +21,9 @@
 
 /* What a drain still takes from one socket's queue at most. */
 #define ACCEPTS_LAST 4096
+
+/* A connection idle for less is not closed to make room: it may just be fast. */
+#define EVICT_IDLE_NS NS_PER_S
 
 #define PAUSE_S          0.1
 #define PAUSES_UNTIL_503 10
@@ -61,13 +65,7 @@ static void open_spare(struct http_listener *listener)
 /* Tells one waiting client that there is no room, rather than leave it hanging. */
 static void send_away(struct http_listener *listener)
 {
-    struct http_head head = {.status = 503,
-                             .content_type = "application/problem+json",
-                             .headers = {(const uint8_t *)"Retry-After: 1\r\n", 16},
-                             .date = http_server_date(listener->server),
-                             .delimiter = HTTP_DELIMITER_LENGTH,
-                             .persistence = HTTP_PERSIST_CLOSE};
-    struct buf problem = BUF_INIT, text = BUF_INIT;
+    struct buf text = BUF_INIT;
     int fd;
 
     if (listener->spare < 0)
@@ -76,15 +74,12 @@ static void send_away(struct http_listener *listener)
     listener->spare = -1;
     fd = accept4(listener->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        http_head_problem(&problem, head.status, "too many connections", -1);
-        head.length = problem.len;
-        http_head_write(&text, &head);
-        buf_append(&text, problem.data, problem.len);
+        http_head_refusal(&text, 503, "too many connections",
+                          http_server_date(listener->server), false);
         if (send(fd, text.data, text.len, MSG_NOSIGNAL) < 0)
             log_warn("a client could not be told that descriptors ran out");
         close(fd);
     }
-    buf_free(&problem);
     buf_free(&text);
     open_spare(listener);
 }
@@ -122,6 +117,22 @@ static bool concerns_one(int error)
            error == EOPNOTSUPP || error == EPERM;
 }
 
+/* Closes the connection that has been idle longest, where that is at least a second, to
+   make room for another. Returns false where there is none. */
+static bool evict_idle(struct http_server *server)
+{
+    uint64_t idle_ns = server->limits.idle_timeout_ms * NS_PER_MS;
+    struct http_connection *c;
+
+    if (list_is_empty(&server->idle))
+        return false;
+    c = container_of(server->idle.next, struct http_connection, idle_link);
+    if (clock_now_ns() + idle_ns < c->deadline_ns + EVICT_IDLE_NS)
+        return false;
+    http_connection_destroy(&c);
+    return true;
+}
+
 /* Accepts one. Returns false where that is enough for now. */
 static bool accept_one(struct http_listener *listener)
 {
@@ -142,7 +153,7 @@ static bool accept_one(struct http_listener *listener)
         return false;
     if (concerns_one(errno))
         return true;
-    if ((errno == EMFILE || errno == ENFILE) && http_server_evict_idle(listener->server))
+    if ((errno == EMFILE || errno == ENFILE) && evict_idle(listener->server))
         return true;
     begin_pause(listener);
     return false;

@@ -20,8 +20,6 @@
 /* What each may move when that is used up. */
 #define HTTP_SERVER_SHARE_BYTES ((size_t)16 * 1024)
 
-struct http_connection;
-
 struct http_server {
     struct ev_loop *loop;
     struct http_limits limits;
@@ -36,11 +34,12 @@ struct http_server {
     struct list ready;       /* those with work that no descriptor tells of */
     unsigned count;          /* of connections */
     uint64_t accepted;
-    unsigned turn;       /* of the loop, that turn_bytes is of */
-    size_t turn_bytes;   /* received and sent in it */
-    uint64_t cuts;       /* connections cut off for their memory */
-    uint64_t relieve_ns; /* when the slowest were last looked for */
+    unsigned turn;          /* of the loop, that turn_bytes is of */
+    size_t turn_bytes;      /* received and sent in it */
+    uint64_t cuts;          /* connections cut off for their memory */
+    uint64_t cut_looked_ns; /* when the slowest were last looked for */
 
+    void (*run)(struct list *ready_link); /* runs a connection that is ready */
     struct ev_prepare kick; /* never started: fed, to run the ready ones once */
     struct ev_idle again;   /* keeps the loop from sleeping while some are ready */
 
@@ -53,33 +52,36 @@ struct http_server {
     char date[HTTP_DATE_BYTES];
 };
 
+/* Prepares a zeroed server's lists and watchers. run() is called for each connection that
+   is ready, and may free it. */
+void http_server_init(struct http_server *server, struct ev_loop *loop,
+                      void (*run)(struct list *ready_link));
+
+/* Stops the watchers, when no connection is left. */
+void http_server_stop(struct http_server *server);
+
+/* Runs the ready ones after all other events of this turn of the loop. */
+void http_server_kick(struct http_server *server);
+
 /* Has the connection run soon: in this turn of the loop, or in the next one where the
    ready ones are being run already. */
-void http_server_make_ready(struct http_server *server, struct http_connection *c);
+void http_server_make_ready(struct http_server *server, struct list *ready_link);
 
 /* The text for the Date header, made once a second. */
 const char *http_server_date(struct http_server *server);
 
-/* Notes a connection's beginning. */
-void http_server_add(struct http_server *server, struct http_connection *c);
+/* A connection begins. */
+void http_server_add(struct http_server *server, struct list *all_link);
 
-/* Notes its end; the last one ends a drain. */
-void http_server_remove(struct http_server *server, struct http_connection *c);
-
-/* Has the slowest of those that hold memory give it up, until that makes so many bytes.
-   Looks at them ten times a second at most. Returns whether it makes as many. */
-bool http_server_relieve(struct http_server *server, uint64_t bytes);
+/* A connection ends; the last one ends a drain. */
+void http_server_remove(struct http_server *server, struct list *all_link);
 
 /* How many bytes a connection may receive or send at once in this turn of the loop: what
    it would like, until all of them together have moved HTTP_SERVER_TURN_BYTES, and a
    little then, so that a turn stays short however many move a lot. */
 size_t http_server_share(struct http_server *server, size_t wanted);
 
-/* Notes bytes that were received or sent. */
-void http_server_note_moved(struct http_server *server, size_t bytes);
-
-/* Closes the connection that has been idle longest, where that is at least a second, to
-   make room for another. Returns false where there is none. */
-bool http_server_evict_idle(struct http_server *server);
+/* Counts bytes that were received or sent. */
+void http_server_add_moved(struct http_server *server, size_t bytes);
 
 #endif

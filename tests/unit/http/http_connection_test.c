@@ -1,6 +1,6 @@
 #include "rig.h"
 
-#include "server/http/http_connection.h"
+#include "server/http/http_connection_state.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 

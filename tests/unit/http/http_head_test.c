@@ -3,7 +3,7 @@
 #include <locale.h>
 
 #include "server/http/http_head.h"
-#include "server/http/http_status.h"
+#include "server/http/http_head.h"
 
 static void test_date(void **state)
 {

@@ -6,7 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/memory_budget.h"
 #include "common/loop/background_free.h"
-#include "server/http/http_connection.h"
+#include "server/http/http_connection_state.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 
