@@ -12,7 +12,7 @@
 #include "server/stats/stats.h"
 #include "server/store/store.h"
 
-/* How long /debug/profile takes where it is not told. */
+/* How long /debug/profile takes without ?seconds. */
 #define PROFILE_DEFAULT_SECONDS 10
 
 struct ops {
@@ -60,11 +60,12 @@ void ops_drain(struct ops *ops)
 static void reply_text(struct http_exchange *x, int status, const char *type,
                        struct buf *text)
 {
-    static const char no_store[] = "Cache-Control: no-store\r\n";
     struct blob *body = blob_new_steal(text);
-    struct http_reply reply = {.status = status, .content_type = type, .body = body};
+    struct http_reply reply = {.status = status,
+                               .content_type = type,
+                               .headers = text_slice("Cache-Control: no-store\r\n"),
+                               .body = body};
 
-    reply.headers = (struct slice){(const uint8_t *)no_store, sizeof no_store - 1};
     http_reply(x, &reply);
     blob_unref(&body);
 }
@@ -83,7 +84,7 @@ static void put_reason(struct buf *text, const char *reason, unsigned *count)
     buf_printf(text, "%s\"%s\"", (*count)++ ? "," : "", reason);
 }
 
-/* Without a worker `rpc` can do nothing and `auto` only half of what it is there for. */
+/* Without a worker mode rpc cannot do anything, and mode auto only half of its work. */
 static bool is_without_workers(const struct ops *ops)
 {
     return (ops->config.mode == JOBS_RPC || ops->config.mode == JOBS_AUTO) &&
@@ -140,7 +141,7 @@ static void answer_stats(struct ops *ops, struct http_exchange *x)
     reply_text(x, 200, "application/json", &text);
 }
 
-/* The page asks its own server for everything and nobody else for anything. */
+/* The page asks its own server for everything and asks no other server. */
 static void answer_page(struct ops *ops, struct http_exchange *x)
 {
     static const char headers[] =
@@ -158,7 +159,7 @@ static void answer_page(struct ops *ops, struct http_exchange *x)
     body = blob_new_copy(file->bytes.data, file->bytes.len);
     reply.content_type = file->content_type;
     reply.body = body;
-    reply.headers = (struct slice){(const uint8_t *)headers, sizeof headers - 1};
+    reply.headers = text_slice(headers);
     http_reply(x, &reply);
     blob_unref(&body);
 }
@@ -169,7 +170,7 @@ struct profile_query {
     enum profiler_clock clock;
 };
 
-/* Reads one number of 1 to PROFILER_MAX_SECONDS; -1 for what is none. */
+/* Reads a number of 1 to PROFILER_MAX_SECONDS; -1 for another text. */
 static int read_seconds(struct slice text, unsigned *seconds_r)
 {
     *seconds_r = 0;
@@ -214,7 +215,7 @@ static int read_query(struct slice query, struct profile_query *query_r)
     return 0;
 }
 
-/* Answers with a profile; NULL for its head alone, whose length nobody knows. */
+/* Answers with a profile. NULL is for HEAD: then the length is not known. */
 static void reply_profile(struct ops *ops, struct http_exchange *x, struct blob *profile)
 {
     struct http_reply reply = {.status = 200, .content_type = "application/octet-stream"};
@@ -249,7 +250,7 @@ static void on_profile(void *ctx, struct blob *profile)
         reply_profile(ops, x, profile);
 }
 
-/* Begins a profile; a HEAD is answered at once, as if there had been one. */
+/* Begins a profile. HEAD is answered at once, as if a profile had been taken. */
 static int start_profile(struct ops *ops, struct http_exchange *x,
                          const struct profile_query *query)
 {
@@ -267,7 +268,6 @@ static int start_profile(struct ops *ops, struct http_exchange *x,
 
 static void answer_profile(struct ops *ops, struct http_exchange *x)
 {
-    static const char retry[] = "Retry-After: 5\r\n";
     struct profile_query query;
 
     if (read_query(http_request(x)->query, &query) < 0)
@@ -275,7 +275,7 @@ static void answer_profile(struct ops *ops, struct http_exchange *x)
                            -1, (struct slice){NULL, 0});
     else if (start_profile(ops, x, &query) < 0)
         http_reply_problem(x, 503, "a profile is being taken, or the server drains", -1,
-                           (struct slice){(const uint8_t *)retry, sizeof retry - 1});
+                           text_slice("Retry-After: 5\r\n"));
 }
 
 static const struct resource resources[] = {
@@ -291,8 +291,7 @@ static const struct resource page_resource = {"/", STATS_ROUTE_DEBUG, answer_pag
 static const struct resource *find_resource(struct slice path)
 {
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++)
-        if (path.len == strlen(resources[i].path) &&
-            memcmp(path.data, resources[i].path, path.len) == 0)
+        if (slice_is(path, resources[i].path))
             return &resources[i];
     return page_find(path) ? &page_resource : NULL;
 }
@@ -305,8 +304,7 @@ struct ops_exchange {
 
 static void on_request(struct http_exchange *x, void *context)
 {
-    static const char allow[] = "Allow: GET, HEAD, OPTIONS\r\n";
-    const struct slice allowed = {(const uint8_t *)allow, sizeof allow - 1};
+    const struct slice allowed = text_slice("Allow: GET, HEAD, OPTIONS\r\n");
     struct ops *ops = context;
     const struct http_request *request = http_request(x);
     const struct resource *resource = find_resource(request->path);
