@@ -281,7 +281,7 @@ static bool tell_writable(struct http_connection *c)
     if (x == NULL || !x->wants_writable || c->out.bytes > QUEUE_LOW_BYTES)
         return false;
     x->wants_writable = false;
-    if (c->server->callbacks.on_writable)
+    if (c->server->callbacks.on_writable != NULL)
         c->server->callbacks.on_writable(x);
     return true;
 }

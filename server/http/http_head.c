@@ -110,7 +110,7 @@ void http_head_problem(struct buf *out, int status, const char *detail, int64_t 
     buf_append_str(out, "{\"type\":\"about:blank\",\"title\":");
     write_string(out, http_reason(status));
     buf_printf(out, ",\"status\":%d,\"detail\":", status);
-    write_string(out, detail ? detail : http_reason(status));
+    write_string(out, detail != NULL ? detail : http_reason(status));
     if (offset >= 0)
         buf_printf(out, ",\"offset\":%" PRId64, offset);
     buf_append_str(out, "}\n");

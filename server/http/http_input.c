@@ -145,7 +145,7 @@ void http_input_finish(struct http_connection *c, int status)
     if (x == NULL)
         return;
     x->sent_bytes += http_output_take_sent(&c->out);
-    if (x->dispatched && callbacks->on_close)
+    if (x->dispatched && callbacks->on_close != NULL)
         callbacks->on_close(x, status ? status : x->status, x->sent_bytes);
     http_exchange_destroy(&c->exchange);
 }
@@ -314,7 +314,7 @@ static void deliver(struct http_connection *c, struct slice data)
     switch (x->want) {
     case HTTP_WANT_COLLECT: http_exchange_collect(x, data); break;
     case HTTP_WANT_STREAM:
-        if (callbacks->on_body)
+        if (callbacks->on_body != NULL)
             callbacks->on_body(x, data);
         break;
     case HTTP_WANT_DISCARD:
@@ -332,7 +332,7 @@ static void tell_body_end(struct http_connection *c)
     struct http_exchange *x = c->exchange;
 
     x->body_end_told = true;
-    if (x->want != HTTP_WANT_DISCARD && c->server->callbacks.on_body_end)
+    if (x->want != HTTP_WANT_DISCARD && c->server->callbacks.on_body_end != NULL)
         c->server->callbacks.on_body_end(x);
 }
 

@@ -48,7 +48,7 @@ void http_output_append(struct http_output *out, struct blob *blob, struct slice
     assert(prefix.len <= PREFIX_MAX);
     assert(part.len + prefix.len > 0);
     list_init(&piece->link);
-    piece->blob = blob ? blob_ref(blob) : NULL;
+    piece->blob = blob != NULL ? blob_ref(blob) : NULL;
     piece->rest = part;
     piece->is_body = true;
     piece->prefix_at = 0;

@@ -112,7 +112,7 @@ static void answer_ready(struct ops *ops, struct http_exchange *x)
             &count);
     buf_printf(&text, "{\"ready\":%s,\"degraded\":%s,\"reasons\":[%.*s]}\n",
                ready ? "true" : "false", degraded ? "true" : "false", (int)reasons.len,
-               reasons.data ? (const char *)reasons.data : "");
+               reasons.data != NULL ? (const char *)reasons.data : "");
     buf_free(&reasons);
     reply_text(x, ready ? 200 : 503, "application/json", &text);
 }
@@ -205,7 +205,7 @@ static int read_query(struct slice query, struct profile_query *query_r)
     *query_r = (struct profile_query){PROFILE_DEFAULT_SECONDS, PROFILER_CPU};
     while (query.len > 0) {
         const uint8_t *end = memchr(query.data, '&', query.len);
-        size_t len = end ? (size_t)(end - query.data) : query.len;
+        size_t len = end != NULL ? (size_t)(end - query.data) : query.len;
 
         if (read_parameter((struct slice){query.data, len}, query_r) < 0)
             return -1;
@@ -293,7 +293,7 @@ static const struct resource *find_resource(struct slice path)
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++)
         if (slice_is(path, resources[i].path))
             return &resources[i];
-    return page_find(path) ? &page_resource : NULL;
+    return page_find(path) != NULL ? &page_resource : NULL;
 }
 
 /* What on_close needs to count the exchange. */
@@ -311,7 +311,7 @@ static void on_request(struct http_exchange *x, void *context)
     struct ops_exchange *e = mem_zalloc(sizeof *e);
 
     e->ops = ops;
-    e->route = resource ? resource->route : STATS_ROUTE_OTHER;
+    e->route = resource != NULL ? resource->route : STATS_ROUTE_OTHER;
     *http_user(x) = e;
     if (resource == NULL)
         http_reply_problem(x, 404,

@@ -273,7 +273,7 @@ static enum http_parser_result read_method(struct http_parser *parser,
                                            const uint8_t *bytes, size_t len)
 {
     const uint8_t *line = bytes + parser->line, *space = memchr(line, ' ', len);
-    size_t method = space ? (size_t)(space - line) : 0;
+    size_t method = space != NULL ? (size_t)(space - line) : 0;
 
     if (method == 0 || method > HTTP_PARSER_METHOD_MAX ||
         !http_chars_all(line, method, HTTP_CHAR_TOKEN))
@@ -343,7 +343,7 @@ static enum http_parser_result read_field(struct http_parser *parser,
                                           const uint8_t *bytes, size_t len)
 {
     const uint8_t *line = bytes + parser->line, *colon = memchr(line, ':', len);
-    size_t name = colon ? (size_t)(colon - line) : 0, at = name + 1;
+    size_t name = colon != NULL ? (size_t)(colon - line) : 0, at = name + 1;
     struct http_field *field;
 
     if (is_blank(line[0]))
