@@ -11,22 +11,22 @@
 #include "server/http/http_pace.h"
 #include "server/stats/stats.h"
 
-/* Work one run does at most before other connections have their turn. */
+/* One run does at most so much before other connections run. */
 #define STEPS_PER_RUN     1024
 #define EXCHANGES_PER_RUN 8
 
-/* Below this many queued bytes a streamed reply is asked to go on. */
+/* Below so many queued bytes a streamed reply is asked to go on. */
 #define QUEUE_LOW_BYTES (128 * 1024)
 
-/* While a peer is to acknowledge bytes, it is looked at as often as this, or more often
-   where the time it has is short. */
+/* How often the connection looks at what the peer has acknowledged, and how often at
+   least in the time that the peer has. */
 #define PROGRESS_LOOK_MS 5000
 #define PROGRESS_LOOKS   8
 
 /* Where memory is short, a peer may acknowledge nothing for no longer than this. */
 #define SHORT_SEND_NS (30 * NS_PER_S)
 
-/* Timers are armed for at least this: they are rough, and deadlines exact. */
+/* Timers are armed for at least this, because they are not exact and deadlines are. */
 #define TIMER_MIN_NS NS_PER_MS
 
 static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int revents);
@@ -45,8 +45,8 @@ static void arm_timer(struct http_connection *c, uint64_t now)
     c->timer_ns = now + wait;
 }
 
-/* An armed timer that fires early is let be: it looks at the deadline then. So a busy
-   connection touches no timer at all. */
+/* A timer that fires before the deadline is not changed here: it is armed again when it
+   fires. So a busy connection does not touch its timer. */
 static void set_deadline(struct http_connection *c, unsigned timeout_ms)
 {
     uint64_t now = clock_now_ns();
@@ -63,7 +63,7 @@ static void end_lingering_early(struct http_connection *c)
     c->linger_ns = end < c->linger_ns ? end : c->linger_ns;
 }
 
-/* Bytes came, or are to come: each gives the peer some more time, up to a bound. */
+/* Gives the peer some more time, up to a bound, because bytes came or are to come. */
 static void linger_on(struct http_connection *c)
 {
     set_deadline(c, c->server->limits.linger_idle_ms);
@@ -79,7 +79,7 @@ static void enter_linger(struct http_connection *c)
     linger_on(c);
 }
 
-/* The next look at a peer that is to acknowledge bytes. */
+/* Sets the time of the next look at what the peer has acknowledged. */
 static void look_later(struct http_connection *c)
 {
     unsigned wait = c->server->limits.send_timeout_ms / PROGRESS_LOOKS;
@@ -118,7 +118,7 @@ static void enter(struct http_connection *c, enum http_connection_state state)
     }
 }
 
-/* The state that follows from what the connection holds now. */
+/* The state that follows from the exchange and the output. */
 static enum http_connection_state state_due(const struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
@@ -136,7 +136,7 @@ static enum http_connection_state state_due(const struct http_connection *c)
 
 /* --- memory --- */
 
-/* Gives up what the connection holds, since it is one of the slowest, where it still is.
+/* Frees the memory of one of the slowest connections, where it still waits for its peer.
  */
 static void give_up(struct http_connection *c)
 {
@@ -155,7 +155,7 @@ static bool wants_read(const struct http_connection *c)
 
     if (c->eof)
         return false;
-    /* A head is bounded by its parser; all else by what may wait here. */
+    /* The parser bounds a head; other input is bounded here. */
     if (x != NULL && !x->dispatched)
         return true;
     return http_input_bytes(c).len < HTTP_CONNECTION_AHEAD_BYTES;
@@ -263,7 +263,7 @@ static bool send_some(struct http_connection *c, size_t most)
     return sent > 0;
 }
 
-/* True once the exchange has nothing left to do. */
+/* True where the exchange has nothing left to do. */
 static bool exchange_over(const struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
@@ -273,7 +273,7 @@ static bool exchange_over(const struct http_connection *c)
     return x->body_done || c->closing;
 }
 
-/* Asks a streamed reply to go on where there is room again. */
+/* Asks a streamed reply to go on where little is queued. */
 static bool tell_writable(struct http_connection *c)
 {
     struct http_exchange *x = c->exchange;
@@ -311,7 +311,7 @@ static bool advance(struct http_connection *c)
         if (exchange_over(c)) {
             c->refused |= !c->exchange->body_done;
             http_input_finish(c, 0);
-            /* Also where the next one is begun in this very run: its time starts now. */
+            /* Also where this run begins the next one, whose time starts now. */
             enter(c, HTTP_CONNECTION_IDLE);
             exchanges++;
             got_on = true;
@@ -326,9 +326,9 @@ static bool advance(struct http_connection *c)
     return true;
 }
 
-/* All replies are sent and no request is to follow: closes so that the peer can still
-   read the last of them (RFC 9112 section 9.6). Unread input would turn the close into a
-   reset, so it is looked for first. */
+/* All replies are sent and no request may follow: closes so that the peer can still read
+   the last reply (RFC 9112 section 9.6). The kernel would turn a close with unread input
+   into a reset, so this looks for input first. */
 static void begin_close(struct http_connection *c)
 {
     bool unread = c->refused || http_input_bytes(c).len > 0;
@@ -343,7 +343,7 @@ static void begin_close(struct http_connection *c)
     enter(c, HTTP_CONNECTION_LINGER);
 }
 
-/* After the work: closes, or waits for what comes next. */
+/* After the work of a run: closes, or waits for what comes next. */
 static void settle(struct http_connection *c, bool more)
 {
     enum http_connection_state due;
@@ -386,8 +386,7 @@ void http_connection_run(struct http_connection *c, int revents)
 
 /* --- time is up --- */
 
-/* A window of a body's time is over: enough came for another, or the client is too slow.
- */
+/* A window of a body's time is over: the client gets another one, or it is too slow. */
 static void end_body_window(struct http_connection *c)
 {
     const struct http_limits *limits = &c->server->limits;
@@ -399,7 +398,7 @@ static void end_body_window(struct http_connection *c)
         http_input_refuse(c, 408, "the request's body came too slowly");
 }
 
-/* A look at what the peer has acknowledged: enough to go on, or it is cut off. */
+/* Looks at what the peer has acknowledged: waits on, or cuts it off. */
 static void end_sending_look(struct http_connection *c)
 {
     const struct http_limits *limits = &c->server->limits;
@@ -422,12 +421,12 @@ static void end_sending_look(struct http_connection *c)
     look_later(c);
 }
 
-/* An idle connection's time is over. A request that is just arriving still counts, and a
-   peer that is still taking the last reply out of the socket is not idle yet. */
+/* The time of an idle connection is over. A request that is just arriving still counts,
+   and a peer that is still receiving the last reply is not idle yet. */
 static void end_idle(struct http_connection *c)
 {
     if (http_input_receive(c)) {
-        /* Where it is a stray line that begins none, this time ends, too. */
+        /* A stray line begins no request: then this time ends, too. */
         set_deadline(c, c->server->limits.head_timeout_ms);
         return;
     }

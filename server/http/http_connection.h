@@ -1,13 +1,13 @@
 /*
- * A client's connection: reads requests, hands them up one at a time as
- * exchanges, writes replies, and closes in the way that lets the peer read what
- * it was told (RFC 9112 section 9).
+ * A client's connection: it reads requests, hands them to the handler one at a
+ * time as exchanges, writes replies, and closes so that the peer can still read
+ * what it was told (RFC 9112 section 9).
  *
- * One function, http_connection_run(), moves it on; descriptors, timers and
- * replies only cause it to run. It alone calls the handler's callbacks and it
- * alone frees the connection, so nothing disappears under a caller. A run does
- * a bounded amount of work; what is left over continues in the loop's next
- * turn. Between requests it owns no memory but this struct.
+ * One function, http_connection_run(), moves it on. Descriptors, timers and
+ * replies only cause it to run. It alone calls the handler's callbacks and frees
+ * the connection, so nothing disappears under a caller. A run does a bounded
+ * amount of work and continues in the next turn of the loop. Between requests a
+ * connection owns no memory but its struct.
  *
  * Owned by its server; on the loop's thread only.
  */
@@ -24,10 +24,11 @@ void http_connection_open(struct http_server *server, int fd,
    for none). The connection may be gone afterwards. */
 void http_connection_run(struct http_connection *c, int revents);
 
-/* Something changed from outside a run (a reply, a resumed body): runs soon. */
+/* Has the connection run soon, because something changed outside a run (a reply, a
+   resumed body). */
 void http_connection_wake(struct http_connection *c);
 
-/* Closes at once; on_close comes where an exchange is open. Not inside a run. */
+/* Closes at once; on_close comes where an exchange is open. Not to be called in a run. */
 void http_connection_destroy(struct http_connection **c);
 
 /* Applies the shorter time of a drain to an idle connection. */

@@ -1,8 +1,8 @@
 /*
- * What is known of a client's connection: the state that the files of this
- * folder share. http_connection.c changes `state`, http_input.c receives and
- * makes the exchange, http_handler.c queues replies. Owned by its server; on the
- * loop's thread only.
+ * The data of a client's connection, which the files of this folder share.
+ * http_connection.c changes `state`, http_input.c receives and makes the
+ * exchange, http_handler.c queues replies. Its server owns it; only the thread of
+ * the loop uses it.
  */
 #ifndef OFFLOOP_SERVER_HTTP_HTTP_CONNECTION_STATE_H
 #define OFFLOOP_SERVER_HTTP_HTTP_CONNECTION_STATE_H
@@ -17,7 +17,7 @@
 /* While an exchange runs, reading stops when this much of what follows waits here. */
 #define HTTP_CONNECTION_AHEAD_BYTES (16 * 1024)
 
-/* What is awaited, and the timer that runs meanwhile. */
+/* What the connection waits for, and the time that it waits. */
 enum http_connection_state {
     HTTP_CONNECTION_IDLE,    /* a request's first byte; idle_timeout_ms, then closed */
     HTTP_CONNECTION_HEAD,    /* the rest of a head; head_timeout_ms in all, then 408 */
@@ -31,8 +31,7 @@ enum http_connection_state {
                                 without a byte or linger_timeout_ms in all, then closed */
 };
 
-/* What the peer has taken of what it is sent. The socket taking bytes shows little: its
-   buffer may hold megabytes for minutes. */
+/* What the peer has acknowledged of the bytes sent to it. */
 struct http_progress {
     uint64_t acked_ns;     /* when the peer was last seen to have acknowledged bytes */
     uint64_t window_ns;    /* when the current window of send_timeout_ms began */
@@ -41,10 +40,10 @@ struct http_progress {
     uint64_t queued_bytes; /* that the socket held at the last look */
 };
 
-/* Where a peer is. */
+/* The address of a peer. */
 struct http_peer {
     int family;    /* AF_INET, AF_INET6, AF_UNIX */
-    bool is_local; /* came by a listener that only this host reaches */
+    bool is_local; /* came to a listener that only this host reaches */
     uint8_t address[16];
 };
 
@@ -58,7 +57,7 @@ struct http_connection {
     uint64_t deadline_ns;          /* of the state; 0 for none */
     uint64_t timer_ns;             /* when the armed timer fires */
     uint64_t window_bytes;         /* of a body, received in the state's current window */
-    uint64_t counted_bytes;        /* of what it holds, in the memory budget */
+    uint64_t counted_bytes;        /* of its memory, counted in the memory budget */
     uint64_t linger_ns;            /* when lingering ends, whatever comes */
     struct http_progress progress; /* of what is sent */
     struct http_output out;

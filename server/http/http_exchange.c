@@ -10,7 +10,7 @@
 #include "common/loop/background_free.h"
 #include "server/http/parser/http_chars.h"
 
-/* A collected body's first piece of memory, however much its length promises. */
+/* The first memory for a collected body, however long it is said to be. */
 #define COLLECT_START_BYTES (1024 * 1024)
 
 struct joined {
@@ -79,7 +79,7 @@ void http_exchange_set_head(struct http_exchange *x, const uint8_t *bytes)
     http_body_init(&x->decoder, p->length);
 }
 
-size_t http_exchange_collect_room(struct http_exchange *x)
+size_t http_exchange_reserve(struct http_exchange *x)
 {
     size_t length = (size_t)x->request.length, cap = x->body.cap;
 
@@ -96,8 +96,8 @@ size_t http_exchange_collect_room(struct http_exchange *x)
 void http_exchange_collect(struct http_exchange *x, struct slice bytes)
 {
     while (x->request.length > 0 && bytes.len > 0) {
-        size_t room = http_exchange_collect_room(x);
-        size_t take = bytes.len < room ? bytes.len : room;
+        size_t space = http_exchange_reserve(x);
+        size_t take = bytes.len < space ? bytes.len : space;
 
         assert(take > 0);
         buf_append(&x->body, bytes.data, take);

@@ -9,11 +9,11 @@
 #include "server/http/http_connection.h"
 #include "server/http/http_pace.h"
 
-/* A streamed reply is told to wait above this many queued bytes. */
+/* Above so many queued bytes a streamed reply has to wait. */
 #define QUEUE_HIGH_BYTES (256 * 1024)
 
-/* A body left unread is read up and dropped, for the connection's sake, up to this size.
- */
+/* The rest of a body that nobody asked for is read and dropped up to this size, so that
+   the connection can go on. */
 #define DISCARD_MAX_BYTES (1024 * 1024)
 
 /* ---- the body ---- */
@@ -57,7 +57,7 @@ struct blob *http_take_body(struct http_exchange *x)
     struct buf *body = &x->body;
     struct blob *blob;
 
-    /* What a chunked body's growth left over goes back, where that is worth a call. */
+    /* The memory that a chunked body did not need goes back, where it is a lot. */
     if (body->cap / 2 > body->len && body->cap > 65536) {
         body->cap = body->len > 0 ? body->len : 1;
         body->data = mem_realloc(body->data, body->cap);
@@ -69,7 +69,7 @@ struct blob *http_take_body(struct http_exchange *x)
 
 /* ---- the reply ---- */
 
-/* What to do with what is left of the request's body, now that it has been answered. */
+/* Decides what becomes of the rest of the request's body after the reply. */
 static void settle_body(struct http_exchange *x)
 {
     struct http_connection *c = x->connection;
@@ -79,12 +79,12 @@ static void settle_body(struct http_exchange *x)
     x->want = HTTP_WANT_DISCARD;
     x->discard_left = DISCARD_MAX_BYTES;
     background_free_buf(&x->body);
-    /* A client that waits for 100 Continue may send the body or not: no telling. */
+    /* It is unknown whether a client that waits for 100 Continue sends the body. */
     if (x->expects_continue || http_body_left(&x->decoder) > DISCARD_MAX_BYTES)
         c->closing = true;
 }
 
-/* Whether the connection goes on, and what to say about that. */
+/* Decides whether the connection goes on, and what the reply says about that. */
 static enum http_persistence persistence(struct http_exchange *x)
 {
     struct http_connection *c = x->connection;
@@ -162,15 +162,15 @@ void http_reply_begin(struct http_exchange *x, const struct http_reply *reply)
     else
         x->delimiter =
             x->request.minor > 0 ? HTTP_DELIMITER_CHUNKED : HTTP_DELIMITER_CLOSE;
-    /* The request may go on to be read meanwhile; a client that waits for leave to send
-       it gets none behind a final reply. */
+    /* The body may still be read meanwhile, but a client that waits for 100 Continue does
+       not get it after a final reply. */
     if (x->expects_continue)
         x->connection->closing = true;
     queue_head(x, reply, 0);
     http_connection_wake(x->connection);
 }
 
-/* True where the reply's pieces are sent at all. */
+/* True where the pieces of the reply are sent. */
 static bool sends_body(const struct http_exchange *x)
 {
     return x->request.method != HTTP_HEAD && x->delimiter != HTTP_DELIMITER_NONE;

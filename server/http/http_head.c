@@ -57,7 +57,7 @@ static void write_delimiter(struct buf *out, const struct http_head *head)
 }
 
 /* Keep-Alive is for the next hop only, so Connection has to name it (RFC 9110 section
-   7.6.1): clients and proxies that read it expect the two together. */
+   7.6.1). Clients and proxies that read it expect both. */
 static void write_persistence(struct buf *out, const struct http_head *head)
 {
     if (head->persistence == HTTP_PERSIST_CLOSE)

@@ -1,6 +1,6 @@
 /*
- * The text of replies: status line and headers, problem+json, dates. Bytes out,
- * no sockets and no state; any thread may call.
+ * Writes the text of replies: status line and headers, problem+json, dates. There
+ * are no sockets and no state; any thread may call.
  */
 #ifndef OFFLOOP_SERVER_HTTP_HTTP_HEAD_H
 #define OFFLOOP_SERVER_HTTP_HTTP_HEAD_H
@@ -49,7 +49,7 @@
 /* "Sun, 06 Nov 1994 08:49:37 GMT" and its NUL. */
 #define HTTP_DATE_BYTES 30
 
-/* How the end of a reply's body shows (RFC 9112 section 6.3). */
+/* How a client finds the end of a reply's body (RFC 9112 section 6.3). */
 enum http_delimiter {
     HTTP_DELIMITER_NONE,    /* no body can follow: 204, 304, 100 */
     HTTP_DELIMITER_LENGTH,  /* Content-Length */
@@ -57,9 +57,9 @@ enum http_delimiter {
     HTTP_DELIMITER_CLOSE    /* the connection's end (HTTP/1.0) */
 };
 
-/* What Connection says. */
+/* What the Connection field says. */
 enum http_persistence {
-    HTTP_PERSIST_SILENT, /* nothing: goes on, as HTTP/1.1 does by default */
+    HTTP_PERSIST_SILENT, /* no field: goes on, as HTTP/1.1 does by default */
     HTTP_PERSIST_TOLD,   /* keep-alive, for HTTP/1.0 and where there is a time to tell */
     HTTP_PERSIST_CLOSE   /* close */
 };

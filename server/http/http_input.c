@@ -11,12 +11,12 @@
 #include "server/http/http_pace.h"
 #include "server/http/parser/http_host.h"
 
-/* What one call receives: heads are small, bodies are not. */
+/* One call receives at most so much: heads are small, bodies are not. */
 #define RECEIVE_HEAD_BYTES (16 * 1024)
 #define RECEIVE_BODY_BYTES (64 * 1024)
 #define RECEIVE_STEP_BYTES (256 * 1024)
 
-/* A buffer this much larger than what it holds is cut down while it waits. */
+/* A buffer that is larger than its contents by more than this is cut while it waits. */
 #define SLACK_BYTES 512
 
 struct slice http_input_bytes(const struct http_connection *c)
@@ -32,8 +32,8 @@ void http_input_drop(struct http_connection *c)
     c->in_start = 0;
 }
 
-/* Bytes of the input were used. The buffer goes back when it is empty, so that an idle
-   connection holds none. */
+/* Takes used bytes off the input. An empty buffer is freed, so that an idle connection
+   has none. */
 static void use_input(struct http_connection *c, size_t len)
 {
     assert(len <= c->in.len - c->in_start);
@@ -42,7 +42,7 @@ static void use_input(struct http_connection *c, size_t len)
         http_input_drop(c);
 }
 
-/* A part of a head, or of the next requests, has to wait: in no more than it needs. */
+/* A part of a head, or of the next requests, has to wait: cuts the buffer to its size. */
 static void trim_input(struct http_connection *c)
 {
     if (c->in_start > 0)
@@ -56,12 +56,12 @@ static void trim_input(struct http_connection *c)
     }
 }
 
-/* One recv(2), its outcome noted. Returns the bytes received. */
-static size_t receive_into(struct http_connection *c, uint8_t *bytes, size_t room)
+/* Calls recv(2) once and keeps its outcome. Returns the bytes received. */
+static size_t receive_into(struct http_connection *c, uint8_t *bytes, size_t most)
 {
-    ssize_t got = recv(c->io.fd, bytes, room, MSG_DONTWAIT);
+    ssize_t got = recv(c->io.fd, bytes, most, MSG_DONTWAIT);
 
-    assert(room > 0);
+    assert(most > 0);
     if (got == 0)
         c->eof = true;
     else if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
@@ -87,12 +87,12 @@ static bool receives_in_place(const struct http_connection *c)
 static size_t receive_in_place(struct http_connection *c)
 {
     struct http_exchange *x = c->exchange;
-    size_t room = http_exchange_collect_room(x), got, used;
+    size_t most = http_exchange_reserve(x), got, used;
     uint8_t *at = x->body.data + x->body.len;
     struct slice data;
 
-    room = room < RECEIVE_STEP_BYTES ? room : RECEIVE_STEP_BYTES;
-    got = receive_into(c, at, http_server_share(c->server, room));
+    most = most < RECEIVE_STEP_BYTES ? most : RECEIVE_STEP_BYTES;
+    got = receive_into(c, at, http_server_share(c->server, most));
     if (got > 0) {
         http_body_next(&x->decoder, at, got, &used, &data);
         assert(used == got && data.len == got);
@@ -102,7 +102,7 @@ static size_t receive_in_place(struct http_connection *c)
 }
 
 /* How much to receive into the buffer at once. */
-static size_t receive_room(const struct http_connection *c)
+static size_t receive_size(const struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
 
@@ -115,11 +115,11 @@ static size_t receive_room(const struct http_connection *c)
 
 static size_t receive_buffered(struct http_connection *c)
 {
-    size_t room, got;
+    size_t most, got;
 
     trim_input(c);
-    room = http_server_share(c->server, receive_room(c));
-    got = receive_into(c, buf_reserve(&c->in, room), room);
+    most = http_server_share(c->server, receive_size(c));
+    got = receive_into(c, buf_reserve(&c->in, most), most);
     c->in.len += got;
     return got;
 }
@@ -202,7 +202,7 @@ void http_input_refuse(struct http_connection *c, int status, const char *reason
 
     c->closing = c->refused = true;
     if (answered) {
-        /* A reply that is being made cannot be taken back, only cut off. */
+        /* A reply that has begun cannot be taken back, only cut off. */
         if (x->replying == HTTP_REPLYING_STREAM)
             c->lost = true;
         return;
@@ -216,7 +216,7 @@ void http_input_refuse(struct http_connection *c, int status, const char *reason
     http_input_drop(c);
 }
 
-/* Refuses a host that is not ours; true where it did. */
+/* Refuses a request for a host that is not ours; true where it did. */
 static bool refuse_host(struct http_connection *c, struct slice authority)
 {
     struct slice host = http_host_of(authority);
@@ -232,8 +232,8 @@ static bool refuse_host(struct http_connection *c, struct slice authority)
     return true;
 }
 
-/* Refuses a well-formed head that could be read in two ways, or is for another host; true
-   where it did. */
+/* Refuses a well-formed head that programs may read in two ways, or that is for another
+   host; true where it did. */
 static bool refuse_head(struct http_connection *c)
 {
     static const struct {
@@ -254,7 +254,7 @@ static bool refuse_head(struct http_connection *c)
            refuse_host(c, http_exchange_authority(x));
 }
 
-/* Reads a head; hands a good one up. */
+/* Reads a head, and tells the handler of a good one. */
 static bool step_head(struct http_connection *c)
 {
     struct slice in = http_input_bytes(c);
@@ -281,7 +281,8 @@ static bool step_head(struct http_connection *c)
     return true;
 }
 
-/* The peer's FIN came and no input is left: what was begun stays unfinished. */
+/* The FIN of the peer came and no input is left: a request that has begun stays
+   unfinished. */
 static bool step_end(struct http_connection *c)
 {
     struct http_exchange *x = c->exchange;
@@ -305,7 +306,7 @@ static bool step_end(struct http_connection *c)
     return true;
 }
 
-/* Bytes of the body go where they were asked for. */
+/* Gives bytes of the body to whoever asked for them. */
 static void deliver(struct http_connection *c, struct slice data)
 {
     struct http_exchange *x = c->exchange;
@@ -336,36 +337,36 @@ static void tell_body_end(struct http_connection *c)
         c->server->callbacks.on_body_end(x);
 }
 
-/* Gives a client that waits for it leave to send the body. */
-static void allow_body(struct http_connection *c)
+/* Sends 100 Continue to a client that waits for it. */
+static void send_continue(struct http_connection *c)
 {
     struct http_exchange *x = c->exchange;
-    struct buf leave = BUF_INIT;
+    struct buf text = BUF_INIT;
 
     if (!x->expects_continue || x->want == HTTP_WANT_DISCARD)
         return;
     x->expects_continue = false;
     if (c->in.len > 0 || x->replying != HTTP_REPLYING_NOT)
         return;
-    buf_append_str(&leave, "HTTP/1.1 100 Continue\r\n\r\n");
-    http_output_append_head(&c->out, &leave);
+    buf_append_str(&text, "HTTP/1.1 100 Continue\r\n\r\n");
+    http_output_append_head(&c->out, &text);
 }
 
-/* True where a body to be collected is longer than allowed, as far as is known: with the
-   bytes at hand and the announced rest of the chunk. */
+/* True where a body to be collected is longer than allowed, as far as is known: it has
+   the bytes at hand and the announced rest of the chunk. */
 static bool body_too_long(const struct http_connection *c, struct slice data)
 {
     const struct http_exchange *x = c->exchange;
-    uint64_t room = c->server->limits.body_bytes - x->body.len;
+    uint64_t more = c->server->limits.body_bytes - x->body.len;
 
     assert(x->body.len <= c->server->limits.body_bytes);
     return x->want == HTTP_WANT_COLLECT &&
-           (data.len > room || http_body_left(&x->decoder) > room - data.len);
+           (data.len > more || http_body_left(&x->decoder) > more - data.len);
 }
 
-/* True where the memory budget has room for what a body that is collected may take now:
-   all of its length before the first byte, and then what has come. The slowest make way
-   for it where that helps. */
+/* True where a body that is collected fits into the memory budget: before its first byte
+   with all of its length, and then with what has come. The slowest connections are cut
+   off where that makes it fit. */
 static bool body_fits(struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
@@ -382,7 +383,7 @@ static bool body_fits(struct http_connection *c)
            http_pace_cut_slowest(c->server, memory_budget_missing());
 }
 
-/* Reads on in the body where it is wanted. */
+/* Reads on in the body where somebody wants it. */
 static bool step_body(struct http_connection *c)
 {
     struct http_exchange *x = c->exchange;
@@ -403,11 +404,11 @@ static bool step_body(struct http_connection *c)
         http_input_refuse(c, 503, "the memory for requests is taken");
         return true;
     }
-    allow_body(c);
+    send_continue(c);
     switch (result) {
     case HTTP_BODY_DATA:
         deliver(c, data);
-        /* The bytes are used only now: the handler has had them in its hands. */
+        /* The bytes had to stay until the handler returned. */
         if (c->exchange == x)
             use_input(c, used);
         return true;

@@ -1,7 +1,7 @@
 /*
- * The receiving half of a connection: bytes from the socket become requests and
- * bodies, which the handler is told of; what breaks a rule is answered here. All
- * of it is called inside a connection's run only, on the loop's thread.
+ * The receiving half of a connection. It turns bytes from the socket into requests
+ * and bodies, tells the handler of them, and answers a request that breaks a rule.
+ * All functions are called in the run of a connection, on the loop's thread.
  */
 #ifndef OFFLOOP_SERVER_HTTP_HTTP_INPUT_H
 #define OFFLOOP_SERVER_HTTP_HTTP_INPUT_H
@@ -17,8 +17,8 @@ void http_input_drop(struct http_connection *c);
 /* Receives once. Returns true where something new came: bytes, the end, a failure. */
 bool http_input_receive(struct http_connection *c);
 
-/* Parses, feeds bodies and tells the handler, one step of it. Returns true where it got
-   on and may be called again. */
+/* Does one step: parses, passes bytes of a body on, tells the handler. Returns true where
+   it did something and may be called again. */
 bool http_input_step(struct http_connection *c);
 
 /* Answers a broken rule with a problem where nothing has been answered yet, and closes.

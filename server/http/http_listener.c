@@ -15,14 +15,15 @@
 #include "common/base/log.h"
 #include "server/http/http_connection.h"
 
-/* Connections accepted per turn of the loop: the processes that share a socket get their
-   parts of a rush, too. */
+/* Connections accepted in a turn of the loop. The processes that share a socket get their
+   parts of many new ones, too. */
 #define ACCEPTS_PER_TURN 16
 
-/* What a drain still takes from one socket's queue at most. */
+/* A drain accepts at most so many from the queue of a socket. */
 #define ACCEPTS_LAST 4096
 
-/* A connection idle for less is not closed to make room: it may just be fast. */
+/* A connection that has been idle for less is not closed for another one, because its
+   client may be about to send. */
 #define EVICT_IDLE_NS NS_PER_S
 
 #define PAUSE_S          0.1
@@ -46,7 +47,7 @@ static void peer_of(struct http_peer *peer_r, const struct sockaddr_storage *add
     if (address->ss_family == AF_INET) {
         memcpy(peer_r->address, &((const struct sockaddr_in *)address)->sin_addr, 4);
     } else if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(six)) {
-        /* An IPv4 client of a socket that takes both: logs should name it as such. */
+        /* An IPv4 client of a socket that takes both: logs show its IPv4 address. */
         peer_r->family = AF_INET;
         memcpy(peer_r->address, six->s6_addr + 12, 4);
     } else if (address->ss_family == AF_INET6) {
@@ -62,7 +63,7 @@ static void open_spare(struct http_listener *listener)
         listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Tells one waiting client that there is no room, rather than leave it hanging. */
+/* Answers one waiting client with 503 in place of letting it wait. */
 static void send_away(struct http_listener *listener)
 {
     struct buf text = BUF_INIT;
@@ -77,7 +78,7 @@ static void send_away(struct http_listener *listener)
         http_head_refusal(&text, 503, "too many connections",
                           http_server_date(listener->server), false);
         if (send(fd, text.data, text.len, MSG_NOSIGNAL) < 0)
-            log_warn("a client could not be told that descriptors ran out");
+            log_warn("cannot answer a client that descriptors ran out");
         close(fd);
     }
     buf_free(&text);
@@ -108,7 +109,7 @@ static void on_pause_end(struct ev_loop *loop, struct ev_timer *timer, int reven
     ev_io_start(loop, &listener->io);
 }
 
-/* Errors that concern the one connection, which is gone; accept(2) names them. */
+/* Errors of the one connection, which is gone, as accept(2) lists them. */
 static bool concerns_one(int error)
 {
     return error == EINTR || error == ECONNABORTED || error == EPROTO ||
@@ -117,8 +118,8 @@ static bool concerns_one(int error)
            error == EOPNOTSUPP || error == EPERM;
 }
 
-/* Closes the connection that has been idle longest, where that is at least a second, to
-   make room for another. Returns false where there is none. */
+/* Closes the connection that has been idle longest, where that is at least a second.
+   Returns false where there is none. */
 static bool evict_idle(struct http_server *server)
 {
     uint64_t idle_ns = server->limits.idle_timeout_ms * NS_PER_MS;
@@ -133,7 +134,7 @@ static bool evict_idle(struct http_server *server)
     return true;
 }
 
-/* Accepts one. Returns false where that is enough for now. */
+/* Accepts one connection. Returns false where no more can be accepted now. */
 static bool accept_one(struct http_listener *listener)
 {
     struct sockaddr_storage address = {0};
@@ -182,7 +183,7 @@ void http_listener_open(struct http_server *server, int fd)
     open_spare(listener);
     list_init(&listener->link);
     list_append(&server->listeners, &listener->link);
-    /* Accepted sockets inherit it; a Unix socket has none, which is fine. */
+    /* Accepted sockets inherit it. It fails for Unix sockets, which do not need it. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     ev_io_init(&listener->io, on_connection, fd, EV_READ);
     ev_init(&listener->pause, on_pause_end);

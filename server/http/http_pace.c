@@ -6,12 +6,12 @@
 #include "common/base/clock.h"
 #include "common/base/memory_budget.h"
 
-/* A connection that holds less is left alone, and so is one that is done by then. */
+/* A connection with less memory is not cut off, nor is one that needs less time. */
 #define SLOW_MIN_BYTES (64 * 1024)
 #define SLOW_NS        (30 * NS_PER_S)
-/* A look over so long says something about a peer's pace... */
+/* So long a time shows how fast a peer is... */
 #define SLOW_LOOK_NS (2 * NS_PER_S)
-/* ...and after so long without a byte it has none. */
+/* ...and a peer without a byte in so long is not moving. */
 #define SLOW_STILL_NS (5 * NS_PER_S)
 
 /* How many connections one look cuts off at most. */
@@ -20,13 +20,13 @@
 /* The slowest are looked for no more often than this: there may be thousands. */
 #define LOOK_PAUSE_NS (100 * NS_PER_MS)
 
-/* What a connection that is slow holds, and how slow it is. */
+/* How much memory waits for a slow peer, and how slow it is. */
 struct slowness {
-    uint64_t held_bytes; /* that are freed when it is cut off */
-    uint64_t rate;       /* bytes a second that move */
+    uint64_t waiting_bytes; /* freed when the connection is cut off */
+    uint64_t rate;          /* bytes a second */
 };
 
-/* What the socket holds that the peer has not acknowledged (TCP) or read (Unix). */
+/* Bytes in the socket that the peer has not acknowledged (TCP) or read (Unix). */
 static uint64_t unacknowledged_bytes(const struct http_connection *c)
 {
     int bytes = 0;
@@ -67,7 +67,7 @@ void http_pace_count_memory(struct http_connection *c)
     c->counted_bytes = held;
 }
 
-/* Whether `left` bytes take too long after `moved` ones took so long. */
+/* True where `left` bytes will take too long, after `moved` bytes took so long. */
 static bool is_slow(uint64_t moved, uint64_t took_ns, uint64_t left, uint64_t *rate_r)
 {
     *rate_r = moved * 1000 / (took_ns / NS_PER_MS + 1);
@@ -79,7 +79,7 @@ static bool is_slow_reader(struct http_connection *c, struct slowness *slowness_
     const struct http_progress *progress = &c->progress;
     uint64_t now = clock_now_ns(), moved;
 
-    slowness_r->held_bytes = c->out.bytes;
+    slowness_r->waiting_bytes = c->out.bytes;
     if (c->out.bytes < SLOW_MIN_BYTES)
         return false;
     http_pace_look(c, now);
@@ -93,7 +93,7 @@ static bool is_slow_writer(const struct http_connection *c, struct slowness *slo
     uint64_t window = c->server->limits.body_grace_ms * NS_PER_MS, now = clock_now_ns();
     uint64_t left = c->deadline_ns > now ? c->deadline_ns - now : 0, size = x->body.len;
 
-    slowness_r->held_bytes = size;
+    slowness_r->waiting_bytes = size;
     if (size < SLOW_MIN_BYTES || x->want != HTTP_WANT_COLLECT)
         return false;
     return is_slow(c->window_bytes, left < window ? window - left : 0,
@@ -101,9 +101,9 @@ static bool is_slow_writer(const struct http_connection *c, struct slowness *slo
                    &slowness_r->rate);
 }
 
-/* True where so much memory waits for the peer that it matters, and at its pace will for
-   more than 30 seconds. */
-static bool holds_memory(struct http_connection *c, struct slowness *slowness_r)
+/* True where a lot of memory waits for the peer, and will wait for more than 30 seconds.
+ */
+static bool keeps_memory(struct http_connection *c, struct slowness *slowness_r)
 {
     *slowness_r = (struct slowness){0};
     if (c->cut || c->running)
@@ -148,7 +148,7 @@ static void find_slowest(struct http_server *server, struct slowest *slowest_r)
          at = at->next) {
         struct http_connection *c = container_of(at, struct http_connection, all_link);
 
-        if (holds_memory(c, &slowness))
+        if (keeps_memory(c, &slowness))
             put_slow(slowest_r, c, &slowness);
     }
 }
@@ -163,7 +163,7 @@ bool http_pace_cut_slowest(struct http_server *server, uint64_t bytes)
     server->cut_looked_ns = now;
     find_slowest(server, &slowest);
     for (unsigned i = 0; i < slowest.count && freed < bytes; i++) {
-        freed += slowest.slowness[i].held_bytes;
+        freed += slowest.slowness[i].waiting_bytes;
         server->cuts++;
         slowest.connections[i]->cut = true;
         http_server_make_ready(server, &slowest.connections[i]->ready_link);

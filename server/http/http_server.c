@@ -2,8 +2,8 @@
 
 #include <assert.h>
 
-/* Runs the connections that were ready when it began; those that become so meanwhile wait
-   for the next turn, so that descriptors are looked at in between. */
+/* Runs the connections that are ready now. Those that become ready meanwhile wait for the
+   next turn, so that the loop looks at descriptors in between. */
 static void run_ready(struct http_server *server)
 {
     struct list batch;
@@ -17,7 +17,7 @@ static void run_ready(struct http_server *server)
         server->run(link);
 }
 
-/* The last thing a callback does: the server may be gone afterwards. */
+/* Must be the last step of a callback, because the server may be gone afterwards. */
 static void end_drain(struct http_server *server)
 {
     void (*done)(void *context) = server->drain_done;

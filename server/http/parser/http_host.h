@@ -1,6 +1,6 @@
 /*
- * Whether a request names a host that this server is (RFC 9110 section 7.4): the
- * rules of struct http_hosts in http.h. Pure; the loop's thread.
+ * Decides whether a request may name a host (RFC 9110 section 7.4), by the rules of
+ * struct http_hosts in http.h. Pure; any thread may call.
  */
 #ifndef OFFLOOP_SERVER_HTTP_PARSER_HTTP_HOST_H
 #define OFFLOOP_SERVER_HTTP_PARSER_HTTP_HOST_H
@@ -9,9 +9,9 @@
 
 #include "server/http/http.h"
 
-/* True where the rule lets the authority (well formed: uri-host, perhaps with a port,
-   which plays no part) be named. is_local: the request came by a listener that only
-   this host reaches. An empty authority names no host, which is allowed. */
+/* True where the rule allows the authority, which must be well formed: uri-host, perhaps
+   with a port, which does not matter. is_local: the request came to a listener that only
+   this host reaches. An empty authority names no host and is allowed. */
 bool http_host_allowed(const struct http_hosts *hosts, struct slice authority,
                        bool is_local);
 

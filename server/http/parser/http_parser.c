@@ -80,8 +80,8 @@ static enum http_parser_result read_length(struct http_parser *parser, struct sl
     return HTTP_PARSER_MORE;
 }
 
-/* The next element of a comma-separated list, without white space around it; false at
-   its end. Empty elements are elements here. */
+/* The next element of a comma-separated list, without white space around it; false at the
+   end of the list. Empty elements count. */
 static bool list_next(struct slice *rest, struct slice *element_r)
 {
     size_t len = 0;
@@ -101,8 +101,8 @@ static bool list_next(struct slice *rest, struct slice *element_r)
     return true;
 }
 
-/* The white space between a value and its line's end, which the value is without. */
-static bool has_tab_behind(struct slice value)
+/* True for a tab in the white space between a value and the end of its line. */
+static bool has_tab_after(struct slice value)
 {
     const uint8_t *at = value.data + value.len;
 
@@ -111,17 +111,17 @@ static bool has_tab_behind(struct slice value)
     return *at == '\t';
 }
 
-/* Counts the codings; which of them are allowed is known at the head's end. */
+/* Counts the codings. Whether they are allowed is decided at the end of the head. */
 static enum http_parser_result read_codings(struct http_parser *parser,
                                             struct slice value)
 {
     struct slice coding;
 
     parser->coding_seen = true;
-    /* white space by the letter; but there are parsers that take "chunked" with a tab
-       behind it for another coding, and the body for none */
-    if (has_tab_behind(value))
-        return refuse(parser, 400, "Transfer-Encoding has a tab behind it");
+    /* The grammar allows it, but some parsers take "chunked" with a tab after it for
+       another coding, and then see no body. */
+    if (has_tab_after(value))
+        return refuse(parser, 400, "Transfer-Encoding has a tab after it");
     while (list_next(&value, &coding)) {
         if (coding.len == 0 || !http_chars_all(coding.data, coding.len, HTTP_CHAR_TOKEN))
             return refuse(parser, 400, "Transfer-Encoding is malformed");
@@ -162,7 +162,7 @@ static enum http_parser_result read_expect(struct http_parser *parser, struct sl
     return HTTP_PARSER_MORE;
 }
 
-/* Takes note of a header line where it says something about framing. Returns
+/* Reads a header line where it says something about framing. Returns
    HTTP_PARSER_MORE, or HTTP_PARSER_BAD with the verdict in the parser. */
 static enum http_parser_result read_framing(struct http_parser *parser,
                                             const uint8_t *bytes,
@@ -224,8 +224,8 @@ static enum http_parser_result finish_framing(struct http_parser *parser)
 
 /* ---- lines ---- */
 
-/* Looks for the current line's end from where the last look ended. Every byte is judged
-   in order, so that the verdict comes with the first bad one. */
+/* Looks for the end of the current line from where the last look ended. It checks the
+   bytes in order, so that the first bad byte decides. */
 static enum scan scan_line(struct http_parser *parser, const uint8_t *bytes, size_t len,
                            size_t limit)
 {
@@ -325,7 +325,7 @@ static enum http_parser_result read_request_line(struct http_parser *parser,
     return HTTP_PARSER_MORE;
 }
 
-/* A request line over the limit: by its target where a method stands before it. */
+/* Refuses a request line over the limit: 414 where it has a method. */
 static enum http_parser_result refuse_long_request(struct http_parser *parser,
                                                    const uint8_t *bytes)
 {
@@ -362,7 +362,7 @@ static enum http_parser_result read_field(struct http_parser *parser,
     return read_framing(parser, bytes, field);
 }
 
-/* One whole line, by the state. */
+/* Reads one whole line, by the state. */
 static enum http_parser_result read_line(struct http_parser *parser, const uint8_t *bytes)
 {
     size_t len = parser->scanned;

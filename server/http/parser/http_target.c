@@ -5,7 +5,7 @@
 
 #include "server/http/parser/http_chars.h"
 
-/* The digits behind an authority's ':' (none are allowed to be there). */
+/* The digits after the ':' of an authority; there may be none. */
 static bool port_valid(const uint8_t *bytes, size_t len)
 {
     unsigned port = 0;
