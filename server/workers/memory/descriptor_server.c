@@ -129,6 +129,15 @@ static int read_token(struct guest *guest)
     return send_files(guest->fd, files, guest->files);
 }
 
+/* True where the word can stand for something that was handed over. */
+static bool is_sensible(unsigned word, unsigned files)
+{
+    unsigned mapped = word & ~(unsigned)WIRE_TOOK_FASTPATH;
+
+    return word > 0 && mapped <= WIRE_TOOK_POOL &&
+           mapped + (word != mapped ? 1 : 0) <= files;
+}
+
 static int read_word(struct guest *guest)
 {
     uint8_t word = 0;
@@ -136,7 +145,7 @@ static int read_word(struct guest *guest)
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (got == 1 && word >= 1 && word <= guest->files)
+    if (got == 1 && is_sensible(word, guest->files))
         guest->descriptor_server->events.mapped(guest->descriptor_server->ctx,
                                                 &guest->token, word, guest->process);
     return -1;

@@ -1,14 +1,14 @@
 /*
- * The listening sockets of the server's master, by their addresses in the
- * configuration. A reload keeps the sockets whose addresses it still has.
+ * The listening sockets of a master, by their addresses in the configuration. A
+ * reload keeps the sockets whose addresses it still has.
  *
  * Several plans may use one listener; it closes when the last of them releases
  * it. A socket that a service manager opened (LISTEN_FDS) serves the address that
  * it is bound to; the file of such a Unix socket belongs to the manager.
  * Master only.
  */
-#ifndef OFFLOOP_SERVER_PROCESS_LISTENERS_H
-#define OFFLOOP_SERVER_PROCESS_LISTENERS_H
+#ifndef OFFLOOP_COMMON_PROCESS_LISTENERS_H
+#define OFFLOOP_COMMON_PROCESS_LISTENERS_H
 
 #include <stddef.h>
 
