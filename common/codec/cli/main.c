@@ -14,10 +14,13 @@ static const char usage_text[] =
     "       offloop-codec check [--codec ENGINE] FILE...\n"
     "       offloop-codec bench [--codec ENGINE] [--repeat N] [--json] [--only "
     "DIRECTION]\n"
-    "                           FILE...\n"
+    "                           [--jq PROGRAM] FILE...\n"
+    "       offloop-codec jq [--codec ENGINE] [--msgpack] [--arg NAME VALUE] PROGRAM "
+    "[FILE]\n"
     "\n"
     "Transcodes from FILE (or stdin) to stdout; checks files (*.msgpack and *.mp are\n"
-    "MessagePack, others JSON); measures the speed on JSON files. FILE - is stdin.\n"
+    "MessagePack, others JSON); measures the speed on JSON files; runs a jq program on\n"
+    "each value of FILE and prints its results, one a line. FILE - is stdin.\n"
     "\n"
     "  --codec ENGINE     ";
 static const char options_text[] =
@@ -27,6 +30,9 @@ static const char options_text[] =
     "                     default: enough for 64 MiB of text, at least 5)\n"
     "  --only DIRECTION   decode (JSON to MessagePack) or encode\n"
     "  --json             print the figures as JSON\n"
+    "  --jq PROGRAM       run the program, too, before encoding\n"
+    "  --msgpack          FILE is MessagePack\n"
+    "  --arg NAME VALUE   $NAME in the program is VALUE: JSON, or else a string\n"
     "  --help, --version\n"
     "\n"
     "Exit status: 0; 1 for bad input (FILE: error at byte N: why); 2 for a bad command "
@@ -38,6 +44,9 @@ enum option_id {
     OPTION_REPEAT,
     OPTION_ONLY,
     OPTION_JSON,
+    OPTION_JQ,
+    OPTION_MSGPACK,
+    OPTION_ARG,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -48,6 +57,9 @@ static const struct option long_options[] = {
     {"repeat", required_argument, NULL, OPTION_REPEAT},
     {"only", required_argument, NULL, OPTION_ONLY},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"jq", required_argument, NULL, OPTION_JQ},
+    {"msgpack", no_argument, NULL, OPTION_MSGPACK},
+    {"arg", required_argument, NULL, OPTION_ARG},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -68,12 +80,13 @@ static const struct command {
     const char *name;
     int (*run)(const struct command_options *options);
     int files_min, files_max;
-    bool takes_pretty, takes_bench;
+    bool takes_pretty, takes_bench, takes_arguments;
 } commands[] = {
-    {"json2msgpack", run_json2msgpack, 0, 1, true, false},
-    {"msgpack2json", run_msgpack2json, 0, 1, true, false},
-    {"check", command_check, 1, INT32_MAX, false, false},
-    {"bench", command_bench, 1, INT32_MAX, false, true},
+    {"json2msgpack", run_json2msgpack, 0, 1, true, false, false},
+    {"msgpack2json", run_msgpack2json, 0, 1, true, false, false},
+    {"check", command_check, 1, INT32_MAX, false, false, false},
+    {"bench", command_bench, 1, INT32_MAX, false, true, false},
+    {"jq", command_jq, 1, 2, false, false, true},
 };
 
 static void print_usage(FILE *to)
@@ -132,8 +145,19 @@ static const struct command *command_named(const char *name)
     usage_error("%s: no such command (see --help)", name);
 }
 
+/* --arg NAME VALUE: VALUE is the word behind the option's own. */
+static void take_argument(char **argv, struct command_options *options)
+{
+    if (argv[optind] == NULL)
+        usage_error("--arg %s: which value?", optarg);
+    if (options->argument_count == COMMAND_MAX_ARGUMENTS)
+        usage_error("--arg %s: that is too many", optarg);
+    options->arguments[options->argument_count++] =
+        (struct command_argument){optarg, argv[optind++]};
+}
+
 /* One option of the command line; ends the process for the informative ones. */
-static void take_option(int option, struct command_options *options)
+static void take_option(int option, char **argv, struct command_options *options)
 {
     switch (option) {
     case OPTION_CODEC: options->codec = engine_named(optarg); break;
@@ -141,6 +165,9 @@ static void take_option(int option, struct command_options *options)
     case OPTION_REPEAT: options->repeat = repeat_named(optarg); break;
     case OPTION_ONLY: options->direction = direction_named(optarg); break;
     case OPTION_JSON: options->json = true; break;
+    case OPTION_JQ: options->program = optarg; break;
+    case OPTION_MSGPACK: options->msgpack = true; break;
+    case OPTION_ARG: take_argument(argv, options); break;
     case OPTION_HELP: print_usage(stdout); exit(EXIT_SUCCESS);
     case OPTION_VERSION: puts("offloop-codec " OFFLOOP_VERSION); exit(EXIT_SUCCESS);
     default: exit(COMMAND_EXIT_USAGE); /* getopt has said why */
@@ -151,16 +178,20 @@ static void check_fit(const struct command *command,
                       const struct command_options *options)
 {
     bool bench_only = options->json || options->direction != NULL ||
-                      options->repeat != COMMAND_REPEAT_AUTO;
+                      options->program != NULL || options->repeat != COMMAND_REPEAT_AUTO;
+    bool jq_only = options->msgpack || options->argument_count > 0;
 
     if (options->file_count < command->files_min)
-        usage_error("%s: which file?", command->name);
+        usage_error(command->takes_arguments ? "%s: which program?" : "%s: which file?",
+                    command->name);
     if (options->file_count > command->files_max)
         usage_error("%s: one file at a time", command->name);
     if (options->pretty && !command->takes_pretty)
         usage_error("%s: --pretty does not apply", command->name);
     if (bench_only && !command->takes_bench)
-        usage_error("%s: --repeat, --only and --json do not apply", command->name);
+        usage_error("%s: --repeat, --only, --jq and --json do not apply", command->name);
+    if (jq_only && !command->takes_arguments)
+        usage_error("%s: --msgpack and --arg do not apply", command->name);
 }
 
 int main(int argc, char **argv)
@@ -170,7 +201,7 @@ int main(int argc, char **argv)
     int option;
 
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-        take_option(option, &options);
+        take_option(option, argv, &options);
     if (optind == argc) {
         print_usage(stderr);
         return COMMAND_EXIT_USAGE;
