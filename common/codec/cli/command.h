@@ -9,6 +9,8 @@
 
 #include "common/codec/codec.h"
 
+struct jq_program;
+
 /* Exit status for a bad command line. */
 #define COMMAND_EXIT_USAGE 2
 
@@ -59,6 +61,11 @@ const char *command_file_name(const char *path);
 /* Appends all of a file, or of stdin for "-". Returns -1 with a message on stderr. */
 int command_read(const char *path, struct buf *content)
     __attribute__((warn_unused_result));
+
+/* Compiles a jq program; NULL with a message on stderr where it is none. The caller ends
+   it with jq_destroy(). */
+struct jq_program *command_compile(const char *text, const struct slice *names,
+                                   size_t count);
 
 /* Writes all to stdout. Returns -1 with a message on stderr. */
 int command_write(const struct buf *content) __attribute__((warn_unused_result));

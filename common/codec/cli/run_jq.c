@@ -41,24 +41,31 @@ static void pack_argument(struct codec *codec, const char *text, struct buf *pac
     packed->len = (size_t)(at - packed->data);
 }
 
-/* Compiles; -1 with a message on stderr. */
+struct jq_program *command_compile(const char *text, const struct slice *names,
+                                   size_t count)
+{
+    struct jq_refusal refusal;
+    struct jq_program *program = jq_compile(text_slice(text), names, count, &refusal);
+
+    if (program == NULL)
+        fprintf(stderr, "offloop-codec: jq: error at byte %zu of the program: %s\n",
+                refusal.offset, refusal.reason);
+    return program;
+}
+
+/* Compiles the program and reads its arguments; -1 with a message on stderr. */
 static int prepare(struct job *job, const struct command_options *options)
 {
     struct slice names[COMMAND_MAX_ARGUMENTS];
-    struct jq_refusal refusal;
 
     for (int i = 0; i < options->argument_count; i++) {
         names[i] = text_slice(options->arguments[i].name);
         pack_argument(job->codec, options->arguments[i].value, &job->arguments[i]);
         job->values[i] = buf_slice(&job->arguments[i]);
     }
-    job->program = jq_compile(text_slice(options->files[0]), names,
-                              (size_t)options->argument_count, &refusal);
-    if (job->program != NULL)
-        return 0;
-    fprintf(stderr, "offloop-codec: jq: error at byte %zu of the program: %s\n",
-            refusal.offset, refusal.reason);
-    return -1;
+    job->program =
+        command_compile(options->files[0], names, (size_t)options->argument_count);
+    return job->program != NULL ? 0 : -1;
 }
 
 /* One result: a line. */

@@ -2,11 +2,22 @@
 #include "common/codec/jq/raw.h"
 
 /* More members than this are found by an index. */
-#define SEARCH_MAX 12
+#define SEARCH_MAX 24
 
 static size_t object_bytes(size_t cap)
 {
     return sizeof(struct jv_object) + cap * sizeof(struct jv_member);
+}
+
+/* The member at the position, or its place, is going to change. */
+static inline void touch(struct jv_object *object, uint32_t position)
+{
+    if (position >= object->intact)
+        return;
+    object->intact = position;
+    object->intact_to = position > 0 ? object->members[position - 1].value.at +
+                                           object->members[position - 1].value.len
+                                     : object->intact_from;
 }
 
 static uint32_t hash(struct jv key)
@@ -97,6 +108,8 @@ struct jv jv_object(struct jq_run *run, size_t room)
     object->count = 0;
     object->depth = 1;
     object->repeats = false;
+    object->intact = 0;
+    object->intact_from = object->intact_to = NULL;
     object->index_cap = 0;
     object->index = NULL;
     return (struct jv){.kind = JV_OBJECT, .object = object};
@@ -163,20 +176,22 @@ static struct jv copy_raw_members(struct jq_run *run, struct jv raw)
     const struct scan *scan = raw_scan(run, raw, NULL);
     const struct shape *shape = scan->shape;
     struct jv own = jv_object(run, scan->count + 1);
+    const uint8_t *end;
 
     run_charge(run, scan->count / 4);
-    for (uint32_t i = 0; i < scan->count; i++) {
-        const uint8_t *value = scan->values[i], *end = scan->end;
+    end = scan->end;
+    for (uint32_t i = scan->count; i-- > 0;) {
+        const uint8_t *value = scan->values[i];
+        const struct shape_name *name = &shape->names[i];
 
-        if (i + 1 < scan->count)
-            end = scan->values[i + 1] - shape->names[i + 1].bytes;
         own.object->members[i] = (struct jv_member){
-            {.kind = JV_STRING,
-             .len = shape->names[i].len,
-             .at = value - shape->names[i].len},
+            {.kind = JV_STRING, .len = name->len, .at = value - name->len},
             {.kind = JV_RAW, .len = (uint32_t)(end - value), .at = value}};
+        end = value - name->bytes;
     }
-    own.object->count = scan->count;
+    own.object->count = own.object->intact = scan->count;
+    own.object->intact_from = end;
+    own.object->intact_to = scan->end;
     own.object->repeats = shape_repeats(run, scan->shape);
     return own;
 }
@@ -212,6 +227,9 @@ struct jv jv_object_own(struct jq_run *run, struct jv object)
     own.object->count = from->count;
     own.object->depth = from->depth;
     own.object->repeats = from->repeats;
+    own.object->intact = from->intact;
+    own.object->intact_from = from->intact_from;
+    own.object->intact_to = from->intact_to;
     jv_drop(run, object);
     return own;
 }
@@ -268,6 +286,7 @@ static void remove_at(struct jq_run *run, struct jv_object *object, uint32_t pos
 {
     struct jv_member *member = &object->members[position];
 
+    touch(object, position);
     index_drop(run, object);
     run_charge(run, (object->count - position) / 16);
     jv_drop(run, member->key);
@@ -304,6 +323,7 @@ struct jv jv_object_set(struct jq_run *run, struct jv object, struct jv key,
         run_end(run, JQ_FAILED, "the program builds a value nested more than 512 deep");
     if (depth > object.object->depth)
         object.object->depth = depth;
+    touch(object.object, position);
     member = &object.object->members[position];
     jv_drop(run, key);
     jv_drop(run, member->value);
@@ -320,6 +340,7 @@ struct jv jv_object_take(struct jq_run *run, struct jv *object, struct jv key)
     position = find(run, object->object, key);
     if (position == UINT32_MAX)
         return jv_null();
+    touch(object->object, position);
     value = object->object->members[position].value;
     object->object->members[position].value = jv_null();
     return raw_resolve(run, value);

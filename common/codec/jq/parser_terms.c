@@ -132,6 +132,19 @@ static const struct node *parse_number(struct parser *parser)
                           value.kind == JV_DOUBLE ? jv_number(value.d) : value);
 }
 
+static const struct node *field_node(struct parser *parser, uint32_t at,
+                                     const struct node *of, struct jv name)
+{
+    struct node *node = parser_node(
+        parser, at, of == NULL || of->one != NULL ? one_field : NULL, many_field);
+
+    node->a = of;
+    node->value = name;
+    node->site = parser->program->site_count++;
+    parser_adopt(parser, node, of, true);
+    return node;
+}
+
 /* ---- objects */
 
 static bool is_word(const struct parser *parser)
@@ -160,8 +173,11 @@ static struct jv copied_text(struct parser *parser)
 /* The member of the input that a key names: {a} is {a: .a}. */
 static const struct node *member_named(struct parser *parser, const struct node *key)
 {
-    struct node *node =
-        parser_node(parser, key->at, key->one != NULL ? one_index : NULL, many_index);
+    struct node *node;
+
+    if (key->one == one_literal && key->value.kind == JV_STRING)
+        return field_node(parser, key->at, NULL, key->value);
+    node = parser_node(parser, key->at, key->one != NULL ? one_index : NULL, many_index);
 
     node->b = key;
     node->site = parser->program->site_count++;
@@ -409,19 +425,6 @@ static const struct node *parse_brackets(struct parser *parser)
 }
 
 /* ---- fields and the like */
-
-static const struct node *field_node(struct parser *parser, uint32_t at,
-                                     const struct node *of, struct jv name)
-{
-    struct node *node = parser_node(
-        parser, at, of == NULL || of->one != NULL ? one_field : NULL, many_field);
-
-    node->a = of;
-    node->value = name;
-    node->site = parser->program->site_count++;
-    parser_adopt(parser, node, of, true);
-    return node;
-}
 
 static struct node *index_node(struct parser *parser, uint32_t at, const struct node *of,
                                const struct node *key)

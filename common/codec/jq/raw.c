@@ -40,6 +40,30 @@ static const struct form forms[32] = {
     {5, 4, COUNTS_BYTES},    {3, 2, COUNTS_ITEMS},   {5, 4, COUNTS_ITEMS},
     {3, 2, COUNTS_PAIRS},    {5, 4, COUNTS_PAIRS}};
 
+/* The bytes of values whose first byte says it all; 0 for others. */
+static const uint8_t short_bytes[256] =
+    {
+#define ONE4(n) n, n, n, n
+#define ONES(n) ONE4(n), ONE4(n), ONE4(n), ONE4(n)
+        ONES(1), ONES(1), ONES(1), ONES(1), ONES(1), ONES(1), ONES(1), ONES(1), /* 00 to
+                                                                                   7f */
+        ONES(0), ONES(0), /* to 9f */
+        1,       2,       3,       4,       5,       6,       7,       8,       9,
+        10,      11,      12,      13,      14,      15,      16, /* strings */
+        17,      18,      19,      20,      21,      22,      23,      24,      25,
+        26,      27,      28,      29,      30,      31,      32,      1,       0,
+        1,       1,       0,       0,       0,       0,       0,       0,       5,
+        9,       2,       3,       5,       9, /* c0 to cf */
+        2,       3,       5,       9,       3,       4,       6,       10,      18,
+        0,       0,       0,       0,       0,       0,       0, /* to df */
+        ONES(1), ONES(1)
+#undef ONES
+#undef ONE4
+};
+
+/* No short value has more. */
+#define SHORT_MAX_BYTES 32
+
 /* Moves behind the header and bytes of a value; returns how many values are in it. */
 static inline uint64_t skip_head(struct jq_run *run, const uint8_t **at)
 {
@@ -82,11 +106,11 @@ static inline uint64_t skip_head(struct jq_run *run, const uint8_t **at)
 }
 
 /* Behind a value in a container. */
-static inline const uint8_t *raw_skip_within(struct jq_run *run, const uint8_t *at)
+static inline const uint8_t *skip_within(struct jq_run *run, const uint8_t *at)
 {
-    const uint8_t *start = at;
-
-    return skip_head(run, &at) == 0 ? at : raw_skip(run, start, RAW_MAX_DEPTH);
+    if (run->end - at >= SHORT_MAX_BYTES && short_bytes[*at] > 0)
+        return at + short_bytes[*at];
+    return raw_skip(run, at, RAW_MAX_DEPTH);
 }
 
 static inline bool is_container(uint8_t first)
@@ -118,6 +142,10 @@ static const uint8_t *skip_items(struct jq_run *run, const uint8_t *at, uint64_t
             open--;
         }
         left[open]--;
+        if (run->end - at >= SHORT_MAX_BYTES && short_bytes[*at] > 0) {
+            at += short_bytes[*at];
+            continue;
+        }
         check_depth(run, at, open + 1, depth);
         within = skip_head(run, &at);
         if (within > 0) {
@@ -146,19 +174,22 @@ const uint8_t *raw_end(struct jq_run *run, struct jv container)
     return raw_skip(run, container.at, RAW_MAX_DEPTH);
 }
 
+static uint64_t read_be64(const uint8_t *at)
+{
+    return (uint64_t)read_be(at, 4) << 32 | read_be(at + 4, 4);
+}
+
 static struct jv load_integer(const uint8_t *at)
 {
-    uint64_t bits = (uint64_t)read_be(at + 1, 4) << 32;
-
     switch (*at) {
     case 0xcc: return jv_int(at[1]);
     case 0xcd: return jv_int(read_be(at + 1, 2));
     case 0xce: return jv_int(read_be(at + 1, 4));
-    case 0xcf: return jv_uint(bits | read_be(at + 5, 4));
+    case 0xcf: return jv_uint(read_be64(at + 1));
     case 0xd0: return jv_int((int8_t)at[1]);
     case 0xd1: return jv_int((int16_t)read_be(at + 1, 2));
     case 0xd2: return jv_int((int32_t)read_be(at + 1, 4));
-    default: return jv_int((int64_t)(bits | read_be(at + 5, 4)));
+    default: return jv_int((int64_t)read_be64(at + 1));
     }
 }
 
@@ -173,7 +204,7 @@ static struct jv load_float(struct jq_run *run, const uint8_t *at)
         memcpy(&narrow, &bits, sizeof narrow);
         value = (double)narrow;
     } else {
-        uint64_t bits = (uint64_t)read_be(at + 1, 4) << 32 | read_be(at + 5, 4);
+        uint64_t bits = read_be64(at + 1);
 
         memcpy(&value, &bits, sizeof value);
     }
@@ -268,17 +299,52 @@ struct jv raw_name(struct jq_run *run, const uint8_t *at)
 
 /* ---- objects that are looked through */
 
-static inline bool same_bytes(const uint8_t *a, const uint8_t *b, size_t len)
+static inline uint64_t load8(const uint8_t *at)
 {
-    uint64_t x, y, v, w;
+    uint64_t word;
 
-    if (len > 16 || len < 8)
-        return memcmp(a, b, len) == 0;
-    memcpy(&x, a, 8);
-    memcpy(&y, b, 8);
-    memcpy(&v, a + len - 8, 8);
-    memcpy(&w, b + len - 8, 8);
-    return ((x ^ y) | (v ^ w)) == 0;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* The bits of the first `bytes` (1 to 8) bytes in memory of a word. */
+static inline uint64_t first_bytes(unsigned bytes)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return UINT64_MAX << (64 - 8 * bytes);
+#else
+    return UINT64_MAX >> (64 - 8 * bytes);
+#endif
+}
+
+/* A name that a shape knows; 16 bytes can be read from `at` on. */
+static void note_name(struct shape_name *name, const uint8_t *at, uint32_t bytes,
+                      uint32_t len)
+{
+    uint8_t copy[16] = {0};
+
+    memcpy(copy, at, bytes < 16 ? bytes : 16);
+    *name = (struct shape_name){.at = at, .bytes = bytes, .len = len};
+    name->mask = first_bytes(bytes < 8 ? bytes : 8);
+    name->first = load8(copy) & name->mask;
+    if (bytes > 8) {
+        name->second_at = bytes < 16 ? bytes - 8 : 8;
+        name->second = load8(copy + name->second_at);
+    } else {
+        name->second = load8(copy);
+    }
+    name->second_mask = bytes > 8 ? UINT64_MAX : name->mask;
+    name->second &= name->second_mask;
+}
+
+/* True where the name stands at p, from where 16 bytes can be read. */
+static inline bool is_name(const uint8_t *p, const struct shape_name *name)
+{
+    uint64_t differs = ((load8(p) ^ name->first) & name->mask) |
+                       ((load8(p + name->second_at) ^ name->second) & name->second_mask);
+
+    return differs == 0 &&
+           (name->bytes <= 16 || memcmp(p + 16, name->at + 16, name->bytes - 16) == 0);
 }
 
 static struct shape *new_shape(struct jq_run *run, uint32_t count,
@@ -304,6 +370,16 @@ static struct shape *new_shape(struct jq_run *run, uint32_t count,
     return shape;
 }
 
+/* So many bytes behind a name, comparing and skipping a short value needs no checks. */
+#define NAME_ROOM_BYTES (16 + SHORT_MAX_BYTES)
+
+/* As is_name(), near the end of the document. */
+static bool is_name_at_end(const struct jq_run *run, const uint8_t *p,
+                           const struct shape_name *name)
+{
+    return (size_t)(run->end - p) > name->bytes && memcmp(p, name->at, name->bytes) == 0;
+}
+
 /* The names that equal the hint's are passed; returns how many. */
 static uint32_t scan_alike(struct jq_run *run, struct scan *scan,
                            const struct shape *hint, const uint8_t **at)
@@ -313,13 +389,16 @@ static uint32_t scan_alike(struct jq_run *run, struct scan *scan,
 
     for (i = 0; i < hint->count; i++) {
         const struct shape_name *name = &hint->names[i];
-        const uint8_t *value = p + name->bytes;
+        size_t left = (size_t)(run->end - p);
+        uint8_t bytes;
 
-        if ((size_t)(run->end - p) <= name->bytes ||
-            !same_bytes(p, name->at, name->bytes))
+        if (left < name->bytes + NAME_ROOM_BYTES ? !is_name_at_end(run, p, name)
+                                                 : !is_name(p, name))
             break;
-        scan->values[i] = value;
-        p = raw_skip_within(run, value);
+        p += name->bytes;
+        scan->values[i] = p;
+        bytes = left < name->bytes + NAME_ROOM_BYTES ? 0 : short_bytes[*p];
+        p = bytes > 0 ? p + bytes : raw_skip(run, p, RAW_MAX_DEPTH);
     }
     *at = p;
     return i;
@@ -332,9 +411,9 @@ static void scan_names(struct jq_run *run, struct scan *scan, struct shape *shap
         struct jv name = raw_name(run, at);
         const uint8_t *value = name.at + name.len;
 
-        shape->names[i] = (struct shape_name){at, (uint32_t)(value - at), name.len};
+        note_name(&shape->names[i], at, (uint32_t)(value - at), name.len);
         scan->values[i] = value;
-        at = raw_skip_within(run, value);
+        at = skip_within(run, value);
     }
     scan->end = at;
 }
@@ -365,6 +444,8 @@ static const struct scan *scan_object(struct jq_run *run, struct jv object,
 
     run_charge(run, 1 + count / 4);
     scan = free_scan(run, count);
+    if (hint == NULL)
+        hint = run->recent_shape;
     if (hint != NULL && hint->count == count)
         alike = scan_alike(run, scan, hint, &at);
     else
@@ -377,6 +458,7 @@ static const struct scan *scan_object(struct jq_run *run, struct jv object,
         scan_names(run, scan, scan->shape, alike, at);
     }
     scan->values[count] = scan->end;
+    run->recent_shape = scan->shape;
     scan->shape_id = scan->shape->id;
     scan->at = object.at;
     return scan;

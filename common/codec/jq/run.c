@@ -127,8 +127,6 @@ static int evaluate(struct jq_run *run)
     memset(run->sites, 0, sites);
     run->start = steady_document(run);
     run->end = run->start + run->call->document.len;
-    if (raw_skip(run, run->start, RAW_MAX_DEPTH) != run->end)
-        run_end(run, JQ_DOCUMENT, NULL);
     return flow_many(run, program->root, env, raw_load(run, run->start), NULL, &sink);
 }
 

@@ -39,9 +39,12 @@ struct input_pool {
 
 /* A name as it lies in the document. */
 struct shape_name {
-    const uint8_t *at; /* its header */
-    uint32_t bytes;    /* with its header */
-    uint32_t len;      /* the text's, which ends the name */
+    const uint8_t *at;            /* its header */
+    uint32_t bytes;               /* with its header */
+    uint32_t len;                 /* the text's, which ends the name */
+    uint64_t first, mask;         /* its first bytes as a word, those that are its own */
+    uint64_t second, second_mask; /* others, up to the 16th */
+    uint32_t second_at;           /* where in the name */
 };
 
 /* The names of an object, in order. Objects of one shape are read by position. */
@@ -90,6 +93,7 @@ struct jq_run {
     struct shape shapes[SHAPES];
     unsigned next_shape;
     uint64_t last_shape_id;
+    struct shape *recent_shape;
     struct site *sites;
 
     struct codec *codec; /* for tojson and fromjson; NULL before the first */

@@ -17,7 +17,7 @@ static size_t object_bytes(size_t cap)
 
 static void free_object(struct jq_run *run, struct jv_object *object)
 {
-    for (uint32_t i = 0; i < object->count; i++) {
+    for (uint32_t i = object->intact; i < object->count; i++) {
         jv_drop(run, object->members[i].key);
         jv_drop(run, object->members[i].value);
     }

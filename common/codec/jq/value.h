@@ -80,9 +80,11 @@ struct jv_object {
     struct jv_block block;
     uint32_t count;
     uint32_t depth;
-    bool repeats;       /* the document's object has names twice: the last one counts */
-    uint32_t index_cap; /* a power of two, or 0: no index */
-    uint32_t *index;    /* positions + 1 by hash; 0 is free */
+    bool repeats;    /* the document's object has names twice: the last one counts */
+    uint32_t intact; /* so many first members stand as they are in the document */
+    const uint8_t *intact_from, *intact_to; /* there */
+    uint32_t index_cap;                     /* a power of two, or 0: no index */
+    uint32_t *index;                        /* positions + 1 by hash; 0 is free */
     struct jv_member members[];
 };
 

@@ -121,7 +121,9 @@ static void write_raw(struct jq_run *run, struct jv value, unsigned depth)
 {
     const uint8_t *end;
 
-    if (value.len == 0 || value.len > CODEC_MAX_DEPTH - depth)
+    if (depth == 0 && value.at == run->start)
+        end = run->end; /* the document itself, whatever follows the value in it */
+    else if (value.len == 0 || value.len > CODEC_MAX_DEPTH - depth)
         end = raw_skip(run, value.at, CODEC_MAX_DEPTH - depth);
     else
         end = value.at + value.len;
@@ -164,9 +166,16 @@ static bool write_raw_member(struct jq_run *run, const struct jv_member *member,
 
 static void write_object(struct jq_run *run, struct jv_object *object, unsigned depth)
 {
+    uint32_t i = 0;
+
     placed(run, pack_container(place(run, 0), object->count, true));
     run_charge(run, object->count / 4);
-    for (uint32_t i = 0; i < object->count; i++) {
+    if (object->intact > 0 &&
+        object->intact_to - object->intact_from <= CODEC_MAX_DEPTH - (int)depth) {
+        write_range(run, object->intact_from, object->intact_to);
+        i = object->intact;
+    }
+    for (; i < object->count; i++) {
         if (write_raw_member(run, &object->members[i], depth))
             continue;
         write_string(run, object->members[i].key);
