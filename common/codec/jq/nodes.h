@@ -26,9 +26,13 @@ many_fn many_recurse; /* a: the step */
 many_fn many_getpath; /* a: paths */
 
 /* ---- nodes_build.c */
+
+/* All keys are literals, each another one. */
+#define OBJECT_RECORD 1
+
 one_fn one_literal; /* value */
 one_fn one_array;   /* a, or none: empty */
-one_fn one_object;  /* list: key, value, key, value */
+one_fn one_object;  /* list: key, value, key, value; number: OBJECT_RECORD or 0 */
 many_fn many_object;
 one_fn one_string; /* list: parts; number: their format */
 many_fn many_string;

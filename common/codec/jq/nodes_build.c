@@ -102,12 +102,34 @@ static int check_key(struct jq_run *run, const struct node *node, struct jv key)
     return flow_failf(run, node, "Cannot use %s as object key", flow_describe(run, key));
 }
 
+/* All keys are known and different. */
+static int record(struct jq_run *run, const struct node *node, struct env *env,
+                  struct jv in, struct jv *out_r)
+{
+    struct jv object = jv_object(run, node->count / 2), value;
+    int flow = FLOW_OK;
+
+    for (uint32_t i = 0; i < node->count && flow == FLOW_OK; i += 2) {
+        const struct node *v = node->list[i + 1];
+
+        flow = flow_one(run, v, env, flow_input_for(v, in), &value);
+        if (flow == FLOW_OK)
+            object = jv_object_add(run, object, node->list[i]->value, value);
+    }
+    jv_drop(run, in);
+    *out_r = object;
+    return flow;
+}
+
 int one_object(struct jq_run *run, const struct node *node, struct env *env, struct jv in,
                struct jv *out_r)
 {
-    struct jv object = jv_object(run, node->count / 2), key, value;
+    struct jv object, key, value;
     int flow = FLOW_OK;
 
+    if (node->number == OBJECT_RECORD)
+        return record(run, node, env, in, out_r);
+    object = jv_object(run, node->count / 2);
     for (uint32_t i = 0; i < node->count && flow == FLOW_OK; i += 2) {
         const struct node *k = node->list[i], *v = node->list[i + 1];
 

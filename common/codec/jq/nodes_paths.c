@@ -217,6 +217,11 @@ static int operate_at(struct jq_run *run, const struct node *node, struct env *e
         .change = {node, apply_operator}, .node = node, .env = env, .operand = operand};
     int flow;
 
+    if (node->number == ASSIGN_PLAIN && is_plain_field(node->a) && jv_is_object(in)) {
+        *out_r = jv_object_set_at(run, in, node->a->value, operand,
+                                  &run->sites[node->a->site]);
+        return FLOW_OK;
+    }
     if (node->number == ASSIGN_PLAIN && is_plain_field(node->a))
         return values_set(run, node, in, node->a->value, operand, out_r);
     flow = change(run, &own, in, out_r);

@@ -79,6 +79,7 @@ static uint32_t find(struct jq_run *run, struct jv_object *object, struct jv key
 {
     uint32_t mask, at;
 
+    jv_object_fill(run, object);
     if (object->count <= SEARCH_MAX) {
         for (uint32_t i = object->count; i-- > 0;)
             if (jv_same_text(object->members[i].key, key))
@@ -109,6 +110,7 @@ struct jv jv_object(struct jq_run *run, size_t room)
     object->depth = 1;
     object->repeats = false;
     object->intact = 0;
+    object->unread = NULL;
     object->intact_from = object->intact_to = NULL;
     object->index_cap = 0;
     object->index = NULL;
@@ -127,6 +129,7 @@ struct jv jv_object_add(struct jq_run *run, struct jv object, struct jv key,
             run_end(run, JQ_MEMORY, NULL);
         run_charge(run, into->count / 8);
         index_drop(run, into);
+        jv_object_fill(run, into);
         into = pool_resize(run, into, object_bytes(into->block.cap), object_bytes(cap));
         into->block.cap = cap;
         object.object = into;
@@ -170,30 +173,44 @@ static bool shape_repeats(struct jq_run *run, struct shape *shape)
     return shape->repeats == SHAPE_REPEATS;
 }
 
-/* All members of an object of the document. */
+/* Room for all members of an object of the document, which jv_object_fill() reads when
+   they are first looked at: often they only pass through. */
 static struct jv copy_raw_members(struct jq_run *run, struct jv raw)
 {
     const struct scan *scan = raw_scan(run, raw, NULL);
-    const struct shape *shape = scan->shape;
     struct jv own = jv_object(run, scan->count + 1);
+    const uint8_t *first;
+
+    (void)raw_count(run, raw, &first);
+    own.object->count = own.object->intact = scan->count;
+    own.object->intact_from = first;
+    own.object->intact_to = scan->end;
+    own.object->unread = raw.at;
+    own.object->repeats = shape_repeats(run, scan->shape);
+    return own;
+}
+
+void jv_object_fill(struct jq_run *run, struct jv_object *object)
+{
+    struct jv raw = {.kind = JV_RAW_OBJECT, .at = object->unread};
+    const struct scan *scan;
     const uint8_t *end;
 
+    if (object->unread == NULL)
+        return;
+    scan = raw_scan(run, raw, NULL);
     run_charge(run, scan->count / 4);
     end = scan->end;
     for (uint32_t i = scan->count; i-- > 0;) {
+        const struct shape_name *name = &scan->shape->names[i];
         const uint8_t *value = scan->values[i];
-        const struct shape_name *name = &shape->names[i];
 
-        own.object->members[i] = (struct jv_member){
+        object->members[i] = (struct jv_member){
             {.kind = JV_STRING, .len = name->len, .at = value - name->len},
             {.kind = JV_RAW, .len = (uint32_t)(end - value), .at = value}};
         end = value - name->bytes;
     }
-    own.object->count = own.object->intact = scan->count;
-    own.object->intact_from = end;
-    own.object->intact_to = scan->end;
-    own.object->repeats = shape_repeats(run, scan->shape);
-    return own;
+    object->unread = NULL;
 }
 
 /* The object with the last value of each name where the first stood. */
@@ -201,6 +218,7 @@ static struct jv without_repeats(struct jq_run *run, struct jv object)
 {
     struct jv plain = jv_object(run, object.object->count);
 
+    jv_object_fill(run, object.object);
     for (uint32_t i = 0; i < object.object->count; i++) {
         struct jv_member *member = &object.object->members[i];
 
@@ -221,6 +239,7 @@ struct jv jv_object_own(struct jq_run *run, struct jv object)
         return object;
     own = jv_object(run, from->count + 1);
     run_charge(run, from->count / 4);
+    jv_object_fill(run, from);
     for (uint32_t i = 0; i < from->count; i++)
         own.object->members[i] = (struct jv_member){jv_ref(from->members[i].key),
                                                     jv_ref(from->members[i].value)};
@@ -238,6 +257,7 @@ struct jv jv_object_plain(struct jq_run *run, struct jv object)
 {
     if (object.kind == JV_RAW_OBJECT)
         object = copy_raw_members(run, object);
+    jv_object_fill(run, object.object);
     return object.object->repeats ? without_repeats(run, object) : object;
 }
 
@@ -329,6 +349,21 @@ struct jv jv_object_set(struct jq_run *run, struct jv object, struct jv key,
     jv_drop(run, member->value);
     member->value = value;
     return object;
+}
+
+struct jv jv_object_set_at(struct jq_run *run, struct jv object, struct jv key,
+                           struct jv value, struct site *site)
+{
+    uint32_t position;
+
+    if (object.kind != JV_RAW_OBJECT)
+        return jv_object_set(run, object, key, value);
+    raw_find(run, object, jv_slice(key), site);
+    position = site->position;
+    object = copy_raw_members(run, object);
+    if (position == UINT32_MAX)
+        return jv_object_add(run, object, key, value);
+    return jv_object_set(run, object, key, value);
 }
 
 struct jv jv_object_take(struct jq_run *run, struct jv *object, struct jv key)

@@ -242,10 +242,30 @@ static void parse_member(struct parser *parser, struct parts *parts)
     add_part(parser, parts, value);
 }
 
+/* Keys up to which all are compared with each other. */
+#define RECORD_MAX 64
+
+static bool is_record(const struct node *object)
+{
+    if (object->count > 2 * RECORD_MAX)
+        return false;
+    for (uint32_t i = 0; i < object->count; i += 2) {
+        const struct node *key = object->list[i];
+
+        if (key->one != one_literal || key->value.kind != JV_STRING)
+            return false;
+        for (uint32_t j = 0; j < i; j += 2)
+            if (jv_same_text(object->list[j]->value, key->value))
+                return false;
+    }
+    return true;
+}
+
 static const struct node *parse_object(struct parser *parser)
 {
     struct parts parts = {0};
     uint32_t at = parser_enter(parser);
+    struct node *node;
 
     lexer_advance(parser);
     while (!lexer_is(parser, "}")) {
@@ -255,7 +275,9 @@ static const struct node *parse_object(struct parser *parser)
     }
     lexer_advance(parser);
     parser_leave(parser);
-    return node_of_parts(parser, at, &parts, one_object, many_object);
+    node = node_of_parts(parser, at, &parts, one_object, many_object);
+    node->number = is_record(node) ? OBJECT_RECORD : 0;
+    return node;
 }
 
 static const struct node *parse_array(struct parser *parser)

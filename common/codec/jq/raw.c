@@ -364,6 +364,7 @@ static struct shape *new_shape(struct jq_run *run, uint32_t count,
     }
     if (alike > 0)
         memcpy(shape->names, like->names, alike * sizeof *names);
+    shape->longest = alike > 0 ? like->longest : 0;
     shape->count = count;
     shape->repeats = SHAPE_UNKNOWN;
     shape->id = ++run->last_shape_id;
@@ -373,32 +374,45 @@ static struct shape *new_shape(struct jq_run *run, uint32_t count,
 /* So many bytes behind a name, comparing and skipping a short value needs no checks. */
 #define NAME_ROOM_BYTES (16 + SHORT_MAX_BYTES)
 
-/* As is_name(), near the end of the document. */
-static bool is_name_at_end(const struct jq_run *run, const uint8_t *p,
-                           const struct shape_name *name)
+/* The names that equal the hint's are passed, as long as far from the document's end;
+   returns how many. */
+static uint32_t scan_quickly(struct jq_run *run, const uint8_t **values,
+                             const struct shape *hint, const uint8_t **at)
 {
-    return (size_t)(run->end - p) > name->bytes && memcmp(p, name->at, name->bytes) == 0;
+    const uint8_t *p = *at;
+    const struct shape_name *name = hint->names, *end = name + hint->count;
+
+    if ((size_t)(run->end - p) < hint->longest + NAME_ROOM_BYTES)
+        return 0;
+    for (const uint8_t *safe = run->end - hint->longest - NAME_ROOM_BYTES;
+         name < end && p <= safe && is_name(p, name); name++) {
+        p += name->bytes;
+        *values++ = p;
+        if (__builtin_expect(short_bytes[*p] > 0, 1))
+            p += short_bytes[*p];
+        else
+            p = raw_skip(run, p, RAW_MAX_DEPTH);
+    }
+    *at = p;
+    return (uint32_t)(name - hint->names);
 }
 
-/* The names that equal the hint's are passed; returns how many. */
+/* The same for all names. */
 static uint32_t scan_alike(struct jq_run *run, struct scan *scan,
                            const struct shape *hint, const uint8_t **at)
 {
+    uint32_t i = scan_quickly(run, scan->values, hint, at);
     const uint8_t *p = *at;
-    uint32_t i;
 
-    for (i = 0; i < hint->count; i++) {
+    for (; i < hint->count; i++) {
         const struct shape_name *name = &hint->names[i];
-        size_t left = (size_t)(run->end - p);
-        uint8_t bytes;
 
-        if (left < name->bytes + NAME_ROOM_BYTES ? !is_name_at_end(run, p, name)
-                                                 : !is_name(p, name))
+        if ((size_t)(run->end - p) <= name->bytes ||
+            memcmp(p, name->at, name->bytes) != 0)
             break;
         p += name->bytes;
         scan->values[i] = p;
-        bytes = left < name->bytes + NAME_ROOM_BYTES ? 0 : short_bytes[*p];
-        p = bytes > 0 ? p + bytes : raw_skip(run, p, RAW_MAX_DEPTH);
+        p = skip_within(run, p);
     }
     *at = p;
     return i;
@@ -412,6 +426,8 @@ static void scan_names(struct jq_run *run, struct scan *scan, struct shape *shap
         const uint8_t *value = name.at + name.len;
 
         note_name(&shape->names[i], at, (uint32_t)(value - at), name.len);
+        if (value - at > shape->longest)
+            shape->longest = (uint32_t)(value - at);
         scan->values[i] = value;
         at = skip_within(run, value);
     }
@@ -461,6 +477,7 @@ static const struct scan *scan_object(struct jq_run *run, struct jv object,
     run->recent_shape = scan->shape;
     scan->shape_id = scan->shape->id;
     scan->at = object.at;
+    run->recent_scan = scan;
     return scan;
 }
 
@@ -485,22 +502,21 @@ uint32_t raw_position(const struct shape *shape, struct slice name)
     return UINT32_MAX;
 }
 
-struct jv raw_member(struct jq_run *run, struct jv object, struct slice name,
-                     struct site *site)
+void raw_find(struct jq_run *run, struct jv object, struct slice name, struct site *site)
 {
     struct shape *hint = site->shape;
-    const struct scan *scan;
+    const struct scan *scan = run->recent_scan;
 
+    if (scan != NULL && scan->at == object.at && scan->shape_id == site->shape_id)
+        return;
     if (hint != NULL && hint->id != site->shape_id)
         hint = NULL;
     scan = raw_scan(run, object, hint);
-    if (scan->shape->id != site->shape_id) {
-        run_charge(run, scan->count / 8);
-        site->shape = scan->shape;
-        site->shape_id = scan->shape->id;
-        site->position = raw_position(scan->shape, name);
-    }
-    if (site->position == UINT32_MAX)
-        return jv_null();
-    return raw_load(run, scan->values[site->position]);
+    run->recent_scan = scan;
+    if (scan->shape_id == site->shape_id)
+        return;
+    run_charge(run, scan->count / 8);
+    site->shape = scan->shape;
+    site->shape_id = scan->shape_id;
+    site->position = raw_position(scan->shape, name);
 }

@@ -55,8 +55,19 @@ const struct scan *raw_scan(struct jq_run *run, struct jv object, struct shape *
 /* The position of the last member of that name; UINT32_MAX where there is none. */
 uint32_t raw_position(const struct shape *shape, struct slice name);
 
+/* Looks the object through, into run->recent_scan, and the name up, into the site. */
+void raw_find(struct jq_run *run, struct jv object, struct slice name, struct site *site);
+
 /* The value of the member of that name, or null; for a place in the program. */
-struct jv raw_member(struct jq_run *run, struct jv object, struct slice name,
-                     struct site *site);
+static inline struct jv raw_member(struct jq_run *run, struct jv object,
+                                   struct slice name, struct site *site)
+{
+    if (run->recent_scan == NULL || run->recent_scan->at != object.at ||
+        run->recent_scan->shape_id != site->shape_id)
+        raw_find(run, object, name, site);
+    if (site->position == UINT32_MAX)
+        return jv_null();
+    return raw_load(run, run->recent_scan->values[site->position]);
+}
 
 #endif

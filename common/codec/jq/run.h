@@ -51,6 +51,7 @@ struct shape_name {
 struct shape {
     uint64_t id; /* never given twice */
     uint32_t count, cap;
+    uint32_t longest; /* name, at least; with its header */
     struct shape_name *names;
     enum { SHAPE_UNKNOWN, SHAPE_PLAIN, SHAPE_REPEATS } repeats; /* a name, or not */
 };
@@ -90,6 +91,7 @@ struct jq_run {
 
     struct scan scans[SCANS];
     unsigned next_scan;
+    const struct scan *recent_scan;
     struct shape shapes[SHAPES];
     unsigned next_shape;
     uint64_t last_shape_id;

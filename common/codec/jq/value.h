@@ -83,8 +83,9 @@ struct jv_object {
     bool repeats;    /* the document's object has names twice: the last one counts */
     uint32_t intact; /* so many first members stand as they are in the document */
     const uint8_t *intact_from, *intact_to; /* there */
-    uint32_t index_cap;                     /* a power of two, or 0: no index */
-    uint32_t *index;                        /* positions + 1 by hash; 0 is free */
+    const uint8_t *unread; /* the object whose members those are to become, or NULL */
+    uint32_t index_cap;    /* a power of two, or 0: no index */
+    uint32_t *index;       /* positions + 1 by hash; 0 is free */
     struct jv_member members[];
 };
 
@@ -249,6 +250,11 @@ bool jv_object_find(struct jq_run *run, struct jv object, struct jv key,
 struct jv jv_object_set(struct jq_run *run, struct jv object, struct jv key,
                         struct jv value);
 
+/* As jv_object_set(), for a place in the program. */
+struct site;
+struct jv jv_object_set_at(struct jq_run *run, struct jv object, struct jv key,
+                           struct jv value, struct site *site);
+
 /* The object without that member; borrows the key. */
 struct jv jv_object_remove(struct jq_run *run, struct jv object, struct jv key);
 
@@ -261,6 +267,9 @@ struct jv jv_object_own(struct jq_run *run, struct jv object);
 
 /* A JV_OBJECT, perhaps shared, with the same members, of one name only the last. */
 struct jv jv_object_plain(struct jq_run *run, struct jv object);
+
+/* Reads the members of the document that an object holds unread. */
+void jv_object_fill(struct jq_run *run, struct jv_object *object);
 
 /* True where no name stands in the object twice; borrows. */
 bool jv_object_is_plain(struct jq_run *run, struct jv object);

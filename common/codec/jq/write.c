@@ -9,12 +9,10 @@
 
 #define FIRST_OUT_BYTES 4096
 
-static void make_room(struct jq_run *run, size_t bytes)
+static void grow_out(struct jq_run *run, size_t bytes)
 {
     size_t cap = run->out_cap * 2 > FIRST_OUT_BYTES ? run->out_cap * 2 : FIRST_OUT_BYTES;
 
-    if (run->out_cap - run->out_len >= bytes)
-        return;
     if (bytes > run->out_max || run->out_len > run->out_max - bytes)
         run_end(run, JQ_OUTPUT, NULL);
     while (cap - run->out_len < bytes)
@@ -22,6 +20,12 @@ static void make_room(struct jq_run *run, size_t bytes)
     run->out = run->out == NULL ? pool_alloc(run, cap)
                                 : pool_resize(run, run->out, run->out_cap, cap);
     run->out_cap = cap;
+}
+
+static inline void make_room(struct jq_run *run, size_t bytes)
+{
+    if (__builtin_expect(run->out_cap - run->out_len < bytes, 0))
+        grow_out(run, bytes);
 }
 
 /* Bytes of the document are written together with those that follow them there. */
@@ -174,6 +178,8 @@ static void write_object(struct jq_run *run, struct jv_object *object, unsigned 
         object->intact_to - object->intact_from <= CODEC_MAX_DEPTH - (int)depth) {
         write_range(run, object->intact_from, object->intact_to);
         i = object->intact;
+    } else {
+        jv_object_fill(run, object);
     }
     for (; i < object->count; i++) {
         if (write_raw_member(run, &object->members[i], depth))
