@@ -189,6 +189,8 @@ static int set_item(struct jq_run *run, const struct node *node, struct jv array
 
     if (array.kind == JV_NULL)
         array = jv_array(run, 1);
+    if (isnan(values_double(key)))
+        return flow_failf(run, node, "Cannot set array element at NaN index");
     if (!item_position(run, array, key, &at))
         return flow_failf(run, node, "Out of bounds negative array index");
     if (at >= JV_MAX_LEN / sizeof(struct jv))

@@ -126,6 +126,20 @@ struct collect_sink flow_collector(struct jq_run *run)
     return (struct collect_sink){{collect}, jv_array(run, 0)};
 }
 
+static int pass_without_path(struct sink *sink, struct jq_run *run, struct jv value,
+                             const struct path *path)
+{
+    struct pathless_sink *own = (struct pathless_sink *)sink;
+
+    (void)path;
+    return own->next->take(own->next, run, value, &path_none);
+}
+
+struct pathless_sink flow_pathless(struct sink *next)
+{
+    return (struct pathless_sink){{pass_without_path}, next};
+}
+
 /* ---- products */
 
 struct product_sink {

@@ -104,6 +104,15 @@ struct collect_sink {
 /* An empty one. */
 struct collect_sink flow_collector(struct jq_run *run);
 
+/* Passes results on whose way from the input is not known. */
+struct pathless_sink {
+    struct sink sink;
+    struct sink *next;
+};
+
+/* One that passes on to `next`. */
+struct pathless_sink flow_pathless(struct sink *next);
+
 /* Evaluates each of the nodes on the (borrowed) input, all combinations of their results,
    the last outermost; calls `then` for each with args[0 .. count). */
 struct product {

@@ -12,11 +12,15 @@ enum format {
     FORMAT_SH,
     FORMAT_BASE64,
     FORMAT_BASE64D,
+    FORMAT_BASE32,
+    FORMAT_BASE32D,
+    FORMAT_URID,
     FORMATS
 };
 
-static const char *const names[] = {"@text", "@json", "@csv",    "@tsv",    "@html",
-                                    "@uri",  "@sh",   "@base64", "@base64d"};
+static const char *const names[] = {"@text",    "@json",   "@csv",     "@tsv",
+                                    "@html",    "@uri",    "@sh",      "@base64",
+                                    "@base64d", "@base32", "@base32d", "@urid"};
 
 uint32_t values_format_named(struct slice name)
 {
@@ -170,70 +174,127 @@ static struct jv encode_uri(struct jq_run *run, struct jv string)
     return text;
 }
 
-static const char base64_digits[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/* A way to write bytes by digits of so many bits, in groups that `=` fills. */
+struct base {
+    const char *name;
+    const char *digits;
+    unsigned bits, group;
+};
 
-static struct jv encode_base64(struct jq_run *run, struct jv string)
+static const struct base base64 = {
+    "base64", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 6, 4};
+static const struct base base32 = {"base32", "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 5, 8};
+
+static struct jv encode_base(struct jq_run *run, const struct base *base,
+                             struct jv string)
 {
+    size_t digits = ((size_t)string.len * 8 + base->bits - 1) / base->bits, i = 0;
+    size_t len = (digits + base->group - 1) / base->group * base->group;
+    uint32_t bits = 0;
+    unsigned held = 0;
     uint8_t *to;
-    struct jv text = jv_text_alloc(run, ((size_t)string.len + 2) / 3 * 4, &to);
+    struct jv text = jv_text_alloc(run, len, &to);
 
-    for (size_t i = 0; i < string.len; i += 3) {
-        size_t left = string.len - i;
-        uint32_t bits = (uint32_t)string.at[i] << 16;
-
-        bits |= left > 1 ? (uint32_t)string.at[i + 1] << 8 : 0;
-        bits |= left > 2 ? string.at[i + 2] : 0;
-        for (unsigned j = 0; j < 4; j++)
-            *to++ = j > left ? '=' : (uint8_t)base64_digits[bits >> (18 - 6 * j) & 63];
+    for (size_t j = 0; j < digits; j++) {
+        if (held < base->bits) {
+            bits = bits << 8 | (i < string.len ? string.at[i++] : 0);
+            held += 8;
+        }
+        held -= base->bits;
+        *to++ = (uint8_t)base->digits[bits >> held & ((1u << base->bits) - 1)];
     }
+    memset(to, '=', len - digits);
     jv_drop(run, string);
     return text;
 }
 
 /* The bytes that the digits stand for, up to the first `=`; false where they are none. */
-static bool decode_digits(struct jv string, uint8_t *to, size_t *len_r)
+static bool decode_digits(const struct base *base, struct jv string, uint8_t *to,
+                          size_t *len_r)
 {
     uint32_t bits = 0;
-    unsigned count = 0;
+    unsigned held = 0;
     size_t len = 0;
 
     for (uint32_t i = 0; i < string.len && string.at[i] != '='; i++) {
-        const char *digit =
-            string.at[i] == 0 ? NULL : strchr(base64_digits, string.at[i]);
+        const char *digit = string.at[i] == 0 ? NULL : strchr(base->digits, string.at[i]);
 
         if (digit == NULL)
             return false;
-        bits = bits << 6 | (uint32_t)(digit - base64_digits);
-        if (++count % 4 != 1)
-            to[len++] = (uint8_t)(bits >> (6 - 2 * ((count - 1) % 4)));
+        bits = bits << base->bits | (uint32_t)(digit - base->digits);
+        held += base->bits;
+        if (held >= 8) {
+            held -= 8;
+            to[len++] = (uint8_t)(bits >> held);
+        }
     }
     *len_r = len;
-    return count % 4 != 1;
+    return held < base->bits;
 }
 
-static int decode_base64(struct jq_run *run, const struct node *node, struct jv string,
-                         struct jv *out_r)
+/* Bytes as a string: what is no UTF-8 becomes U+FFFD, which has three. */
+static struct jv text_of_bytes(struct jq_run *run, const uint8_t *bytes, size_t len)
 {
-    uint8_t *bytes, *to, *start;
-    size_t len, room = string.len + 4u;
-    struct jv text;
+    uint8_t *to, *start;
+    struct jv text = jv_text_alloc(run, len * 3 + 1, &start);
     uint32_t code;
 
-    bytes = pool_alloc(run, room);
-    if (!decode_digits(string, bytes, &len))
-        return flow_failf(run, node, "%s is not valid base64 data",
-                          flow_describe(run, string));
-    text = jv_text_alloc(run, len * 3 + 1, &start);
-    to = start; /* what is no UTF-8 becomes U+FFFD, which has three bytes */
+    to = start;
     for (size_t i = 0; i < len;) {
         i += strings_step(bytes + i, bytes + len, &code);
         to += strings_put(to, code);
     }
     text.len = (uint32_t)(to - start);
+    return text;
+}
+
+static int decode_base(struct jq_run *run, const struct node *node,
+                       const struct base *base, struct jv string, struct jv *out_r)
+{
+    size_t len, room = string.len + 1u;
+    uint8_t *bytes = pool_alloc(run, room);
+
+    if (!decode_digits(base, string, bytes, &len))
+        return flow_failf(run, node, "%s is not valid %s data",
+                          flow_describe(run, string), base->name);
+    *out_r = text_of_bytes(run, bytes, len);
     pool_free(run, bytes, room);
     jv_drop(run, string);
-    *out_r = text;
+    return FLOW_OK;
+}
+
+static int hex_value(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int decode_uri(struct jq_run *run, const struct node *node, struct jv string,
+                      struct jv *out_r)
+{
+    size_t len = 0, room = string.len + 1u;
+    uint8_t *bytes = pool_alloc(run, room);
+
+    for (uint32_t i = 0; i < string.len; i++) {
+        uint8_t c = string.at[i];
+
+        if (c == '%') {
+            int high = i + 2u < string.len ? hex_value(string.at[i + 1]) : -1;
+            int low = i + 2u < string.len ? hex_value(string.at[i + 2]) : -1;
+
+            if (high < 0 || low < 0)
+                return flow_failf(run, node, "%s is not a valid uri encoding",
+                                  flow_describe(run, string));
+            c = (uint8_t)(high << 4 | low);
+            i += 2;
+        }
+        bytes[len++] = c;
+    }
+    *out_r = text_of_bytes(run, bytes, len);
+    pool_free(run, bytes, room);
+    jv_drop(run, string);
     return FLOW_OK;
 }
 
@@ -255,8 +316,11 @@ int values_format(struct jq_run *run, const struct node *node, uint32_t format,
         jv_drop(run, text);
         return FLOW_OK;
     case FORMAT_URI: *out_r = encode_uri(run, text); return FLOW_OK;
-    case FORMAT_BASE64: *out_r = encode_base64(run, text); return FLOW_OK;
-    case FORMAT_BASE64D: return decode_base64(run, node, text, out_r);
+    case FORMAT_URID: return decode_uri(run, node, text, out_r);
+    case FORMAT_BASE64: *out_r = encode_base(run, &base64, text); return FLOW_OK;
+    case FORMAT_BASE64D: return decode_base(run, node, &base64, text, out_r);
+    case FORMAT_BASE32: *out_r = encode_base(run, &base32, text); return FLOW_OK;
+    case FORMAT_BASE32D: return decode_base(run, node, &base32, text, out_r);
     default: *out_r = text; return FLOW_OK;
     }
 }

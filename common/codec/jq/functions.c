@@ -168,7 +168,7 @@ static int add_item(struct each *each, struct jq_run *run, struct jv key, struct
     struct add_each *own = (struct add_each *)each;
 
     (void)key;
-    return values_operate(run, each->node, OPERATOR_ADD, own->sum, item, &own->sum);
+    return values_operate(run, each->node, OPERATION_ADD, own->sum, item, &own->sum);
 }
 
 int function_add(struct jq_run *run, const struct node *node, struct jv *args,

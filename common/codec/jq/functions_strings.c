@@ -224,7 +224,7 @@ static int join_item(struct each *each, struct jq_run *run, struct jv key, struc
 
     (void)key;
     if (own->begun) {
-        flow = values_operate(run, each->node, OPERATOR_ADD, own->text,
+        flow = values_operate(run, each->node, OPERATION_ADD, own->text,
                               jv_ref(own->separator), &own->text);
         if (flow != FLOW_OK)
             return flow;
@@ -234,7 +234,7 @@ static int join_item(struct each *each, struct jq_run *run, struct jv key, struc
         item = values_to_json(run, item);
     else if (item.kind == JV_NULL)
         item = jv_constant("");
-    return values_operate(run, each->node, OPERATOR_ADD, own->text, item, &own->text);
+    return values_operate(run, each->node, OPERATION_ADD, own->text, item, &own->text);
 }
 
 int function_join(struct jq_run *run, const struct node *node, struct jv *args,

@@ -71,10 +71,14 @@ many_fn many_break;  /* number: hops */
 one_fn one_variable; /* number: hops */
 one_fn one_bind;     /* a, pattern, b */
 many_fn many_bind;
+
+/* ---- nodes_folds.c */
 one_fn one_reduce; /* a, pattern, b: start, c: update */
 many_fn many_reduce;
 many_fn many_foreach; /* a, pattern, b: start, c: update, d: extract (or none) */
-one_fn one_call;      /* definition, list: arguments, number: hops to its environment */
+
+/* ---- nodes_flow.c, too */
+one_fn one_call; /* definition, list: arguments, number: hops to its environment */
 many_fn many_call;
 many_fn many_closure; /* number: hops */
 

@@ -56,29 +56,9 @@ static int many_made(struct jq_run *run, const struct node *node,
                      const struct node *const *nodes, uint32_t count, struct env *env,
                      struct jv in, const struct path *path, struct sink *sink,
                      int (*make)(struct jq_run *run, const struct node *node,
-                                 struct jv *args, struct jv *out_r));
-
-struct none_sink {
-    struct sink sink;
-    struct sink *next;
-};
-
-static int take_without_path(struct sink *sink, struct jq_run *run, struct jv value,
-                             const struct path *path)
-{
-    struct none_sink *own = (struct none_sink *)sink;
-
-    (void)path;
-    return own->next->take(own->next, run, value, &path_none);
-}
-
-static int many_made(struct jq_run *run, const struct node *node,
-                     const struct node *const *nodes, uint32_t count, struct env *env,
-                     struct jv in, const struct path *path, struct sink *sink,
-                     int (*make)(struct jq_run *run, const struct node *node,
                                  struct jv *args, struct jv *out_r))
 {
-    struct none_sink none = {{take_without_path}, sink};
+    struct pathless_sink pathless = flow_pathless(sink);
     size_t bytes = (count + 1) * sizeof(struct jv);
     struct jv *args = pool_alloc(run, bytes);
     struct node_product own = {
@@ -86,7 +66,7 @@ static int many_made(struct jq_run *run, const struct node *node,
     int flow;
 
     if (path != NULL)
-        own.next = &none.sink;
+        own.next = &pathless.sink;
     flow = flow_product(&own.product, run);
     pool_free(run, args, bytes);
     jv_drop(run, in);
@@ -250,7 +230,7 @@ static int negate(struct jq_run *run, const struct node *node, struct jv *args,
         *out_r = jv_double(-values_double(value));
         return FLOW_OK;
     }
-    return values_operate(run, node, OPERATOR_SUBTRACT, jv_int(0), value, out_r);
+    return values_operate(run, node, OPERATION_SUBTRACT, jv_int(0), value, out_r);
 }
 
 int one_negate(struct jq_run *run, const struct node *node, struct env *env, struct jv in,

@@ -242,11 +242,11 @@ static const char *const operator_words[] = {"added", "subtracted", "multiplied"
                                              "divided", "divided (remainder)"};
 
 static int cannot_operate(struct jq_run *run, const struct node *node,
-                          enum operator operator, struct jv a, struct jv b,
+                          enum operation operation, struct jv a, struct jv b,
                           const char *why)
 {
     return flow_failf(run, node, "%s and %s cannot be %s%s", flow_describe(run, a),
-                      flow_describe(run, b), operator_words[operator], why);
+                      flow_describe(run, b), operator_words[operation], why);
 }
 
 /* An integer of up to 128 bits as a number: exact where 64 bits hold it. */
@@ -282,7 +282,7 @@ static int divide(struct jq_run *run, const struct node *node, struct jv a, stru
                   struct jv *out_r)
 {
     if (values_double(b) == 0)
-        return cannot_operate(run, node, OPERATOR_DIVIDE, a, b,
+        return cannot_operate(run, node, OPERATION_DIVIDE, a, b,
                               " because the divisor is zero");
     if (is_integer(a) && is_integer(b) && wide(a) % wide(b) == 0) {
         *out_r = number_wide(wide(a) / wide(b));
@@ -318,40 +318,40 @@ static int modulo(struct jq_run *run, const struct node *node, struct jv a, stru
     left = whole_part(a);
     right = whole_part(b);
     if (right == 0)
-        return cannot_operate(run, node, OPERATOR_MODULO, a, b,
+        return cannot_operate(run, node, OPERATION_MODULO, a, b,
                               " because the divisor is zero");
     *out_r = number_wide(left % (right < 0 ? -right : right));
     return FLOW_OK;
 }
 
 static int operate_numbers(struct jq_run *run, const struct node *node,
-                           enum operator operator, struct jv a, struct jv b,
+                           enum operation operation, struct jv a, struct jv b,
                            struct jv *out_r)
 {
     bool integers = is_integer(a) && is_integer(b);
     double x, y;
 
-    if (operator== OPERATOR_DIVIDE)
+    if (operation == OPERATION_DIVIDE)
         return divide(run, node, a, b, out_r);
-    if (operator== OPERATOR_MODULO)
+    if (operation == OPERATION_MODULO)
         return modulo(run, node, a, b, out_r);
     if (integers) { /* products of 64 by 64 bits fit, sums do */
         __int128 left = wide(a), right = wide(b);
 
-        if (operator== OPERATOR_MULTIPLY && a.kind == JV_UINT && b.kind == JV_UINT) {
+        if (operation == OPERATION_MULTIPLY && a.kind == JV_UINT && b.kind == JV_UINT) {
             *out_r = jv_double((double)a.u * (double)b.u);
             return FLOW_OK;
         }
-        *out_r = number_wide(operator== OPERATOR_ADD      ? left + right :
-                             operator== OPERATOR_SUBTRACT ? left - right
-                                                          : left * right);
+        *out_r = number_wide(operation == OPERATION_ADD        ? left + right
+                             : operation == OPERATION_SUBTRACT ? left - right
+                                                               : left * right);
         return FLOW_OK;
     }
     x = values_double(a);
     y = values_double(b);
     return finish(run, node,
-                       operator== OPERATOR_ADD      ? x + y :
-                       operator== OPERATOR_SUBTRACT ? x - y
+                  operation == OPERATION_ADD        ? x + y
+                  : operation == OPERATION_SUBTRACT ? x - y
                                                     : x * y,
                   a, b, out_r);
 }
@@ -465,40 +465,40 @@ static bool add_others(struct jq_run *run, struct jv a, struct jv b, struct jv *
     return true;
 }
 
-static bool operate_others(struct jq_run *run, enum operator operator, struct jv a,
+static bool operate_others(struct jq_run *run, enum operation operation, struct jv a,
                            struct jv b, struct jv *out_r)
 {
-    if (operator== OPERATOR_ADD)
+    if (operation == OPERATION_ADD)
         return add_others(run, a, b, out_r);
-    if (operator== OPERATOR_SUBTRACT && jv_is_array(a) && jv_is_array(b))
+    if (operation == OPERATION_SUBTRACT && jv_is_array(a) && jv_is_array(b))
         *out_r = without(run, a, b);
-    else if (operator== OPERATOR_MULTIPLY && jv_is_object(a) && jv_is_object(b))
+    else if (operation == OPERATION_MULTIPLY && jv_is_object(a) && jv_is_object(b))
         *out_r = merge(run, a, b, true);
-    else if (operator== OPERATOR_MULTIPLY && jv_is_string(a) && jv_is_number(b))
+    else if (operation == OPERATION_MULTIPLY && jv_is_string(a) && jv_is_number(b))
         *out_r = repeat(run, a, b);
-    else if (operator== OPERATOR_MULTIPLY && jv_is_number(a) && jv_is_string(b))
+    else if (operation == OPERATION_MULTIPLY && jv_is_number(a) && jv_is_string(b))
         *out_r = repeat(run, b, a);
-    else if (operator== OPERATOR_DIVIDE && jv_is_string(a) && jv_is_string(b))
+    else if (operation == OPERATION_DIVIDE && jv_is_string(a) && jv_is_string(b))
         *out_r = strings_split(run, a, b);
     else
         return false;
     return true;
 }
 
-int values_operate(struct jq_run *run, const struct node *node, enum operator operator,
+int values_operate(struct jq_run *run, const struct node *node, enum operation operation,
                    struct jv a, struct jv b, struct jv *out_r)
 {
     if (jv_is_number(a) && jv_is_number(b))
-        return operate_numbers(run, node, operator, a, b, out_r);
-    if (operator== OPERATOR_ADD && a.kind == JV_NULL) {
+        return operate_numbers(run, node, operation, a, b, out_r);
+    if (operation == OPERATION_ADD && a.kind == JV_NULL) {
         *out_r = b;
         return FLOW_OK;
     }
-    if (operator== OPERATOR_ADD && b.kind == JV_NULL) {
+    if (operation == OPERATION_ADD && b.kind == JV_NULL) {
         *out_r = a;
         return FLOW_OK;
     }
-    if (operate_others(run, operator, a, b, out_r))
+    if (operate_others(run, operation, a, b, out_r))
         return FLOW_OK;
-    return cannot_operate(run, node, operator, a, b, "");
+    return cannot_operate(run, node, operation, a, b, "");
 }

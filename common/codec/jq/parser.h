@@ -123,8 +123,22 @@ const struct node *parser_literal(struct parser *parser, uint32_t at, struct jv 
 /* A term without what may follow it, `.a` of `.a.b`. */
 const struct node *parser_term(struct parser *parser);
 
+/* A term with `.a`, `[b]` and `?` behind it, but no `as`. */
+const struct node *parser_source(struct parser *parser);
+
+/* The next token's text, copied to the program: what the caller gave need not last. */
+struct jv parser_copied_text(struct parser *parser);
+
 /* A string with its interpolations; the token is its quote. */
 const struct node *parser_string(struct parser *parser, uint32_t format);
+
+/* ---- parser_control.c; each begins with its word */
+const struct node *parser_if(struct parser *parser);
+const struct node *parser_try(struct parser *parser);
+const struct node *parser_label(struct parser *parser);
+
+/* reduce or foreach. */
+const struct node *parser_fold(struct parser *parser, bool is_reduce);
 
 /* ---- parser_names.c */
 

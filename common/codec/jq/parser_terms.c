@@ -160,7 +160,7 @@ static struct jv token_text(const struct parser *parser)
 }
 
 /* Names lie in the caller's text: the program keeps copies. */
-static struct jv copied_text(struct parser *parser)
+struct jv parser_copied_text(struct parser *parser)
 {
     struct jv text = token_text(parser);
     uint8_t *copy = parser_alloc(parser, text.len + 1);
@@ -210,7 +210,7 @@ static const struct node *parse_key(struct parser *parser, bool *must_have_value
     }
     if (!is_word(parser))
         parser_refuse(parser, at, "an object's name is missing here");
-    key = parser_literal(parser, at, copied_text(parser));
+    key = parser_literal(parser, at, parser_copied_text(parser));
     lexer_advance(parser);
     return key;
 }
@@ -222,7 +222,7 @@ static void parse_member(struct parser *parser, struct parts *parts)
     bool must_have_value;
 
     if (parser->token.kind == TOKEN_VAR) {
-        key = parser_literal(parser, at, copied_text(parser));
+        key = parser_literal(parser, at, parser_copied_text(parser));
         value = parser_variable(parser);
         if (lexer_is(parser, ":")) {
             lexer_advance(parser);
@@ -291,130 +291,6 @@ static const struct node *parse_array(struct parser *parser)
         parser_adopt(parser, node, node->a, true);
     }
     lexer_expect(parser, "]");
-    parser_leave(parser);
-    return node;
-}
-
-/* ---- if, try, reduce, foreach, label */
-
-/* Behind `if` or `elif`. */
-static const struct node *parse_if(struct parser *parser)
-{
-    uint32_t at = parser_enter(parser);
-    const struct node *a, *b, *c = NULL;
-    struct node *node;
-
-    lexer_advance(parser);
-    a = parser_pipe(parser);
-    lexer_expect(parser, "then");
-    b = parser_pipe(parser);
-    if (lexer_is(parser, "elif")) {
-        c = parse_if(parser);
-    } else {
-        if (lexer_accept(parser, "else"))
-            c = parser_pipe(parser);
-        lexer_expect(parser, "end");
-    }
-    parser_leave(parser);
-    node = parser_node(
-        parser, at,
-        a->one != NULL && b->one != NULL && (c == NULL || c->one != NULL) ? one_if : NULL,
-        many_if);
-    node->a = a;
-    node->b = b;
-    node->c = c;
-    parser_adopt(parser, node, a, true);
-    parser_adopt(parser, node, b, true);
-    parser_adopt(parser, node, c, true);
-    return node;
-}
-
-static const struct node *parse_try(struct parser *parser)
-{
-    uint32_t at = parser_enter(parser);
-    struct node *node = parser_node(parser, at, NULL, many_try);
-
-    lexer_advance(parser);
-    node->a = parser_postfix(parser);
-    parser_adopt(parser, node, node->a, true);
-    if (lexer_accept(parser, "catch")) {
-        node->b = parser_postfix(parser);
-        parser_adopt(parser, node, node->b, false);
-    }
-    parser_leave(parser);
-    return node;
-}
-
-/* A term with `.a`, `[b]` and `?` behind it, but no `as`. */
-static const struct node *parse_source(struct parser *parser);
-
-/* A fold's start, which does not see the fold's variables. */
-static const struct node *parse_outside(struct parser *parser, struct scope *outer,
-                                        uint32_t outer_depth)
-{
-    struct scope *scope = parser->scope;
-    uint32_t depth = parser->depth;
-    const struct node *start;
-
-    parser->scope = outer;
-    parser->depth = outer_depth;
-    start = parser_pipe(parser);
-    parser->scope = scope;
-    parser->depth = depth;
-    return start;
-}
-
-static const struct node *parse_fold(struct parser *parser, bool is_reduce)
-{
-    uint32_t at = parser_enter(parser), depth = parser->depth;
-    struct scope *scope = parser->scope;
-    struct node *node =
-        parser_node(parser, at, NULL, is_reduce ? many_reduce : many_foreach);
-    const struct pattern *pattern;
-
-    lexer_advance(parser);
-    node->a = parse_source(parser);
-    lexer_expect(parser, "as");
-    pattern = parser_patterns(parser);
-    node->pattern = pattern;
-    lexer_expect(parser, "(");
-    node->b = parse_outside(parser, scope, depth);
-    lexer_expect(parser, ";");
-    node->c = parser_pipe(parser);
-    if (!is_reduce && lexer_accept(parser, ";"))
-        node->d = parser_pipe(parser);
-    lexer_expect(parser, ")");
-    parser_forget(parser, scope, depth);
-    if (is_reduce && node->b->one != NULL) {
-        node->one = one_reduce;
-        node->many = many_of_one;
-    }
-    parser_adopt(parser, node, node->a, true);
-    parser_adopt(parser, node, node->b, true);
-    parser_adopt(parser, node, node->c, false);
-    if (node->d != NULL)
-        parser_adopt(parser, node, node->d, false);
-    if (!pattern->plain)
-        node->ignores_input = false;
-    parser_leave(parser);
-    return node;
-}
-
-static const struct node *parse_label(struct parser *parser)
-{
-    uint32_t at = parser_enter(parser), depth = parser->depth;
-    struct scope *scope = parser->scope;
-    struct node *node = parser_node(parser, at, NULL, many_label);
-
-    lexer_advance(parser);
-    if (parser->token.kind != TOKEN_VAR)
-        parser_refuse(parser, parser->token.at, "the label's $name is missing here");
-    (void)parser_declare(parser, SCOPE_LABEL, jv_slice(copied_text(parser)));
-    lexer_advance(parser);
-    lexer_expect(parser, "|");
-    node->a = parser_pipe(parser);
-    parser_forget(parser, scope, depth);
-    parser_adopt(parser, node, node->a, true);
     parser_leave(parser);
     return node;
 }
@@ -551,7 +427,7 @@ static const struct node *parse_dot(struct parser *parser)
 static const struct node *parse_field(struct parser *parser, const struct node *of)
 {
     uint32_t at = parser->token.at;
-    struct jv name = copied_text(parser);
+    struct jv name = parser_copied_text(parser);
 
     lexer_advance(parser);
     return field_node(parser, at, of, name);
@@ -578,15 +454,15 @@ static const struct node *parse_word(struct parser *parser)
     if (constant != NULL)
         return constant;
     if (lexer_is(parser, "if"))
-        return parse_if(parser);
+        return parser_if(parser);
     if (lexer_is(parser, "try"))
-        return parse_try(parser);
+        return parser_try(parser);
     if (lexer_is(parser, "reduce"))
-        return parse_fold(parser, true);
+        return parser_fold(parser, true);
     if (lexer_is(parser, "foreach"))
-        return parse_fold(parser, false);
+        return parser_fold(parser, false);
     if (lexer_is(parser, "label"))
-        return parse_label(parser);
+        return parser_label(parser);
     if (lexer_is(parser, "def"))
         return parser_pipe(parser);
     if (lexer_is(parser, "import") || lexer_is(parser, "include"))
@@ -643,7 +519,7 @@ static const struct node *optional_node(struct parser *parser, const struct node
     return node;
 }
 
-static const struct node *parse_source(struct parser *parser)
+const struct node *parser_source(struct parser *parser)
 {
     const struct node *term = parser_term(parser);
 
@@ -657,6 +533,10 @@ static const struct node *parse_source(struct parser *parser)
         } else if (lexer_is(parser, "?")) {
             term = optional_node(parser, term);
             lexer_advance(parser);
+        } else if (lexer_is(parser, "?//")) { /* not in a pattern: `?` and `//` */
+            term = optional_node(parser, term);
+            parser->token.text.data++;
+            parser->token.text.len--;
         } else if (lexer_accept(parser, ".")) {
             if (parser->token.kind == TOKEN_QUOTE)
                 term = field_of_string(parser, at, term);
@@ -674,7 +554,7 @@ const struct node *parser_postfix(struct parser *parser)
 {
     struct scope *scope = parser->scope;
     uint32_t depth = parser->depth, at = parser_enter(parser);
-    const struct node *source = parse_source(parser);
+    const struct node *source = parser_source(parser);
     struct node *node;
     bool single;
 

@@ -32,9 +32,8 @@ static const struct definition_text {
      "def pick(f): . as $whole | reduce path(f) as $path (null; setpath($path; $whole | "
      "getpath($path)));"},
     {"walk", 1,
-     "def walk(f): def down: (if type == \"object\" or type == \"array\" then .[] |= "
-     "down "
-     "else . end) | f; down;"},
+     "def walk(f): def down: (if type == \"object\" then .[] |= down elif type == "
+     "\"array\" then map(down) else . end) | f; down;"},
     {"combinations", 0,
      "def combinations: if . == [] then [] else .[0][] as $head | (.[1:] | combinations) "
      "as $tail | [$head] + $tail end;"},

@@ -380,10 +380,11 @@ static uint32_t scan_quickly(struct jq_run *run, const uint8_t **values,
                              const struct shape *hint, const uint8_t **at)
 {
     const uint8_t *p = *at;
-    const struct shape_name *name = hint->names, *end = name + hint->count;
+    const struct shape_name *name = hint->names, *end;
 
-    if ((size_t)(run->end - p) < hint->longest + NAME_ROOM_BYTES)
+    if (hint->count == 0 || (size_t)(run->end - p) < hint->longest + NAME_ROOM_BYTES)
         return 0;
+    end = name + hint->count;
     for (const uint8_t *safe = run->end - hint->longest - NAME_ROOM_BYTES;
          name < end && p <= safe && is_name(p, name); name++) {
         p += name->bytes;

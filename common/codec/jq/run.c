@@ -161,6 +161,8 @@ static void tell_error(struct jq_run *run, struct jq_outcome *outcome)
     else
         text = jv_textf(run, "%s (not a string)", flow_describe(run, run->error));
     outcome->offset = run->error_at;
+    if (text.len == 0)
+        text = jv_constant(jq_status_text(JQ_FAILED));
     copy_text(outcome->reason, sizeof outcome->reason, text.at, text.len);
 }
 

@@ -10,16 +10,16 @@
 
 /* ---- numbers.c */
 
-enum operator{
-    OPERATOR_ADD,
-    OPERATOR_SUBTRACT,
-    OPERATOR_MULTIPLY,
-    OPERATOR_DIVIDE,
-    OPERATOR_MODULO
+enum operation {
+    OPERATION_ADD,
+    OPERATION_SUBTRACT,
+    OPERATION_MULTIPLY,
+    OPERATION_DIVIDE,
+    OPERATION_MODULO
 };
 
 /* a + b and so on, of all types. */
-int values_operate(struct jq_run *run, const struct node *node, enum operator operator,
+int values_operate(struct jq_run *run, const struct node *node, enum operation operation,
                    struct jv a, struct jv b, struct jv *out_r);
 
 /* The nearest double; an infinity for digits beyond all doubles. */

@@ -8,15 +8,21 @@
 #include "common/codec/msgpack/pack.h"
 
 #define FIRST_OUT_BYTES 4096
+#define OUT_LARGE_BYTES 16384
 
 static void grow_out(struct jq_run *run, size_t bytes)
 {
     size_t cap = run->out_cap * 2 > FIRST_OUT_BYTES ? run->out_cap * 2 : FIRST_OUT_BYTES;
+    size_t whole = (size_t)(run->end - run->start) / 4 * 5;
 
     if (bytes > run->out_max || run->out_len > run->out_max - bytes)
         run_end(run, JQ_OUTPUT, NULL);
     while (cap - run->out_len < bytes)
         cap *= 2;
+    /* Once a result is not small, it may be most of the document. */
+    if (cap > OUT_LARGE_BYTES && cap < whole &&
+        run->pool.max - run->pool.used > 2 * whole)
+        cap = whole;
     run->out = run->out == NULL ? pool_alloc(run, cap)
                                 : pool_resize(run, run->out, run->out_cap, cap);
     run->out_cap = cap;
