@@ -15,6 +15,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/codec/jq/jq.h"
 #include "common/credentials/credentials.h"
 #include "common/nng_faults/nng_cpus.h"
 #include "common/base/log.h"
@@ -35,7 +36,7 @@
 /* Free memory kept at the top of the heap, for the same reason. */
 #define SERVE_TRIM_THRESHOLD (64 << 20)
 /* Stacks of nng's dozen threads; jobs run on them and need little (no recursion). */
-#define SERVE_STACK_BYTES (1 << 20)
+#define SERVE_STACK_BYTES ((1 << 20) + JQ_STACK_BYTES)
 /* Processors that nng is told of: it starts two threads for callbacks for each. */
 #define SERVE_NNG_CPUS 2
 
