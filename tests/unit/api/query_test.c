@@ -139,7 +139,7 @@ static void check_unknown(const char *text, const char *name)
     query_print_unknown(&query, detail);
     snprintf(wanted, sizeof wanted,
              "a collection has no parameter \"%s\"; it has after, fields, ids, jq, "
-             "limit, pretty, view, arg.NAME; filter with ?jq=select(…); names that begin "
+             "limit, pretty, view, arg.NAME; filter with ?jq=select(...); names that begin "
              "with _ "
              "are ignored",
              name);
