@@ -15,7 +15,6 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "common/codec/jq/jq.h"
 #include "common/credentials/credentials.h"
 #include "common/nng_faults/nng_cpus.h"
 #include "common/base/log.h"
@@ -23,6 +22,7 @@
 #include "proto/wire.h"
 #include "worker/sandbox/sandbox.h"
 #include "worker/crash.h"
+#include "worker/link/fastpath.h"
 #include "worker/link/gate.h"
 #include "worker/hello.h"
 #include "worker/priority.h"
@@ -36,7 +36,7 @@
 /* Free memory kept at the top of the heap, for the same reason. */
 #define SERVE_TRIM_THRESHOLD (64 << 20)
 /* Stacks of nng's dozen threads; jobs run on them and need little (no recursion). */
-#define SERVE_STACK_BYTES ((1 << 20) + JQ_STACK_BYTES)
+#define SERVE_STACK_BYTES (1 << 20)
 /* Processors that nng is told of: it starts two threads for callbacks for each. */
 #define SERVE_NNG_CPUS 2
 
@@ -47,8 +47,9 @@
    is run by another worker.) */
 #define SERVE_QUIET_NS (100 * NS_PER_MS)
 
-/* Sockets to one server at most: the gate's, and those of fronts, new and draining. */
-#define SERVE_SOCKETS (1 + 2 * WIRE_MAX_SEATS)
+/* Sockets to one server at most: the gate's, and those of fronts, new and draining: a
+   seat and a fast path each. */
+#define SERVE_SOCKETS (1 + 4 * WIRE_MAX_SEATS)
 
 enum serve_state {
     SERVE_WORKING, /* until a signal, the master's end or max_jobs */
@@ -161,11 +162,23 @@ static int serve_open_servers(struct serve *serve)
     return 0;
 }
 
-/* nng starts here. One of its threads runs jobs, the others must go on meanwhile. */
-static int serve_open_nng(struct serve *serve)
+/* Without it fronts send all jobs on their seats. */
+static void serve_open_fastpath(struct serve *serve)
+{
+    serve->world.fastpath = fastpath_start_thread(serve->runner);
+    if (serve->world.fastpath)
+        return;
+    log_warn("no fast path: %m");
+    serve->hello.capabilities &= ~(uint64_t)WIRE_CAN_FASTPATH;
+}
+
+/* All threads start here. One of nng's, or the fast path's, runs jobs; the others must go
+   on meanwhile. */
+static int serve_open_threads(struct serve *serve)
 {
     int error;
 
+    serve_open_fastpath(serve);
     nng_cpus_limit(SERVE_NNG_CPUS);
     error = serve_open_servers(serve);
     nng_cpus_limit(0);
@@ -181,10 +194,10 @@ static int serve_open_sandboxed(struct serve *serve)
     if (!config->sandbox || !sandbox_is_possible()) {
         log_info("sandbox: %s",
                  config->sandbox ? "not in a build with sanitizers" : "off");
-        return serve_open_nng(serve);
+        return serve_open_threads(serve);
     }
     if (sandbox_close_files(&sandbox, SERVE_SOCKETS * config->connect_count) != 0 ||
-        serve_open_nng(serve) != 0)
+        serve_open_threads(serve) != 0)
         return -1;
     return sandbox_close_calls(&sandbox, config->memory_bytes);
 }

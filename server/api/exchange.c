@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/clock.h"
 #include "common/codec/coding/coding.h"
@@ -218,6 +219,10 @@ static void fail_program(struct exchange *e, const struct job *job, int status)
     if (job->fault.offset != CODEC_NO_OFFSET)
         snprintf(detail + len, sizeof detail - (size_t)len,
                  " (at byte %" PRIu64 " of the program)", job->fault.offset);
+    if (is_refused && e->query.jq.len > 0 &&
+        memchr(e->query.jq.data, '+', e->query.jq.len) != NULL)
+        strncat(detail, "; a + in a query is a +, and a space is %20",
+                sizeof detail - strlen(detail) - 1);
     reply_problem(e, status, detail, is_refused ? (int64_t)job->fault.offset : -1, "");
 }
 

@@ -76,6 +76,8 @@ def errors_say_what_is_wrong(pair):
     equal(reply.json()["offset"], 5)
     check_problem(ask(pair, "/v1/jq/d", ".n.m"), 422, "fails")
     check_problem(ask(pair, "/v1/jq/d", '"a \\" b" | error'), 422, 'a " b')
+    check_problem(ask(pair, "/v1/jq/d", '"größer \\u0007" | error'), 422, "größer ?")
+    check_problem(pair.ask("GET", "/v1/jq/d?jq=.n+|+.n"), 400, "a space is %20")
     check_problem(ask(pair, "/v1/jq/nothing", "."), 404)
     check_problem(ask(pair, "/v1/jq/d", ".", view="x"), 400, "not both")
     check_problem(ask(pair, "/v1/jq-empty", ".n | oops"), 400, "oops")

@@ -145,11 +145,11 @@ static const struct command *command_named(const char *name)
     usage_error("%s: no such command (see --help)", name);
 }
 
-/* --arg NAME VALUE: VALUE is the word behind the option's own. */
+/* --arg NAME VALUE: both are words of their own, and there. */
 static void take_argument(char **argv, struct command_options *options)
 {
-    if (argv[optind] == NULL)
-        usage_error("--arg %s: which value?", optarg);
+    if (argv[optind - 1] != optarg)
+        usage_error("--arg=%s: the name is a word of its own", optarg);
     if (options->argument_count == COMMAND_MAX_ARGUMENTS)
         usage_error("--arg %s: that is too many", optarg);
     options->arguments[options->argument_count++] =
@@ -194,12 +194,58 @@ static void check_fit(const struct command *command,
         usage_error("%s: --msgpack and --arg do not apply", command->name);
 }
 
-int main(int argc, char **argv)
+/* How many words behind an option are its own. */
+static int words_of_option(const char *text)
+{
+    for (const struct option *one = long_options; one->name != NULL; one++)
+        if (strncmp(one->name, text + 2, strlen(text + 2)) == 0)
+            return one->val == OPTION_ARG ? 2 : one->has_arg == required_argument;
+    return 0; /* with "=", or none that there is */
+}
+
+/* Puts what is no option behind all options and a "--", into `ordered`: a program may
+   begin with "-", as `-.a` does, and there are no options of one letter. */
+static void order_words(int argc, char **argv, char **ordered)
+{
+    static char end[] = "--";
+    int count = 1, rest = 0;
+    char **others = ordered + argc + 1; /* the second half is for them */
+
+    ordered[0] = argv[0];
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            while (++i < argc)
+                others[rest++] = argv[i];
+        } else if (strncmp(argv[i], "--", 2) != 0) {
+            others[rest++] = argv[i];
+        } else {
+            int words = words_of_option(argv[i]);
+
+            ordered[count++] = argv[i];
+            if (i + words >= argc)
+                usage_error("%s: which value?", argv[i]);
+            for (; words > 0; words--)
+                ordered[count++] = argv[++i];
+        }
+    }
+    ordered[count++] = end;
+    for (int i = 0; i < rest; i++)
+        ordered[count++] = others[i];
+    ordered[count] = NULL;
+}
+
+int main(int argc, char **words)
 {
     struct command_options options = {.repeat = COMMAND_REPEAT_AUTO};
+    char **argv = calloc((size_t)argc * 2 + 3, sizeof *argv);
     const struct command *command;
     int option;
 
+    if (argv == NULL)
+        return EXIT_FAILURE;
+    order_words(argc, words, argv);
+    for (argc = 0; argv[argc] != NULL;)
+        argc++;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         take_option(option, argv, &options);
     if (optind == argc) {
@@ -210,5 +256,7 @@ int main(int argc, char **argv)
     options.files = argv + optind;
     options.file_count = argc - optind;
     check_fit(command, &options);
-    return command->run(&options);
+    option = command->run(&options);
+    free(argv);
+    return option;
 }

@@ -15,12 +15,12 @@ static int cannot_index(struct jq_run *run, const struct node *node, struct jv v
                       jv_type_name(key));
 }
 
-static struct jv member_or_null(struct jq_run *run, struct jv object, const char *name)
+/* An end of a slice: a number, or null for the array's own. */
+static bool slice_end(struct jq_run *run, struct jv slice, const char *name,
+                      struct jv *end_r)
 {
-    struct jv found = jv_null();
-
-    (void)jv_object_find(run, object, jv_constant(name), &found);
-    return found;
+    return jv_object_find(run, slice, jv_constant(name), end_r) &&
+           (end_r->kind == JV_NULL || jv_is_number(*end_r));
 }
 
 static double clamp(double at, double len)
@@ -34,12 +34,10 @@ static double clamp(double at, double len)
 static bool slice_ends(struct jq_run *run, struct jv slice, size_t len, size_t *from_r,
                        size_t *to_r)
 {
-    struct jv start = member_or_null(run, slice, "start");
-    struct jv end = member_or_null(run, slice, "end");
+    struct jv start, end;
     double from = 0, to = (double)len;
 
-    if ((start.kind != JV_NULL && !jv_is_number(start)) ||
-        (end.kind != JV_NULL && !jv_is_number(end)))
+    if (!slice_end(run, slice, "start", &start) || !slice_end(run, slice, "end", &end))
         return false;
     if (start.kind != JV_NULL)
         from = clamp(floor(values_double(start)), (double)len);
@@ -387,25 +385,89 @@ static int delete_from(struct jq_run *run, const struct node *node, struct jv va
     return flow != FLOW_OK ? flow : values_set(run, node, value, key, child, out_r);
 }
 
-int values_delete_paths(struct jq_run *run, const struct node *node, struct jv value,
-                        struct jv paths, struct jv *out_r)
+/* Adds the path that ends with each of the positions of a slice. */
+static struct jv add_positions(struct jq_run *run, struct jv paths, struct jv path,
+                               size_t from, size_t to)
 {
-    int flow = FLOW_OK;
+    size_t last = path.array->count - 1;
 
-    if (!jv_is_array(paths))
-        return flow_failf(run, node, "Paths must be specified as an array");
-    paths = values_sort(run, paths);
-    for (size_t i = jv_array_count(run, paths); i-- > 0 && flow == FLOW_OK;) {
-        struct jv path = jv_array_get(run, paths, (int64_t)i);
+    for (; from < to; from++) {
+        struct jv one = jv_array_slice(run, jv_ref(path), 0, last);
+
+        run_charge(run, 1);
+        one = jv_array_push(run, one, jv_int((int64_t)from));
+        paths = jv_array_push(run, paths, one);
+    }
+    jv_drop(run, path);
+    return paths;
+}
+
+/* Adds a path to those that are to be deleted from the (borrowed) value: positions are
+   counted from the start of the array as it is now, and slices become positions, so that
+   one deletion does not move what another one means. */
+static struct jv add_resolved(struct jq_run *run, struct jv paths, struct jv value,
+                              struct jv path)
+{
+    static const struct node quiet = {.at = 0};
+    size_t from, to;
+
+    path = jv_array_own(run, path, 0);
+    value = jv_ref(value);
+    for (uint32_t i = 0; i < path.array->count; i++) {
+        struct jv *key = &path.array->items[i];
+        double at;
+
+        *key = raw_resolve(run, *key);
+        if (jv_is_array(value) && jv_is_number(*key) && values_double(*key) < 0 &&
+            item_position(run, value, *key, &at))
+            *key = jv_number(at);
+        else if (jv_is_array(value) && jv_is_object(*key) && i + 1 == path.array->count &&
+                 slice_ends(run, *key, jv_array_count(run, value), &from, &to))
+            return add_positions(run, paths, path, from, to);
+        if (values_get(run, &quiet, value, jv_ref(*key), &value) != FLOW_OK)
+            break; /* deleting will say so */
+    }
+    return jv_array_push(run, paths, path);
+}
+
+static int resolve_paths(struct jq_run *run, const struct node *node, struct jv value,
+                         struct jv paths, struct jv *resolved_r)
+{
+    paths = jv_array_built(run, paths);
+    *resolved_r = jv_array(run, paths.array->count);
+    for (uint32_t i = 0; i < paths.array->count; i++) {
+        struct jv path = raw_resolve(run, paths.array->items[i]);
 
         if (!jv_is_array(path))
             return flow_failf(run, node, "Path must be specified as array, not %s",
                               jv_type_name(path));
-        if (jv_array_count(run, path) == 0)
+        *resolved_r = add_resolved(run, *resolved_r, value, jv_ref(path));
+    }
+    jv_drop(run, paths);
+    *resolved_r = values_sort(run, *resolved_r);
+    return FLOW_OK;
+}
+
+int values_delete_paths(struct jq_run *run, const struct node *node, struct jv value,
+                        struct jv paths, struct jv *out_r)
+{
+    struct jv path, last = jv_null();
+    int flow;
+
+    if (!jv_is_array(paths))
+        return flow_failf(run, node, "Paths must be specified as an array");
+    flow = resolve_paths(run, node, value, paths, &paths);
+    if (flow != FLOW_OK)
+        return flow;
+    for (size_t i = paths.array->count; i-- > 0 && flow == FLOW_OK;) {
+        path = paths.array->items[i];
+        if (jv_is_array(last) && values_equal(run, path, last))
+            continue; /* what is deleted is deleted once */
+        last = path;
+        if (path.array->count == 0)
             value = jv_null();
         else
             flow = delete_from(run, node, value, path, 0, &value);
-        jv_drop(run, path);
     }
     jv_drop(run, paths);
     *out_r = value;
@@ -426,6 +488,10 @@ int values_has(struct jq_run *run, const struct node *node, struct jv value,
         double at = values_double(key);
 
         *has_r = at >= 0 && at < (double)jv_array_count(run, value);
+        return FLOW_OK;
+    }
+    if (value.kind == JV_NULL && (jv_is_string(key) || jv_is_number(key))) {
+        *has_r = false;
         return FLOW_OK;
     }
     return flow_failf(run, node, "Cannot check whether %s has a %s key",

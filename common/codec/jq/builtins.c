@@ -78,6 +78,7 @@ static const struct node_builtin {
     {"empty", 0, NULL, many_empty, 0},
     {"recurse", 0, NULL, many_descend, 0},
     {"recurse", 1, NULL, many_recurse, 0},
+    {"repeat", 1, NULL, many_recurse, 0},
     {"path", 1, NULL, many_path, 0},
     {"select", 1, NULL, many_select, 0},
     {"getpath", 1, NULL, many_getpath, 0},

@@ -20,6 +20,7 @@ enum flow {
     FLOW_OK,
     FLOW_ERROR, /* run->error, which `try` catches */
     FLOW_BREAK, /* to the label run->break_label */
+    FLOW_TAIL   /* run->tail is to be evaluated: only flow_many() sees it */
 };
 
 /* Takes a result; `path` is NULL where no paths are wanted. */
@@ -55,9 +56,28 @@ static inline int flow_one(struct jq_run *run, const struct node *node, struct e
 static inline int flow_many(struct jq_run *run, const struct node *node, struct env *env,
                             struct jv in, const struct path *path, struct sink *sink)
 {
+    int flow;
+
     run_charge(run, 1);
     run_check_stack(run);
-    return node->many(run, node, env, in, path, sink);
+    flow = node->many(run, node, env, in, path, sink);
+    while (flow == FLOW_TAIL) {
+        struct run_tail tail = run->tail;
+
+        run_charge(run, 1);
+        flow = tail.node->many(run, tail.node, tail.env, tail.in, tail.path, tail.sink);
+    }
+    return flow;
+}
+
+/* `return flow_tail(...)` is as `return flow_many(...)`, but needs no stack while the
+   node is evaluated: functions that call themselves last may do so for ever. Only where a
+   node's `many` returns it, and nothing of its own frame is handed on. */
+static inline int flow_tail(struct jq_run *run, const struct node *node, struct env *env,
+                            struct jv in, const struct path *path, struct sink *sink)
+{
+    run->tail = (struct run_tail){node, env, in, path, sink};
+    return FLOW_TAIL;
 }
 
 /* Fails with a value; takes it. Returns FLOW_ERROR. */

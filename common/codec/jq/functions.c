@@ -72,40 +72,34 @@ int function_has(struct jq_run *run, const struct node *node, struct jv *args,
 
 /* ---- contains */
 
-static bool contains(struct jq_run *run, const struct node *node, struct jv value,
-                     struct jv part, int *flow_r);
+static bool contains(struct jq_run *run, struct jv value, struct jv part);
 
-static bool contains_item(struct jq_run *run, const struct node *node, struct jv array,
-                          struct jv part, int *flow_r)
+static bool contains_item(struct jq_run *run, struct jv array, struct jv part)
 {
-    for (uint32_t i = 0; i < array.array->count && *flow_r == FLOW_OK; i++) {
+    for (uint32_t i = 0; i < array.array->count; i++) {
         struct jv item = raw_resolve(run, array.array->items[i]);
 
         run_charge(run, 1);
-        if (strcmp(jv_type_name(item), jv_type_name(part)) == 0 &&
-            contains(run, node, item, part, flow_r))
+        if (contains(run, item, part))
             return true;
     }
     return false;
 }
 
-static bool contains_items(struct jq_run *run, const struct node *node, struct jv array,
-                           struct jv parts, int *flow_r)
+static bool contains_items(struct jq_run *run, struct jv array, struct jv parts)
 {
     bool all = true;
 
     array = jv_array_built(run, jv_ref(array));
     parts = jv_array_built(run, jv_ref(parts));
     for (uint32_t i = 0; all && i < parts.array->count; i++)
-        all = contains_item(run, node, array, raw_resolve(run, parts.array->items[i]),
-                            flow_r);
+        all = contains_item(run, array, raw_resolve(run, parts.array->items[i]));
     jv_drop(run, array);
     jv_drop(run, parts);
     return all;
 }
 
-static bool contains_members(struct jq_run *run, const struct node *node,
-                             struct jv object, struct jv parts, int *flow_r)
+static bool contains_members(struct jq_run *run, struct jv object, struct jv parts)
 {
     bool all = true;
 
@@ -117,7 +111,7 @@ static bool contains_members(struct jq_run *run, const struct node *node,
         all = jv_object_find(run, object, member->key, &found);
         if (!all)
             break;
-        all = contains(run, node, found, raw_resolve(run, member->value), flow_r);
+        all = contains(run, found, raw_resolve(run, member->value));
         jv_drop(run, found);
     }
     jv_drop(run, parts);
@@ -125,35 +119,29 @@ static bool contains_members(struct jq_run *run, const struct node *node,
 }
 
 /* Borrows both. */
-static bool contains(struct jq_run *run, const struct node *node, struct jv value,
-                     struct jv part, int *flow_r)
+static bool contains(struct jq_run *run, struct jv value, struct jv part)
 {
     run_check_stack(run);
     run_charge(run, 1);
     if (jv_is_object(value) && jv_is_object(part))
-        return contains_members(run, node, value, part, flow_r);
+        return contains_members(run, value, part);
     if (jv_is_array(value) && jv_is_array(part))
-        return contains_items(run, node, value, part, flow_r);
+        return contains_items(run, value, part);
     if (jv_is_string(value) && jv_is_string(part))
         return part.len == 0 || strings_find(run, value, part, 0) != SIZE_MAX;
-    if (strcmp(jv_type_name(value), jv_type_name(part)) == 0)
-        return values_equal(run, value, part);
-    *flow_r = flow_failf(run, node, "%s and %s cannot have their containment checked",
-                         flow_describe(run, value), flow_describe(run, part));
-    return false;
+    return values_equal(run, value, part);
 }
 
 int function_contains(struct jq_run *run, const struct node *node, struct jv *args,
                       struct jv *out_r)
 {
-    int flow = FLOW_OK;
-
-    *out_r = jv_bool(contains(run, node, args[0], args[1], &flow));
-    if (flow == FLOW_OK) {
-        jv_drop(run, args[0]);
-        jv_drop(run, args[1]);
-    }
-    return flow;
+    if (strcmp(jv_type_name(args[0]), jv_type_name(args[1])) != 0)
+        return flow_failf(run, node, "%s and %s cannot have their containment checked",
+                          flow_describe(run, args[0]), flow_describe(run, args[1]));
+    *out_r = jv_bool(contains(run, args[0], args[1]));
+    jv_drop(run, args[0]);
+    jv_drop(run, args[1]);
+    return FLOW_OK;
 }
 
 /* ---- add, flatten, reverse */
@@ -255,7 +243,8 @@ int function_reverse(struct jq_run *run, const struct node *node, struct jv *arg
 {
     struct jv value = args[0], turned;
 
-    if (value.kind == JV_NULL) {
+    if (value.kind == JV_NULL ||
+        (jv_is_object(value) && jv_object_count(run, value) == 0)) {
         *out_r = jv_array(run, 0);
         return FLOW_OK;
     }

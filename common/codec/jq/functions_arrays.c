@@ -92,6 +92,13 @@ int function_from_entries(struct jq_run *run, const struct node *node, struct jv
 
 /* ---- transpose */
 
+/* Null, and what has no items, is an empty row. */
+static bool is_empty_row(struct jq_run *run, struct jv row)
+{
+    return row.kind == JV_NULL || (jv_is_string(row) && row.len == 0) ||
+           (jv_is_object(row) && jv_object_count(run, row) == 0);
+}
+
 static int check_rows(struct jq_run *run, const struct node *node, struct jv rows,
                       size_t *width_r)
 {
@@ -100,10 +107,10 @@ static int check_rows(struct jq_run *run, const struct node *node, struct jv row
         struct jv row = raw_resolve(run, rows.array->items[i]);
         size_t count;
 
-        if (!jv_is_array(row) && row.kind != JV_NULL)
+        if (!jv_is_array(row) && !is_empty_row(run, row))
             return flow_failf(run, node, "%s cannot be a row to transpose",
                               flow_describe(run, row));
-        count = row.kind == JV_NULL ? 0 : jv_array_count(run, row);
+        count = jv_is_array(row) ? jv_array_count(run, row) : 0;
         if (count > *width_r)
             *width_r = count;
     }
@@ -128,7 +135,7 @@ int function_transpose(struct jq_run *run, const struct node *node, struct jv *a
         struct jv *row = &rows.array->items[i];
 
         *row = raw_resolve(run, *row);
-        *row = row->kind == JV_NULL ? jv_array(run, 0) : jv_array_built(run, *row);
+        *row = jv_is_array(*row) ? jv_array_built(run, *row) : jv_array(run, 0);
     }
     for (size_t at = 0; at < width; at++) {
         struct jv column = jv_array(run, rows.array->count);

@@ -40,7 +40,7 @@
 #define JQ_LOOP_STEPS 5000
 
 /* The stack that a run may use, and some for what it calls. */
-#define JQ_STACK_BYTES (2u << 20)
+#define JQ_STACK_BYTES (768u << 10)
 
 /* How a run can end: NAME, HTTP status, text for people. Append only. */
 #define JQ_STATUS_MAP(X)                                                              \

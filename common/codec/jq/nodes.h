@@ -11,7 +11,9 @@
 /* many of nodes that have one, and whose results are not part of the input. */
 many_fn many_of_one;
 
-/* ---- nodes_access.c */
+/* ---- nodes_access.c; number: ACCESS_OPTIONAL where `?` follows, which covers this one
+   access and not what it is made to */
+#define ACCESS_OPTIONAL 1
 one_fn one_identity;
 many_fn many_identity;
 one_fn one_field; /* a (or the input), value: the name, site */
@@ -84,7 +86,6 @@ many_fn many_closure; /* number: hops */
 
 /* ---- nodes_paths.c */
 many_fn many_path;     /* a */
-many_fn many_assign;   /* a, b */
 one_fn one_update;     /* a, b */
 one_fn one_operate_at; /* a, b; number: the operator, or ASSIGN_ALTERNATIVE */
 many_fn many_operate_at;
@@ -103,7 +104,6 @@ many_fn many_limit;  /* a: how many, b */
 many_fn many_skip;   /* a: how many, b */
 many_fn many_until;  /* a: condition, b: step */
 many_fn many_while;  /* a: condition, b: step */
-many_fn many_repeat; /* a: step */
 one_fn one_any;      /* a: generator, b: condition; number: 0 any, 1 all */
 one_fn one_is_empty; /* a */
 one_fn one_sort_by;  /* a; number: see enum sorting */

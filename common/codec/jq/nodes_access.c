@@ -41,6 +41,15 @@ int one_field(struct jq_run *run, const struct node *node, struct env *env, stru
     return get_field(run, node, in, out_r);
 }
 
+/* What becomes of an access that fails. */
+static int end_access(struct jq_run *run, const struct node *node, int flow)
+{
+    if (flow != FLOW_ERROR || node->number != ACCESS_OPTIONAL)
+        return flow;
+    jv_drop(run, run->error);
+    return FLOW_OK;
+}
+
 struct access_sink {
     struct sink sink;
     struct sink *next;
@@ -67,7 +76,7 @@ static int give_field(struct jq_run *run, const struct node *node, struct jv val
     if (path == &path_none)
         return no_way_to(run, node, value, node->value);
     flow = get_field(run, node, value, &member);
-    return flow != FLOW_OK ? flow
+    return flow != FLOW_OK ? end_access(run, node, flow)
                            : next->take(next, run, member, path == NULL ? NULL : &step);
 }
 
@@ -113,7 +122,7 @@ static int give_index(struct jq_run *run, const struct node *node, struct jv val
     if (path == &path_none)
         return no_way_to(run, node, value, key);
     flow = values_get(run, node, value, jv_ref(key), &item);
-    return flow != FLOW_OK ? flow
+    return flow != FLOW_OK ? end_access(run, node, flow)
                            : next->take(next, run, item, path == NULL ? NULL : &step);
 }
 
@@ -253,6 +262,10 @@ static int iterate(struct jq_run *run, const struct node *node, struct jv value,
     struct iterate_each own = {{node, path != NULL, give_item}, next, path};
     int flow = FLOW_OK;
 
+    if (node->number == ACCESS_OPTIONAL && !jv_is_array(value) && !jv_is_object(value)) {
+        jv_drop(run, value);
+        return FLOW_OK;
+    }
     if (path == &path_none)
         flow = flow_failf(run, node,
                           "Invalid path expression near attempt to iterate through %s",

@@ -49,7 +49,7 @@ int many_pipe(struct jq_run *run, const struct node *node, struct env *env, stru
     if (path == NULL && node->a->one != NULL) {
         int flow = flow_one(run, node->a, env, in, &in);
 
-        return flow != FLOW_OK ? flow : flow_many(run, node->b, env, in, NULL, sink);
+        return flow != FLOW_OK ? flow : flow_tail(run, node->b, env, in, NULL, sink);
     }
     if (path == NULL && node->b->one != NULL)
         own.sink.take = pipe_on_one;
@@ -74,7 +74,7 @@ int one_alternative(struct jq_run *run, const struct node *node, struct env *env
 {
     int flow = flow_one(run, node->a, env, flow_input_for(node->a, in), out_r);
 
-    if (flow == FLOW_BREAK || (flow == FLOW_OK && jv_is_true(*out_r))) {
+    if (flow != FLOW_OK || jv_is_true(*out_r)) {
         jv_drop(run, in);
         return flow;
     }
@@ -85,15 +85,11 @@ static int take_if_true(struct sink *sink, struct jq_run *run, struct jv value,
                         const struct path *path)
 {
     struct next_sink *own = (struct next_sink *)sink;
-    int flow;
 
     if (!jv_is_true(value))
         return FLOW_OK;
     own->found = true;
-    flow = own->next->take(own->next, run, value, path);
-    if (flow != FLOW_OK)
-        own->beyond = true;
-    return flow;
+    return own->next->take(own->next, run, value, path);
 }
 
 int many_alternative(struct jq_run *run, const struct node *node, struct env *env,
@@ -102,13 +98,11 @@ int many_alternative(struct jq_run *run, const struct node *node, struct env *en
     struct next_sink own = {.sink = {take_if_true}, .next = sink};
     int flow = flow_many(run, node->a, env, jv_ref(in), path, &own.sink);
 
-    if (own.beyond || flow == FLOW_BREAK)
-        return flow;
-    if (own.found) {
+    if (flow != FLOW_OK || own.found) {
         jv_drop(run, in);
-        return FLOW_OK;
+        return flow;
     }
-    return flow_many(run, node->b, env, in, path, sink);
+    return flow_tail(run, node->b, env, in, path, sink);
 }
 
 /* ---- and, or */
@@ -233,7 +227,7 @@ int many_if(struct jq_run *run, const struct node *node, struct env *env, struct
     node = jv_is_true(condition) ? node->b : node->c;
     jv_drop(run, condition);
     return node == NULL ? sink->take(sink, run, in, path)
-                        : flow_many(run, node, env, in, path, sink);
+                        : flow_tail(run, node, env, in, path, sink);
 }
 
 /* ---- try, label */
@@ -454,7 +448,7 @@ int many_call(struct jq_run *run, const struct node *node, struct env *env, stru
     int flow;
 
     if (node->count == 0)
-        return flow_many(run, node->definition->body, flow_env(env, node->number), in,
+        return flow_tail(run, node->definition->body, flow_env(env, node->number), in,
                          path, sink);
     entries = pool_alloc(run, entries_bytes(node));
     own.top = push_closures(node, env, entries);
@@ -469,5 +463,5 @@ int many_closure(struct jq_run *run, const struct node *node, struct env *env,
 {
     struct env *entry = flow_env(env, node->number);
 
-    return flow_many(run, entry->closure.node, entry->closure.env, in, path, sink);
+    return flow_tail(run, entry->closure.node, entry->closure.env, in, path, sink);
 }

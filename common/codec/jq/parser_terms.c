@@ -510,10 +510,24 @@ const struct node *parser_term(struct parser *parser)
     parser_refuse(parser, parser->token.at, "a value is missing here");
 }
 
+static bool is_access(const struct node *node)
+{
+    return (node->many == many_field || node->many == many_index ||
+            node->many == many_slice || node->many == many_iterate) &&
+           node->number != ACCESS_OPTIONAL;
+}
+
+/* A term with `?` behind it. */
 static const struct node *optional_node(struct parser *parser, const struct node *of)
 {
     struct node *node = parser_node(parser, parser->token.at, NULL, many_try);
 
+    if (is_access(of)) {
+        *node = *of;
+        node->one = NULL;
+        node->number = ACCESS_OPTIONAL;
+        return node;
+    }
     node->a = of;
     parser_adopt(parser, node, of, true);
     return node;

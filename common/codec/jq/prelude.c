@@ -24,9 +24,8 @@ static const struct definition_text {
     {"with_entries", 1, "def with_entries(f): to_entries | map(f) | from_entries;"},
     {"recurse", 2, "def recurse(f; condition): recurse(f | select(condition));"},
     {"recurse_down", 0, "def recurse_down: recurse;"},
-    {"repeat", 1, "def repeat(f): def again: ., (f | again); again;"},
     {"paths", 0, "def paths: path(..) | select(. != []);"},
-    {"paths", 1, "def paths(f): path(.. | select(f)) | select(. != []);"},
+    {"paths", 1, "def paths(f): path(.[]? | .. | select(f));"},
     {"leaf_paths", 0, "def leaf_paths: paths(scalars);"},
     {"pick", 1,
      "def pick(f): . as $whole | reduce path(f) as $path (null; setpath($path; $whole | "
@@ -35,7 +34,8 @@ static const struct definition_text {
      "def walk(f): def down: (if type == \"object\" then .[] |= down elif type == "
      "\"array\" then map(down) else . end) | f; down;"},
     {"combinations", 0,
-     "def combinations: if . == [] then [] else .[0][] as $head | (.[1:] | combinations) "
+     "def combinations: if length == 0 then [] else .[0][] as $head | (.[1:] | "
+     "combinations) "
      "as $tail | [$head] + $tail end;"},
     {"combinations", 1,
      "def combinations($count): . as $choices | [range($count) | $choices] | "

@@ -11,7 +11,7 @@
 
 /* More stack than JQ_STACK_BYTES says is for what a run calls that does not look. A frame
    is larger where sanitizers guard it. */
-#define STACK_BYTES (JQ_STACK_BYTES / 4 * 3)
+#define STACK_BYTES (JQ_STACK_BYTES / 3 * 2)
 
 static const char *const status_texts[] = {
 #define X(name, http, text) text,

@@ -73,6 +73,19 @@ struct site {
 };
 
 struct codec;
+struct node;
+struct env;
+struct path;
+struct sink;
+
+/* What is to be evaluated instead of what has returned: see flow_tail(). */
+struct run_tail {
+    const struct node *node;
+    struct env *env;
+    struct jv in;
+    const struct path *path;
+    struct sink *sink;
+};
 
 struct jq_run {
     struct input_pool pool;
@@ -88,6 +101,7 @@ struct jq_run {
     uint32_t error_at;
     uint64_t break_label; /* of a break on its way */
     uint64_t last_label;
+    struct run_tail tail;
 
     struct scan scans[SCANS];
     unsigned next_scan;

@@ -2,6 +2,9 @@
  * Programs that want to run for ever, take all memory, or end the process: each ends at a
  * budget or with a refusal, under the budgets that any request has.
  */
+#include <limits.h>
+#include <pthread.h>
+
 #include "tests/unit/jq/jq_job.h"
 
 static struct buf document;
@@ -80,6 +83,51 @@ static void check_end(const char *program, unsigned allowed)
 HOSTILE_MAP(X)
 #undef X
 
+/* The deepest programs, on a stack that is no larger than jq.h asks for, and a page
+   table's worth for the thread itself. */
+static void *run_deep_ones(void *unused)
+{
+    static const char *const programs[] = {
+        "def f: f; f",
+        "def f: try error catch f; f",
+        "def f: [f]; f",
+        "def f: {a: f}; f",
+        "def f: (f, f) + 1; f",
+        "def f(g): f(g | g); f(.)",
+        "def f($n): f($n + 1); f(0)",
+        "def f: reduce f as $x (0; 1); f",
+        "def f: path(f); f",
+        "def f: .a |= f; f",
+        "def f: [limit(1; f)]; f",
+        "def f: \"\\(f)\"; f",
+        "def f: sort_by(f); [0] | f",
+        "null | setpath([range(3000) | tostring]; 1)",
+        "reduce range(500) as $i (1; [.]) | [., .] | tojson | fromjson | .[0] == .[1]",
+        "reduce range(500) as $i (1; {a: .}) | contains(.), (. * .), flatten?, [..]",
+        "reduce range(500) as $i (1; {a: .}) | [paths] | length",
+        "reduce range(500) as $i (1; [.]) | flatten",
+        "recurse([.])",
+        "[recurse(., .)]",
+    };
+
+    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
+        check_end(programs[i], UINT_MAX);
+    return unused;
+}
+
+static void test_deep_on_a_small_stack(void **state)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_attr_init(&attr), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attr, JQ_STACK_BYTES + (64 << 10)), 0);
+    assert_int_equal(pthread_create(&thread, &attr, run_deep_ones, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    pthread_attr_destroy(&attr);
+}
+
 static int make_document(void **state)
 {
     (void)state;
@@ -100,6 +148,7 @@ int main(void)
 #define X(name, program, ends) cmocka_unit_test(test_##name),
         HOSTILE_MAP(X)
 #undef X
+            cmocka_unit_test(test_deep_on_a_small_stack),
     };
 
     return cmocka_run_group_tests(tests, make_document, free_document);

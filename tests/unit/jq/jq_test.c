@@ -290,6 +290,27 @@ static void test_depth(void **state)
     buf_free(&deep);
 }
 
+/* Only the two values themselves must be of one type, not what is in them. */
+static void test_contains(void **state)
+{
+    (void)state;
+    check_jq("contains([{a: 1}]), contains([{b: 2}]), contains([\"x\", 3])",
+             "[{\"a\":{}},{\"b\":2},\"x\"]", "false\ntrue\nfalse\n");
+    check_jq("contains(\"a\")", "1",
+             "! 0 number (1) and string (\"a\") cannot have their containment checked\n");
+}
+
+/* A function that calls itself last needs no stack for it. */
+static void test_last_calls(void **state)
+{
+    (void)state;
+    check_jq("def f: if . > 50000 then . else (. + 1 | f) end; f", "0", "50001\n");
+    check_jq("def f(g): if . > 20000 then . else (g | .) end; f(21000)", "0", "21000\n");
+    check_jq("[limit(50000; repeat(1))] | length", "0", "50000\n");
+    check_jq("def f: if . > 20000 then . else null // (. + 1 | f) end; f", "0",
+             "20001\n");
+}
+
 static void test_refusals(void **state)
 {
     struct buf long_text = BUF_INIT;
@@ -334,6 +355,8 @@ int main(void)
         cmocka_unit_test(test_bad_documents),
         cmocka_unit_test(test_document_changes),
         cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_contains),
+        cmocka_unit_test(test_last_calls),
         cmocka_unit_test(test_refusals),
     };
 
