@@ -73,8 +73,14 @@ OPTION(SIZE, memory_bytes, "memory", "SIZE", "1GiB",
 
 GROUP("Access")
 OPTION(STRING, auth_file, "auth-file", "FILE", "off",
-       "who may do what: lines of a token's SHA-256, r, w or rw, and a prefix of "
-       "collections; off for everybody")
+       "who may do what: lines of a token's SHA-256, r, w or rw (each also with q, for "
+       "programs), and a prefix of collections; off for everybody")
+OPTION(STRING, jq, "jq", "on|views|off", "",
+       "whether requests may bring programs (?jq=), only name those of --views, or neither",
+       .shown = "on at listeners on loopback addresses, elsewhere views",
+       .check = config_check_jq)
+OPTION(STRING, views, "views", "DIR", "off",
+       "programs that requests may name (?view=NAME): the files NAME.jq there")
 OPTION(LIST, cors, "cors", "ORIGIN", "off",
        "browsers' scripts from there may use the server; * for any", .check = cors_check)
 OPTION(LIST, cors_headers, "cors-headers", "NAMES", "off",

@@ -278,7 +278,7 @@ def options_and_405_name_the_methods(pair):
             check_problem(refused, 405)
             equal(refused.header("allow"), options.header("allow"))
             equal((target, options.header("accept-patch")),
-                  (target, "application/merge-patch+json" if "PATCH" in allowed else None))
+                  (target, "application/merge-patch+json, application/jq" if "PATCH" in allowed else None))
         check_problem(client.ask("PUT", "/v1/things", b"1", JSON), 405)
         check_problem(client.ask("DELETE", "/v1"), 405)
         check_problem(client.ask("DELETE", "/v1/things/a%20b"), 400)

@@ -3,7 +3,8 @@
  * order, which a front walks without knowing JSON. A line is
  * {"id": "name", "document": any value}, the members in any order; further
  * members are ignored, and so are blank lines. A line that is none of these
- * fails alone: its record says why.
+ * fails alone: its record says why. Where the call has a program, it makes the
+ * document that is stored; a line for which it gives no result is taken for blank.
  *
  * A record is a head, the id, and the document in the format of the call:
  *
@@ -18,6 +19,7 @@
 #define OFFLOOP_COMMON_CODEC_OPERATIONS_BULK_H
 
 #include "common/codec/codec.h"
+#include "common/codec/jq/jq_cache.h"
 
 #define BULK_HEAD_BYTES 6
 
@@ -47,10 +49,11 @@ bool bulk_is_blank(struct slice line);
 typedef enum codec_status bulk_step_fn(struct codec *codec, const struct codec_call *call,
                                        struct buf *out, struct codec_fault *fault_r);
 
-/* Runs CODEC_OP_BULK; as codec_run(). Called by codec.c. */
+/* Runs CODEC_OP_BULK, with the codec's compiled programs; as codec_run(). Called by
+   codec.c. */
 enum codec_status bulk_run(struct codec *codec, bulk_step_fn *run_step,
-                           const struct codec_call *call, struct buf *out,
-                           struct codec_fault *fault_r)
+                           struct jq_cache **programs, const struct codec_call *call,
+                           struct buf *out, struct codec_fault *fault_r)
     __attribute__((warn_unused_result));
 
 #endif

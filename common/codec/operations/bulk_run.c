@@ -6,6 +6,10 @@
 
 #include "common/codec/msgpack/cursor.h"
 #include "common/codec/engine.h"
+#include "common/codec/operations/program.h"
+
+/* Bytes of results that a program may make of a line: more than any memory. */
+#define STEP_MAX_OUTPUT (SIZE_MAX / 16)
 
 /* What a line takes beside its bytes, in units of a budget. */
 #define BULK_LINE_WORK 64
@@ -14,15 +18,19 @@
 struct bulk_job {
     struct codec *codec;
     bulk_step_fn *run_step;
+    struct jq_cache **programs;
     const struct codec_call *call;
-    struct engine_job out; /* for the records; its budget is the call's */
-    struct buf value;      /* the line as MessagePack */
+    struct engine_job out;    /* for the records; its budget is the call's */
+    struct buf value;         /* the line as MessagePack */
+    struct buf shaped;        /* the document that the program made of it */
+    struct buf reason;        /* what a program's failure leaves */
+    struct codec_fault fault; /* of the job, where it is not a line's */
 };
 
 /* What a step may still use of the job's memory. */
 static size_t memory_left(const struct bulk_job *job)
 {
-    size_t held = job->value.cap + (job->out.out->cap - job->out.base);
+    size_t held = job->value.cap + job->shaped.cap + (job->out.out->cap - job->out.base);
 
     return held < job->call->max_memory ? job->call->max_memory - held : 0;
 }
@@ -146,6 +154,40 @@ static enum codec_status put_line(struct bulk_job *job, struct slice id,
     return CODEC_OK;
 }
 
+/* True for a failure that every line would have, or that ends the job. */
+static bool is_of_the_job(enum codec_status status)
+{
+    return status == CODEC_STOPPED || status == CODEC_PROGRAM || status == CODEC_ARGUMENT;
+}
+
+/* A line whose document is what the program makes of it. */
+static enum codec_status shape_line(struct bulk_job *job, struct slice id,
+                                    struct slice document)
+{
+    struct codec_call call = *job->call;
+    struct program_step step = {.call = &call,
+                                .programs = job->programs,
+                                .max_output = STEP_MAX_OUTPUT,
+                                .max_memory = memory_left(job),
+                                .is_one_document = true,
+                                .id = id,
+                                .reason = &job->reason};
+    enum codec_status status;
+
+    call.one = true;
+    job->shaped.len = job->reason.len = 0;
+    status = program_run(&step, document, &job->shaped);
+    if (is_of_the_job(status)) {
+        job->fault = step.fault;
+        return status;
+    }
+    if (status != CODEC_OK)
+        return put_failure(job, status, BULK_NO_OFFSET);
+    if (step.results == 0)
+        return put_failure(job, CODEC_OK, 0);
+    return put_line(job, id, buf_slice(&job->shaped));
+}
+
 static enum codec_status run_line(struct bulk_job *job, struct slice line)
 {
     struct codec_fault fault = {CODEC_OK, BULK_NO_OFFSET};
@@ -165,14 +207,17 @@ static enum codec_status run_line(struct bulk_job *job, struct slice line)
     status = find_members(buf_slice(&job->value), &id, &document);
     if (status != CODEC_OK)
         return put_failure(job, status, BULK_NO_OFFSET);
+    if (job->call->transform)
+        return shape_line(job, id, document);
     return put_line(job, id, document);
 }
 
 enum codec_status bulk_run(struct codec *codec, bulk_step_fn *step,
-                           const struct codec_call *call, struct buf *out,
-                           struct codec_fault *fault_r)
+                           struct jq_cache **programs, const struct codec_call *call,
+                           struct buf *out, struct codec_fault *fault_r)
 {
-    struct bulk_job job = {.codec = codec, .run_step = step, .call = call};
+    struct bulk_job job = {
+        .codec = codec, .run_step = step, .programs = programs, .call = call};
     struct slice rest = call->in;
     enum codec_status status = CODEC_OK;
     size_t start = out->len;
@@ -201,10 +246,14 @@ enum codec_status bulk_run(struct codec *codec, bulk_step_fn *step,
     if (status == CODEC_OK && out->len - start > job.out.max_output)
         status = CODEC_TOO_LARGE;
     buf_free(&job.value);
+    buf_free(&job.shaped);
     if (status != CODEC_OK)
         out->len = start;
     if (status != CODEC_OK && fresh)
         buf_free(out);
-    *fault_r = (struct codec_fault){status, 0};
+    if (codec_status_has_text(status))
+        buf_append(out, job.reason.data, job.reason.len);
+    buf_free(&job.reason);
+    *fault_r = (struct codec_fault){status, job.fault.offset};
     return status;
 }

@@ -41,7 +41,7 @@ static void reply_written(struct document_write *write, int status)
     struct http_reply reply = {.status = status};
 
     if (status != 204)
-        exchange_put_etag(&headers, write->put.version, e->type, CODING_NONE);
+        exchange_put_etag(e, &headers, write->put.version, CODING_NONE);
     if (status == 201) {
         buf_append_str(&headers, "Location: ");
         exchange_put_path(e, &headers);

@@ -344,15 +344,18 @@ static bool is_plausible(const struct job *job, const struct wire_result *result
 {
     if (result->verdict >= WIRE_CANCELLED)
         return false;
-    return result->payload.bytes.len <= job->call.max_output &&
+    return (result->payload.bytes.len <= job->call.max_output ||
+            codec_status_has_text((enum codec_status)result->status)) &&
            (result->fault_offset <= last_offset(&job->call) ||
             result->fault_offset == CODEC_NO_OFFSET);
 }
 
-/* True for a job that its worker is too old for: it has never heard of keep_numbers. */
+/* True for a job that its worker is too old for: it has never heard of keep_numbers, or
+   of programs. */
 static bool is_outdated(const struct job *job, const struct wire_result *result)
 {
-    return result->status == CODEC_UNSUPPORTED && job->call.keep_numbers;
+    return result->status == CODEC_UNSUPPORTED &&
+           (job->call.keep_numbers || job->call.transform);
 }
 
 /* Runs a job on a thread of the front, where the codec is as new as the front. Equal ones
@@ -382,7 +385,7 @@ static void finish(struct jobs_dispatch *dispatch, struct job *job,
         jobs_finish(dispatch->context, job, JOB_DEADLINE);
         return;
     }
-    if (fault.status == CODEC_OK)
+    if (fault.status == CODEC_OK || codec_status_has_text(fault.status))
         blob = rpc_message_blob(message, result->payload.bytes);
     jobs_finish_run(dispatch->context, job, &fault, blob);
 }

@@ -55,7 +55,7 @@ static void run(const char *engine, const struct wire_job *job, struct buf *out,
     struct codec *codec = codec_create(engine);
 
     buf_append(out, "+", 1); /* what is there stays */
-    job_run(codec, job, MEMORY_BYTES, out, result_r);
+    job_run(codec, job, MEMORY_BYTES, 0, out, result_r);
     CHECK(result_r->status < CODEC_STATUSES && result_r->verdict == WIRE_DONE);
     CHECK(out->len == 1 + result_r->payload.bytes.len);
     CHECK(result_r->payload.bytes.len <= job->max_output);
