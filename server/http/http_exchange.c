@@ -139,11 +139,6 @@ static uint32_t find_field(const struct http_exchange *x, const char *name, uint
     return at;
 }
 
-bool http_is_local(const struct http_exchange *x)
-{
-    return x->connection->peer.is_local;
-}
-
 struct slice http_header(const struct http_exchange *x, const char *name)
 {
     uint32_t at = find_field(x, name, 0);
