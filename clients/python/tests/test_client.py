@@ -241,7 +241,7 @@ class HttpTest(unittest.TestCase):
     def test_errors_are_statuses(self):
         for problem, status in ((offloop.Overloaded(""), 503), (offloop.NoWorker(""), 503),
                                 (offloop.JobLost(""), 503), (offloop.JobTimeout(""), 504),
-                                (offloop.JobError("jq_run", 1), 422),
+                                (offloop.JobError("failed", 1), 422),
                                 (offloop.JobError("syntax", 1), 500)):
             self.assertEqual(_http.status_of(problem), status)
 
