@@ -91,10 +91,10 @@ static void test_problems(void **state)
         "\"detail\":\"Not Found\"}\n",
         rig_text(&out));
     out.len = 0;
-    http_head_problem(&out, 400, "\t\"\\\x7f\xc3\xa9", 0);
+    http_head_problem(&out, 400, "\t\"\\\x7f\xc3\xa9\xc3", 0); /* the last is cut short */
     assert_string_equal(
         "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
-        "\"detail\":\"?\\\"\\\\???\",\"offset\":0}\n",
+        "\"detail\":\"?\\\"\\\\?\xc3\xa9?\",\"offset\":0}\n",
         rig_text(&out));
     buf_free(&out);
 }
