@@ -8,7 +8,7 @@ import tempfile
 import threading
 import urllib.parse
 
-from harness import JSON, SANITIZED, case, check_problem, equal, eventually
+from harness import JSON, SANITIZED, Daemon, case, check_problem, equal, eventually
 
 JQ = [("Content-Type", "application/jq")]
 LINES = [("Content-Type", "application/x-ndjson")]
@@ -228,6 +228,25 @@ def hostile_programs_end_at_their_budget(pair):
         assert 400 <= reply.status < 500, (program[:60], reply.status, reply.body[:300])
     equal(ask(pair, "/v1/jq/h", "length").body, b"100")
     equal(pair.metric("offloop_workers_lost_total") or 0, 0)
+
+
+@case(workers=0, server=("--mode", "rpc"))
+def a_crash_is_held_against_program_and_document(pair):
+    """The workers of this daemon abort on a payload that says so: here the program does."""
+    pair.worker = Daemon("tests/poison-worker", ["--processes", "2"], pair.runtime, pair.folder)
+    pair.daemons.append(pair.worker)
+    eventually(lambda: pair.metric("offloop_worker_connections") == 2, "both have their seats")
+    put(pair, "/v1/jq/one", {"n": 1})
+    crash = '["crash the worker", .n]'
+    for _ in range(3):
+        check_problem(ask(pair, "/v1/jq/one", crash), 422, "crashed")
+    lost = pair.metric("offloop_workers_lost_total")
+    assert 1 <= lost <= 2, lost
+    eventually(pair.ready, "a worker is there again")
+    equal(pair.ask("GET", "/v1/jq/one").body, b'{"n":1}')  # the document is nobody's fault
+    equal(ask(pair, "/v1/jq/one", '["crash the work" + "er", .n]').body,
+          b'["crash the worker",1]')
+    equal(pair.metric("offloop_workers_lost_total"), lost)
 
 
 def with_views(**views):
