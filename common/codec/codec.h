@@ -93,6 +93,10 @@ enum codec_status {
         CODEC_STATUSES
 };
 
+/* How PROJECT begins the array of a program's results: see call.separator. */
+#define CODEC_ARRAY_HEAD       0xdd
+#define CODEC_ARRAY_HEAD_BYTES 5
+
 /* The longest text that a failed job leaves: see codec_status_has_text(). */
 #define CODEC_MAX_TEXT_BYTES 512
 
@@ -152,7 +156,9 @@ struct codec_call {
                        the program (operations/program.h). ENCODE gives several results
                        divided by the separator, PATCH takes exactly one */
     bool one;       /* transform: a document that gives several results is a failure */
-    uint8_t separator; /* SEQUENCE, and ENCODE of a program's results: ',' or '\n' */
+    uint8_t separator; /* SEQUENCE, and ENCODE of a program's results: ',' or '\n'.
+                          PROJECT of a program's results: ',' makes them one array, whose
+                          head has CODEC_ARRAY_HEAD_BYTES */
     enum codec_format
         format; /* ENCODE, SEQUENCE, PROJECT, PATCH, BULK: of stored documents */
     struct slice argument; /* PATCH: the patch; with ids, as many names as there are

@@ -19,6 +19,7 @@ struct transform {
                           for each result */
     struct buf reason; /* of a program's failure */
     size_t held_bytes; /* of buffers other than the output of the step that runs */
+    uint64_t results;  /* of the program */
     bool is_last;      /* the step that runs makes the job's result */
     struct codec_fault fault;
 };
@@ -172,6 +173,7 @@ static enum codec_status run_program(struct transform *t)
     enum codec_status status = program_run(&step, t->in, &made);
 
     t->fault = step.fault;
+    t->results = step.all_results;
     if (status == CODEC_OK && call->op == CODEC_OP_PATCH && step.results != 1) {
         status = step.results == 0 ? CODEC_NONE : CODEC_SEVERAL;
         buf_append_str(&t->reason, codec_status_text(status));
@@ -279,6 +281,20 @@ static enum codec_op last_operation(const struct codec_call *call)
     return call->op == CODEC_OP_COMPACT ? CODEC_OP_ENCODE : call->op;
 }
 
+/* Begins the array that a program's results become; false where they become none. */
+static bool put_array_head(const struct transform *t, struct buf *out)
+{
+    const struct codec_call *call = t->call;
+    const uint8_t head[CODEC_ARRAY_HEAD_BYTES] = {
+        CODEC_ARRAY_HEAD, (uint8_t)(t->results >> 24), (uint8_t)(t->results >> 16),
+        (uint8_t)(t->results >> 8), (uint8_t)t->results};
+
+    if (call->op != CODEC_OP_PROJECT || !call->transform || call->separator != ',')
+        return false;
+    buf_append(out, head, sizeof head);
+    return true;
+}
+
 /* The last operation, appended to out. */
 static enum codec_status finish(struct transform *t, struct buf *out)
 {
@@ -296,8 +312,17 @@ static enum codec_status finish(struct transform *t, struct buf *out)
         last = CODEC_OP_ENCODE;
     }
     t->is_last = true;
-    if (status == CODEC_OK)
-        status = run_within(t, last, t->in, call->max_output, memory_left(t), out);
+    if (status != CODEC_OK)
+        return status;
+    if (!put_array_head(t, out))
+        return run_within(t, last, t->in, call->max_output, memory_left(t), out);
+    status = run_within(t, last, t->in,
+                        call->max_output < CODEC_ARRAY_HEAD_BYTES
+                            ? 0
+                            : call->max_output - CODEC_ARRAY_HEAD_BYTES,
+                        memory_left(t), out);
+    if (status != CODEC_OK)
+        out->len -= CODEC_ARRAY_HEAD_BYTES;
     return status;
 }
 

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import urllib.parse
 
-from harness import JSON, SANITIZED, case, check_problem, equal, eventually
+from harness import JSON, SANITIZED, Daemon, case, check_problem, equal, eventually
 
 JQ = [("Content-Type", "application/jq")]
 LINES = [("Content-Type", "application/x-ndjson")]
@@ -133,6 +133,15 @@ def on_each_document_of_a_collection(pair):
     equal(reply.body, b'[{"n":4}]')  # of the five that are read
     link = reply.header("link")[1:].split(">")[0]
     equal(pair.ask("GET", link).body, b'[{"n":5},{"n":6},{"n":7},{"n":8},{"n":9}]')
+    packed = [("Accept", "application/msgpack")]
+    equal(ask(pair, path, "select(.n > 6) | .n, -1", packed).body,
+          b"\xdd\0\0\0\x06\x07\xff\x08\xff\x09\xff")
+    equal(ask(pair, path, "select(.n > 8)", packed, ids="", fields="n").body,
+          b"\xdd\0\0\0\x01\x82\xa2id\xa2d9\xa8document\x81\xa1n\x09")
+    reply = ask(pair, path, ".n", packed, limit=2)
+    equal((reply.body, "after=d1" in reply.header("link")), (b"\xdd\0\0\0\x02\0\x01", True))
+    equal(ask(pair, path, "empty", packed).body, b"\xdd\0\0\0\0")
+    equal(ask(pair, path, ".n", packed, method="HEAD").status, 200)
     check_problem(ask(pair, path, ".n | oops"), 400, "oops")
     check_problem(ask(pair, path, ".n.x"), 422, "fails")
     check_problem(pair.ask("GET", "/v1/jq-each?filter=x"), 400, "filter with ?jq=")
@@ -149,6 +158,8 @@ def large_collections_stream(pair):
     reply = ask(pair, "/v1/jq-large", "select(.n >= 2990)", GZIP)
     rows = json.loads(gzip.decompress(reply.body))
     equal([row["n"] for row in rows], list(range(2990, 3000)))
+    reply = ask(pair, "/v1/jq-large", ".n", [("Accept", "application/msgpack")])
+    equal((reply.body[:5], len(reply.body)), (b"\xdd\0\0\x0b\xb8", 5 + 128 + 2 * 128 + 3 * 2744))
     reply = ask(pair, "/v1/jq-large", "select(.n < 0)", GZIP)
     body = gzip.decompress(reply.body) if reply.header("content-encoding") else reply.body
     equal(body, b"[]")
@@ -228,6 +239,25 @@ def hostile_programs_end_at_their_budget(pair):
         assert 400 <= reply.status < 500, (program[:60], reply.status, reply.body[:300])
     equal(ask(pair, "/v1/jq/h", "length").body, b"100")
     equal(pair.metric("offloop_workers_lost_total") or 0, 0)
+
+
+@case(workers=0, server=("--mode", "rpc"))
+def a_crash_is_held_against_program_and_document(pair):
+    """The workers of this daemon abort on a payload that says so: here the program does."""
+    pair.worker = Daemon("tests/poison-worker", ["--processes", "2"], pair.runtime, pair.folder)
+    pair.daemons.append(pair.worker)
+    eventually(lambda: pair.metric("offloop_worker_connections") == 2, "both have their seats")
+    put(pair, "/v1/jq/one", {"n": 1})
+    crash = '["crash the worker", .n]'
+    for _ in range(3):
+        check_problem(ask(pair, "/v1/jq/one", crash), 422, "crashed")
+    lost = pair.metric("offloop_workers_lost_total")
+    assert 1 <= lost <= 2, lost
+    eventually(pair.ready, "a worker is there again")
+    equal(pair.ask("GET", "/v1/jq/one").body, b'{"n":1}')  # the document is nobody's fault
+    equal(ask(pair, "/v1/jq/one", '["crash the work" + "er", .n]').body,
+          b'["crash the worker",1]')
+    equal(pair.metric("offloop_workers_lost_total"), lost)
 
 
 def with_views(**views):

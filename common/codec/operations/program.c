@@ -81,6 +81,7 @@ static bool take_result(void *context, struct slice result)
         return false;
     }
     step->results++;
+    step->all_results++;
     if (append(run, run->made, result) &&
         (step->names == NULL ||
          (append(run, step->names, run->id) && append(run, step->names, newline))))

@@ -25,6 +25,7 @@ struct program_step {
                         NULL for none */
     struct buf *names; /* NULL, or takes the name of each result */
     uint64_t results;  /* given by the last document */
+    uint64_t all_results;
     struct codec_fault fault;
     struct buf *reason; /* takes the text of a fault whose status has one */
 };

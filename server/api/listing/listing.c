@@ -23,6 +23,7 @@
 
 #include "common/codec/coding/coding.h"
 #include "common/base/log.h"
+#include "server/api/listing/packed_results.h"
 #include "server/api/program.h"
 
 /* One run of documents: about the work of 1 ms for a worker. */
@@ -38,15 +39,16 @@ struct listing {
     struct slice documents; /* of the run: they have one format, and dividers */
     struct blob *ids; /* theirs, where asked for; a '\n' behind each. Or the program with
                          them, as a call's argument */
-    enum store_format format;    /* theirs */
-    uint64_t promised;           /* documents, by a MessagePack array's header */
-    uint64_t in_run;             /* documents in the run */
-    uint64_t sent;               /* documents handed to the connection; a program may
-                                    have made nothing of them */
-    bool any;                    /* something of them was sent */
-    struct coding_stream stream; /* of the reply, once it has begun */
-    enum codec_coding coding;    /* of the reply; NONE for one run that is small */
-    bool begun;                  /* the reply's head and the array's opening are out */
+    enum store_format format;     /* theirs */
+    uint64_t promised;            /* documents, by a MessagePack array's header */
+    uint64_t in_run;              /* documents in the run */
+    uint64_t sent;                /* documents handed to the connection; a program may
+                                     have made nothing of them */
+    bool any;                     /* something of them was sent */
+    struct packed_results packed; /* where they are not sent as they come */
+    struct coding_stream stream;  /* of the reply, once it has begun */
+    enum codec_coding coding;     /* of the reply; NONE for one run that is small */
+    bool begun;                   /* the reply's head and the array's opening are out */
     bool bounded; /* the reply ends with count.last_id, not where the collection does */
     bool lacking; /* some worker lacks the coding: a thread of ours compresses */
     bool last_run;
@@ -228,11 +230,47 @@ static void begin_stream(struct listing *listing)
         send_opening(listing);
 }
 
+/* True for results whose number must be known before the first of them is sent. */
+static bool collects(const struct exchange *e)
+{
+    return e->type == NEGOTIATE_MSGPACK && e->program != NULL;
+}
+
+/* Keeps a run's results; behind the last all are sent. */
+static void collect_run(struct listing *listing, struct blob *run)
+{
+    struct exchange *e = &listing->base;
+    bool is_head = http_request(e->x)->method == HTTP_HEAD;
+    enum packed_end end =
+        is_head ? PACKED_TAKEN : packed_results_take(&listing->packed, run);
+
+    if (end == PACKED_MALFORMED) {
+        log_warn("a worker's run of documents is malformed");
+        exchange_fail(e, 500, "a worker's answer was malformed");
+    } else if (end == PACKED_TOO_LARGE) {
+        exchange_fail(e, 413, "the results are too many for one array; use limit");
+    } else if (!is_head && !listing->last_run) {
+        next_run(listing);
+    } else {
+        listing->promised = listing->packed.results;
+        begin_reply(listing);
+        if (!is_head) {
+            send_opening(listing);
+            packed_results_send(&listing->packed, e->x);
+        }
+        http_reply_end(e->x);
+    }
+}
+
 /* Sends a run, and goes on. */
 static void send_run(struct listing *listing, struct blob *blob, struct slice bytes)
 {
     bool room = true;
 
+    if (collects(&listing->base)) {
+        collect_run(listing, blob);
+        return;
+    }
     if (!listing->begun)
         begin_stream(listing);
     if (http_request(listing->base.x)->method == HTTP_HEAD)
@@ -437,7 +475,7 @@ static void encode_run(struct listing *listing)
         call.pretty = false; /* a document is a line */
     }
     if (e->type == NEGOTIATE_MSGPACK)
-        call.op = CODEC_OP_PROJECT;
+        call.op = CODEC_OP_PROJECT; /* of a program with the separator: an array */
     listing->job.in_blob = listing->run;
     listing->job.argument_blob = listing->ids;
     if (listing->ids != NULL) {
@@ -500,7 +538,8 @@ static void on_count_done(struct store_count *count)
         return;
     }
     listing->promised = count->documents;
-    listing->bounded = count->more || listing->base.type == NEGOTIATE_MSGPACK;
+    listing->bounded = count->more || (listing->base.type == NEGOTIATE_MSGPACK &&
+                                       !collects(&listing->base));
     if (count->documents == 0 && listing->base.program == NULL) {
         listing->last_run = true;
         send_run(listing, NULL, (struct slice){NULL, 0});
@@ -513,15 +552,9 @@ static void start(struct exchange *e)
 {
     struct listing *listing = container_of(e, struct listing, base);
 
-    if (e->program != NULL && e->type == NEGOTIATE_MSGPACK) {
-        exchange_fail(e, 406,
-                      "how many results a program gives is not known before its array "
-                      "begins: offered are application/json and application/x-ndjson");
-        return;
-    }
     listing->after_len = e->query.after_len;
     memcpy(listing->after, e->query.after, e->query.after_len);
-    if (e->query.has_limit || e->type == NEGOTIATE_MSGPACK) {
+    if (e->query.has_limit || (e->type == NEGOTIATE_MSGPACK && !collects(e))) {
         listing->count.collection = route_collection(&e->route);
         listing->count.after = (struct slice){e->query.after, e->query.after_len};
         listing->count.max_documents = e->query.limit;
@@ -542,6 +575,7 @@ static void cancel(struct exchange *e)
     jobs_cancel(e->api->config.jobs, &listing->job);
     blob_unref(&listing->run);
     blob_unref(&listing->ids);
+    packed_results_free(&listing->packed);
 }
 
 static void writable(struct exchange *e)
