@@ -270,6 +270,31 @@ uint64_t store_clock_us(const struct store *store);
 /* See struct store_learn. Hardly ever takes more than a moment. */
 void store_learn(struct store *store, struct store_learn *learn);
 
+/* What store_check() found. */
+struct store_check_counts {
+    uint64_t documents; /* including damaged ones */
+    uint64_t collections;
+    uint64_t bytes;   /* of all documents, without the store's own heads */
+    uint64_t damaged; /* findings: damaged documents and records */
+};
+
+/* Checks one document's bytes for the caller (with the codec): 0, or -1 for damaged
+   bytes. May run in a child process: what it changes in memory may be lost. */
+typedef int store_check_verify(void *ctx, struct store_key key, enum store_format format,
+                               struct slice bytes);
+
+/* Findings that store_check() logs one by one. */
+#define STORE_CHECK_LOG_MAX 100
+
+/* Verifies a whole store, for --check-store: reads every document and checks its head,
+   key and version, the collections' counts and, with verify (NULL for none), its bytes.
+   Servers may use the store meanwhile. Returns 0 for a sound store; -1 otherwise, with a
+   line in the log for each of the first STORE_CHECK_LOG_MAX findings. Sets *counts_r in
+   both cases. Only a process without threads and without an open store may call it: it
+   forks or runs a loop of its own. */
+int store_check(const struct store_config *config, store_check_verify *verify, void *ctx,
+                struct store_check_counts *counts_r) __attribute__((warn_unused_result));
+
 /* The text of a status, "the store is full". */
 const char *store_status_text(enum store_status status);
 

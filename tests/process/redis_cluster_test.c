@@ -10,7 +10,7 @@
 
 #include "common/base/alloc.h"
 #include "server/store/redis/place/redis_cluster.h"
-#include "server/store/store_check.h"
+#include "server/store/store.h"
 
 static int setup(void **state)
 {

@@ -75,8 +75,10 @@ static void on_found(void *ctx, const struct redis_found *found)
 
 static void search(struct fakes *fakes, const struct redis_found *lost)
 {
+    struct redis_locator *locator = redis_sentinels_locator(fakes->all);
+
     fakes->done = false;
-    redis_sentinels_search(fakes->all, lost, on_found, fakes);
+    locator->search(locator, lost, on_found, fakes);
     assert_false(fakes->done);
     while (!fakes->done)
         ev_run(fakes->loop, EVRUN_ONCE);
@@ -120,6 +122,7 @@ static void most_sentinels_are_believed(void **state)
 {
     static const char *const two_here[] = {THERE, HERE, HERE};
     struct redis_found lost = {.host = "1.2.3.4", .port = 99};
+    struct redis_locator *locator;
     struct fakes fakes;
 
     (void)state;
@@ -139,8 +142,9 @@ static void most_sentinels_are_believed(void **state)
     lost.port = 100; /* another server */
     search(&fakes, &lost);
     assert_string_equal(fakes.found.host, "1.2.3.4");
-    redis_sentinels_search(fakes.all, NULL, on_found, &fakes);
-    redis_sentinels_drop(fakes.all);
+    locator = redis_sentinels_locator(fakes.all);
+    locator->search(locator, NULL, on_found, &fakes);
+    locator->stop(locator);
     stop_fakes(&fakes);
 }
 

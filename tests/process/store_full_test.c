@@ -12,7 +12,7 @@
 #include "tests/unit/store/store_rig.h"
 
 #include "common/base/alloc.h"
-#include "server/store/store_check.h"
+#include "server/store/store.h"
 
 #define DOCUMENT_BYTES 3000
 

@@ -10,7 +10,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "server/store/store_check.h"
+#include "server/store/store.h"
 
 #define MAP_BYTES (UINT64_C(256) << 20)
 

@@ -10,7 +10,8 @@
 
 #include "common/base/log.h"
 #include "common/process/spawn.h"
-#include "server/store/store_backend.h"
+#include "server/store/lmdb/lmdb_open_writer.h"
+#include "server/store/store_url.h"
 #include "server/store/writer/writer_commit.h"
 #include "server/store/writer/writer_conn.h"
 
@@ -189,7 +190,7 @@ static void ignore_signals(void)
 
 static int open_store(struct writer *writer)
 {
-    const char *dir = store_backend_match(writer->config->url, "lmdb");
+    const char *dir = store_url_lmdb_dir(writer->config->url);
     int flags = fcntl(writer->config->listen_fd, F_GETFL);
 
     if (dir == NULL) {
@@ -200,8 +201,8 @@ static int open_store(struct writer *writer)
         log_warn("store: the writer's listening socket is not there");
         return -1;
     }
-    if (lmdb_db_open_writer(&writer->db, dir, writer->config->lmdb_max,
-                            writer->config->sync) < 0)
+    if (lmdb_open_writer(&writer->db, dir, writer->config->lmdb_max,
+                         writer->config->sync) < 0)
         return -1;
     return 0;
 }

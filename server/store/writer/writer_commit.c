@@ -9,13 +9,13 @@
 #include "common/base/log.h"
 #include "server/store/little_endian.h"
 #include "server/store/lmdb/lmdb_layout.h"
-#include "server/store/lmdb/lmdb_version.h"
+#include "server/store/writer/document_version.h"
 
 struct writer_commit {
     struct lmdb_db *db;
     struct lmdb_free_space space;
     struct writer_totals totals;
-    struct lmdb_version_source versions;
+    struct document_version_source versions;
     uint64_t last_version;      /* within a transaction */
     bool changed;               /* the transaction has something to commit */
     enum store_status trouble;  /* the last one logged: one line for each change */
@@ -24,8 +24,6 @@ struct writer_commit {
     void (*on_step)(void *ctx); /* NULL for none */
     void *step_ctx;
 };
-
-static const struct slice version_key = {(const uint8_t *)"version", 7};
 
 static int read_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t *number_r)
 {
@@ -46,7 +44,7 @@ static uint64_t read_last_version(const struct lmdb_db *db)
 
     if (lmdb_db_begin_read(db, &txn) != 0)
         return 0;
-    if (read_number(txn, db->meta, version_key, &version) != 0)
+    if (read_number(txn, db->meta, LMDB_META_VERSION, &version) != 0)
         version = 0;
     mdb_txn_abort(txn);
     return version;
@@ -58,7 +56,7 @@ struct writer_commit *writer_commit_create(struct lmdb_db *db)
 
     assert(db->env != NULL);
     commit->db = db;
-    lmdb_version_init(&commit->versions);
+    document_version_init(&commit->versions);
     commit->totals.last_version = read_last_version(db);
     lmdb_free_space_open(&commit->space, db);
     return commit;
@@ -203,7 +201,7 @@ static int end(struct writer_commit *commit, MDB_txn *txn)
         mdb_txn_abort(txn);
         return 0;
     }
-    rc = put_number(txn, commit->db->meta, version_key, commit->last_version);
+    rc = put_number(txn, commit->db->meta, LMDB_META_VERSION, commit->last_version);
     if (rc != 0) {
         mdb_txn_abort(txn);
         return rc;
@@ -225,9 +223,9 @@ static int do_txn(struct writer_commit *commit, struct list *first, struct list 
     if (rc != 0)
         return rc;
     commit->changed = false;
-    rc = read_number(txn, commit->db->meta, version_key, &commit->last_version);
+    rc = read_number(txn, commit->db->meta, LMDB_META_VERSION, &commit->last_version);
     commit->last_version =
-        lmdb_version_base(&commit->versions, commit->last_version, clock_real_us());
+        document_version_base(&commit->versions, commit->last_version, clock_real_us());
     for (struct list *at = first; rc == 0 && at != last; at = at->next)
         rc = apply(commit, txn, container_of(at, struct writer_op, link));
     if (rc == 0)

@@ -10,8 +10,7 @@
 #include "tests/unit/store/store_rig.h"
 
 #include "common/base/alloc.h"
-#include "server/store/lmdb/lmdb_db.h"
-#include "server/store/store_check.h"
+#include "server/store/lmdb/lmdb_open_writer.h"
 
 #define MAP_BYTES (UINT64_C(64) << 20)
 
@@ -59,7 +58,7 @@ static void reader_refuses_what_is_not_there(void **state)
     assert_int_equal(lmdb_db_open_reader(&db, missing, MAP_BYTES), -1);
     assert_int_equal(lmdb_db_open_reader(&db, rig->dir, MAP_BYTES), -1);
     assert_null(db.env);
-    assert_int_equal(lmdb_db_open_writer(&db, missing, MAP_BYTES, true), -1);
+    assert_int_equal(lmdb_open_writer(&db, missing, MAP_BYTES, true), -1);
 }
 
 static void writer_makes_what_is_not_there(void **state)
@@ -70,13 +69,13 @@ static void writer_makes_what_is_not_there(void **state)
     char dir[128];
 
     snprintf(dir, sizeof dir, "%s/new", rig->dir);
-    assert_int_equal(lmdb_db_open_writer(&db, dir, MAP_BYTES, true), 0);
+    assert_int_equal(lmdb_open_writer(&db, dir, MAP_BYTES, true), 0);
     assert_int_equal(stat(dir, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
     lmdb_db_close(&db);
     assert_int_equal(lmdb_db_open_reader(&db, dir, MAP_BYTES), 0);
     lmdb_db_close(&db);
-    assert_int_equal(lmdb_db_open_writer(&db, dir, MAP_BYTES, false), 0);
+    assert_int_equal(lmdb_open_writer(&db, dir, MAP_BYTES, false), 0);
     lmdb_db_close(&db);
     snprintf(dir, sizeof dir, "%s/new/data.mdb", rig->dir);
     assert_int_equal(stat(dir, &st), 0);
@@ -98,7 +97,7 @@ static void garbage_is_refused(void **state)
     memset(bytes, 0x5a, 100000);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         write_file(rig, bytes, sizes[i]);
-        assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
+        assert_int_equal(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
         assert_int_equal(lmdb_db_open_reader(&db, rig->dir, MAP_BYTES), -1);
     }
     mem_free(bytes);
@@ -131,7 +130,7 @@ static void foreign_files_are_refused(void **state)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         rig_remove_files(rig);
         make_foreign(rig, names[i]);
-        assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
+        assert_int_equal(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
         assert_int_equal(lmdb_db_open_reader(&db, rig->dir, MAP_BYTES), -1);
         assert_int_equal(rig_start_writer(rig), -1);
         assert_int_equal(WEXITSTATUS(rig_wait_writer(rig)), 1);
@@ -145,12 +144,12 @@ static void newer_layout_is_refused(void **state)
     MDB_val key = {6, "layout"}, value = {12, "offloop!\2\0\0\0"};
     MDB_txn *txn;
 
-    assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), 0);
+    assert_int_equal(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true), 0);
     assert_int_equal(mdb_txn_begin(db.env, NULL, 0, &txn), 0);
     assert_int_equal(mdb_put(txn, db.meta, &key, &value, 0), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
     lmdb_db_close(&db);
-    assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
+    assert_int_equal(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
 }
 
 /* A store with some documents, its processes ended. */
@@ -226,7 +225,7 @@ static void short_but_sound_file_is_filled_up(void **state)
     struct lmdb_db db;
     uint64_t need;
 
-    assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), 0);
+    assert_int_equal(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true), 0);
     for (int i = 0; i < 4; i++)
         raw_put(&db, 100, true); /* free pages from earlier transactions */
     raw_put(&db, 400000, true);
@@ -387,7 +386,7 @@ static int open_as_writer(const struct rig *rig)
     struct lmdb_db db;
     MDB_txn *txn;
 
-    if (lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true) < 0)
+    if (lmdb_open_writer(&db, rig->dir, MAP_BYTES, true) < 0)
         return -1;
     RIG_CHECK(lmdb_db_begin_write(&db, &txn) == 0); /* touches the lock file */
     mdb_txn_abort(txn);

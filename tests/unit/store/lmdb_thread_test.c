@@ -104,7 +104,7 @@ static void begin(struct bench *b, struct read *mine, uint8_t *to)
     *mine = (struct read){.get = {.key = {rig_slice("c"), rig_slice("large")},
                                   .target.formats = STORE_ROOM_FOR(STORE_MSGPACK),
                                   .done = on_done}};
-    lmdb_thread_get(b->thread, &mine->get, target, to);
+    lmdb_thread_run(b->thread, lmdb_task_for_get(&mine->get, target, to));
 }
 
 static void await(struct bench *b, struct read *mine, enum store_status status)

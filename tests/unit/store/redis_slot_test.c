@@ -130,7 +130,7 @@ static void errors_of_a_cluster(void **state)
         {"TRYAGAIN Multiple keys request during rehashing of slot", REDIS_REMEDY_WAIT},
         {"ERR Script attempted to access a non local key in a cluster node script: 1",
          REDIS_REMEDY_WAIT},
-        {"CLUSTERDOWN Hash slot not served", REDIS_REMEDY_DOUBT},
+        {"CLUSTERDOWN Hash slot not served", REDIS_REMEDY_NEW_MAP},
     };
 
     (void)state;

@@ -11,7 +11,6 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "server/store/redis/redis_flight.h"
-#include "server/store/store_check.h"
 
 static int setup(void **state)
 {

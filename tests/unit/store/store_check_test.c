@@ -8,9 +8,9 @@
 #include "tests/unit/store/store_rig.h"
 
 #include "common/base/alloc.h"
-#include "server/store/lmdb/lmdb_db.h"
+#include "server/store/lmdb/lmdb_open_writer.h"
 #include "server/store/lmdb/lmdb_layout.h"
-#include "server/store/store_check.h"
+#include "server/store/store.h"
 
 #define MAP_BYTES (UINT64_C(64) << 20)
 
@@ -45,7 +45,7 @@ static void tamper(struct rig *rig, int which, struct slice name, struct slice b
 
     store_close(&rig->store);
     RIG_CHECK(rig_end_writer(rig, SIGTERM) == 0);
-    RIG_CHECK(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true) == 0);
+    RIG_CHECK(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true) == 0);
     dbi = which == 'd' ? db.documents : which == 'c' ? db.collections : db.meta;
     RIG_CHECK(mdb_txn_begin(db.env, NULL, 0, &txn) == 0);
     RIG_CHECK((bytes.len ? mdb_put(txn, dbi, &key, &value, 0)

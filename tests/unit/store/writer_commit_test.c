@@ -10,8 +10,8 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "server/store/lmdb/lmdb_read.h"
-#include "server/store/lmdb/lmdb_version.h"
-#include "server/store/store_check.h"
+#include "server/store/writer/document_version.h"
+#include "server/store/lmdb/lmdb_open_writer.h"
 #include "server/store/writer/writer_commit.h"
 
 #define MAP_BYTES (UINT64_C(4) << 20)
@@ -30,7 +30,7 @@ static int setup(void **state)
     struct bench *b = mem_zalloc(sizeof *b);
 
     rig_init(&b->rig, MAP_BYTES);
-    RIG_CHECK(lmdb_db_open_writer(&b->db, b->rig.dir, MAP_BYTES, false) == 0);
+    RIG_CHECK(lmdb_open_writer(&b->db, b->rig.dir, MAP_BYTES, false) == 0);
     b->commit = writer_commit_create(&b->db);
     list_init(&b->ops);
     *state = b;
@@ -172,7 +172,7 @@ static void restore(struct bench *b, const char *path)
     snprintf(from, sizeof from, "%s/data.mdb", path);
     snprintf(to, sizeof to, "%s/data.mdb", b->rig.dir);
     RIG_CHECK(rename(from, to) == 0 && rmdir(path) == 0);
-    RIG_CHECK(lmdb_db_open_writer(&b->db, b->rig.dir, MAP_BYTES, false) == 0);
+    RIG_CHECK(lmdb_open_writer(&b->db, b->rig.dir, MAP_BYTES, false) == 0);
     b->commit = writer_commit_create(&b->db);
 }
 
@@ -215,7 +215,7 @@ static void nor_where_the_clock_was_set_back(void **state)
     set_last_version(b, ahead);
     check_restore(b);
     assert_true(put_version(b, "x") > ahead);
-    assert_true(put_version(b, "x") < ahead + 2 * (LMDB_VERSION_GAP_MAX + 200));
+    assert_true(put_version(b, "x") < ahead + 2 * (DOCUMENT_VERSION_GAP_MAX + 200));
 }
 
 static void writes_of_a_group_see_one_another(void **state)

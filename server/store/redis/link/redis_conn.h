@@ -21,10 +21,10 @@
 #ifndef OFFLOOP_SERVER_STORE_REDIS_LINK_REDIS_CONN_H
 #define OFFLOOP_SERVER_STORE_REDIS_LINK_REDIS_CONN_H
 
-#include "server/store/redis/redis_command.h"
 #include "server/store/redis/link/redis_error.h"
-#include "server/store/redis/redis_script.h"
+#include "server/store/redis/link/redis_locator.h"
 #include "server/store/redis/link/redis_tls.h"
+#include "server/store/redis/redis_command.h"
 #include "server/store/redis/redis_url.h"
 
 #define REDIS_CONN_SILENCE_S   5.0
@@ -34,17 +34,7 @@
 #define REDIS_CONN_MAX_WAITING 16384
 #define REDIS_CONN_MAX_BYTES   (UINT64_C(16) << 20) /* hiredis moves them at each write */
 
-struct redisReply;
-struct redis_conn;
-struct redis_sentinels;
-
-/* What waits for replies: embedded in the caller's object, which must stay until on_reply
-   was called as often as commands were sent with it. */
-struct redis_call {
-    /* reply is NULL where the connection was lost; it is freed on return. */
-    void (*on_reply)(struct redis_call *call, const struct redisReply *reply);
-    struct redis_conn *from; /* what the reply came by; good while on_reply runs */
-};
+struct ev_loop;
 
 /* What a connection is for. */
 enum redis_purpose {
@@ -56,9 +46,8 @@ enum redis_purpose {
 /* How to connect; what it points to is the caller's and must stay. */
 struct redis_conn_config {
     const struct redis_url *url;
-    const struct redis_tls *tls; /* NULL where the URL asks for none */
-    struct redis_sentinels
-        *sentinels; /* who say where the server is; NULL: the URL does */
+    const struct redis_tls *tls;   /* NULL where the URL asks for none */
+    struct redis_locator *locator; /* says where the server is; NULL: the URL does */
     enum redis_purpose purpose;
 };
 
@@ -92,9 +81,6 @@ int redis_conn_send(struct redis_conn *conn, const struct redis_command *args,
    the log where an operator should know. */
 struct redis_error redis_conn_take_error(struct redis_conn *conn,
                                          const struct redisReply *reply);
-
-/* Drops the connection and makes a new one; not from within on_reply. */
-void redis_conn_drop(struct redis_conn *conn, const char *why);
 
 /* The name by which the server knows a script; "" where it does not. */
 const char *redis_conn_digest(const struct redis_conn *conn, enum redis_script script);

@@ -22,7 +22,7 @@ static const struct redis_error table[] = {
     {"MOVED", STORE_DOWN, REDIS_REMEDY_MOVED},
     {"ASK", STORE_DOWN, REDIS_REMEDY_ASK},
     {"TRYAGAIN", STORE_DOWN, REDIS_REMEDY_WAIT},
-    {"CLUSTERDOWN", STORE_DOWN, REDIS_REMEDY_DOUBT},
+    {"CLUSTERDOWN", STORE_DOWN, REDIS_REMEDY_NEW_MAP},
 };
 
 static bool is_word_end(const char *text, size_t len, size_t at)

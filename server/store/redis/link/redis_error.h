@@ -14,7 +14,7 @@ enum redis_remedy {
     REDIS_REMEDY_MOVED,    /* another node of the cluster has the slot */
     REDIS_REMEDY_ASK,      /* another node has it for this command */
     REDIS_REMEDY_WAIT,     /* the slot is on its way to another node */
-    REDIS_REMEDY_DOUBT,    /* the cluster is not whole: its map may have changed */
+    REDIS_REMEDY_NEW_MAP,  /* the cluster is not whole: its map may have changed */
     REDIS_REMEDY_RECONNECT /* this connection is of no more use to us */
 };
 

@@ -9,7 +9,8 @@
 #ifndef OFFLOOP_SERVER_STORE_REDIS_LINK_REDIS_GREETING_H
 #define OFFLOOP_SERVER_STORE_REDIS_LINK_REDIS_GREETING_H
 
-#include "server/store/redis/link/redis_conn.h"
+#include "server/store/redis/redis_command.h"
+#include "server/store/redis/redis_url.h"
 
 #define REDIS_DIGEST_CHARS 40
 

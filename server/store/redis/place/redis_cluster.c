@@ -37,7 +37,7 @@ struct redis_cluster {
     struct node *asked;     /* who is asked, or whose map is read; NULL for nobody */
     unsigned next;          /* who is asked next */
     unsigned pause;         /* ticks before the next question */
-    bool doubt;             /* the map may not be good any more */
+    bool is_stale;          /* the map may not be good any more */
     bool has_map;
     uint64_t reconnects; /* of nodes that were let go */
     unsigned count;
@@ -174,7 +174,7 @@ static void on_map_step(void *ctx)
         cluster->asked = NULL;
         break;
     case REDIS_MAP_BAD:
-        cluster->doubt = true;
+        cluster->is_stale = true;
         cluster->asked = NULL;
         break;
     case REDIS_MAP_DONE: return;
@@ -190,7 +190,7 @@ static void begin_map(struct redis_cluster *cluster, const struct redisReply *re
     for (unsigned i = 0; i < cluster->count; i++)
         cluster->nodes[i]->in_next = false;
     memset(cluster->next_slots, 0, sizeof cluster->next_slots);
-    cluster->doubt = false;
+    cluster->is_stale = false;
     loop_defer_ask(cluster->later, 0);
 }
 
@@ -244,13 +244,13 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     if (cluster->pause > 0)
         cluster->pause--;
     else if (cluster->asked == NULL && cluster->map.state == REDIS_MAP_NONE &&
-             (!cluster->has_map || cluster->doubt || has_gap(cluster)))
+             (!cluster->has_map || cluster->is_stale || has_gap(cluster)))
         ask(cluster);
 }
 
-void redis_cluster_doubt(struct redis_cluster *cluster)
+void redis_cluster_ask_map(struct redis_cluster *cluster)
 {
-    cluster->doubt = true;
+    cluster->is_stale = true;
 }
 
 struct redis_conn *redis_cluster_redirect(struct redis_cluster *cluster,
@@ -260,7 +260,7 @@ struct redis_conn *redis_cluster_redirect(struct redis_cluster *cluster,
     struct redis_redirect to;
     struct node *node;
 
-    cluster->doubt = true;
+    cluster->is_stale = true;
     if (redis_redirect_read(text, len, &to) < 0)
         return NULL;
     for (unsigned i = 0; to.host[0] == 0 && i < cluster->count; i++)

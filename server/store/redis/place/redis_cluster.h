@@ -49,7 +49,7 @@ struct redis_conn *redis_cluster_redirect(struct redis_cluster *cluster,
                                           size_t len);
 
 /* Has the map asked for soon. */
-void redis_cluster_doubt(struct redis_cluster *cluster);
+void redis_cluster_ask_map(struct redis_cluster *cluster);
 
 /* The i-th connection among the nodes that have slots; NULL behind the last. */
 struct redis_conn *redis_cluster_node(const struct redis_cluster *cluster, unsigned i);
