@@ -258,6 +258,34 @@ static void a_redis_that_is_not_there_yet(void **state)
     redis_rig_stop(&redis);
 }
 
+/* connect() to a path that is not there fails at once, without the loop. */
+static void a_unix_socket_that_comes_later(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), fd;
+    struct rig rig = {.loop = ev_loop_new(EVFLAG_AUTO)};
+    char dir[] = "/tmp/offloop-redis-XXXXXX", url[96];
+
+    (void)state;
+    alarm(RIG_ALARM_S);
+    assert_non_null(mkdtemp(dir));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/redis.sock", dir);
+    snprintf(url, sizeof url, "redis+unix://%s", address.sun_path);
+    rig.store = store_open(rig.loop, &(struct store_config){.url = url});
+    assert_non_null(rig.store);
+    assert_return_code(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_return_code(listen(listener, 4), 0);
+    while ((fd = accept(listener, NULL, NULL)) < 0)
+        ev_run(rig.loop, EVRUN_ONCE);
+    close(fd);
+    store_close(&rig.store);
+    ev_loop_destroy(rig.loop);
+    close(listener);
+    unlink(address.sun_path);
+    rmdir(dir);
+    alarm(0);
+}
+
 static void by_unix_socket(void **state)
 {
     struct redis_rig redis;
@@ -513,6 +541,7 @@ int main(void)
         cmocka_unit_test(idle_connections_stay),
         cmocka_unit_test(an_idle_connection_that_is_closed_costs_no_request),
         cmocka_unit_test(a_redis_that_is_not_there_yet),
+        cmocka_unit_test(a_unix_socket_that_comes_later),
         cmocka_unit_test(by_unix_socket),
         cmocka_unit_test(passwords),
         cmocka_unit_test(a_db_that_redis_has_not),
