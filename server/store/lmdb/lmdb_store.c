@@ -182,7 +182,7 @@ static struct blob *copy_value(const struct store_get *get,
 {
     uint8_t *to;
     struct blob *blob =
-        take_target(get, STORE_ROOM_FOR(value->format), value->bytes.len, &to);
+        take_target(get, STORE_TARGET_FOR(value->format), value->bytes.len, &to);
 
     if (blob == NULL)
         return blob_new_copy(value->bytes.data, value->bytes.len);

@@ -168,7 +168,7 @@ static struct blob *make_blob(struct lmdb_task *task, const struct layout_value 
     struct blob *target = task->target;
 
     if (target == NULL || target->bytes.len != value->bytes.len ||
-        (task->target_formats & STORE_ROOM_FOR(value->format)) == 0)
+        (task->target_formats & STORE_TARGET_FOR(value->format)) == 0)
         return blob_new(value->bytes.len, bytes_r);
     task->target = NULL;
     *bytes_r = task->target_bytes;

@@ -102,7 +102,7 @@ static void begin(struct bench *b, struct read *mine, uint8_t *to)
     struct blob *target = to == NULL ? NULL : blob_new(BYTES, &unused);
 
     *mine = (struct read){.get = {.key = {rig_slice("c"), rig_slice("large")},
-                                  .target.formats = STORE_ROOM_FOR(STORE_MSGPACK),
+                                  .target.formats = STORE_TARGET_FOR(STORE_MSGPACK),
                                   .done = on_done}};
     lmdb_thread_run(b->thread, lmdb_task_for_get(&mine->get, target, to));
 }

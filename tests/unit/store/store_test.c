@@ -209,7 +209,7 @@ static void documents_go_where_the_caller_has_room(void **state)
         struct test_room target = {0};
 
         assert_true(
-            is_read_into(*state, &target, STORE_ROOM_FOR(STORE_MSGPACK), sizes[i]));
+            is_read_into(*state, &target, STORE_TARGET_FOR(STORE_MSGPACK), sizes[i]));
         assert_int_equal(target.taken, 1);
     }
 }
@@ -221,7 +221,8 @@ static void documents_of_other_formats_do_not(void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct test_room target = {0}, none = {0};
 
-        assert_false(is_read_into(*state, &target, STORE_ROOM_FOR(STORE_JSON), sizes[i]));
+        assert_false(
+            is_read_into(*state, &target, STORE_TARGET_FOR(STORE_JSON), sizes[i]));
         assert_false(is_read_into(*state, &none, 0, sizes[i]));
         assert_int_equal(none.taken, 0);
     }
@@ -235,7 +236,7 @@ static void there_may_be_no_room(void **state)
         struct test_room target = {.is_full = true};
 
         assert_false(
-            is_read_into(*state, &target, STORE_ROOM_FOR(STORE_MSGPACK), sizes[i]));
+            is_read_into(*state, &target, STORE_TARGET_FOR(STORE_MSGPACK), sizes[i]));
         assert_int_equal(target.taken, 1);
     }
 }
@@ -245,7 +246,8 @@ static void room_of_another_length_is_not_used(void **state)
 {
     struct test_room target = {.too_long = 1};
 
-    assert_false(is_read_into(*state, &target, STORE_ROOM_FOR(STORE_MSGPACK), ON_THREAD));
+    assert_false(
+        is_read_into(*state, &target, STORE_TARGET_FOR(STORE_MSGPACK), ON_THREAD));
 }
 
 /* The thread may be writing into it when the request is cancelled: it is given back,
@@ -259,7 +261,7 @@ static void room_is_kept_from_the_cancelled(void **state)
     for (unsigned i = 0; i < 8; i++) {
         struct rig_get get;
 
-        begin_get(rig, &get, &rooms[i], STORE_ROOM_FOR(STORE_MSGPACK));
+        begin_get(rig, &get, &rooms[i], STORE_TARGET_FOR(STORE_MSGPACK));
         assert_false(get.done);
         if (i % 2)
             usleep(200 * i);

@@ -380,7 +380,7 @@ static void reserve_is_taken_given_and_taken_again(void **state)
 
     snprintf(path, sizeof path, "%s/" LMDB_FREE_SPACE_RESERVE_FILE, b->rig.dir);
     lmdb_free_space_open(&space, &b->db);
-    assert_true(space.held);
+    assert_true(space.is_full);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, LMDB_DB_RESERVE);
     assert_true((uint64_t)st.st_blocks * 512 >= LMDB_DB_RESERVE);
@@ -389,7 +389,7 @@ static void reserve_is_taken_given_and_taken_again(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, 0);
     assert_true(lmdb_free_space_has(&space, &b->db, 1000)); /* the disk has space */
-    assert_true(space.held);
+    assert_true(space.is_full);
     assert_false(lmdb_free_space_has(&space, &b->db, MAP_BYTES));
     lmdb_free_space_close(&space);
 }

@@ -16,23 +16,23 @@
 #include "server/store/redis/link/redis_reader.h"
 #include "server/store/redis/link/redis_resolve.h"
 
-/* Hands the replies that are complete to their callbacks. hiredis exports it for its own
-   library of TLS (from 1.0 on) and has no prototype for it in its headers before. */
+/* Calls the callbacks of complete replies. hiredis exports it for its own TLS library
+   (since 1.0); older headers have no prototype. */
 void redisProcessCallbacks(redisAsyncContext *ac);
 
-/* What one turn of the loop decrypts and encrypts at most: about 0.2 ms each. */
+/* The most that one turn of the loop decrypts and encrypts: about 0.2 ms each. */
 #define READ_BYTES  16384 /* one record */
 #define READS       8
 #define WRITE_BYTES 65536
 #define WRITES      4
 
-/* ---- what connections share ---- */
+/* ---- shared by all connections ---- */
 
 struct redis_tls {
     SSL_CTX *context;
 };
 
-/* The oldest error of OpenSSL's list, which it empties. */
+/* The oldest error in OpenSSL's list; empties the list. */
 static const char *openssl_reason(void)
 {
     const char *reason = ERR_reason_error_string(ERR_get_error());
@@ -50,14 +50,14 @@ static BIO *open_text(const char *pem)
     return bio;
 }
 
-/* No terminal is asked for the password of a key. */
+/* Keeps OpenSSL from asking a terminal for the password of a key. */
 static int no_password(char *password, int size, int writing, void *data)
 {
     (void)password, (void)size, (void)writing, (void)data;
     return 0;
 }
 
-/* Every certificate of a text to take(); how many there were, -1 where one is bad. */
+/* Calls take() for every certificate in a text; returns how many, -1 if one is bad. */
 static int each_certificate(const char *pem, int (*take)(SSL_CTX *, X509 *, int),
                             SSL_CTX *context)
 {
@@ -74,13 +74,13 @@ static int each_certificate(const char *pem, int (*take)(SSL_CTX *, X509 *, int)
     return count;
 }
 
-static int trust(SSL_CTX *context, X509 *certificate, int number)
+static int add_ca(SSL_CTX *context, X509 *certificate, int number)
 {
     (void)number;
     return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
 }
 
-static int show(SSL_CTX *context, X509 *certificate, int number)
+static int add_own(SSL_CTX *context, X509 *certificate, int number)
 {
     return number == 0 ? SSL_CTX_use_certificate(context, certificate)
                        : (int)SSL_CTX_add1_chain_cert(context, certificate);
@@ -89,7 +89,7 @@ static int show(SSL_CTX *context, X509 *certificate, int number)
 static int use_ca(SSL_CTX *context, const char *pem, struct buf *why)
 {
     if (pem == NULL ? SSL_CTX_set_default_verify_paths(context) == 1
-                    : each_certificate(pem, trust, context) > 0)
+                    : each_certificate(pem, add_ca, context) > 0)
         return 0;
     buf_printf(why, "%s: %s", pem == NULL ? "the system's CAs" : "the CA's certificates",
                openssl_reason());
@@ -105,7 +105,7 @@ static int use_own(SSL_CTX *context, const struct store_tls *given, struct buf *
     if (given->cert == NULL || given->key == NULL)
         return 0;
     bio = open_text(given->key);
-    if (each_certificate(given->cert, show, context) > 0 &&
+    if (each_certificate(given->cert, add_own, context) > 0 &&
         (key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL)) != NULL)
         fits = SSL_CTX_use_PrivateKey(context, key) == 1;
     EVP_PKEY_free(key);
@@ -146,7 +146,14 @@ void redis_tls_destroy(struct redis_tls **tls)
     *tls = NULL;
 }
 
-/* ---- the stream ---- */
+/* ---- a connection's stream ---- */
+
+enum stream_state {
+    STREAM_CONNECTING, /* awaits connect() and redis_tls_start() */
+    STREAM_HANDSHAKE,  /* awaits the end of TLS' handshake */
+    STREAM_OPEN,       /* carries commands and replies */
+    STREAM_BROKEN      /* nothing may be sent any more, no close_notify either */
+};
 
 struct redis_tls_stream {
     struct ev_loop *loop;
@@ -154,11 +161,9 @@ struct redis_tls_stream {
     struct redis_tls_calls calls;
     SSL *ssl;
     struct ev_io io;
-    bool started; /* the handshake may go on */
-    bool open;    /* it is through */
-    bool broken;  /* nothing may be sent any more, no farewell either */
-    bool busy;    /* hiredis' callbacks run: who frees the stream is move_on() */
-    bool gone;    /* hiredis has freed its context */
+    enum stream_state state;
+    bool busy; /* hiredis' callbacks run; then move_on() frees the stream */
+    bool gone; /* hiredis has freed its context */
 };
 
 static void watch(struct redis_tls_stream *stream, int events)
@@ -170,18 +175,25 @@ static void watch(struct redis_tls_stream *stream, int events)
     ev_io_start(stream->loop, &stream->io);
 }
 
+/* Sets the state, which only goes forward. */
+static void enter(struct redis_tls_stream *stream, enum stream_state state)
+{
+    assert(state > stream->state);
+    stream->state = state;
+}
+
 static void lose(struct redis_tls_stream *stream, const char *why, const char *detail)
 {
-    stream->broken = true;
+    enter(stream, STREAM_BROKEN);
     stream->calls.lost(stream->calls.ctx, why, detail);
 }
 
-/* The end of a connection, by what OpenSSL says. */
+/* Ends a connection, with the reason from OpenSSL. */
 static void lose_by(struct redis_tls_stream *stream, const char *why, int error)
 {
     long verdict = SSL_get_verify_result(stream->ssl);
 
-    if (!stream->open && verdict != X509_V_OK)
+    if (stream->state < STREAM_OPEN && verdict != X509_V_OK)
         lose(stream, why, X509_verify_cert_error_string(verdict));
     else if (error == SSL_ERROR_SSL)
         lose(stream, why, openssl_reason());
@@ -189,7 +201,7 @@ static void lose_by(struct redis_tls_stream *stream, const char *why, int error)
         lose(stream, why, "it was closed");
 }
 
-/* True where an operation has only to be tried again; *events_r: after these. */
+/* True if an operation must only be tried again; *events_r: after these events. */
 static bool must_wait(int error, int *events_r)
 {
     *events_r = error == SSL_ERROR_WANT_WRITE ? EV_READ | EV_WRITE : EV_READ;
@@ -204,7 +216,7 @@ static void shake_hands(struct redis_tls_stream *stream)
     rc = SSL_do_handshake(stream->ssl);
     error = SSL_get_error(stream->ssl, rc);
     if (rc == 1) {
-        stream->open = true;
+        enter(stream, STREAM_OPEN);
         watch(stream, EV_READ);
         stream->calls.opened(stream->calls.ctx);
     } else if (must_wait(error, &events)) {
@@ -214,8 +226,8 @@ static void shake_hands(struct redis_tls_stream *stream)
     }
 }
 
-/* Decrypts into hiredis' reader; 0, or the error that ends the connection. *fed_r where
-   there is something new, *events_r what is to be waited for. */
+/* Decrypts into hiredis' reader; 0, or the error that ends the connection. *fed_r: there
+   are new bytes; *events_r: the events to wait for. */
 static int feed(struct redis_tls_stream *stream, bool *fed_r, int *events_r)
 {
     char bytes[READ_BYTES];
@@ -235,13 +247,13 @@ static int feed(struct redis_tls_stream *stream, bool *fed_r, int *events_r)
             redis_reader_is_full(stream->ac))
             return SSL_ERROR_SYSCALL;
     }
-    /* What OpenSSL has already read makes no event. */
+    /* bytes that OpenSSL has read already make no event */
     if (SSL_has_pending(stream->ssl))
         ev_feed_event(stream->loop, &stream->io, EV_READ);
     return 0;
 }
 
-/* The first `count` bytes of hiredis' buffer have left. */
+/* Removes the first `count` bytes, which are sent, from hiredis' buffer. */
 static void take_off(redisContext *context, size_t count)
 {
     sds rest = context->obuf;
@@ -284,7 +296,7 @@ void redis_tls_flush(struct redis_tls_stream *stream)
 {
     int events = EV_READ, error;
 
-    if (!stream->open || stream->broken)
+    if (stream->state != STREAM_OPEN)
         return;
     error = drain(stream, &events);
     if (error != 0)
@@ -324,10 +336,10 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
     (void)loop;
     (void)events;
     if ((stream->ac->c.flags & REDIS_CONNECTED) == 0)
-        redisAsyncHandleWrite(stream->ac); /* which is about the connecting alone */
-    else if (stream->open)
+        redisAsyncHandleWrite(stream->ac); /* it only finishes connect() */
+    else if (stream->state == STREAM_OPEN)
         move_on(stream);
-    else if (stream->started)
+    else if (stream->state == STREAM_HANDSHAKE)
         shake_hands(stream);
 }
 
@@ -338,7 +350,7 @@ static void want_write(void *data)
     struct redis_tls_stream *stream = data;
 
     if ((stream->ac->c.flags & REDIS_CONNECTED) == 0)
-        watch(stream, EV_WRITE); /* for connect(); later the connection flushes */
+        watch(stream, EV_WRITE); /* for connect(); later redis_tls_flush() sends */
 }
 
 static void want_nothing(void *data)
@@ -351,7 +363,7 @@ static void clean_up(void *data)
     struct redis_tls_stream *stream = data;
 
     ev_io_stop(stream->loop, &stream->io);
-    if (stream->open && !stream->broken)
+    if (stream->state == STREAM_OPEN)
         SSL_shutdown(stream->ssl);
     ERR_clear_error();
     stream->gone = true;
@@ -359,7 +371,7 @@ static void clean_up(void *data)
         free_stream(stream);
 }
 
-/* SSL_set_tlsext_host_name(), whose macro casts const away. */
+/* The same as SSL_set_tlsext_host_name(), whose macro casts const away. */
 static bool set_server_name(SSL *ssl, const char *host)
 {
     return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
@@ -403,7 +415,7 @@ struct redis_tls_stream *redis_tls_attach(struct ev_loop *loop, redisAsyncContex
 
 void redis_tls_start(struct redis_tls_stream *stream)
 {
-    assert(!stream->started);
-    stream->started = true;
-    ev_feed_event(stream->loop, &stream->io, EV_WRITE); /* not from within hiredis */
+    enter(stream, STREAM_HANDSHAKE);
+    ev_feed_event(stream->loop, &stream->io,
+                  EV_WRITE); /* later, not in hiredis' callback */
 }
