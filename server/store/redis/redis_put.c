@@ -29,7 +29,7 @@ struct put_flight {
     enum store_status status; /* the first that was not OK */
     uint64_t asked;           /* bytes of the upload sent so far */
     struct blob *blob;        /* the bytes; NULL to delete */
-    struct redis_key upload;  /* of no length where there is none */
+    struct redis_key upload;  /* of no length if there is none */
     bool moved;               /* the slot is on another node: the upload begins anew */
     bool registered;          /* PUT_REGISTER has ended */
 };

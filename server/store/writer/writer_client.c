@@ -91,7 +91,7 @@ static void restart_overdue(struct writer_client *client)
 
     client->overdue.repeat =
         waits ? client->timeout_s + (double)client->bytes / BYTES_PER_S : 0.;
-    ev_timer_again(client->loop, &client->overdue); /* stops it where repeat is 0 */
+    ev_timer_again(client->loop, &client->overdue); /* stops it if repeat is 0 */
 }
 
 /* ---- writes ---- */

@@ -13,7 +13,7 @@
  * - At most WRITER_CLIENT_MAX_WRITES and _MAX_BYTES wait; further writes end as
  *   DOWN at once.
  * - One sendmsg and one recv per turn of the loop: a large document goes in
- *   steps of what the socket takes (about 200 KB).
+ *   steps of as many bytes as the socket takes (about 200 KB).
  *
  * Loop thread only.
  */

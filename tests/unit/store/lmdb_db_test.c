@@ -23,15 +23,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    rig_stop(rig);
-    mem_free(rig);
-    return 0;
-}
-
 static void data_path(const struct rig *rig, char path[128])
 {
     snprintf(path, 128, "%s/data.mdb", rig->dir);
@@ -103,7 +94,8 @@ static void garbage_is_refused(void **state)
     mem_free(bytes);
 }
 
-/* An LMDB file, but another program's: in its main database, or with named ones. */
+/* An LMDB file of another program: with records in its main database, or in named
+   ones. */
 static void make_foreign(const struct rig *rig, const char *name)
 {
     MDB_val key = {1, "k"}, value = {1, "v"};
@@ -152,7 +144,7 @@ static void newer_layout_is_refused(void **state)
     assert_int_equal(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
 }
 
-/* A store with some documents, its processes ended. */
+/* A store with some documents, and no process that uses it. */
 static void make_store(struct rig *rig)
 {
     uint8_t bytes[3000] = {0};
@@ -217,8 +209,8 @@ static void raw_put(const struct lmdb_db *db, size_t size, bool again)
     mem_free(bytes);
 }
 
-/* LMDB itself leaves a file short whose last pages were freed in the transaction that
-   made them: it never writes those. */
+/* LMDB itself leaves a file too short if a transaction made and freed its last pages: it
+   never writes these. */
 static void short_but_sound_file_is_filled_up(void **state)
 {
     struct rig *rig = *state;
@@ -249,14 +241,14 @@ static void other_map_sizes(void **state)
         snprintf(id, sizeof id, "%d", i);
         assert_int_equal(rig_put_bytes(rig, "m", id, bytes, 1 << 20), STORE_CREATED);
     }
-    /* smaller than used: full for puts, everything else goes on */
+    /* smaller than the file: full for puts, everything else works */
     assert_int_equal(rig_end_writer(rig, SIGTERM), 0);
     rig->max = 4 << 20;
     assert_int_equal(rig_start_writer(rig), 0);
     assert_int_equal(rig_put_bytes(rig, "m", "more", bytes, 1 << 20), STORE_FULL);
     assert_int_equal(rig_find(rig, "m", "9"), STORE_OK);
     assert_int_equal(rig_remove(rig, "m", "0"), STORE_OK);
-    /* larger than a front was told: it sees what is behind its own end */
+    /* larger than the front's configuration: the front still sees the end of the file */
     assert_int_equal(rig_end_writer(rig, SIGTERM), 0);
     rig->max = 256 << 20;
     assert_int_equal(rig_start_writer(rig), 0);
@@ -298,7 +290,7 @@ static void writer_follows_a_larger_map(void **state)
     mem_free(bytes);
 }
 
-/* A reader that dies within a transaction holds its slot until it is reaped. */
+/* A reader that dies in a transaction keeps its slot until it is reaped. */
 static void be_killed_reader(const struct rig *rig, int fd)
 {
     struct lmdb_db db;
@@ -354,8 +346,8 @@ static void errors_become_statuses(void **state)
     assert_int_equal(lmdb_db_status(MDB_CORRUPTED), STORE_ERROR);
 }
 
-/* What a child prints to stderr while it opens the store as a writer or reader; its wait
-   status. */
+/* Captures the stderr of a child that opens the store as a writer or reader; returns its
+   wait status. */
 static int open_in_child(const struct rig *rig, int (*open_it)(const struct rig *rig),
                          char log[4096])
 {
@@ -394,7 +386,7 @@ static int open_as_writer(const struct rig *rig)
     return 0;
 }
 
-/* Every size of a disk that is too small, and the first that is not. */
+/* Tries every size of a disk that is too small, and the first that is large enough. */
 static void a_full_disk_is_said(void **state)
 {
     struct rig *rig = *state;
@@ -404,7 +396,7 @@ static void a_full_disk_is_said(void **state)
     for (int pages = 2; status != 0 && pages < 200; pages++) {
         snprintf(options, sizeof options, "size=%dk", pages * 4);
         if (mount("tmpfs", rig->dir, "tmpfs", 0, options) < 0)
-            skip(); /* not root, or not allowed to */
+            skip(); /* not root, or not allowed */
         status = open_in_child(rig, open_as_writer, log);
         RIG_CHECK(umount2(rig->dir, MNT_DETACH) == 0);
         assert_true(WIFEXITED(status));
@@ -414,10 +406,10 @@ static void a_full_disk_is_said(void **state)
         }
     }
     assert_int_equal(status, 0);
-    assert_true(refused > 10); /* the lock file alone has nine pages */
+    assert_true(refused > 10); /* the lock file already needs nine pages */
 }
 
-/* Another container's process has our number where pid namespaces are not shared. */
+/* A process of another container can have our pid if pid namespaces are not shared. */
 static int open_beside_a_namesake(const struct rig *rig)
 {
     struct flock place = {.l_type = F_WRLCK, .l_start = getpid(), .l_len = 1};
@@ -457,7 +449,7 @@ static void a_namesake_in_another_container_is_said(void **state)
     assert_non_null(strstr(log, "share the pid namespace"));
 }
 
-#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, rig_tear_down)
 
 int main(void)
 {

@@ -1,4 +1,4 @@
-/* Groups of writes against an environment of their own, in this process. */
+/* Groups of writes to an environment in this process. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 #define MAP_BYTES (UINT64_C(4) << 20)
 
 struct bench {
-    struct rig rig; /* its directory only */
+    struct rig rig; /* only its directory is used */
     struct lmdb_db db;
     struct writer_commit *commit;
     struct list ops;
@@ -45,7 +45,7 @@ static void clear(struct bench *b)
     b->count = 0;
 }
 
-/* Every store that a test leaves must be sound. */
+/* After every test the store must be sound. */
 static int teardown(void **state)
 {
     struct bench *b = *state;
@@ -155,7 +155,7 @@ static void set_last_version(struct bench *b, uint64_t version)
     RIG_CHECK(mdb_txn_commit(txn) == 0);
 }
 
-/* Another writer, on a copy of what the store was: a backup that is restored. */
+/* Another writer on an older copy of the store: a restored backup. */
 static void back_up(struct bench *b, char path[128])
 {
     snprintf(path, 128, "%s/backup", b->rig.dir);
@@ -176,7 +176,7 @@ static void restore(struct bench *b, const char *path)
     b->commit = writer_commit_create(&b->db);
 }
 
-/* Versions of the same document before a restore and after it: none comes twice. */
+/* Versions of one document before and after a restore: none is used twice. */
 static void check_restore(struct bench *b)
 {
     uint64_t before[50], last = put_version(b, "x");
@@ -184,7 +184,7 @@ static void check_restore(struct bench *b)
 
     back_up(b, path);
     for (int i = 0; i < 50; i++) {
-        if (i % 3 == 2) /* gone and made again */
+        if (i % 3 == 2) /* deleted and made again */
             assert_int_equal(run_one(b, "x", -1), STORE_OK);
         before[i] = put_version(b, "x");
         assert_true(before[i] > last);
@@ -203,7 +203,7 @@ static void no_version_comes_again_after_a_restore(void **state)
 {
     struct bench *b = *state;
 
-    set_last_version(b, 5); /* a store that counted from 1 until now */
+    set_last_version(b, 5); /* a store whose versions counted from 1 */
     check_restore(b);
 }
 
@@ -251,7 +251,7 @@ static void nothing_changed_nothing_flushed(void **state)
     assert_int_equal(writer_commit_totals(b->commit).writes, 10);
 }
 
-/* Fills with documents of one size; how many there are when it says FULL. */
+/* Puts documents of one size until FULL; returns how many there are. */
 static int fill(struct bench *b, const char *prefix, ssize_t size)
 {
     char id[32];
@@ -282,7 +282,7 @@ static void full_map_takes_deletes(void **state)
         assert_true(lmdb_db_used_bytes(&b->db) <= MAP_BYTES - LMDB_DB_RESERVE + 100000 ||
                     s > 0);
         assert_int_equal(total(b, "c"), count);
-        for (int i = 0; i < count; i++) { /* one by one, each a transaction */
+        for (int i = 0; i < count; i++) { /* one by one, each in a transaction */
             snprintf(id, sizeof id, "d%d", i);
             assert_int_equal(run_one(b, id, -1), STORE_OK);
         }
@@ -308,7 +308,7 @@ static void puts_go_on_after_deletes(void **state)
     assert_int_equal(total(b, "c"), count - 50 + again);
 }
 
-/* One that is too large does not take the others with it. */
+/* A write that is too large does not make the others fail. */
 static void group_with_one_too_large(void **state)
 {
     struct bench *b = *state;
@@ -342,8 +342,8 @@ static void group_of_deletes_on_a_full_map(void **state)
     assert_int_equal(total(b, "c"), (uint64_t)count - b->count);
 }
 
-/* A document that is written twice in a group may leave the file short (LMDB never writes
-   pages freed in the transaction that made them): it is filled up at once. */
+/* A document that is written twice in a group may leave the file too short (LMDB never
+   writes pages that a transaction made and freed): it is completed at once. */
 static void file_is_never_shorter_than_its_records(void **state)
 {
     struct bench *b = *state;

@@ -47,7 +47,7 @@ enum redis_purpose {
 /* How to connect. The objects that it points to are the caller's and must stay. */
 struct redis_conn_config {
     const struct redis_url *url;
-    const struct redis_tls *tls;   /* NULL where the URL asks for none */
+    const struct redis_tls *tls;   /* NULL if the URL does not ask for TLS */
     struct redis_locator *locator; /* says where the server is; NULL: the URL does */
     enum redis_purpose purpose;
 };

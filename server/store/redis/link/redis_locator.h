@@ -23,7 +23,7 @@ struct redis_found {
 /* Called once, never before the search's call returns. */
 typedef void redis_locator_done(void *ctx, const struct redis_found *found);
 
-/* Embedded in what searches; its owner fills it in. */
+/* Embedded in the object that searches; its owner fills it in. */
 struct redis_locator {
     /* Begins a search; only one may be under way. If lost is not NULL, it is the server
        that was lost: the search prefers another. */

@@ -19,8 +19,8 @@
 struct redis_servers {
     struct ev_loop *loop;
     struct redis_url url;
-    struct redis_tls *tls;             /* NULL where the URL asks for none */
-    struct redis_sentinels *sentinels; /* NULL where the URL has none */
+    struct redis_tls *tls;             /* NULL if the URL does not ask for TLS */
+    struct redis_sentinels *sentinels; /* NULL if the URL names none */
     struct redis_conn *conn;           /* NULL for a cluster */
     struct redis_cluster *cluster;     /* NULL for anything else */
     struct redis_call ignored;         /* of commands whose reply is not needed */
