@@ -53,46 +53,13 @@ void store_backend_cancel(struct store_request *request);
    have written it, or it may be damaged, and callers rely on names. */
 bool store_backend_name_is_sound(struct slice name);
 
-/* End a request with a status and no other result than it has. The request may be gone
-   afterwards. */
-static inline void store_backend_end_get(struct store_get *get, enum store_status status)
-{
-    get->request.backend = NULL;
-    get->status = status;
-    get->done(get);
-}
-
-static inline void store_backend_end_list(struct store_list *list,
-                                          enum store_status status)
-{
-    list->request.backend = NULL;
-    list->status = status;
-    list->done(list);
-}
-
-static inline void store_backend_end_count(struct store_count *count,
-                                           enum store_status status)
-{
-    count->request.backend = NULL;
-    count->status = status;
-    count->done(count);
-}
-
-static inline void store_backend_end_collections(struct store_collections *collections,
-                                                 enum store_status status)
-{
-    collections->request.backend = NULL;
-    collections->status = status;
-    collections->done(collections);
-}
-
-static inline void store_backend_end_put(struct store_put *put, enum store_status status,
-                                         uint64_t version)
-{
-    put->request.backend = NULL;
-    put->status = status;
-    put->version = version;
-    put->done(put);
-}
+/* Ends a request of any kind with a status; its other results must be set before. The
+   request may be gone afterwards. */
+#define STORE_BACKEND_END(ended, with)   \
+    do {                                 \
+        (ended)->request.backend = NULL; \
+        (ended)->status = (with);        \
+        (ended)->done(ended);            \
+    } while (0)
 
 #endif

@@ -256,7 +256,7 @@ static void lmdb_get(struct store *base, struct store_get *get)
     size_t len;
 
     if (!is_open(store)) {
-        store_backend_end_get(get, STORE_DOWN);
+        STORE_BACKEND_END(get, STORE_DOWN);
         return;
     }
     if (!get_now(store, get, &len)) {
@@ -275,7 +275,7 @@ static void lmdb_list(struct store *base, struct store_list *list)
     if (is_open(store))
         lmdb_thread_run(store->thread, lmdb_task_for_list(list));
     else
-        store_backend_end_list(list, STORE_DOWN);
+        STORE_BACKEND_END(list, STORE_DOWN);
 }
 
 static void lmdb_count(struct store *base, struct store_count *count)
@@ -285,7 +285,7 @@ static void lmdb_count(struct store *base, struct store_count *count)
     if (is_open(store))
         lmdb_thread_run(store->thread, lmdb_task_for_count(count));
     else
-        store_backend_end_count(count, STORE_DOWN);
+        STORE_BACKEND_END(count, STORE_DOWN);
 }
 
 static void lmdb_collections(struct store *base, struct store_collections *collections)
@@ -295,7 +295,7 @@ static void lmdb_collections(struct store *base, struct store_collections *colle
     if (is_open(store))
         lmdb_thread_run(store->thread, lmdb_task_for_collections(collections));
     else
-        store_backend_end_collections(collections, STORE_DOWN);
+        STORE_BACKEND_END(collections, STORE_DOWN);
 }
 
 static void lmdb_put(struct store *base, struct store_put *put)

@@ -304,7 +304,7 @@ static void end_get(struct lmdb_task *task, struct store_get *get)
     get->blob = task->blob;
     get->format = task->format;
     get->version = task->number;
-    store_backend_end_get(get, task->status);
+    STORE_BACKEND_END(get, task->status);
 }
 
 static void end_list(struct lmdb_task *task, struct store_list *list)
@@ -313,7 +313,7 @@ static void end_list(struct lmdb_task *task, struct store_list *list)
     list->count = task->status == STORE_OK ? task->rows.count : 0;
     list->more = task->rows.more;
     list->blob = task->blob;
-    store_backend_end_list(list, task->status);
+    STORE_BACKEND_END(list, task->status);
 }
 
 static void end_count(struct lmdb_task *task, struct store_count *count)
@@ -326,7 +326,7 @@ static void end_count(struct lmdb_task *task, struct store_count *count)
         count->last_id_len = (uint8_t)task->id.len;
         memcpy(count->last_id, task->id.data, task->id.len);
     }
-    store_backend_end_count(count, task->status);
+    STORE_BACKEND_END(count, task->status);
 }
 
 static void end_collections(struct lmdb_task *task, struct store_collections *collections)
@@ -334,7 +334,7 @@ static void end_collections(struct lmdb_task *task, struct store_collections *co
     collections->collections = task->names.collections;
     collections->count = task->status == STORE_OK ? task->names.count : 0;
     collections->more = task->names.more;
-    store_backend_end_collections(collections, task->status);
+    STORE_BACKEND_END(collections, task->status);
 }
 
 void lmdb_task_end(struct lmdb_task *task)
@@ -356,11 +356,11 @@ void lmdb_task_fail(struct lmdb_task *task)
         return;
     cancel(&task->flight);
     switch (task->kind) {
-    case TASK_GET: store_backend_end_get(task->request.get, STORE_DOWN); break;
-    case TASK_LIST: store_backend_end_list(task->request.list, STORE_DOWN); break;
-    case TASK_COUNT: store_backend_end_count(task->request.count, STORE_DOWN); break;
+    case TASK_GET: STORE_BACKEND_END(task->request.get, STORE_DOWN); break;
+    case TASK_LIST: STORE_BACKEND_END(task->request.list, STORE_DOWN); break;
+    case TASK_COUNT: STORE_BACKEND_END(task->request.count, STORE_DOWN); break;
     case TASK_COLLECTIONS:
-        store_backend_end_collections(task->request.collections, STORE_DOWN);
+        STORE_BACKEND_END(task->request.collections, STORE_DOWN);
         break;
     }
 }

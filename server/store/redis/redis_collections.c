@@ -62,7 +62,7 @@ static void end(struct collections_flight *flight, enum store_status status)
         names->collections = flight->rows;
         names->count = status == STORE_OK ? flight->count : 0;
         names->more = status == STORE_OK && flight->more;
-        store_backend_end_collections(names, status);
+        STORE_BACKEND_END(names, status);
     }
     free_run(flight);
     mem_free(flight);

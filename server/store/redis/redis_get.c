@@ -75,7 +75,7 @@ static void end(struct get_flight *flight, enum store_status status)
                 flight->base.servers->newest_version = get->version;
         }
         blob = get->blob; /* get may be gone after done */
-        store_backend_end_get(get, status);
+        STORE_BACKEND_END(get, status);
         blob_unref(&blob);
     }
     background_free_buf(&flight->bytes);
@@ -244,7 +244,7 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
     if (status != STORE_OK && !flight->base.cancelled && flight->waiting > 0) {
         /* the other pieces are not needed: the request ends now */
         flight->base.cancelled = true;
-        store_backend_end_get(flight->get, status);
+        STORE_BACKEND_END(flight->get, status);
         return;
     }
     if (flight->base.cancelled) {

@@ -33,7 +33,7 @@ static void end_list(struct list_flight *flight, enum store_status status, size_
         list->count = status == STORE_OK ? count : 0;
         list->more = status == STORE_OK && flight->more;
         list->blob = flight->blob;
-        store_backend_end_list(list, status);
+        STORE_BACKEND_END(list, status);
     }
     mem_free(flight->documents);
     mem_free(flight);
@@ -212,7 +212,7 @@ struct count_flight {
 static void end_count(struct count_flight *flight, enum store_status status)
 {
     if (!flight->base.cancelled)
-        store_backend_end_count(flight->count, status);
+        STORE_BACKEND_END(flight->count, status);
     mem_free(flight);
 }
 

@@ -53,8 +53,10 @@ static void end(struct put_flight *flight, enum store_status status, uint64_t ve
     flight->base.servers->writes_waiting--;
     if (version > flight->base.servers->newest_version)
         flight->base.servers->newest_version = version;
-    if (!flight->base.cancelled)
-        store_backend_end_put(flight->put, status, version);
+    if (!flight->base.cancelled) {
+        flight->put->version = version;
+        STORE_BACKEND_END(flight->put, status);
+    }
     blob_unref(&flight->blob);
     mem_free(flight);
 }
@@ -349,11 +351,11 @@ void redis_put(struct redis_servers *servers, struct store_put *put)
 
     if (servers->cluster == NULL && !redis_conn_is_writable(servers->conn) &&
         !redis_conn_is_renewing(servers->conn)) {
-        store_backend_end_put(put, STORE_DOWN, 0);
+        STORE_BACKEND_END(put, STORE_DOWN);
         return;
     }
     if (large && put->blob->bytes.len > REDIS_DOCUMENT_MAX) {
-        store_backend_end_put(put, STORE_ERROR, 0);
+        STORE_BACKEND_END(put, STORE_ERROR);
         return;
     }
     flight = mem_zalloc(sizeof *flight);

@@ -114,7 +114,8 @@ static void end_outgoing(struct outgoing *out, enum store_status status, uint64_
     mem_free(out);
     if (put == NULL)
         return;
-    store_backend_end_put(put, status, version);
+    put->version = version;
+    STORE_BACKEND_END(put, status);
 }
 
 /* Ends all writes of a list; the callbacks may queue and cancel others. */
@@ -174,14 +175,14 @@ void writer_client_put(struct writer_client *client, struct store_put *put)
     struct outgoing *out;
 
     if (len > STORE_DOCUMENT_MAX) {
-        store_backend_end_put(put, STORE_ERROR, 0);
+        STORE_BACKEND_END(put, STORE_ERROR);
         return;
     }
     /* a write over the limit on bytes is allowed if it is alone */
     if ((client->state != CLIENT_UP && !client->is_waiting) ||
         client->writes >= WRITER_CLIENT_MAX_WRITES ||
         (client->writes > 0 && client->bytes + len > WRITER_CLIENT_MAX_BYTES)) {
-        store_backend_end_put(put, STORE_DOWN, 0);
+        STORE_BACKEND_END(put, STORE_DOWN);
         return;
     }
     out = outgoing_new(client, put);
@@ -475,8 +476,7 @@ static void try_connect(struct writer_client *client)
 
 static void on_retry(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
-    (void)loop;
-    (void)events;
+    (void)loop, (void)events;
     try_connect(timer->data);
 }
 
@@ -485,8 +485,7 @@ static void on_wait_end(struct ev_loop *loop, struct ev_timer *timer, int events
     struct writer_client *client = timer->data;
     struct list *partly = NULL;
 
-    (void)loop;
-    (void)events;
+    (void)loop, (void)events;
     client->is_waiting = false;
     if (client->state == CLIENT_LEAVING && !list_is_empty(&client->queued) &&
         first_of(&client->queued)->sent > 0)

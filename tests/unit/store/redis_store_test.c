@@ -412,40 +412,19 @@ static void names_that_are_none(void **state)
 
 /* ---- cancelling ---- */
 
-static void never(void)
-{
-    log_panic("a cancelled request was ended");
-}
-
-static void never_get(struct store_get *get)
-{
-    (void)get;
-    never();
-}
-
-static void never_put(struct store_put *put)
-{
-    (void)put;
-    never();
-}
-
-static void never_list(struct store_list *list)
-{
-    (void)list;
-    never();
-}
-
-static void never_count(struct store_count *count)
-{
-    (void)count;
-    never();
-}
-
-static void never_names(struct store_collections *names)
-{
-    (void)names;
-    never();
-}
+/* The done of a request that is cancelled. */
+#define NEVER(kind)                                     \
+    static void never_##kind(struct store_##kind *kind) \
+    {                                                   \
+        (void)kind;                                     \
+        log_panic("a cancelled request was ended");     \
+    }
+NEVER(get)
+NEVER(put)
+NEVER(list)
+NEVER(count)
+NEVER(collections)
+#undef NEVER
 
 /* Begins one request of each kind, runs the loop, and cancels them. */
 static void cancel_after(struct rig *rig, int turns, const char *id)
@@ -464,7 +443,7 @@ static void cancel_after(struct rig *rig, int turns, const char *id)
                               .done = never_list};
     struct store_count count = {
         .collection = rig_slice("x"), .max_documents = 9, .done = never_count};
-    struct store_collections names = {.max_count = 9, .done = never_names};
+    struct store_collections names = {.max_count = 9, .done = never_collections};
 
     store_count(rig->store, &count);
     store_collections(rig->store, &names);
