@@ -49,6 +49,7 @@ struct runner_output {
     unsigned count;
     uint64_t oldest_ns;   /* when the first of them was finished */
     uint32_t shortest_us; /* codec time of one */
+    size_t longest_bytes; /* payload of one job */
     struct wire_result results[WIRE_MAX_BATCH];
     struct buf payloads;
 };
@@ -60,7 +61,7 @@ struct runner {
     struct runner_output output; /* the running thread's */
     pthread_mutex_t lock;        /* over all below */
     struct list queue;           /* of batches, oldest first */
-    bool running;                /* some thread is in runner_run() */
+    bool running;                /* some thread is at a batch */
     bool announce_idle;
     struct runner_batch *current; /* NULL between batches */
     uint64_t running_id;          /* meaningful where running_since_ns is not 0 */
@@ -193,6 +194,15 @@ static uint32_t runner_us_between(uint64_t from_ns, uint64_t to_ns)
     return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
+/* True where the job will take long, and what is finished did not: one that is not much
+   larger than one of those takes about as long as they did, however long that is here. */
+static bool runner_job_is_longer(const struct runner_output *output,
+                                 const struct wire_job *job)
+{
+    return job_is_heavy(job) && output->shortest_us < RUNNER_HEAVY_US &&
+           job->payload.bytes.len > 2 * output->longest_bytes;
+}
+
 /* True where what is finished should not wait for this job, which will take about as long
    as the shortest of them. */
 static bool runner_must_flush(const struct runner_output *output,
@@ -204,7 +214,7 @@ static bool runner_must_flush(const struct runner_output *output,
         patience_us = RUNNER_STRETCH_US;
     wait_us += runner_us_between(output->oldest_ns, now_ns);
     return output->payloads.len >= RUNNER_FLUSH_BYTES ||
-           (job_is_heavy(job) && output->shortest_us < RUNNER_HEAVY_US) ||
+           runner_job_is_longer(output, job) ||
            wait_us > (patience_us < RUNNER_FLUSH_US ? RUNNER_FLUSH_US : patience_us);
 }
 
@@ -349,6 +359,8 @@ static void runner_do_job(struct runner *runner, struct runner_batch *batch,
         output->oldest_ns = clock_now_ns();
     if (output->count == 0 || result->codec_us < output->shortest_us)
         output->shortest_us = result->codec_us;
+    if (output->count == 0 || job->payload.bytes.len > output->longest_bytes)
+        output->longest_bytes = job->payload.bytes.len;
     output->count++;
     assert(output->count <= WIRE_MAX_BATCH);
     runner_end_job(runner);
@@ -362,48 +374,56 @@ static void runner_do_batch(struct runner *runner, struct runner_batch *batch)
     runner_flush(runner, batch);
 }
 
-/* The next batch, which becomes the current one; without one the thread stops running. */
-static struct runner_batch *runner_next_batch(struct runner *runner)
+/* The next batch, which becomes the current one, where this thread is the one to run now;
+   else NULL. */
+static struct runner_batch *runner_begin_batch(struct runner *runner)
 {
-    struct runner_batch *done;
-    struct list *link;
-    bool announce;
+    struct list *link = NULL;
 
     pthread_mutex_lock(&runner->lock);
-    done = runner->current;
-    link = list_shift(&runner->queue);
-    runner->current = link ? container_of(link, struct runner_batch, link) : NULL;
-    runner->running = link != NULL;
-    announce = !link && runner->announce_idle;
+    if (!runner->running)
+        link = list_shift(&runner->queue);
+    if (link) {
+        runner->running = true;
+        runner->current = container_of(link, struct runner_batch, link);
+    }
     pthread_mutex_unlock(&runner->lock);
-    if (done)
-        runner_free_batch(done);
-    if (announce)
-        runner->config.wake(runner->config.wake_arg);
     return link ? container_of(link, struct runner_batch, link) : NULL;
 }
 
-/* True where this thread is the one to run now. */
-static bool runner_claim(struct runner *runner)
+/* The batch is done; true where others wait. */
+static bool runner_end_batch(struct runner *runner, struct runner_batch *batch)
 {
-    bool claimed;
+    bool more, announce;
 
     pthread_mutex_lock(&runner->lock);
-    claimed = !runner->running;
-    runner->running = true;
+    assert(runner->running && runner->current == batch);
+    runner->current = NULL;
+    runner->running = false;
+    more = !list_is_empty(&runner->queue);
+    announce = !more && runner->announce_idle;
     pthread_mutex_unlock(&runner->lock);
-    return claimed;
+    runner_free_batch(batch);
+    if (announce)
+        runner->config.wake(runner->config.wake_arg);
+    return more;
+}
+
+bool runner_run_batch(struct runner *runner)
+{
+    struct runner_batch *batch = runner_begin_batch(runner);
+
+    if (!batch)
+        return false;
+    cpu_yield_enable();
+    runner_do_batch(runner, batch);
+    return runner_end_batch(runner, batch);
 }
 
 void runner_run(struct runner *runner)
 {
-    struct runner_batch *batch;
-
-    if (!runner_claim(runner))
-        return;
-    cpu_yield_enable();
-    while ((batch = runner_next_batch(runner)))
-        runner_do_batch(runner, batch);
+    while (runner_run_batch(runner))
+        ;
 }
 
 /* Marks the batch's jobs of these ids; the lock is held. */

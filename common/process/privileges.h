@@ -22,6 +22,10 @@ void privileges_drop(const char *user);
    is not followed, and nothing but a directory given. Failures are logged. */
 void privileges_give_directory(const char *user, const char *path);
 
+/* The same for the file of a socket that was just made; no-op for one that is not there.
+ */
+void privileges_give_file(const char *user, const char *path);
+
 /* Nothing that this process or a child of it executes gains rights (no_new_privs). */
 void privileges_forgo(void);
 

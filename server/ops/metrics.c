@@ -28,6 +28,12 @@ _Static_assert((int)JOB_STATUSES <= STATS_JOB_STATUSES, "and for each end of a j
     X(jobs_in_flight, "gauge", "jobs_in_flight", "Jobs that workers hold.")              \
     X(workers, "gauge", "worker_connections",                                            \
       "Connections of workers to fronts, usable now.")                                   \
+    X(fastpaths, "gauge", "worker_fastpaths",                                            \
+      "Connections of workers that have a fast path beside nng.")                        \
+    X(jobs_fast, "counter", "jobs_sent_fastpath_total",                                  \
+      "Jobs sent to workers on their fast paths.")                                       \
+    X(jobs_on_seats, "counter", "jobs_sent_seat_total",                                  \
+      "Jobs sent to workers on their nng seats.")                                        \
     X(workers_lost, "counter", "workers_lost_total",                                     \
       "Connections of workers that ended.")                                              \
     X(job_retries, "counter", "job_retries_total",                                       \

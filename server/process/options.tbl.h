@@ -97,6 +97,8 @@ OPTION(SIZE, arena_bytes, "arena", "SIZE|off", "64MiB",
        "memory for large documents that a front shares with each worker on this host, and "
        "again with all",
        .min = 1 << 20, .max = UINT64_C(1) << 36, .may_be_off = true)
+OPTION(SWITCH, fastpath, "fastpath", "on|off", "on",
+       "jobs of workers on this host travel on a socket beside nng, without its threads")
 
 GROUP("Processes")
 OPTION(UNSIGNED, processes, "processes", "N", "1",

@@ -108,6 +108,9 @@ struct stats_front {
     stats_counter queue_depth;    /* gauge: jobs waiting for a worker */
     stats_counter jobs_in_flight; /* gauge: with workers */
     stats_counter workers;        /* gauge: connected and usable */
+    stats_counter fastpaths;      /* gauge: of them, those with a fast path */
+    stats_counter jobs_fast;      /* sent to workers on fast paths... */
+    stats_counter jobs_on_seats;  /* ...and on seats */
     stats_counter workers_lost;   /* connections that ended with jobs in flight or not */
     stats_counter job_retries;
     stats_counter jobs_shared;     /* that got the result of an equal one */

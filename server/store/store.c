@@ -1,6 +1,7 @@
 #include "server/store/store.h"
 
 #include <assert.h>
+
 #include "common/base/log.h"
 #include "server/store/lmdb/lmdb_store.h"
 #include "server/store/redis/redis_store.h"

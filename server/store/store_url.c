@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/text.h"
 #include "server/store/redis/redis_url.h"
 
 #define LMDB_SCHEME "lmdb:"
@@ -23,9 +24,7 @@ int store_url_check(const char *url, const char **expected_r)
 
 const char *store_url_lmdb_dir(const char *url)
 {
-    size_t len = strlen(LMDB_SCHEME);
-
-    return strncmp(url, LMDB_SCHEME, len) == 0 ? url + len : NULL;
+    return text_after(url, LMDB_SCHEME);
 }
 
 bool store_url_needs_writer(const char *url)

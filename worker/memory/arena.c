@@ -22,11 +22,8 @@
 /* Without these a front could have us killed by SIGBUS. */
 #define NEEDED_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
-/* What a front hands out: its arena and, where it has one, its pool. */
-#define MAX_FILES 2
-
-/* What the front is told in the end. */
-enum word { WORD_ARENA = 1, WORD_ARENA_AND_POOL = 2 };
+/* What a front hands out at most: its arena, its pool, the end of a fast path. */
+#define MAX_FILES 3
 
 /* Mapped now, of all fronts. */
 static _Atomic uint64_t mapped_bytes;
@@ -201,9 +198,9 @@ static int map(struct arena *arena, const struct wire_seat_welcome *welcome,
     uint64_t bytes = welcome->arena_bytes, pool_bytes = welcome->pool_bytes;
 
     arena->bytes = bytes;
-    if (!is_sound(files[0], bytes))
+    if (count == 0 || !is_sound(files[0], bytes))
         return -1;
-    if (count == MAX_FILES && can_follow(bytes, pool_bytes) &&
+    if (pool_bytes > 0 && count > 1 && can_follow(bytes, pool_bytes) &&
         is_sound(files[1], pool_bytes)) {
         arena->data = map_files(files, bytes, pool_bytes);
         arena->pool_bytes = pool_bytes;
@@ -215,12 +212,29 @@ static int map(struct arena *arena, const struct wire_seat_welcome *welcome,
     return arena->data == NULL ? -1 : 0;
 }
 
-/* Waits for the greeting, shows the token, takes the descriptors, maps them and says so;
-   -1 where that fails. */
-static int fetch(struct arena *arena, int front, const struct wire_seat_welcome *welcome,
-                 const char **why_r)
+/* The last one of what came, where it is the fast path's socket; -1. */
+static int find_fast(const struct wire_seat_welcome *welcome, const int files[MAX_FILES],
+                     unsigned count)
 {
-    int files[MAX_FILES], error;
+    unsigned before = (welcome->arena_bytes > 0) + (welcome->pool_bytes > 0);
+
+    return welcome->has_fastpath && count == before + 1 ? files[before] : -1;
+}
+
+/* What the front is told of an arena that may not be mapped. */
+static unsigned word_of(const struct arena *arena)
+{
+    if (arena->data == NULL)
+        return 0;
+    return arena->pool_bytes > 0 ? WIRE_TOOK_POOL : WIRE_TOOK_ARENA;
+}
+
+/* Waits for the greeting, shows the token, takes the descriptors, maps what can be, and
+   says so. Returns -1 where the front is not told of anything. */
+static int fetch(struct arena *arena, int front, const struct wire_seat_welcome *welcome,
+                 int *fast_fd_r, const char **why_r)
+{
+    int files[MAX_FILES], fast = -1;
     unsigned count;
     uint8_t word;
 
@@ -235,15 +249,21 @@ static int fetch(struct arena *arena, int front, const struct wire_seat_welcome 
     if (count == 0)
         return -1;
     *why_r = "the arena cannot be mapped";
-    error = map(arena, welcome, files, count);
+    if (welcome->arena_bytes > 0)
+        (void)map(arena, welcome, files, count);
+    if (fast_fd_r != NULL)
+        fast = find_fast(welcome, files, count);
     for (unsigned i = 0; i < count; i++)
-        close(files[i]);
-    if (error != 0)
-        return -1;
-    word = arena->pool_bytes > 0 ? WORD_ARENA_AND_POOL : WORD_ARENA;
-    if (send(front, &word, 1, MSG_NOSIGNAL) == 1)
+        if (files[i] != fast)
+            close(files[i]);
+    word = (uint8_t)(word_of(arena) | (fast >= 0 ? WIRE_TOOK_FASTPATH : 0));
+    if (word != 0 && send(front, &word, 1, MSG_NOSIGNAL) == 1) {
+        if (fast_fd_r != NULL)
+            *fast_fd_r = fast;
         return 0;
-    unmap(arena->data, arena->bytes + arena->pool_bytes);
+    }
+    if (fast >= 0)
+        close(fast);
     return -1;
 }
 
@@ -264,22 +284,26 @@ static int connect_to_descriptor_server(const struct arena_front *front,
 }
 
 struct arena *arena_fetch(const struct arena_front *front,
-                          const struct wire_seat_welcome *welcome, const char **why_r)
+                          const struct wire_seat_welcome *welcome, int *fast_fd_r,
+                          const char **why_r)
 {
     int door, error;
     struct arena *arena;
 
     assert(welcome->has_arena);
+    if (fast_fd_r != NULL)
+        *fast_fd_r = -1;
     door = connect_to_descriptor_server(front, welcome->arena_path, why_r);
     if (door < 0)
         return NULL;
     arena = mem_zalloc(sizeof *arena);
     atomic_init(&arena->refs, 1);
-    error = fetch(arena, door, welcome, why_r);
+    error = fetch(arena, door, welcome, fast_fd_r, why_r);
     close(door);
-    if (error != 0)
-        mem_free(arena);
-    return error == 0 ? arena : NULL;
+    if (error == 0 && arena->data != NULL)
+        return arena;
+    arena_unref(&arena);
+    return NULL;
 }
 
 struct arena *arena_ref(struct arena *arena)
@@ -296,7 +320,8 @@ void arena_unref(struct arena **arena)
     *arena = NULL;
     if (a == NULL || atomic_fetch_sub(&a->refs, 1) > 1)
         return;
-    unmap(a->data, a->bytes + a->pool_bytes);
+    if (a->data != NULL)
+        unmap(a->data, a->bytes + a->pool_bytes);
     mem_free(a);
 }
 

@@ -252,7 +252,10 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
     }
     for
         EACH_WORKER(&dispatch->send, at)
-    jobs_worker_send_cancels(jobs_send_worker(at));
+        {
+            jobs_worker_send_cancels(jobs_send_worker(at));
+            rpc_worker_flush(jobs_send_worker(at)->rpc);
+        }
     set_gauges(dispatch);
 }
 
@@ -339,7 +342,7 @@ static uint64_t last_offset(const struct codec_call *call)
 /* True for a result that this job can have. */
 static bool is_plausible(const struct job *job, const struct wire_result *result)
 {
-    if (result->verdict == WIRE_CANCELLED)
+    if (result->verdict >= WIRE_CANCELLED)
         return false;
     return result->payload.bytes.len <= job->call.max_output &&
            (result->fault_offset <= last_offset(&job->call) ||
@@ -440,6 +443,7 @@ static struct rpc_client *create_client(struct jobs_dispatch *dispatch)
         .front_index = (unsigned)config->front_index,
         .gate_listen_fd = config->gate_listen_fd,
         .arena_bytes = config->arena_bytes,
+        .fastpath = config->fastpath,
         .credentials = config->credentials,
         .stats = config->stats,
         .on_stuck = config->on_stuck,

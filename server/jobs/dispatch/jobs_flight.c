@@ -6,11 +6,16 @@
 #include "common/base/clock.h"
 #include "proto/document_id.h"
 
-void jobs_flight_init(struct jobs_flight *flight, unsigned credits)
+void jobs_flight_init(struct jobs_flight *flight, unsigned window)
 {
-    assert(credits >= 1);
     memset(flight, 0, sizeof *flight);
-    flight->window = credits < FLIGHT_WINDOW ? credits : FLIGHT_WINDOW;
+    jobs_flight_set_window(flight, window);
+}
+
+void jobs_flight_set_window(struct jobs_flight *flight, unsigned window)
+{
+    assert(window >= 1 && window >= flight->batches_open);
+    flight->window = window < FLIGHT_WINDOW ? window : FLIGHT_WINDOW;
 }
 
 unsigned jobs_flight_free(const struct jobs_flight *flight)

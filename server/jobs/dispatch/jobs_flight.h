@@ -19,9 +19,8 @@
 /* Jobs in a batch, at most. */
 #define FLIGHT_MAX_BATCH 64
 
-/* Batches with one worker: one that it works on and one on the way hide the travelling;
-   more would only make jobs wait where they cannot be given to another worker. */
-#define FLIGHT_WINDOW 2
+/* Batches with one worker, at most: how many a worker is given says jobs_limits.h. */
+#define FLIGHT_WINDOW 16
 
 struct flight_batch {
     uint64_t number; /* 0 for a batch that is free */
@@ -53,8 +52,11 @@ struct jobs_flight {
     struct flight_batch batches[FLIGHT_WINDOW];
 };
 
-/* Makes an empty table for a worker that takes `credits` messages. */
-void jobs_flight_init(struct jobs_flight *flight, unsigned credits);
+/* Makes an empty table for a worker that takes so many batches. */
+void jobs_flight_init(struct jobs_flight *flight, unsigned window);
+
+/* It takes so many from now on, no fewer than are open. */
+void jobs_flight_set_window(struct jobs_flight *flight, unsigned window);
 
 /* How many batches it would still take. */
 unsigned jobs_flight_free(const struct jobs_flight *flight);

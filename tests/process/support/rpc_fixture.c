@@ -169,6 +169,13 @@ void rpc_fixture_stop_front(struct rpc_fixture *fixture)
 
 /* ---- the whole ---- */
 
+bool rpc_fixture_is_slow(void)
+{
+    const char *fastpath = getenv("OFFLOOP_FASTPATH");
+
+    return fastpath != NULL && strcmp(fastpath, "off") == 0;
+}
+
 struct rpc_fixture *rpc_fixture_create(const struct jobs_config *config)
 {
     struct rpc_fixture *fixture = mem_zalloc(sizeof *fixture);
@@ -183,6 +190,7 @@ struct rpc_fixture *rpc_fixture_create(const struct jobs_config *config)
     fixture->config.gate_listen_fd = fixture->gate_fd;
     fixture->config.generation = 1;
     fixture->config.stats = &fixture->stats;
+    fixture->config.fastpath = !rpc_fixture_is_slow();
     snprintf(fixture->url, sizeof fixture->url, "ipc://%s/rpc", fixture->directory);
     fixture->config.rpc_url = fixture->url;
     /* nng keeps descriptors of its own from its first use on. */

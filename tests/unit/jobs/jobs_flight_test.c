@@ -55,6 +55,10 @@ static void credits_bound_the_window(void **state)
     send(0, 1);
     send(1, 1);
     assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW - 2);
+    jobs_flight_set_window(&flight, 2); /* what is open stays */
+    assert_int_equal(jobs_flight_free(&flight), 0);
+    jobs_flight_set_window(&flight, 3);
+    assert_int_equal(jobs_flight_free(&flight), 1);
 }
 
 static void a_batch_gives_its_credit_back_with_its_last_answer(void **state)

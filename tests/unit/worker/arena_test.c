@@ -142,7 +142,7 @@ static void an_arena_is_shared(void **state)
     (void)state;
     front_start(&front, file, false);
     welcome = welcome_of(front.name);
-    arena = arena_fetch(&neighbour, &welcome, &why);
+    arena = arena_fetch(&neighbour, &welcome, NULL, &why);
     assert_non_null(arena);
     front_end(&front);
     assert_memory_equal(front.token, welcome.arena_token.bytes, 16);
@@ -168,7 +168,7 @@ static void is_refused(int file, bool plain)
 
     front_start(&front, file, plain);
     welcome = welcome_of(front.name);
-    assert_null(arena_fetch(&neighbour, &welcome, &why));
+    assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
     assert_non_null(why);
     front_end(&front);
     assert_int_equal(front.word, 0);
@@ -197,13 +197,13 @@ static void addresses_that_are_none(void **state)
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
         welcome = welcome_of(paths[i]);
-        assert_null(arena_fetch(&neighbour, &welcome, &why));
+        assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
         assert_non_null(why);
     }
     memset(long_path, 'x', sizeof long_path);
     long_path[sizeof long_path - 1] = '\0';
     welcome = welcome_of(long_path);
-    assert_null(arena_fetch(&neighbour, &welcome, &why));
+    assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
 }
 
 /* Whoever does not say what a door says is not told a single byte. */
@@ -221,7 +221,7 @@ static void others_are_told_nothing(void **state)
         front_start_saying(&front, words[i], file_of(BYTES, F_SEAL_SHRINK | F_SEAL_GROW),
                            -1, false);
         welcome = welcome_of(front.name);
-        assert_null(arena_fetch(&neighbour, &welcome, &why));
+        assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
         assert_non_null(why);
         front_end(&front);
         assert_true(front.told <= 0);
@@ -236,7 +236,7 @@ static bool comes_to(const char *url, bool is_here, const char *path)
     struct wire_seat_welcome welcome = welcome_of(path);
     const char *why = NULL;
 
-    assert_null(arena_fetch(&front, &welcome, &why));
+    assert_null(arena_fetch(&front, &welcome, NULL, &why));
     return strstr(why, "where no front of its server can be") == NULL;
 }
 
@@ -251,6 +251,44 @@ static void only_its_fronts_doors_are_gone_to(void **state)
     assert_false(comes_to("ipc:///nonexistent/rpc-1", false, "@fffff"));
 }
 
+/* The socket stands last, and is taken where it is wanted, with an arena or without. */
+static void fetch_with_socket(int file, bool is_wanted, unsigned word)
+{
+    struct wire_seat_welcome welcome;
+    struct arena *arena;
+    struct front front;
+    int ends[2], fast = -1;
+    const char *why;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    front_start_with(&front, file, ends[1], false);
+    welcome = welcome_of(front.name);
+    welcome.has_fastpath = true;
+    arena = arena_fetch(&neighbour, &welcome, is_wanted ? &fast : NULL, &why);
+    front_end(&front);
+    assert_int_equal(front.word, word);
+    assert_int_equal(arena != NULL, (word & WIRE_TOOK_ARENA) != 0);
+    assert_int_equal(fast >= 0, is_wanted);
+    if (is_wanted) {
+        assert_int_equal(send(ends[0], "x", 1, MSG_NOSIGNAL), 1);
+        assert_int_equal(recv(fast, &(char){0}, 1, 0), 1);
+        close(fast);
+    }
+    assert_int_equal(send(ends[0], "x", 1, MSG_NOSIGNAL), -1); /* nothing is left open */
+    close(ends[0]);
+    arena_unref(&arena);
+}
+
+static void a_fast_path_comes_last(void **state)
+{
+    const int sound = F_SEAL_SHRINK | F_SEAL_GROW;
+
+    (void)state;
+    fetch_with_socket(file_of(BYTES, sound), true, WIRE_TOOK_ARENA | WIRE_TOOK_FASTPATH);
+    fetch_with_socket(file_of(BYTES, sound), false, WIRE_TOOK_ARENA);
+    fetch_with_socket(file_of(BYTES / 2, sound), true, WIRE_TOOK_FASTPATH);
+}
+
 /* What a worker has of a front that offers a pool of such a size, and has that one. */
 static struct arena *fetch_with_pool(uint64_t pool_bytes, int pool, uint8_t *word_r)
 {
@@ -263,7 +301,7 @@ static struct arena *fetch_with_pool(uint64_t pool_bytes, int pool, uint8_t *wor
     front_start_with(&front, file, pool, false);
     welcome = welcome_of(front.name);
     welcome.pool_bytes = pool_bytes;
-    arena = arena_fetch(&neighbour, &welcome, &why);
+    arena = arena_fetch(&neighbour, &welcome, NULL, &why);
     assert_non_null(arena);
     front_end(&front);
     *word_r = front.word;
@@ -381,7 +419,7 @@ static void jobs_must_lie_inside(void **state)
     (void)state;
     front_start(&front, file_of(BYTES, F_SEAL_SHRINK | F_SEAL_GROW), false);
     welcome = welcome_of(front.name);
-    arena = arena_fetch(&neighbour, &welcome, &why);
+    arena = arena_fetch(&neighbour, &welcome, NULL, &why);
     assert_non_null(arena);
     front_end(&front);
     assert_true(fits(arena, false, 0, 1 << 30, false, 0, 0)); /* in the message */
@@ -431,6 +469,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_arena_is_shared),
         cmocka_unit_test(wrong_fronts_are_done_without),
+        cmocka_unit_test(a_fast_path_comes_last),
         cmocka_unit_test(a_pool_is_read_behind_the_arena),
         cmocka_unit_test(wrong_pools_are_done_without),
         cmocka_unit_test(fronts_cannot_have_it_all),

@@ -219,7 +219,14 @@ static void a_pool_comes_with_the_arena(void **state)
     assert_int_equal(mapped, 2);
     hand_out_two(3);
     hand_out_two(0);
+    hand_out_two(WIRE_TOOK_POOL | WIRE_TOOK_FASTPATH); /* three were not handed out */
+    hand_out_two(8);
     assert_int_equal(mapped, 2);
+    hand_out_two(WIRE_TOOK_ARENA |
+                 WIRE_TOOK_FASTPATH); /* whether it was one knows who asks */
+    assert_int_equal(mapped_count, WIRE_TOOK_ARENA | WIRE_TOOK_FASTPATH);
+    hand_out_two(WIRE_TOOK_FASTPATH);
+    assert_int_equal(mapped_count, WIRE_TOOK_FASTPATH);
     close(pool_fd);
 }
 

@@ -12,13 +12,11 @@
 #include "common/base/clock.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/base/log_limited.h"
 #include "server/store/redis/link/redis_greeting.h"
 #include "server/store/redis/link/redis_reader.h"
 #include "server/store/redis/link/redis_resolve.h"
 #include "server/store/redis/link/redis_watch.h"
-
-/* At most one error reply is logged in this time. */
-#define ERROR_LOG_NS NS_PER_S
 
 /* A server that closes an idle connection before this time does not close it because it
    is idle: it wants no connections. */
@@ -60,7 +58,7 @@ struct redis_conn {
     bool settled;     /* the first attempt has ended, well or not */
     bool logged_down; /* once for each outage */
     const char *why;
-    uint64_t error_logged_ns;
+    struct log_limited errors_log;
 };
 
 static bool may_change(enum conn_state from, enum conn_state to)
@@ -228,16 +226,6 @@ int redis_conn_send(struct redis_conn *conn, const struct redis_command *args,
     return 0;
 }
 
-static void log_error_reply(struct redis_conn *conn, const struct redisReply *reply)
-{
-    uint64_t now = clock_now_ns();
-
-    if (conn->error_logged_ns != 0 && now - conn->error_logged_ns < ERROR_LOG_NS)
-        return;
-    conn->error_logged_ns = now;
-    log_warn("store: %s answered: %.200s", conn->where, reply->str);
-}
-
 struct redis_error redis_conn_take_error(struct redis_conn *conn,
                                          const struct redisReply *reply)
 {
@@ -247,11 +235,12 @@ struct redis_error redis_conn_take_error(struct redis_conn *conn,
     error = redis_error_read(reply->str, reply->len);
     if (error.remedy != REDIS_REMEDY_LOAD && error.remedy != REDIS_REMEDY_MOVED &&
         error.remedy != REDIS_REMEDY_ASK && error.remedy != REDIS_REMEDY_WAIT)
-        log_error_reply(conn, reply);
+        log_limited_warn(&conn->errors_log, LOG_EVERY_SECOND,
+                         "store: %s answered: %.200s", conn->where, reply->str);
     if (error.remedy == REDIS_REMEDY_REPLICA && conn->purpose == REDIS_FOR_DATA)
         redis_watch_replica(&conn->watch);
     if (error.remedy == REDIS_REMEDY_RECONNECT && conn->state == CONN_UP) {
-        conn->logged_down = true; /* log_error_reply() did */
+        conn->logged_down = true; /* by log_limited_warn() */
         conn->why = "Redis refuses us: see the log";
         enter(conn, CONN_PAUSED, conn->pause_s);
     }
