@@ -251,7 +251,7 @@ class Jobs {
     for (const job of [...this.#live.values()]) {
       if (job.link !== link) continue;
       job.link = null;
-      if (link.draining) job.tries--; // it was not read
+      if (link.draining || !link.welcome) job.tries--; // it was not read
       if (!job.reject) this.#end(job);
       else if (job.tries >= TRIES) this.#fail(job, new JobLost(`the connection was lost twice: ${why}`));
       else this.#queue.push(job);

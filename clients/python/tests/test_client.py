@@ -11,7 +11,7 @@ sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 import offloop  # noqa: E402
 from offloop import _errors, _http, _msgpack, _plain, _wire  # noqa: E402
-from fake_daemon import Daemon, bye, results, welcome  # noqa: E402
+from fake_daemon import Daemon, bye, frame, results, welcome  # noqa: E402
 
 
 def upper(job):
@@ -163,6 +163,22 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
             with self.assertRaises(offloop.JobError) as caught:
                 await jobs.compact(b"[")
             self.assertEqual(caught.exception.offset, 5)
+
+    async def test_a_daemon_that_refuses_is_none(self):
+        """The job runs here; or it waits for another daemon, and no refusal counts as a try."""
+        refused = b"O\x01\x03\x92\x04\xa4full"
+        async with Daemon(self.path, lambda job: None, hello=frame(refused)) as daemon:
+            async with self.connect() as jobs:
+                jobs._inline_bytes = 0
+                jobs._inline = lambda *job: (0, 0, b"here")
+                self.assertEqual(await jobs.encode(b"\x01"), b"here")
+                jobs._inline = None
+                waiting = asyncio.ensure_future(jobs.encode(b"\xa1x"))
+                seen = len(daemon.names)
+                while len(daemon.names) < seen + 3:
+                    await asyncio.sleep(0.01)
+                daemon.hello, daemon.answer = welcome(), upper
+                self.assertEqual(await waiting, b"\xa1X")
 
     async def test_more_than_the_daemon_allows_is_overloaded_at_once(self):
         async with Daemon(self.path, lambda job: None, hello=welcome(2)) as daemon:

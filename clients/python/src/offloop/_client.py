@@ -306,11 +306,13 @@ class Jobs:
     def on_lost(self, link: Link, problem: Exception) -> None:
         """The connection has ended: what was under way on it is sent once more."""
         self._links.discard(link)
+        if link.welcome is None:
+            self._absent = True  # refused, or no daemon of ours
         for job in list(self._live.values()):
             if job.link is not link:
                 continue
             job.link = None
-            job.tries -= link.draining  # it was not read
+            job.tries -= link.draining or link.welcome is None  # it was not read
             if job.future.done():
                 del self._live[job.id]
             elif job.tries >= _TRIES:
