@@ -6,16 +6,27 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/memory_budget.h"
+#include "server/http/http_input.h"
+#include "server/http/http_pace.h"
 #include "server/stats/stats.h"
 
-/* Work one run does at most before other connections have their turn. */
+/* One run does at most so much before other connections run. */
 #define STEPS_PER_RUN     1024
 #define EXCHANGES_PER_RUN 8
 
-/* Below this many queued bytes a streamed reply is asked to go on. */
+/* Below so many queued bytes a streamed reply is asked to go on. */
 #define QUEUE_LOW_BYTES (128 * 1024)
 
-/* Timers are armed for at least this: they are rough, and deadlines exact. */
+/* How often the connection looks at what the peer has acknowledged, and how often at
+   least in the time that the peer has. */
+#define PROGRESS_LOOK_MS 5000
+#define PROGRESS_LOOKS   8
+
+/* Where memory is short, a peer may acknowledge nothing for no longer than this. */
+#define SHORT_SEND_NS (30 * NS_PER_S)
+
+/* Timers are armed for at least this, because they are not exact and deadlines are. */
 #define TIMER_MIN_NS NS_PER_MS
 
 static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int revents);
@@ -34,8 +45,8 @@ static void arm_timer(struct http_connection *c, uint64_t now)
     c->timer_ns = now + wait;
 }
 
-/* An armed timer that fires early is let be: it looks at the deadline then. So a busy
-   connection touches no timer at all. */
+/* A timer that fires before the deadline is not changed here: it is armed again when it
+   fires. So a busy connection does not touch its timer. */
 static void set_deadline(struct http_connection *c, unsigned timeout_ms)
 {
     uint64_t now = clock_now_ns();
@@ -45,11 +56,49 @@ static void set_deadline(struct http_connection *c, unsigned timeout_ms)
         arm_timer(c, now);
 }
 
+static void end_lingering_early(struct http_connection *c)
+{
+    uint64_t end = clock_now_ns() + c->server->limits.linger_idle_ms * NS_PER_MS;
+
+    c->linger_ns = end < c->linger_ns ? end : c->linger_ns;
+}
+
+/* Gives the peer some more time, up to a bound, because bytes came or are to come. */
+static void linger_on(struct http_connection *c)
+{
+    set_deadline(c, c->server->limits.linger_idle_ms);
+    if (c->deadline_ns > c->linger_ns)
+        c->deadline_ns = c->linger_ns;
+}
+
+static void enter_linger(struct http_connection *c)
+{
+    c->linger_ns = clock_now_ns() + c->server->limits.linger_timeout_ms * NS_PER_MS;
+    if (c->server->draining)
+        end_lingering_early(c);
+    linger_on(c);
+}
+
+/* Sets the time of the next look at what the peer has acknowledged. */
+static void look_later(struct http_connection *c)
+{
+    unsigned wait = c->server->limits.send_timeout_ms / PROGRESS_LOOKS;
+
+    set_deadline(c, wait < PROGRESS_LOOK_MS ? wait : PROGRESS_LOOK_MS);
+}
+
+static void enter_sending(struct http_connection *c)
+{
+    http_pace_begin(c, clock_now_ns());
+    look_later(c);
+}
+
 static void enter(struct http_connection *c, enum http_connection_state state)
 {
     struct http_server *server = c->server;
     const struct http_limits *limits = &server->limits;
 
+    assert(c->state != HTTP_CONNECTION_LINGER || state == HTTP_CONNECTION_LINGER);
     c->state = state;
     list_remove(&c->idle_link);
     switch (state) {
@@ -64,12 +113,12 @@ static void enter(struct http_connection *c, enum http_connection_state state)
         set_deadline(c, limits->body_grace_ms);
         break;
     case HTTP_CONNECTION_HANDLER: c->deadline_ns = 0; break;
-    case HTTP_CONNECTION_SENDING: set_deadline(c, limits->send_timeout_ms); break;
-    case HTTP_CONNECTION_LINGER: set_deadline(c, limits->linger_timeout_ms); break;
+    case HTTP_CONNECTION_SENDING: enter_sending(c); break;
+    case HTTP_CONNECTION_LINGER: enter_linger(c); break;
     }
 }
 
-/* The state that follows from what the connection holds now. */
+/* The state that follows from the exchange and the output. */
 static enum http_connection_state state_due(const struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
@@ -85,6 +134,19 @@ static enum http_connection_state state_due(const struct http_connection *c)
     return http_exchange_reads(x) ? HTTP_CONNECTION_BODY : HTTP_CONNECTION_HANDLER;
 }
 
+/* --- memory --- */
+
+/* Frees the memory of one of the slowest connections, where it still waits for its peer.
+ */
+static void give_up(struct http_connection *c)
+{
+    if (c->state == HTTP_CONNECTION_SENDING)
+        c->lost = c->reset = true;
+    else if (c->state == HTTP_CONNECTION_BODY)
+        http_input_refuse(c, 503, "memory is short and the body comes too slowly");
+    c->cut = false;
+}
+
 /* --- what the loop watches --- */
 
 static bool wants_read(const struct http_connection *c)
@@ -93,10 +155,10 @@ static bool wants_read(const struct http_connection *c)
 
     if (c->eof)
         return false;
-    /* A head is bounded by its parser; all else by what may wait here. */
+    /* The parser bounds a head; other input is bounded here. */
     if (x != NULL && !x->dispatched)
         return true;
-    return http_connection_input(c).len < HTTP_CONNECTION_AHEAD_BYTES;
+    return http_input_bytes(c).len < HTTP_CONNECTION_AHEAD_BYTES;
 }
 
 static void watch(struct http_connection *c)
@@ -134,7 +196,7 @@ void http_connection_open(struct http_server *server, int fd,
     http_output_init(&c->out);
     ev_io_init(&c->io, on_io, fd, EV_READ);
     ev_init(&c->timer, on_timer);
-    http_server_add(server, c);
+    http_server_add(server, &c->all_link);
     enter(c, HTTP_CONNECTION_IDLE);
     watch(c);
 }
@@ -147,49 +209,41 @@ void http_connection_destroy(struct http_connection **c)
 
     assert(!connection->running);
     *c = NULL;
-    http_connection_finish(connection, 0);
+    http_input_finish(connection, 0);
     ev_io_stop(server->loop, &connection->io);
     ev_timer_stop(server->loop, &connection->timer);
     list_remove(&connection->idle_link);
     list_remove(&connection->ready_link);
     http_output_clear(&connection->out);
     buf_free(&connection->in);
+    memory_budget_release(connection->counted_bytes);
     if (connection->reset)
         setsockopt(connection->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close(connection->io.fd);
-    http_server_remove(server, connection);
+    http_server_remove(server, &connection->all_link);
     mem_free(connection);
-}
-
-void http_connection_finish(struct http_connection *c, int status)
-{
-    const struct http_callbacks *callbacks = &c->server->callbacks;
-    struct http_exchange *x = c->exchange;
-
-    if (x == NULL)
-        return;
-    x->sent_bytes += http_output_take_sent(&c->out);
-    if (x->dispatched && callbacks->on_close)
-        callbacks->on_close(x, status ? status : x->status, x->sent_bytes);
-    http_exchange_destroy(&c->exchange);
 }
 
 void http_connection_drain(struct http_connection *c)
 {
     if (c->state == HTTP_CONNECTION_IDLE)
         enter(c, HTTP_CONNECTION_IDLE);
+    if (c->state == HTTP_CONNECTION_LINGER) {
+        end_lingering_early(c);
+        linger_on(c);
+    }
 }
 
 void http_connection_wake(struct http_connection *c)
 {
     if (!c->running)
-        http_server_make_ready(c->server, c);
+        http_server_make_ready(c->server, &c->ready_link);
 }
 
 /* --- a run --- */
 
-/* Sends once. Returns true where something was sent. */
-static bool send_some(struct http_connection *c)
+/* Sends once, at most `most` bytes. Returns true where something was sent. */
+static bool send_some(struct http_connection *c, size_t most)
 {
     enum stats_phase was;
     ssize_t sent;
@@ -197,17 +251,19 @@ static bool send_some(struct http_connection *c)
     if (c->blocked || http_output_is_empty(&c->out))
         return false;
     was = stats_phase_enter(STATS_WRITE);
-    sent = http_output_send(&c->out, c->io.fd);
+    sent = http_output_send(&c->out, c->io.fd, most);
     (void)stats_phase_enter(was);
     if (sent < 0)
         c->lost = true;
     c->blocked = !http_output_is_empty(&c->out);
-    if (sent > 0 && c->state == HTTP_CONNECTION_SENDING)
-        enter(c, HTTP_CONNECTION_SENDING);
+    if (sent > 0) {
+        c->progress.handed_bytes += (uint64_t)sent;
+        http_server_add_moved(c->server, (size_t)sent);
+    }
     return sent > 0;
 }
 
-/* True once the exchange has nothing left to do. */
+/* True where the exchange has nothing left to do. */
 static bool exchange_over(const struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
@@ -217,7 +273,7 @@ static bool exchange_over(const struct http_connection *c)
     return x->body_done || c->closing;
 }
 
-/* Asks a streamed reply to go on where there is room again. */
+/* Asks a streamed reply to go on where little is queued. */
 static bool tell_writable(struct http_connection *c)
 {
     struct http_exchange *x = c->exchange;
@@ -225,7 +281,7 @@ static bool tell_writable(struct http_connection *c)
     if (x == NULL || !x->wants_writable || c->out.bytes > QUEUE_LOW_BYTES)
         return false;
     x->wants_writable = false;
-    if (c->server->callbacks.on_writable)
+    if (c->server->callbacks.on_writable != NULL)
         c->server->callbacks.on_writable(x);
     return true;
 }
@@ -240,7 +296,7 @@ static void abort_reply(struct http_connection *c)
 static bool advance(struct http_connection *c)
 {
     unsigned exchanges = 0;
-    size_t sent = 0;
+    size_t sent = 0, share = http_server_share(c->server, HTTP_OUTPUT_STEP_BYTES);
 
     for (unsigned steps = 0; steps < STEPS_PER_RUN; steps++) {
         bool got_on = false;
@@ -250,37 +306,35 @@ static bool advance(struct http_connection *c)
         if (c->lost)
             return false;
         sent += c->out.bytes;
-        got_on |= send_some(c);
+        got_on |= send_some(c, share);
         sent -= c->out.bytes;
         if (exchange_over(c)) {
             c->refused |= !c->exchange->body_done;
-            http_connection_finish(c, 0);
-            /* Also where the next one is begun in this very run: its time starts now. */
+            http_input_finish(c, 0);
+            /* Also where this run begins the next one, whose time starts now. */
             enter(c, HTTP_CONNECTION_IDLE);
             exchanges++;
             got_on = true;
         }
         got_on |= tell_writable(c);
-        if (exchanges == EXCHANGES_PER_RUN || sent >= HTTP_OUTPUT_STEP_BYTES)
+        if (exchanges == EXCHANGES_PER_RUN || sent >= share)
             return true;
-        got_on |= http_connection_step(c);
+        got_on |= http_input_step(c);
         if (!got_on)
             return false;
     }
     return true;
 }
 
-/* All replies are sent and no request is to follow: closes so that the peer can still
-   read the last of them (RFC 9112 section 9.6). Unread input would turn the close into a
-   reset, so it is looked for first. */
+/* All replies are sent and no request may follow: closes so that the peer can still read
+   the last reply (RFC 9112 section 9.6). The kernel would turn a close with unread input
+   into a reset, so this looks for input first. */
 static void begin_close(struct http_connection *c)
 {
-    bool unread = c->refused || http_connection_input(c).len > 0;
+    bool unread = c->refused || http_input_bytes(c).len > 0;
 
-    buf_free(&c->in);
-    c->in_start = 0;
-    c->linger_left = c->server->limits.linger_bytes;
-    if (!c->eof && http_connection_receive(c))
+    http_input_drop(c);
+    if (!c->eof && http_input_receive(c))
         unread = true;
     if (c->eof || c->lost || !unread || shutdown(c->io.fd, SHUT_WR) < 0) {
         c->lost = true;
@@ -289,7 +343,7 @@ static void begin_close(struct http_connection *c)
     enter(c, HTTP_CONNECTION_LINGER);
 }
 
-/* After the work: closes, or waits for what comes next. */
+/* After the work of a run: closes, or waits for what comes next. */
 static void settle(struct http_connection *c, bool more)
 {
     enum http_connection_state due;
@@ -297,7 +351,7 @@ static void settle(struct http_connection *c, bool more)
     if (c->closing && c->exchange == NULL && http_output_is_empty(&c->out) && !c->lost) {
         if (c->state != HTTP_CONNECTION_LINGER)
             begin_close(c);
-        else if (c->eof || c->linger_left == 0)
+        else if (c->eof)
             c->lost = true;
     }
     if (c->lost) {
@@ -309,7 +363,7 @@ static void settle(struct http_connection *c, bool more)
         enter(c, due);
     watch(c);
     if (more)
-        http_server_make_ready(c->server, c);
+        http_server_make_ready(c->server, &c->ready_link);
 }
 
 void http_connection_run(struct http_connection *c, int revents)
@@ -320,17 +374,19 @@ void http_connection_run(struct http_connection *c, int revents)
     c->running = true;
     if (revents & EV_WRITE)
         c->blocked = false;
-    if (revents & EV_READ)
-        http_connection_receive(c);
+    if (revents & EV_READ && http_input_receive(c) && c->state == HTTP_CONNECTION_LINGER)
+        linger_on(c);
+    if (c->cut)
+        give_up(c);
     more = advance(c);
+    http_pace_count_memory(c);
     c->running = false;
     settle(c, more);
 }
 
 /* --- time is up --- */
 
-/* A window of a body's time is over: enough came for another, or the client is too slow.
- */
+/* A window of a body's time is over: the client gets another one, or it is too slow. */
 static void end_body_window(struct http_connection *c)
 {
     const struct http_limits *limits = &c->server->limits;
@@ -339,22 +395,57 @@ static void end_body_window(struct http_connection *c)
     if (c->window_bytes >= enough && c->window_bytes > 0)
         enter(c, HTTP_CONNECTION_BODY);
     else
-        http_connection_refuse(c, 408, "the request's body came too slowly");
+        http_input_refuse(c, 408, "the request's body came too slowly");
+}
+
+/* Looks at what the peer has acknowledged: waits on, or cuts it off. */
+static void end_sending_look(struct http_connection *c)
+{
+    const struct http_limits *limits = &c->server->limits;
+    struct http_progress *progress = &c->progress;
+    uint64_t now = clock_now_ns(), window = limits->send_timeout_ms * NS_PER_MS;
+    uint64_t enough = (uint64_t)limits->send_min_rate * limits->send_timeout_ms / 1000;
+    uint64_t still =
+        window > SHORT_SEND_NS && memory_budget_is_short() ? SHORT_SEND_NS : window;
+
+    http_pace_look(c, now);
+    if (now - progress->acked_ns >= still ||
+        (now - progress->window_ns >= window && progress->window_bytes < enough)) {
+        c->lost = c->reset = true;
+        return;
+    }
+    if (now - progress->window_ns >= window) {
+        progress->window_ns = now;
+        progress->window_bytes = 0;
+    }
+    look_later(c);
+}
+
+/* The time of an idle connection is over. A request that is just arriving still counts,
+   and a peer that is still receiving the last reply is not idle yet. */
+static void end_idle(struct http_connection *c)
+{
+    if (http_input_receive(c)) {
+        /* A stray line begins no request: then this time ends, too. */
+        set_deadline(c, c->server->limits.head_timeout_ms);
+        return;
+    }
+    if (!c->server->draining && http_pace_look(c, clock_now_ns()) &&
+        c->progress.queued_bytes > 0)
+        enter(c, HTTP_CONNECTION_IDLE);
+    else
+        c->lost = true;
 }
 
 static void expire(struct http_connection *c)
 {
     switch (c->state) {
     case HTTP_CONNECTION_HEAD:
-        http_connection_refuse(c, 408, "the request's head came too slowly");
+        http_input_refuse(c, 408, "the request's head came too slowly");
         break;
     case HTTP_CONNECTION_BODY: end_body_window(c); break;
-    case HTTP_CONNECTION_SENDING: c->lost = c->reset = true; break;
-    case HTTP_CONNECTION_IDLE:
-        /* A request that is just arriving still counts. */
-        if (!http_connection_receive(c))
-            c->lost = true;
-        break;
+    case HTTP_CONNECTION_SENDING: end_sending_look(c); break;
+    case HTTP_CONNECTION_IDLE: end_idle(c); break;
     case HTTP_CONNECTION_LINGER: c->lost = true; break;
     case HTTP_CONNECTION_HANDLER: assert(!"a deadline without a timer"); break;
     }

@@ -13,7 +13,7 @@
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 
-/* What may wait for the disk before lines are dropped. */
+/* More bytes than this do not wait for the disk: lines are dropped. */
 #define PENDING_MAX_BYTES (4u << 20)
 
 /* The longest piece of a request that is logged. */
@@ -28,7 +28,7 @@ struct access_log {
     struct buf pending;
     uint64_t dropped;
     bool ending;
-    struct buf line; /* loop thread's scratch */
+    struct buf line; /* the loop thread prints into it */
     time_t stamp_second;
     char stamp[40];
 };
@@ -133,7 +133,7 @@ void access_log_destroy(struct access_log **log)
     mem_free(l);
 }
 
-/* Appends client text so that it cannot break out of its quotes or its line. */
+/* Appends text of a client so that it cannot end its quotes or its line. */
 static void put_escaped(struct buf *line, struct slice text)
 {
     if (text.len == 0)
@@ -182,11 +182,26 @@ static void print_line(struct access_log *log, const struct api_event *event)
                (unsigned long long)event->codec_us, (unsigned long long)event->queue_us);
 }
 
-void access_log_put(struct access_log *log, const struct api_event *event)
+static void print_refused(struct access_log *log, const struct http_refusal *refusal)
+{
+    struct buf *line = &log->line;
+
+    line->len = 0;
+    buf_printf(line, "%s - - %s \"", refusal->peer, stamp_now(log));
+    put_escaped(line, refusal->line);
+    buf_printf(line, "\" %d %llu \"", refusal->status,
+               (unsigned long long)refusal->sent_bytes);
+    put_escaped(line, refusal->referer);
+    buf_append_str(line, "\" \"");
+    put_escaped(line, refusal->user_agent);
+    buf_append_str(line, "\" - 0 0\n");
+}
+
+/* Hands the line that was printed to the thread. */
+static void give_line(struct access_log *log)
 {
     bool was_empty;
 
-    print_line(log, event);
     pthread_mutex_lock(&log->lock);
     was_empty = log->pending.len == 0;
     if (log->pending.len + log->line.len > PENDING_MAX_BYTES)
@@ -196,4 +211,16 @@ void access_log_put(struct access_log *log, const struct api_event *event)
     if (was_empty)
         pthread_cond_signal(&log->wake);
     pthread_mutex_unlock(&log->lock);
+}
+
+void access_log_put(struct access_log *log, const struct api_event *event)
+{
+    print_line(log, event);
+    give_line(log);
+}
+
+void access_log_put_refused(struct access_log *log, const struct http_refusal *refusal)
+{
+    print_refused(log, refusal);
+    give_line(log);
 }

@@ -1,9 +1,9 @@
 #include "server/process/config.h"
 
-#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/address/endpoint.h"
 #include "common/codec/codec.h"
 #include "common/options/config.h"
@@ -16,6 +16,7 @@
 #include "common/process/spawn.h"
 #include "server/api/auth.h"
 #include "server/api/cors.h"
+#include "server/http/http.h"
 #include "server/jobs/jobs.h"
 #include "server/store/store_url.h"
 
@@ -52,6 +53,13 @@ static int config_check_base_path(const char *text, const char **expected_r)
     return *text == '\0' ? 0 : -1;
 }
 
+/* A host without its port, or any. */
+static int config_check_host(const char *text, const char **expected_r)
+{
+    *expected_r = "a host's name without a port, or any";
+    return http_host_valid(text) ? 0 : -1;
+}
+
 /* The texts of --mode, in the order of enum jobs_mode. */
 static const char *const *config_mode_names(void)
 {
@@ -86,8 +94,8 @@ static const struct option_row rows[] = {
 #include "server/process/options.tbl.h"
 };
 
-/* True where both name one place that only one listener can have. */
-static bool same_place(const char *one, const char *other)
+/* True where both are one address, which only one listener can have. */
+static bool same_address(const char *one, const char *other)
 {
     const char *port = strrchr(one, ':');
 
@@ -100,11 +108,11 @@ static int check_listeners(const struct server_config *config, struct buf *why)
 
     for (size_t i = 0; i < listen->count; i++) {
         for (size_t j = 0; j < i; j++)
-            if (same_place(listen->items[i], listen->items[j])) {
+            if (same_address(listen->items[i], listen->items[j])) {
                 buf_printf(why, "--listen: %s is given twice", listen->items[i]);
                 return -1;
             }
-        if (same_place(listen->items[i], config->admin)) {
+        if (same_address(listen->items[i], config->admin)) {
             buf_printf(why, "--admin: %s is a client listener too: expected another",
                        config->admin);
             return -1;
@@ -113,8 +121,8 @@ static int check_listeners(const struct server_config *config, struct buf *why)
     return 0;
 }
 
-/* In the master: that its children can read the file. It is theirs to read again, each
-   when it starts; a fault that comes later must not keep a writer from starting. */
+/* The master checks that its children can read the file. Each child reads it again when
+   it starts: a fault that comes later must not keep a writer from starting. */
 static int check_auth_file(const struct server_config *config, struct buf *why)
 {
     struct buf fault = BUF_INIT;
@@ -133,26 +141,6 @@ static int check_auth_file(const struct server_config *config, struct buf *why)
     return 0;
 }
 
-/* True for an address that only this host reaches. */
-static bool is_local(const struct endpoint *endpoint)
-{
-    const struct sockaddr *any = &endpoint->socket.any;
-
-    if (any->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)any;
-
-        return (ntohl(in->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
-    }
-    if (any->sa_family == AF_INET6) {
-        const struct in6_addr *in6 =
-            &((const struct sockaddr_in6 *)(const void *)any)->sin6_addr;
-
-        return IN6_IS_ADDR_LOOPBACK(in6) ||
-               (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == IN_LOOPBACKNET);
-    }
-    return true; /* a Unix socket: its file has permissions */
-}
-
 void server_config_warn(const struct server_config *config)
 {
     for (size_t i = 0; i < config->listen.count && !server_config_has_auth(config); i++) {
@@ -160,15 +148,15 @@ void server_config_warn(const struct server_config *config)
         const char *expected;
 
         if (endpoint_parse(config->listen.items[i], &endpoint, &expected) == 0 &&
-            !is_local(&endpoint))
+            !endpoint_is_local(&endpoint))
             log_warn("%s can be reached from other hosts and there is no --auth-file: "
                      "anybody there can read, change and delete every document",
                      config->listen.items[i]);
     }
 }
 
-/* The master reads the files; a child finds in its configuration what they held. */
-static int check_trust(struct server_config *config, struct buf *why)
+/* The master reads the files. A child finds their contents in its configuration. */
+static int check_credentials(struct server_config *config, struct buf *why)
 {
     const struct credentials_options options = CREDENTIALS_OPTIONS(config);
     struct credentials_texts texts;
@@ -193,7 +181,7 @@ static int resolve(void *context, struct buf *why)
             return -1;
         }
     }
-    if (check_trust(config, why) < 0 || check_auth_file(config, why) < 0)
+    if (check_credentials(config, why) < 0 || check_auth_file(config, why) < 0)
         return -1;
     return check_listeners(config, why);
 }
@@ -247,6 +235,15 @@ void server_config_destroy(struct server_config **config)
 bool server_config_has_admin(const struct server_config *config)
 {
     return strcmp(config->admin, "off") != 0;
+}
+
+uint64_t server_config_store_timeout_ns(const struct server_config *config)
+{
+    const uint64_t least = 5 * NS_PER_S, most = 60 * NS_PER_S;
+
+    if (config->job_timeout_ns < least)
+        return least;
+    return config->job_timeout_ns < most ? config->job_timeout_ns : most;
 }
 
 bool server_config_has_auth(const struct server_config *config)

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "common/credentials/credentials.h"
 #include "common/loop/background_free.h"
 #include "common/base/log.h"
+#include "common/base/memory_budget.h"
 #include "common/process/process.h"
 #include "server/process/access_log.h"
 #include "server/api/api.h"
@@ -25,12 +27,18 @@
 #include "server/stats/stats.h"
 #include "server/store/store.h"
 
-/* A front of a reload or an upgrade takes no clients before a worker has come to it, or
-   this long: the fronts before it go on serving meanwhile. */
+/* After a reload or an upgrade a front takes no clients before a worker has come to it,
+   or for so long. The fronts before it serve meanwhile. */
 #define WORKER_WAIT_MS 500
 #define WORKER_LOOK_S  0.002
 
-/* Documents up to this are read into memory that was used before... */
+/* The size of an arena is a multiple of this, which is the least that --arena takes. */
+#define ARENA_UNIT_BYTES (UINT64_C(1) << 20)
+
+/* How often the memory that clients use is counted. */
+#define MEMORY_LOOK_S 0.5
+
+/* Documents up to this size are read into memory that was used before... */
 #define REUSED_BLOCK_BYTES ((size_t)1 << 20)
 /* ...of which so much is kept while it is not needed. */
 #define SPARE_BYTES ((size_t)8 << 20)
@@ -60,12 +68,14 @@ struct front {
     ev_io on_control;
     ev_timer on_drain_timeout;
     ev_timer on_alive;
-    ev_timer on_worker_wait; /* active until it serves */
-    uint64_t serve_by_ns;    /* with workers or without */
+    ev_timer on_memory;
+    uint64_t refusals_before, cuts_before; /* by predecessors in the slot */
+    ev_timer on_worker_wait;               /* active until it serves */
+    uint64_t serve_by_ns;                  /* with workers or without */
     ev_prepare on_prepare;
 };
 
-/* By what went over the wire: a document is light or heavy in whichever direction. */
+/* Counts by the bytes that went over the wire in both directions. */
 static void count_latency(struct stats_front *slot, const struct api_event *event)
 {
     const struct http_request *request = http_request(event->x);
@@ -77,7 +87,7 @@ static void count_latency(struct stats_front *slot, const struct api_event *even
                         event->duration_us * NS_PER_US);
 }
 
-/* Something was finished: dying after this is not a crash loop. */
+/* An exchange has ended: the death of the front after this is no crash loop. */
 static void on_event(void *context, const struct api_event *event)
 {
     struct front *front = context;
@@ -92,6 +102,14 @@ static void on_event(void *context, const struct api_event *event)
         access_log_put(front->access_log, event);
 }
 
+static void on_refused(void *context, const struct http_refusal *refusal)
+{
+    struct front *front = context;
+
+    if (front->access_log != NULL)
+        access_log_put_refused(front->access_log, refusal);
+}
+
 static void open_stats(struct front *front)
 {
     front->stats = stats_open(SPAWN_FD_SHARED);
@@ -102,6 +120,8 @@ static void open_stats(struct front *front)
     front->slot = stats_slot(front->stats, front->self->index);
     stats_front_take(front->slot, (uint64_t)getpid());
     front->accepted_before = stats_read(&front->slot->connections_total);
+    front->refusals_before = stats_read(&front->slot->memory_refusals);
+    front->cuts_before = stats_read(&front->slot->memory_cuts);
     stats_loop_watch(front->loop, front->slot);
 }
 
@@ -120,6 +140,7 @@ static void open_store(struct front *front)
         .url = front->config->store,
         .tls = {front->credentials.cert, front->credentials.key, front->credentials.ca},
         .lmdb_max = front->config->lmdb_max_bytes,
+        .timeout_ns = server_config_store_timeout_ns(front->config),
         .writer_listen_fd = SPAWN_FD_WRITER};
 
     front->store = store_open(front->loop, &config);
@@ -144,7 +165,7 @@ static bool is_off(const struct option_list *list)
     return list->count == 0 || strcmp(list->items[0], "off") == 0;
 }
 
-/* What --cors and --cors-headers name; nothing where they are off. */
+/* The lists of --cors and --cors-headers; empty where they are off. */
 static struct cors cors_of(const struct server_config *config)
 {
     struct cors cors = {.origins = NULL};
@@ -160,6 +181,31 @@ static struct cors cors_of(const struct server_config *config)
     return cors;
 }
 
+static struct http_limits limits_of(const struct server_config *config)
+{
+    struct http_limits limits = http_limits_default();
+
+    limits.body_bytes = config->max_body_bytes;
+    limits.idle_timeout_ms = (unsigned)(config->idle_timeout_ns / NS_PER_MS);
+    limits.send_timeout_ms = (unsigned)(config->send_timeout_ns / NS_PER_MS);
+    return limits;
+}
+
+/* The hosts that requests may name. Without --host these are any hosts where clients need
+   tokens, because a page of another site has none. */
+static struct http_hosts hosts_of(const struct server_config *config, bool has_tokens)
+{
+    const struct option_list *list = &config->host;
+
+    if (list->count == 0)
+        return (struct http_hosts){.rule =
+                                       has_tokens ? HTTP_HOST_ANY : HTTP_HOST_SAFE_LOCAL};
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], "any") == 0)
+            return (struct http_hosts){.rule = HTTP_HOST_ANY};
+    return (struct http_hosts){HTTP_HOST_LISTED, list->items, list->count};
+}
+
 static void create_clients(struct front *front)
 {
     const struct server_config *config = front->config;
@@ -173,6 +219,7 @@ static void create_clients(struct front *front)
                                    .mode_header = config->mode_header,
                                    .server_timing = config->server_timing,
                                    .max_reply_bytes = config->max_reply_bytes,
+                                   .reply_cache_bytes = config->reply_cache_bytes,
                                    .max_memory_bytes = INLINE_MEMORY_BYTES,
                                    .max_body_bytes = config->max_body_bytes,
                                    .job_timeout_ns = config->job_timeout_ns,
@@ -180,13 +227,22 @@ static void create_clients(struct front *front)
                                    .cors = cors_of(config),
                                    .base_path = config->base_path,
                                    .on_event = on_event,
+                                   .on_refused = on_refused,
                                    .context = front};
-    struct http_limits limits = http_limits_default();
+    const struct http_limits limits = limits_of(config);
+    const struct http_hosts hosts = hosts_of(config, server_config_has_auth(config));
     const struct http_callbacks callbacks = api_callbacks();
 
-    limits.body_bytes = config->max_body_bytes;
     front->api = api_create(&api);
     front->clients = http_server_create(front->loop, &limits, &callbacks, front->api);
+    http_server_set_hosts(front->clients, &hosts);
+}
+
+static bool is_ready(void *context, const char **why_r)
+{
+    const struct front *front = context;
+
+    return store_is_ready(front->store, why_r);
 }
 
 static void create_operators(struct front *front)
@@ -194,16 +250,19 @@ static void create_operators(struct front *front)
     const struct ops_config config = {.loop = front->loop,
                                       .stats = front->stats,
                                       .front_index = front->self->index,
-                                      .store = front->store,
                                       .jobs = front->jobs,
-                                      .mode = (enum jobs_mode)front->config->mode};
-    const struct http_limits limits = http_limits_default();
+                                      .mode = (enum jobs_mode)front->config->mode,
+                                      .is_ready = is_ready,
+                                      .context = front};
+    const struct http_limits limits = limits_of(front->config);
+    const struct http_hosts hosts = hosts_of(front->config, false);
     const struct http_callbacks callbacks = ops_callbacks();
 
     if (!server_config_has_admin(front->config))
         return;
     front->ops = ops_create(&config);
     front->operators = http_server_create(front->loop, &limits, &callbacks, front->ops);
+    http_server_set_hosts(front->operators, &hosts);
 }
 
 static void serve(struct front *front)
@@ -226,7 +285,8 @@ static void on_worker_wait(struct ev_loop *loop, ev_timer *timer, int events)
     serve(front);
 }
 
-/* The first generation has nobody that could serve meanwhile. */
+/* The first generation serves at once, because no front before it could serve meanwhile.
+ */
 static void serve_soon(struct front *front)
 {
     ev_timer_init(&front->on_worker_wait, on_worker_wait, 0., WORKER_LOOK_S);
@@ -247,7 +307,7 @@ static void on_operators_drained(void *context)
     ev_break(front->loop, EVBREAK_ALL);
 }
 
-/* Operators watch the drain; their listener goes last. */
+/* The listener of operators closes last, so that they can watch the drain. */
 static void on_clients_drained(void *context)
 {
     struct front *front = context;
@@ -282,7 +342,7 @@ static void drain(struct front *front)
     http_server_drain(front->clients, on_clients_drained, front);
 }
 
-/* What hangs ends with the process, and the master starts another. */
+/* What hangs ends with the process. The master starts another one. */
 static void on_stuck(void *context)
 {
     struct front *front = context;
@@ -290,6 +350,14 @@ static void on_stuck(void *context)
     if (!front->draining)
         log_warn("draining, to be replaced");
     drain(front);
+}
+
+/* The arenas count in the memory budget, so each is much smaller than that. */
+static uint64_t arena_bytes(const struct server_config *config)
+{
+    uint64_t most = config->memory_bytes / 8 & ~(ARENA_UNIT_BYTES - 1);
+
+    return config->arena_bytes < most ? config->arena_bytes : most;
 }
 
 static void create_jobs(struct front *front)
@@ -305,7 +373,8 @@ static void create_jobs(struct front *front)
                                      .front_index = (int)front->self->index,
                                      .generation = front->self->generation,
                                      .gate_listen_fd = SPAWN_FD_GATE,
-                                     .arena_bytes = config->arena_bytes,
+                                     .arena_bytes = arena_bytes(config),
+                                     .fastpath = config->fastpath,
                                      .rpc_url = config->rpc,
                                      .credentials = &front->credentials,
                                      .stats = front->slot,
@@ -322,7 +391,8 @@ static void on_term(struct ev_loop *loop, ev_signal *watcher, int events)
     drain(watcher->data);
 }
 
-/* The master never writes: what makes the control socket readable is its end. */
+/* The master never writes, so a readable control socket means that the master has ended.
+ */
 static void on_control(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)events;
@@ -340,6 +410,39 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
               front->accepted_before + http_server_accepted(front->clients));
 }
 
+/* The pages of the arenas and of the pool that are in use: memory of this process, too.
+ */
+static uint64_t shared_bytes(void)
+{
+    unsigned long long kib = 0;
+    char text[4096];
+    const char *line;
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+    if (fd >= 0)
+        close(fd);
+    if (len < 0)
+        return 0;
+    text[len] = '\0';
+    line = strstr(text, "RssShmem:");
+    return line != NULL && sscanf(line, "RssShmem: %llu", &kib) == 1 ? kib * 1024 : 0;
+}
+
+static void on_memory(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct front *front = timer->data;
+
+    (void)loop, (void)events;
+    memory_budget_set_shared(shared_bytes());
+    http_server_look_at_memory(front->clients);
+    stats_set(&front->slot->memory_bytes, memory_budget_used());
+    stats_set(&front->slot->memory_refusals,
+              front->refusals_before + memory_budget_refusals());
+    stats_set(&front->slot->memory_cuts,
+              front->cuts_before + http_server_cuts(front->clients));
+}
+
 /* The loop turns. */
 static void on_alive(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -353,6 +456,9 @@ static void watch(struct front *front)
 
     ev_timer_init(&front->on_alive, on_alive, every_s, every_s);
     ev_timer_start(front->loop, &front->on_alive);
+    ev_timer_init(&front->on_memory, on_memory, MEMORY_LOOK_S, MEMORY_LOOK_S);
+    front->on_memory.data = front;
+    ev_timer_start(front->loop, &front->on_memory);
     ev_signal_init(&front->on_term, on_term, SIGTERM);
     front->on_term.data = front;
     ev_signal_start(front->loop, &front->on_term);
@@ -377,8 +483,8 @@ static void open_access_log(struct front *front)
         log_fatal("cannot open the access log %s: %s", path, strerror(errno));
 }
 
-/* One file per process: a front that is started again must not write over the last one's.
- */
+/* One file for each process, so that a front does not overwrite the file of the front
+   before it. */
 static void open_profile(const struct front *front)
 {
     char path[PATH_MAX];
@@ -416,7 +522,7 @@ int front_main(struct server_config *config, const struct spawn_self *self)
     snprintf(role, sizeof role, "front %u", self->index);
     log_open("offloop-server", role);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C: the master decides */
+    signal(SIGINT, SIG_IGN); /* Ctrl-C in a terminal: the master decides */
     front.loop = ev_default_loop(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (front.loop == NULL)
         log_fatal("no event loop: epoll is missing");
@@ -424,6 +530,8 @@ int front_main(struct server_config *config, const struct spawn_self *self)
     process_raise_fd_limit();
     background_free_start();
     open_stats(&front);
+    memory_budget_set_limit(config->memory_bytes);
+    stats_set(&front.slot->memory_limit_bytes, config->memory_bytes);
     open_access_log(&front);
     open_profile(&front);
     unpack_credentials(&front);

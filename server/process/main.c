@@ -1,6 +1,6 @@
 /*
- * offloop-server: one binary for the master and its children. Which of them
- * this process is, its environment says (common/process/spawn.h).
+ * offloop-server: one binary for the master and its children. The environment
+ * tells a process which of them it is (common/process/spawn.h).
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -8,6 +8,7 @@
 #include "common/credentials/credentials.h"
 #include "common/process/handover.h"
 #include "common/base/log.h"
+#include "common/process/privileges.h"
 #include "common/process/process.h"
 #include "common/process/spawn.h"
 #include "server/process/check_store.h"
@@ -30,7 +31,20 @@ static void tell_did(void *context)
     spawn_tell(SPAWN_DID);
 }
 
-/* What a child could not have, and what to change: the last word on a failed start. */
+/* The next turn of the loop is due soon, or later where is_busy. */
+static void tell_alive(void *context, bool is_busy)
+{
+    (void)context;
+    spawn_tell(is_busy ? SPAWN_BUSY : SPAWN_ALIVE);
+}
+
+static void tell_gate_alive(void *context)
+{
+    (void)context;
+    spawn_tell(SPAWN_ALIVE);
+}
+
+/* Logs after a failed start which option is to blame, and what to change. */
 static int explain(int status, const char *flag, const char *value, const char *way_out)
 {
     if (status == EXIT_FATAL)
@@ -38,7 +52,7 @@ static int explain(int status, const char *flag, const char *value, const char *
     return status;
 }
 
-/* What a child needs of them it has unpacked. */
+/* Wipes the texts of the credentials, which the child has unpacked or does not need. */
 static void forget_texts(struct server_config *config)
 {
     const struct credentials_options options = CREDENTIALS_OPTIONS(config);
@@ -59,6 +73,7 @@ static int run_writer(struct server_config *config)
         .control_fd = SPAWN_FD_CONTROL,
         .on_ready = tell_ready,
         .on_did = tell_did,
+        .on_alive = tell_alive,
     });
 
     return explain(
@@ -83,6 +98,7 @@ static int run_gate(struct server_config *config, const struct spawn_self *self)
         .control_fd = SPAWN_FD_CONTROL,
         .on_ready = tell_ready,
         .on_did = tell_did,
+        .on_alive = tell_gate_alive,
     });
 
     return explain(
@@ -109,7 +125,7 @@ static int run_child(const struct spawn_self *self)
     }
 }
 
-/* After an upgrade: what to go on with was left by the binary before. */
+/* After an upgrade: goes on with what the binary before left. */
 static int run_next_master(int argc, char **argv, struct handover **left)
 {
     int status = server_master_main(NULL, argc, argv, *left);
@@ -134,11 +150,12 @@ static int run_master(int argc, char **argv)
         return status < 0 ? EXIT_USAGE : 0;
     texts = CREDENTIALS_TEXTS(config);
     if (credentials_are_secret(&texts))
-        process_dump_no_core(); /* nor its children, which inherit that */
+        process_dump_no_core(); /* its children inherit that */
     if (!config->check_store) {
         server_config_warn(config);
         return server_master_main(config, argc, argv, NULL);
     }
+    privileges_drop(config->user);
     status = check_store(config);
     server_config_destroy(&config);
     return status;
@@ -157,5 +174,5 @@ int main(int argc, char **argv)
         return run_master(argc, argv);
     status = run_child(&self);
     fflush(NULL);
-    _exit(status); /* nng's own end may hang */
+    _exit(status); /* the end of nng may hang */
 }

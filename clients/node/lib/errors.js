@@ -24,6 +24,7 @@ const STATUSES = [
   ['gzip', 'not valid gzip data'],
   ['line', 'not one line of a bulk load'],
   ['name', 'the id is not allowed'],
+  ['stopped', 'the job was stopped'],
 ];
 const LAST_OFFSET = Number.MAX_SAFE_INTEGER; // above: a fault that has no place
 

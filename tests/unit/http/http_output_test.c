@@ -1,11 +1,7 @@
 #include "rig.h"
 
+#include "common/base/text.h"
 #include "server/http/http_output.h"
-
-static struct slice slice_of(const char *text)
-{
-    return (struct slice){(const uint8_t *)text, strlen(text)};
-}
 
 static void make_pair(int ends[2])
 {
@@ -26,12 +22,12 @@ static void test_sends_in_order(void **state)
     buf_append_str(&head, "head ");
     http_output_append_head(&out, &head);
     assert_null(head.data);
-    http_output_append(&out, blob, blob->bytes, slice_of("a:"));
+    http_output_append(&out, blob, blob->bytes, text_slice("a:"));
     http_output_append(&out, blob, (struct slice){blob->bytes.data + 3, 2},
                        (struct slice){NULL, 0});
     assert_int_equal(5 + 12 + 2, out.bytes);
     assert_int_equal(3, blob->refs);
-    assert_int_equal(19, http_output_send(&out, ends[0]));
+    assert_int_equal(19, http_output_send(&out, ends[0], HTTP_OUTPUT_STEP_BYTES));
     assert_true(http_output_is_empty(&out));
     assert_int_equal(1, blob->refs);
     assert_int_equal(12, http_output_take_sent(&out));
@@ -67,12 +63,12 @@ static void test_partial_sends(void **state)
         buf_append_str(&want, prefix);
         buf_append(&want, bytes.data, bytes.len);
         blob = blob_new_steal(&bytes);
-        http_output_append(&out, blob, blob->bytes, slice_of(prefix));
+        http_output_append(&out, blob, blob->bytes, text_slice(prefix));
         blob_unref(&blob);
     }
     assert_int_equal(want.len, out.bytes);
     while (!http_output_is_empty(&out)) {
-        ssize_t sent = http_output_send(&out, ends[0]);
+        ssize_t sent = http_output_send(&out, ends[0], HTTP_OUTPUT_STEP_BYTES);
 
         assert_true(sent >= 0 && sent <= HTTP_OUTPUT_STEP_BYTES);
         rig_receive(ends[1], &got, NULL);
@@ -96,7 +92,7 @@ static void test_lost_and_cleared(void **state)
     http_output_init(&out);
     http_output_append(&out, blob, blob->bytes, (struct slice){NULL, 0});
     close(ends[1]);
-    assert_int_equal(-1, http_output_send(&out, ends[0]));
+    assert_int_equal(-1, http_output_send(&out, ends[0], HTTP_OUTPUT_STEP_BYTES));
     http_output_clear(&out);
     assert_true(http_output_is_empty(&out));
     assert_int_equal(1, blob->refs);

@@ -24,6 +24,7 @@ STATUSES = (
     ("gzip", "not valid gzip data"),
     ("line", "not one line of a bulk load"),
     ("name", "the id is not allowed"),
+    ("stopped", "the job was stopped"),
 )
 
 
