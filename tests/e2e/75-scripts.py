@@ -96,6 +96,39 @@ def check_units(page):
         assert len(units) <= 1, (units, one)
 
 
+# ---- what scripts/run prints
+
+def told_by_run(url, admin):
+    """The text that scripts/run prints once the pair runs."""
+    script = (ROOT / "scripts/run").read_text()
+    text = re.search(r"^tell\(\) \{\n    cat <<END\n(.*?)^END$", script, re.S | re.M).group(1).strip("\n")
+    document = re.search("^document=(.*)$", script, re.M).group(1)
+    for name, value in (("$pair_url", url), ("$pair_admin", admin), ("$document", document), ("\\$", "$")):
+        text = text.replace(name, value)
+    return text
+
+
+@case
+def readme_shows_what_run_prints(pair):
+    assert told_by_run("http://127.0.0.1:8080", "http://127.0.0.1:8081") in (ROOT / "README.md").read_text()
+
+
+@case
+def what_run_prints_can_be_pasted(pair):
+    """The demonstration: a light route beside heavy readers, a line for each mode. (Which of
+    them is fast is a matter of the machine; scripts/bench-targets judges it.)"""
+    lines = subprocess.run([ROOT / "scripts/sample-data", "sizes"], capture_output=True, check=True).stdout
+    for one in map(json.loads, lines.splitlines()):
+        pair.put(f"/v1/sizes/{one['id']}", one["document"])
+    text = told_by_run(f"http://127.0.0.1:{pair.port}", f"http://127.0.0.1:{pair.admin_port}")
+    loop = text[text.index("   (url="):]
+    done = subprocess.run(["bash", "-c", loop], capture_output=True, text=True, timeout=120, check=True)
+    equal([re.fullmatch(r"(\w+) 99% (\d+) ms", line).group(1) for line in done.stdout.splitlines()],
+          ["inline", "rpc", "auto"])
+    for mode in ("inline", "rpc"):
+        assert pair.metric("offloop_jobs_total", mode=mode, result="ok") > 10, mode
+
+
 # ---- what the report says of what was measured
 
 @case
