@@ -23,7 +23,7 @@ OPTION(STRING, rpc, "rpc", "URL", NULL,
        "where workers connect: ipc:///path, tls+tcp://ADDR:PORT, or tcp:// on this host",
        .shown = "ipc:// rpc.sock in the runtime directory", .check = rpc_url_check)
 OPTION(STRING, base_path, "base-path", "/PREFIX", "",
-       "the path that a proxy in front takes off; it stands before Link and Location",
+       "a path prefix that a proxy removes; the server adds it to Link and Location",
        .check = config_check_base_path)
 
 GROUP("Documents")
@@ -33,29 +33,29 @@ OPTION(STRING, store, "store", "URL", "lmdb:data",
        "redis+cluster://host:port,...",
        .check = store_url_check, .mask = store_url_print)
 OPTION(ENUM, representation, "representation", "R", "msgpack",
-       "what a write stores: msgpack, or json (compact text, sent as is)",
+       "how documents are stored: msgpack, or json (compact text, sent as it is)",
        .names = config_representation_names)
 OPTION(ENUM, numbers, "numbers", "N", "double",
-       "what MessagePack holds of a number such as 12500.00: the double, or its text",
+       "how MessagePack holds a number such as 12500.00: as double, or as text",
        .names = config_numbers_names)
 OPTION(SWITCH, lmdb_sync, "lmdb-sync", "on|off", "on",
        "make writes durable (fsync) before they are answered")
 OPTION(SIZE, lmdb_max_bytes, "lmdb-max", "SIZE", "64GiB",
-       "the most the LMDB map may grow to", .min = 1 << 20, .max = UINT64_C(1) << 46)
+       "the largest size of the LMDB map", .min = 1 << 20, .max = UINT64_C(1) << 46)
 OPTION(SIZE, max_body_bytes, "max-body", "SIZE", "64MiB",
        "larger request bodies are refused (413)", .min = 1, .max = UINT64_C(1) << 40)
 OPTION(SIZE, max_reply_bytes, "max-reply", "SIZE", "512MiB",
-       "a document that would encode to more is refused (413)",
+       "a document whose JSON would be larger is refused (413)",
        .min = 1, .max = UINT64_C(1) << 40)
 
 GROUP("Access")
 OPTION(STRING, auth_file, "auth-file", "FILE", "off",
-       "who may do what: lines of a token's SHA-256, r, w or rw, and a prefix of "
-       "collections; off for everybody")
+       "the rights of tokens: each line has a token's SHA-256, r, w or rw, and a prefix "
+       "of collections; off lets everybody do everything")
 OPTION(LIST, cors, "cors", "ORIGIN", "off",
-       "browsers' scripts from there may use the server; * for any", .check = cors_check)
+       "scripts in browsers from this origin may use the server; * for any", .check = cors_check)
 OPTION(LIST, cors_headers, "cors-headers", "NAMES", "off",
-       "header fields that those scripts may send besides offloop's own (traceparent)",
+       "more header fields that those scripts may send (traceparent)",
        .check = cors_headers_check)
 
 GROUP("Codec")
@@ -67,12 +67,12 @@ OPTION(DURATION, inline_budget_ns, "inline-budget", "D", "200us",
        "the longest codec work that mode auto does on the loop",
        .min = 1000, .max = UINT64_C(1000000000))
 OPTION(UNSIGNED, queue, "queue", "N", "1024",
-       "jobs waiting for a worker, per front, before 503", .min = 1, .max = 10000000)
+       "how many jobs may wait for a worker, per front; more get 503", .min = 1, .max = 10000000)
 OPTION(DURATION, job_timeout_ns, "job-timeout", "D", "10s",
-       "a codec job's deadline (504)", .min = 1000000, .max = UINT64_C(3600000000000))
+       "how long a codec job may take; then 504", .min = 1000000, .max = UINT64_C(3600000000000))
 OPTION(SIZE, arena_bytes, "arena", "SIZE|off", "64MiB",
-       "memory for large documents that a front shares with each worker on this host, and "
-       "again with all",
+       "shared memory for large documents: this much for each front with each worker on "
+       "this host, and once more for each front with all workers",
        .min = 1 << 20, .max = UINT64_C(1) << 36, .may_be_off = true)
 
 GROUP("Processes")
@@ -83,16 +83,16 @@ OPTION(DURATION, drain_timeout_ns, "drain-timeout", "D", "30s",
 
 GROUP("Rights")
 OPTION(STRING, user, "user", "NAME", "",
-       "serve as this user, once root has opened the listeners",
+       "become this user after root has opened the listeners",
        .check = privileges_check_user)
 OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
-       "no process of the server gains rights; children start no program")
+       "the server's processes cannot gain rights, its children cannot start programs")
 
 #include "common/credentials/options.tbl.h"
 
-GROUP("Seeing")
+GROUP("Logs and measurements")
 OPTION(SWITCH, mode_header, "mode-header", "on|off", "off",
-       "honour Offloop-Mode on a request (for comparing)")
+       "let a request choose its mode by Offloop-Mode (for comparing)")
 OPTION(SWITCH, server_timing, "server-timing", "on|off", "off",
        "add a Server-Timing reply header")
 OPTION(STRING, access_log, "access-log", "FILE", "off",

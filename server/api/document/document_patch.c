@@ -292,7 +292,7 @@ static void start(struct exchange *e)
     list_init(&patch->link);
     list_init(&patch->waiting);
     if (!negotiate_is_media(type, "application/merge-patch+json"))
-        exchange_fail_content_type(e, "taken is application/merge-patch+json");
+        exchange_fail_content_type(e, "the server accepts application/merge-patch+json");
     else if (fault != NULL)
         exchange_fail(e, 400, fault);
     else if (exchange_check_body(e, "a patch", &patch->gunzip))

@@ -155,7 +155,7 @@ static enum http_parser_result finish_codings(struct http_parser *parser)
         return http_parser_refuse(parser, 400, "chunked is not the last coding, once");
     if (parser->codings_other > 0)
         return http_parser_refuse(parser, 501,
-                                  "of transfer codings, only chunked is known");
+                                  "the only Transfer-Encoding supported is chunked");
     assert(parser->codings_chunked == 1);
     parser->length = -1;
     return HTTP_PARSER_DONE;
@@ -175,6 +175,6 @@ enum http_parser_result http_framing_finish(struct http_parser *parser)
         parser->expect_continue = parser->expect_other = false;
     if (parser->expect_other)
         return http_parser_refuse(parser, 417,
-                                  "of expectations, only 100-continue is met");
+                                  "the only Expect supported is 100-continue");
     return HTTP_PARSER_DONE;
 }

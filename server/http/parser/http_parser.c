@@ -113,7 +113,7 @@ static enum http_parser_result read_version(struct http_parser *parser,
         text[6] != '.' || text[7] < '0' || text[7] > '9')
         return http_parser_refuse(parser, 400, "the HTTP version is malformed");
     if (text[5] != '1')
-        return http_parser_refuse(parser, 505, "only HTTP/1.x is spoken here");
+        return http_parser_refuse(parser, 505, "the server speaks only HTTP/1.x");
     parser->minor = text[7] == '0' ? 0 : 1;
     return HTTP_PARSER_MORE;
 }
