@@ -3,8 +3,8 @@
  * and a hash of its bytes, so that whoever compares needs to hash only
  * documents of the same length. Of a long document only parts are hashed: fronts
  * compare on their loops, and it takes them a fifth of a millisecond at most. Not a
- * secret and no proof against malice: all
- * that a forged one could do is to have a document refused for ten minutes.
+ * secret and no proof against malice: a front believes a crash only of documents
+ * that workers had which it lost itself.
  *
  * Pure; any thread may call, and signal handlers.
  */

@@ -119,12 +119,17 @@ void wire_put_seat_welcome(struct buf *out, const struct wire_seat_welcome *welc
         return;
     }
     assert(welcome->arena_path.len <= WIRE_MAX_TEXT_BYTES);
-    envelope_put_array(out, welcome->pool_bytes > 0 ? ARENA_POOL_ITEMS : ARENA_ITEMS);
+    assert(welcome->arena_bytes > 0 || (welcome->has_fastpath && !welcome->pool_bytes));
+    envelope_put_array(out, welcome->has_fastpath     ? ARENA_FAST_ITEMS
+                            : welcome->pool_bytes > 0 ? ARENA_POOL_ITEMS
+                                                      : ARENA_ITEMS);
     envelope_put_str(out, welcome->arena_path);
     envelope_put_uint(out, welcome->arena_bytes);
     wire_put_id(out, &welcome->arena_token);
-    if (welcome->pool_bytes > 0)
+    if (welcome->pool_bytes > 0 || welcome->has_fastpath)
         envelope_put_uint(out, welcome->pool_bytes);
+    if (welcome->has_fastpath)
+        envelope_put_uint(out, FASTPATH_SOCKET);
 }
 
 /* The two items of every payload: its length, and its offset or nil. */
@@ -231,6 +236,26 @@ void wire_put_alive(struct buf *out, const struct wire_alive *alive)
 void wire_put_bye(struct buf *out, enum wire_bye reason)
 {
     wire_put_number(out, WIRE_BYE, reason);
+}
+
+void wire_put_app_hello(struct buf *out, const struct wire_app_hello *hello)
+{
+    assert(hello->name.len <= WIRE_MAX_APP_BYTES);
+    wire_put_head(out, WIRE_APP_HELLO, APP_HELLO_ITEMS);
+    envelope_put_uint(out, hello->version);
+    envelope_put_str(out, hello->name);
+    envelope_put_uint(out, hello->capabilities);
+}
+
+void wire_put_app_welcome(struct buf *out, const struct wire_app_welcome *welcome)
+{
+    assert(welcome->engine.len <= WIRE_MAX_TEXT_BYTES);
+    wire_put_head(out, WIRE_APP_WELCOME, APP_WELCOME_ITEMS);
+    envelope_put_uint(out, welcome->version);
+    envelope_put_uint(out, welcome->max_jobs);
+    envelope_put_uint(out, welcome->max_bytes);
+    envelope_put_uint(out, welcome->capabilities);
+    envelope_put_str(out, welcome->engine);
 }
 
 const char *wire_type_name(enum wire_type type)

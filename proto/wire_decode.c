@@ -126,16 +126,21 @@ static void wire_get_seat_welcome(struct envelope_reader *in,
     welcome_r->has_arena = !envelope_get_nil(in);
     if (!welcome_r->has_arena)
         return;
-    items = envelope_get_array(in, ARENA_ITEMS, ARENA_POOL_ITEMS);
+    items = envelope_get_array(in, ARENA_ITEMS, ARENA_FAST_ITEMS);
     welcome_r->arena_path = envelope_get_str(in, WIRE_MAX_TEXT_BYTES);
     welcome_r->arena_bytes = envelope_get_uint(in, UINT64_MAX);
     wire_get_id(in, &welcome_r->arena_token);
     welcome_r->pool_bytes = 0;
-    if (items != ARENA_POOL_ITEMS)
-        return;
-    welcome_r->pool_bytes = envelope_get_uint(in, UINT64_MAX);
-    if (welcome_r->pool_bytes == 0)
+    welcome_r->has_fastpath = items == ARENA_FAST_ITEMS;
+    if (items >= ARENA_POOL_ITEMS)
+        welcome_r->pool_bytes = envelope_get_uint(in, UINT64_MAX);
+    if (items == ARENA_POOL_ITEMS && welcome_r->pool_bytes == 0)
         envelope_fail(in, "a pool of no bytes");
+    if (welcome_r->has_fastpath && envelope_get_uint(in, UINT64_MAX) != FASTPATH_SOCKET)
+        envelope_fail(in, "a fast path of a kind that there is not");
+    if (welcome_r->arena_bytes == 0 &&
+        (!welcome_r->has_fastpath || welcome_r->pool_bytes > 0))
+        envelope_fail(in, "an arena of no bytes");
 }
 
 /* The two items of a payload; its bytes come later. */
@@ -199,7 +204,8 @@ static void wire_get_result(struct envelope_reader *in, struct wire_result *resu
     if ((result_r->verdict != WIRE_DONE || result_r->status != CODEC_OK) &&
         result_r->payload.bytes.len != 0)
         envelope_fail(in, "payload of a failed job");
-    if (result_r->status >= CODEC_STATUSES) /* of a newer worker */
+    /* Of a newer worker, or what no worker has a reason to say. */
+    if (result_r->status >= CODEC_STATUSES || result_r->status == CODEC_STOPPED)
         result_r->status = CODEC_UNSUPPORTED;
 }
 
@@ -225,6 +231,25 @@ static void wire_get_alive(struct envelope_reader *in, struct wire_alive *alive_
     alive_r->token = envelope_get_uint(in, UINT64_MAX);
     alive_r->running_id = envelope_get_uint(in, UINT64_MAX);
     alive_r->running_ms = (uint32_t)envelope_get_uint(in, UINT32_MAX);
+}
+
+static void wire_get_app_hello(struct envelope_reader *in, struct wire_app_hello *hello_r)
+{
+    wire_get_array(in, APP_HELLO_ITEMS);
+    hello_r->version = envelope_get_uint(in, UINT64_MAX);
+    hello_r->name = envelope_get_str(in, WIRE_MAX_APP_BYTES);
+    hello_r->capabilities = envelope_get_uint(in, UINT64_MAX);
+}
+
+static void wire_get_app_welcome(struct envelope_reader *in,
+                                 struct wire_app_welcome *welcome_r)
+{
+    wire_get_array(in, APP_WELCOME_ITEMS);
+    welcome_r->version = envelope_get_uint(in, UINT64_MAX);
+    welcome_r->max_jobs = envelope_get_uint(in, UINT64_MAX);
+    welcome_r->max_bytes = envelope_get_uint(in, UINT64_MAX);
+    welcome_r->capabilities = envelope_get_uint(in, UINT64_MAX);
+    welcome_r->engine = envelope_get_str(in, WIRE_MAX_TEXT_BYTES);
 }
 
 /* The number of a message that has but one. */
@@ -260,6 +285,8 @@ static void wire_get_body(struct envelope_reader *in, struct wire_message *msg_r
     case WIRE_BYE:
         msg_r->bye = (enum wire_bye)wire_get_number(in, WIRE_BYE_DRAIN, WIRE_BYE_RETIRE);
         break;
+    case WIRE_APP_HELLO: wire_get_app_hello(in, &msg_r->app_hello); break;
+    case WIRE_APP_WELCOME: wire_get_app_welcome(in, &msg_r->app_welcome); break;
     default: envelope_fail(in, "unknown type"); break;
     }
 }

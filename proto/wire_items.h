@@ -21,10 +21,16 @@ enum {
     SEAT_WELCOME_ITEMS = 2,
     ARENA_ITEMS = 3,
     ARENA_POOL_ITEMS = 4, /* where a pool stands beside it */
+    ARENA_FAST_ITEMS = 5, /* and where a fast path does */
     JOB_ITEMS = 10,
     REPLY_SPACE_ITEMS = 2,
     RESULT_ITEMS = 8,
-    ALIVE_ITEMS = 3
+    ALIVE_ITEMS = 3,
+    APP_HELLO_ITEMS = 3,
+    APP_WELCOME_ITEMS = 5
 };
+
+/* The one kind of fast path that there is. */
+enum { FASTPATH_SOCKET = 1 };
 
 #endif

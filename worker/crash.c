@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -13,6 +14,10 @@
 /* Signals that a process gets from its own faults. */
 static const int faults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGSYS};
 #define FAULTS (sizeof faults / sizeof *faults)
+
+/* Of the stack that a thread handles its faults on: the handler needs a few KiB, and the
+   kernel up to 12 for the registers of some processors. */
+#define STACK_BYTES ((size_t)64 << 10)
 
 /* Written by a dying worker, read and emptied by the master after its end. */
 struct crash_note {
@@ -36,6 +41,7 @@ struct crash_board {
 static struct crash_note *own_note;
 static pid_t own_pid;
 static __thread struct slice blamed;
+static __thread bool has_stack; /* a fault of this thread can be handled in any case */
 
 int crash_create_fd(void)
 {
@@ -62,7 +68,8 @@ static bool is_own_fault(const siginfo_t *info)
     return info->si_code > 0 || info->si_pid == own_pid;
 }
 
-/* The handler is gone by now (SA_RESETHAND): what is done again ends the process. */
+/* The handler is gone by now (SA_RESETHAND): what is done again ends the process. A call
+   that the sandbox forbids is not done again: it was passed over. */
 static void on_fault(int number, siginfo_t *info, void *context)
 {
     (void)context;
@@ -73,14 +80,14 @@ static void on_fault(int number, siginfo_t *info, void *context)
         document_id_of(document, (struct slice){NULL, 0}, &own_note->document);
         atomic_store(&own_note->filled, true);
     }
-    if (info->si_code <= 0)
-        raise(number); /* sent, not met again by going on */
+    if (info->si_code <= 0 || number == SIGSYS)
+        raise(number); /* not met again by going on */
 }
 
 void crash_watch(struct crash_board *board, unsigned index)
 {
     struct sigaction action = {.sa_sigaction = on_fault,
-                               .sa_flags = SA_SIGINFO | SA_RESETHAND};
+                               .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_ONSTACK};
 
     if (index >= CRASH_PLACES)
         return;
@@ -91,10 +98,29 @@ void crash_watch(struct crash_board *board, unsigned index)
         sigaction(faults[i], &action, NULL);
 }
 
+/* A thread that has used up its stack has none to handle that on. For the rest of the
+   thread; one that it has already (a sanitizer's) stays. */
+static void prepare_stack(void)
+{
+    stack_t stack;
+
+    has_stack = true;
+    if (sigaltstack(NULL, &stack) != 0 || (stack.ss_flags & SS_DISABLE) == 0)
+        return;
+    stack = (stack_t){.ss_size = STACK_BYTES};
+    stack.ss_sp = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stack.ss_sp != MAP_FAILED)
+        (void)sigaltstack(&stack, NULL);
+}
+
 void crash_blame(struct slice document)
 {
-    if (own_note != NULL)
-        blamed = document;
+    if (own_note == NULL)
+        return;
+    if (!has_stack)
+        prepare_stack();
+    blamed = document;
 }
 
 void crash_blame_nobody(void)

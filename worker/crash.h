@@ -32,7 +32,8 @@ struct crash_board *crash_open(int fd);
 void crash_watch(struct crash_board *board, unsigned index);
 
 /* Worker, the thread that runs a job: the document that a fault from now on is blamed on,
-   and the end of that. Cheap; no-ops before crash_watch(). */
+   and the end of that. Cheap (but for the first time in a thread, which gets a stack for
+   its faults); no-ops before crash_watch(). */
 void crash_blame(struct slice document);
 void crash_blame_nobody(void);
 

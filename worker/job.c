@@ -30,10 +30,18 @@ static void job_clear_result(const struct wire_job *job, struct wire_result *res
     *result_r = (struct wire_result){.id = job->id, .verdict = WIRE_DONE};
 }
 
+void job_fail(const struct wire_job *job, enum codec_status status,
+              struct wire_result *result_r)
+{
+    assert(status != CODEC_OK);
+    job_clear_result(job, result_r);
+    result_r->status = status;
+}
+
 void job_skip(const struct wire_job *job, enum wire_verdict verdict,
               struct wire_result *result_r)
 {
-    assert(verdict != WIRE_DONE && verdict < WIRE_VERDICTS);
+    assert(verdict != WIRE_DONE && verdict < WIRE_WORKER_VERDICTS);
     job_clear_result(job, result_r);
     result_r->verdict = verdict;
 }

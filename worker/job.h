@@ -19,6 +19,10 @@
 void job_run(struct codec *codec, const struct wire_job *job, size_t memory_bytes,
              struct buf *out, struct wire_result *result_r);
 
+/* The result of a job that could not even begin. */
+void job_fail(const struct wire_job *job, enum codec_status status,
+              struct wire_result *result_r);
+
 /* The result of a job that is not run: expired or cancelled. */
 void job_skip(const struct wire_job *job, enum wire_verdict verdict,
               struct wire_result *result_r);

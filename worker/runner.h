@@ -70,6 +70,10 @@ int runner_submit(struct runner *runner, struct runner_sink *sink, uint32_t peer
 /* Works until nothing is queued, or returns at once where another thread does. */
 void runner_run(struct runner *runner);
 
+/* Does the next batch alone. Returns true where others wait, which are the caller's to
+   run; false where there is none, or another thread works, which goes on. */
+bool runner_run_batch(struct runner *runner);
+
 /* Marks jobs that wait: they are answered as cancelled. Unknown ids are ignored. */
 void runner_cancel(struct runner *runner, const struct runner_sink *sink, uint32_t peer,
                    const struct wire_cancel *cancel);

@@ -22,6 +22,7 @@
 #include "proto/wire.h"
 #include "worker/sandbox/sandbox.h"
 #include "worker/crash.h"
+#include "worker/link/fastpath.h"
 #include "worker/link/gate.h"
 #include "worker/hello.h"
 #include "worker/priority.h"
@@ -46,8 +47,9 @@
    is run by another worker.) */
 #define SERVE_QUIET_NS (100 * NS_PER_MS)
 
-/* Sockets to one server at most: the gate's, and those of fronts, new and draining. */
-#define SERVE_SOCKETS (1 + 2 * WIRE_MAX_SEATS)
+/* Sockets to one server at most: the gate's, and those of fronts, new and draining: a
+   seat and a fast path each. */
+#define SERVE_SOCKETS (1 + 4 * WIRE_MAX_SEATS)
 
 enum serve_state {
     SERVE_WORKING, /* until a signal, the master's end or max_jobs */
@@ -153,17 +155,30 @@ static int serve_open_servers(struct serve *serve)
         server->gate = gate_create(&server->address, &serve->hello, serve_wake, serve);
         if (!server->gate)
             return -1;
-        server->seats = seats_create(&serve->world, server->address.tls);
+        server->seats =
+            seats_create(&serve->world, server->address.url, server->address.tls);
         serve->server_count++;
     }
     return 0;
 }
 
-/* nng starts here. One of its threads runs jobs, the others must go on meanwhile. */
-static int serve_open_nng(struct serve *serve)
+/* Without it fronts send all jobs on their seats. */
+static void serve_open_fastpath(struct serve *serve)
+{
+    serve->world.fastpath = fastpath_start_thread(serve->runner);
+    if (serve->world.fastpath)
+        return;
+    log_warn("no fast path: %m");
+    serve->hello.capabilities &= ~(uint64_t)WIRE_CAN_FASTPATH;
+}
+
+/* All threads start here. One of nng's, or the fast path's, runs jobs; the others must go
+   on meanwhile. */
+static int serve_open_threads(struct serve *serve)
 {
     int error;
 
+    serve_open_fastpath(serve);
     nng_cpus_limit(SERVE_NNG_CPUS);
     error = serve_open_servers(serve);
     nng_cpus_limit(0);
@@ -179,10 +194,10 @@ static int serve_open_sandboxed(struct serve *serve)
     if (!config->sandbox || !sandbox_is_possible()) {
         log_info("sandbox: %s",
                  config->sandbox ? "not in a build with sanitizers" : "off");
-        return serve_open_nng(serve);
+        return serve_open_threads(serve);
     }
     if (sandbox_close_files(&sandbox, SERVE_SOCKETS * config->connect_count) != 0 ||
-        serve_open_nng(serve) != 0)
+        serve_open_threads(serve) != 0)
         return -1;
     return sandbox_close_calls(&sandbox, config->memory_bytes);
 }

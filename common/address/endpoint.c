@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/text.h"
 #include "common/base/units.h"
 
 /* The kernel cuts it to net.core.somaxconn. */
@@ -86,8 +87,8 @@ int endpoint_parse(const char *text, struct endpoint *endpoint_r, const char **e
 
     memset(endpoint_r, 0, sizeof *endpoint_r);
     *expected_r = EXPECTED;
-    if (strncmp(text, "unix:", 5) == 0)
-        return parse_unix(text + 5, endpoint_r, expected_r);
+    if (text_starts_with(text, "unix:"))
+        return parse_unix(text_after(text, "unix:"), endpoint_r, expected_r);
     if (colon == NULL)
         return -1;
     if (units_parse_number(colon + 1, &port) < 0 || port > UINT16_MAX) {
@@ -112,6 +113,25 @@ int endpoint_check(const char *text, const char **expected_r)
 bool endpoint_is_unix(const struct endpoint *endpoint)
 {
     return endpoint->socket.any.sa_family == AF_UNIX;
+}
+
+bool endpoint_is_local(const struct endpoint *endpoint)
+{
+    const struct sockaddr *any = &endpoint->socket.any;
+
+    if (any->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)any;
+
+        return (ntohl(in->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
+    }
+    if (any->sa_family == AF_INET6) {
+        const struct in6_addr *in6 =
+            &((const struct sockaddr_in6 *)(const void *)any)->sin6_addr;
+
+        return IN6_IS_ADDR_LOOPBACK(in6) ||
+               (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == IN_LOOPBACKNET);
+    }
+    return endpoint_is_unix(endpoint);
 }
 
 static int close_failed(int fd)

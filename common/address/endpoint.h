@@ -34,6 +34,10 @@ int endpoint_check(const char *text, const char **expected_r);
 /* True for a unix: endpoint. */
 bool endpoint_is_unix(const struct endpoint *endpoint);
 
+/* True for an address that only this host reaches: a loopback address, or a unix: path,
+   whose file has permissions. */
+bool endpoint_is_local(const struct endpoint *endpoint);
+
 /* Opens a listening socket: close-on-exec, non-blocking, SO_REUSEADDR, the longest
    backlog the system allows. A unix socket's file that nobody listens at any more is
    replaced. -1 with errno; EADDRINUSE where someone listens there. */

@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/loop/background_free.h"
+#include "common/base/memory_budget.h"
 
 struct heap_blob {
     struct blob blob;
@@ -16,6 +17,7 @@ static void heap_blob_release(struct blob *blob)
 {
     struct heap_blob *heap = (struct heap_blob *)blob;
 
+    memory_budget_release(heap->cap);
     if (heap->bytes == NULL) {
         background_free_bytes(heap, sizeof *heap + heap->cap);
         return;
@@ -28,6 +30,7 @@ struct blob *blob_new(size_t len, uint8_t **bytes_r)
 {
     struct heap_blob *heap = mem_alloc(sizeof *heap + len);
 
+    memory_budget_hold(len);
     heap->bytes = NULL;
     heap->cap = len;
     *bytes_r = (uint8_t *)(heap + 1);
@@ -49,6 +52,7 @@ struct blob *blob_new_steal(struct buf *buf)
 {
     struct heap_blob *heap = mem_alloc(sizeof *heap);
 
+    memory_budget_hold(buf->cap);
     heap->bytes = buf->data;
     heap->cap = buf->cap;
     heap->blob = (struct blob){{buf->data, buf->len}, 1, heap_blob_release};

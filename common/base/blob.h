@@ -2,6 +2,7 @@
  * Bytes with an owner count: a document or a reply that several objects hold
  * without copying it. Immutable once made.
  *
+ * Every blob on the heap counts in the process's memory budget (memory_budget.h).
  * The memory of a large one is freed by another thread where there is one for it
  * (background_free.h).
  *

@@ -15,6 +15,11 @@ uint64_t clock_now_ns(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_real_us(void)
+{
+    return read_clock(CLOCK_REALTIME) / NS_PER_US;
+}
+
 uint64_t clock_thread_cpu_ns(void)
 {
     return read_clock(CLOCK_THREAD_CPUTIME_ID);

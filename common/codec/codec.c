@@ -175,7 +175,7 @@ static enum codec_status copy_input(struct engine_job *job)
 
 static enum codec_status run_validate(struct engine_job *job)
 {
-    enum codec_status status = validate_value(job->in, &job->fault_offset);
+    enum codec_status status = validate_value(job);
 
     return status == CODEC_OK ? copy_input(job) : status;
 }
@@ -190,6 +190,9 @@ static enum codec_status run_project(struct codec *codec, struct engine_job *job
         return items_pack(job, call->argument);
     if (call->fields.len == 0)
         return copy_input(job);
+    status = engine_afford(job, call->fields.len * FIELDS_PARSE_WORK);
+    if (status != CODEC_OK)
+        return status;
     fields = fields_parse(call->fields);
     if (fields == NULL)
         return engine_fail(job, CODEC_FIELDS, CODEC_NO_OFFSET);
@@ -266,7 +269,9 @@ static enum codec_status run_step(struct codec *codec, const struct codec_call *
                              .max_output = call->max_output,
                              .max_memory = call->max_memory,
                              .max_depth = CODEC_MAX_DEPTH + call->levels_around,
-                             .keep_numbers = call->keep_numbers};
+                             .keep_numbers = call->keep_numbers,
+                             .budget = call->budget};
+
     enum codec_status status;
 
     assert(out->len <= out->cap && job.max_depth <= CODEC_OPEN_MAX);

@@ -77,7 +77,8 @@ enum codec_op {
     X(FIELDS, 400, "fields are not names divided by , and .")  \
     X(GZIP, 400, "not valid gzip data")                        \
     X(LINE, 400, "not one {\"id\": ..., \"document\": ...}")   \
-    X(NAME, 400, "the id is not " DOCUMENT_NAME_RULE)
+    X(NAME, 400, "the id is not " DOCUMENT_NAME_RULE)          \
+    X(STOPPED, 500, "stopped before its end") /* call.budget */
 
 enum codec_status {
 #define X(name, http, text) CODEC_##name,
@@ -107,6 +108,20 @@ enum codec_coding {
    compact text never holds. */
 enum codec_format { CODEC_FORMAT_MSGPACK, CODEC_FORMAT_JSON };
 
+/* Bounds the work of a job for a caller that cannot wait until its end. The codec counts
+   work in units, about what it takes to write a byte (some nanoseconds), and asks each
+   time CODEC_BUDGET_WORK units are done or about to begin. Compressing and expanding are
+   not counted, nor are the plain bytes of one string in yajl. */
+struct codec_budget {
+    /* True where the job shall stop, now or because `ahead` units more, which cannot be
+       interrupted, would be too many. */
+    bool (*is_spent)(struct codec_budget *budget, size_t ahead);
+    size_t work; /* since it was last asked; the codec's */
+};
+
+/* Units of work between two questions to a budget. */
+#define CODEC_BUDGET_WORK ((size_t)1024)
+
 /* One job. Members that an operation does not name are ignored by it. */
 struct codec_call {
     enum codec_op op;
@@ -133,6 +148,7 @@ struct codec_call {
     size_t max_output;   /* bytes; more fails with CODEC_TOO_LARGE */
     size_t max_memory;   /* bytes of output and scratch; more fails with CODEC_MEMORY */
     size_t max_expanded; /* bytes that gunzip may give; more fails with CODEC_TOO_LARGE */
+    struct codec_budget *budget; /* NULL for none; spent, the job ends as CODEC_STOPPED */
 };
 
 /* The offset of a fault that has no place in the input. */

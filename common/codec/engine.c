@@ -79,16 +79,40 @@ enum codec_status engine_make_room(struct engine_job *job, size_t extra, uint8_t
 {
     const struct buf *out = job->out;
     enum codec_status status = engine_reserve(job, extra);
+    size_t step;
 
     if (status != CODEC_OK)
         return status;
-    if (out->len - job->offered >= OFFER_BYTES) {
+    step = job->budget == NULL ? OFFER_BYTES : CODEC_BUDGET_WORK;
+    if (out->len - job->offered >= step) {
+        status = engine_spend(job, out->len - job->offered);
         job->offered = out->len;
+        if (status != CODEC_OK)
+            return status;
         cpu_yield();
     }
-    *end_r = out->data + out->len +
-             min_size(out->cap - out->len, max_size(extra, OFFER_BYTES));
+    *end_r = out->data + out->len + min_size(out->cap - out->len, max_size(extra, step));
     return CODEC_OK;
+}
+
+static enum codec_status ask_budget(struct engine_job *job, size_t ahead)
+{
+    job->budget->work = 0;
+    if (job->budget->is_spent(job->budget, ahead))
+        return engine_fail(job, CODEC_STOPPED, CODEC_NO_OFFSET);
+    return CODEC_OK;
+}
+
+enum codec_status engine_spend_budget(struct engine_job *job, size_t work)
+{
+    job->budget->work += work;
+    return job->budget->work >= CODEC_BUDGET_WORK ? ask_budget(job, 0) : CODEC_OK;
+}
+
+enum codec_status engine_afford_budget(struct engine_job *job, size_t work)
+{
+    job->budget->work += work;
+    return job->budget->work >= CODEC_BUDGET_WORK ? ask_budget(job, work) : CODEC_OK;
 }
 
 enum codec_status engine_charge(struct engine_job *job, size_t bytes)

@@ -32,9 +32,10 @@ struct engine_job {
     unsigned max_depth;  /* containers inside one another; decode alone looks at it */
     bool keep_numbers;   /* decode: as codec_call.keep_numbers says */
     size_t bound_output; /* no valid input of this size can become more bytes than this */
-    size_t scratch_bytes;  /* held by the engine's scratch blocks now */
-    size_t peak_bytes;     /* most bytes of output and scratch held so far */
-    uint64_t fault_offset; /* where the input is wrong, when a call failed */
+    size_t scratch_bytes;        /* held by the engine's scratch blocks now */
+    size_t peak_bytes;           /* most bytes of output and scratch held so far */
+    struct codec_budget *budget; /* NULL for none */
+    uint64_t fault_offset;       /* where the input is wrong, when a call failed */
 };
 
 /* A block of scratch memory that an engine keeps between jobs; all zero is empty. Its
@@ -76,7 +77,7 @@ enum codec_status engine_reserve(struct engine_job *job, size_t extra)
 
 /* As engine_reserve(); what the engine may fill then without coming here again ends at
    *end_r: before the memory does, so that a long job offers the processor to others from
-   time to time (cpu_yield.h). */
+   time to time (cpu_yield.h) and asks its budget. *end_r is set with CODEC_OK only. */
 enum codec_status engine_make_room(struct engine_job *job, size_t extra, uint8_t **end_r)
     __attribute__((warn_unused_result));
 
@@ -96,6 +97,28 @@ enum codec_status engine_charge(struct engine_job *job, size_t bytes)
 
 /* Takes charged bytes out of the account when they are freed. */
 void engine_discharge(struct engine_job *job, size_t bytes);
+
+/* The two below, where there is a budget. */
+enum codec_status engine_spend_budget(struct engine_job *job, size_t work)
+    __attribute__((warn_unused_result));
+enum codec_status engine_afford_budget(struct engine_job *job, size_t work)
+    __attribute__((warn_unused_result));
+
+/* Counts work that is done and moved no output (what writes through engine_make_room() is
+   counted there): call it in every loop over input, once for some steps, at a few units
+   for each. Returns CODEC_OK, or CODEC_STOPPED where the job's budget is spent. */
+static inline __attribute__((warn_unused_result)) enum codec_status
+engine_spend(struct engine_job *job, size_t work)
+{
+    return job->budget == NULL ? CODEC_OK : engine_spend_budget(job, work);
+}
+
+/* The same before work that cannot be interrupted, such as sorting. */
+static inline __attribute__((warn_unused_result)) enum codec_status
+engine_afford(struct engine_job *job, size_t work)
+{
+    return job->budget == NULL ? CODEC_OK : engine_afford_budget(job, work);
+}
 
 /* Notes where the input is wrong; returns status, for `return engine_fail(...)`. */
 static inline enum codec_status engine_fail(struct engine_job *job,

@@ -128,6 +128,12 @@ void background_free_bytes(void *block, size_t bytes)
         hand_over(block, mem_free, block);
 }
 
+void background_free_buf(struct buf *buf)
+{
+    background_free_bytes(buf->data, buf->cap);
+    *buf = (struct buf)BUF_INIT;
+}
+
 void background_free_object(void (*release)(void *object), void *object, size_t bytes)
 {
     if (bytes < BACKGROUND_FREE_MIN_BYTES)

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/buf.h"
+
 /* Less is freed at once: it takes less than a tenth of a millisecond. */
 #define BACKGROUND_FREE_MIN_BYTES ((size_t)1 << 20)
 
@@ -23,6 +25,9 @@ void background_free_stop(void);
 
 /* Frees a block of mem_alloc()'s that holds about so many bytes; NULL is allowed. */
 void background_free_bytes(void *block, size_t bytes);
+
+/* The same for what a buffer holds, which is empty afterwards. */
+void background_free_buf(struct buf *buf);
 
 /* The same for what has a way of its own to be freed, which must be one that any thread
    may go: calls release(object). */

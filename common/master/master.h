@@ -23,7 +23,8 @@
  *   before services. Of a role that is `alone` the old child ends before the new
  *   one starts, last of all; on the way back it is started again.
  * - Silence: a child that has told SPAWN_ALIVE once and does not for
- *   MASTER_SILENT_MS is hung. It is killed where its role says so.
+ *   MASTER_SILENT_MS, or what its role says, is hung. It is killed where its role
+ *   says so.
  * - The service manager is told of all this (common/process/notify.h); of its watchdog,
  *   at half the interval, only while no child that serves is hung.
  *
@@ -51,18 +52,19 @@
    them gives itself. */
 #define MASTER_GRACE_MS 12000
 
-/* A child that tells SPAWN_ALIVE may be silent that long. */
+/* A child that tells SPAWN_ALIVE may be silent that long where its role says nothing. */
 #define MASTER_SILENT_MS 5000
 
 /* Children of one role. */
 struct master_role {
     enum spawn_role role;
     unsigned count;
-    unsigned stage;   /* 0 starts first and stops last */
-    bool renewed;     /* a reload starts new ones; else the old ones stay */
-    bool alone;       /* never runs beside another of its role; count is 1 */
-    bool kill_silent; /* a hung one is killed, and so started again */
-    const int *fds;   /* from SPAWN_FD_FIRST on; -1 is /dev/null to the child */
+    unsigned stage;     /* 0 starts first and stops last */
+    bool renewed;       /* a reload starts new ones; else the old ones stay */
+    bool alone;         /* never runs beside another of its role; count is 1 */
+    bool kill_silent;   /* a hung one is killed, and so started again */
+    uint64_t silent_ms; /* how long one may be silent; 0 for MASTER_SILENT_MS */
+    const int *fds;     /* from SPAWN_FD_FIRST on; -1 is /dev/null to the child */
     size_t fd_count;
 };
 

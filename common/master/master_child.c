@@ -127,7 +127,7 @@ void master_child_start(struct master_child *child)
     pid_t pid;
 
     assert(child->pid == 0 && child->control_fd < 0);
-    child->did = child->silent = false;
+    child->did = child->silent = child->tells_alive = false;
     child->started_ns = clock_now_ns();
     pid = launch_child(&launch, &child->control_fd);
     if (pid < 0) {
@@ -140,25 +140,41 @@ void master_child_start(struct master_child *child)
                 child->started_ns + MASTER_START_MS * NS_PER_MS);
 }
 
-/* A sign of life; the next is due before wake_ns. */
-static void note_alive(struct master_child *child)
+/* How long this child may be silent. */
+static uint64_t silent_ms(const struct master_child *child)
+{
+    const struct master_role *role = child->plan_role;
+
+    return role != NULL && role->silent_ms > 0 ? role->silent_ms : MASTER_SILENT_MS;
+}
+
+/* A sign of life; the next is due within that time. */
+static void note_alive(struct master_child *child, uint64_t next_ms)
 {
     if (child->silent)
         log_info("%s %u (pid %d) answers again", NAME(child), (int)child->pid);
     child->silent = false;
+    child->tells_alive = true;
     if (child->state == MASTER_CHILD_READY)
-        child->wake_ns = clock_now_ns() + MASTER_SILENT_MS * NS_PER_MS;
+        child->wake_ns = clock_now_ns() + next_ms * NS_PER_MS;
+}
+
+static void note_ready(struct master_child *child)
+{
+    if (child->state != MASTER_CHILD_STARTING)
+        return;
+    enter_state(child, MASTER_CHILD_READY,
+                child->tells_alive ? clock_now_ns() + silent_ms(child) * NS_PER_MS
+                                   : MASTER_NEVER);
 }
 
 static void take_note(struct master_child *child, unsigned char note)
 {
     switch (note) {
-    case SPAWN_READY:
-        if (child->state == MASTER_CHILD_STARTING)
-            enter_state(child, MASTER_CHILD_READY, MASTER_NEVER);
-        break;
+    case SPAWN_READY: note_ready(child); break;
     case SPAWN_DID: child->did = true; break;
-    case SPAWN_ALIVE: note_alive(child); break;
+    case SPAWN_ALIVE: note_alive(child, silent_ms(child)); break;
+    case SPAWN_BUSY: note_alive(child, SPAWN_BUSY_MS); break;
     default: break; /* of a binary that tells more */
     }
 }

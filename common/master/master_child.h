@@ -38,7 +38,8 @@ struct master_child {
     pid_t pid;        /* 0 for no process */
     int control_fd;   /* -1 for none */
     bool did;         /* SPAWN_DID has come from this process */
-    bool silent;      /* SPAWN_ALIVE came once, but not for MASTER_SILENT_MS */
+    bool tells_alive; /* SPAWN_ALIVE has come from this process */
+    bool silent;      /* SPAWN_ALIVE came once, but then not in time */
     bool old;         /* to be stopped when its turn comes, and never started again... */
     uint64_t kill_after_ns; /* ...with so much time */
     uint64_t started_ns;

@@ -1,6 +1,7 @@
 #include "common/process/privileges.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdbool.h>
@@ -66,28 +67,81 @@ void privileges_drop(const char *user)
         log_panic("root's rights came back");
 }
 
+/* The path without slashes at its end, behind which a link would be followed. */
+static char *without_last_slashes(const char *path)
+{
+    size_t len = strlen(path);
+
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    return str_printf("%.*s", (int)len, path);
+}
+
 static bool is_runtime_dir(const char *path)
 {
-    char *runtime = runtime_dir_path();
-    bool is = strcmp(runtime, path) == 0;
+    char *runtime = runtime_dir_path(), *plain = without_last_slashes(runtime);
+    bool is = strcmp(plain, path) == 0;
 
     mem_free(runtime);
+    mem_free(plain);
     return is;
+}
+
+/* Gives what is there, and no longer only has that name: who can put a link in its place
+   must not choose what root gives away. Returns NULL, or why not. */
+static const char *give(const struct passwd *entry, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const char *why = NULL;
+    struct stat st;
+
+    if (fd < 0)
+        return errno == ELOOP ? "it is a link" : strerror(errno);
+    if (fstat(fd, &st) != 0)
+        why = strerror(errno);
+    else if (st.st_uid != 0 && st.st_uid != entry->pw_uid)
+        why = "it is another user's";
+    else if (fchown(fd, entry->pw_uid, entry->pw_gid) != 0)
+        why = strerror(errno);
+    close(fd);
+    return why;
+}
+
+/* Who needs the directory will say more. */
+static void give_directory(const struct passwd *entry, const char *path)
+{
+    bool is_new = mkdir(path, 0750) == 0;
+    const char *why = NULL;
+
+    if (!is_new && errno != EEXIST) {
+        log_warn("cannot make %s: %m", path);
+        return;
+    }
+    if (is_new || is_runtime_dir(path))
+        why = give(entry, path);
+    if (why != NULL)
+        log_warn("%s is not given to %s: %s", path, entry->pw_name, why);
 }
 
 void privileges_give_directory(const char *user, const char *path)
 {
+    char *plain;
+
+    if (user[0] == '\0' || geteuid() != 0)
+        return;
+    plain = without_last_slashes(path);
+    give_directory(find_user(user), plain);
+    mem_free(plain);
+}
+
+void privileges_give_file(const char *user, const char *path)
+{
     const struct passwd *entry;
-    bool is_ours;
 
     if (user[0] == '\0' || geteuid() != 0)
         return;
     entry = find_user(user);
-    is_ours = mkdir(path, 0750) == 0;
-    if (!is_ours && errno != EEXIST)
-        log_warn("cannot make %s: %m", path); /* who needs it will say more */
-    else if ((is_ours || is_runtime_dir(path)) &&
-             chown(path, entry->pw_uid, entry->pw_gid) != 0)
+    if (lchown(path, entry->pw_uid, entry->pw_gid) != 0 && errno != ENOENT)
         log_warn("cannot give %s to %s: %m", path, user);
 }
 

@@ -18,8 +18,13 @@ void privileges_drop(const char *user);
 
 /* Root, before privileges_drop(): sees to it that `user` (no-op where empty) has the
    directory, made where it is missing. One that is there stays as it is, but for the
-   runtime directory, which is given to the user. Failures are logged. */
+   runtime directory, which is given to the user where it is root's or that user's. A link
+   is not followed, and nothing but a directory given. Failures are logged. */
 void privileges_give_directory(const char *user, const char *path);
+
+/* The same for the file of a socket that was just made; no-op for one that is not there.
+ */
+void privileges_give_file(const char *user, const char *path);
 
 /* Nothing that this process or a child of it executes gains rights (no_new_privs). */
 void privileges_forgo(void);

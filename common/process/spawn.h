@@ -34,7 +34,7 @@
 /* To be bumped with any change here, of what children of one master say to each other
    (writer and gate links) or of handover records: an upgrade goes between binaries of one
    version only. A child of another version refuses to start, which undoes the upgrade. */
-#define SPAWN_VERSION 3
+#define SPAWN_VERSION 4
 
 /* Exit status for a bad flag or value. */
 #define EXIT_USAGE 2
@@ -56,13 +56,23 @@ enum spawn_server_fd {
     SPAWN_FD_CLIENT /* the first of as many as --listen names */
 };
 
+/* The worker daemon's, by role: broker: all of them; gate: the first. */
+enum spawn_broker_fd {
+    SPAWN_FD_BROKER_GATE =
+        SPAWN_FD_FIRST,    /* abstract AF_UNIX SOCK_SEQPACKET, listening */
+    SPAWN_FD_BROKER_STATS, /* a memfd of statistics */
+    SPAWN_FD_BROKER_ADMIN, /* or /dev/null */
+    SPAWN_FD_BROKER_LISTEN /* AF_UNIX SOCK_STREAM, listening */
+};
+
 /* What a process is: NAME, text (in OFFLOOP_CHILD, the log and the process list). */
 #define SPAWN_ROLE_MAP(X)                                         \
     X(MASTER, "master") /* no OFFLOOP_CHILD in the environment */ \
     X(FRONT, "front")                                             \
     X(GATE, "gate")                                               \
     X(WRITER, "writer")                                           \
-    X(WORKER, "worker")
+    X(WORKER, "worker")                                           \
+    X(BROKER, "broker") /* of a worker daemon, for applications */
 
 enum spawn_role {
 #define X(name, text) SPAWN_##name,
@@ -76,12 +86,16 @@ enum spawn_note {
     SPAWN_READY = 'R', /* the child can do its work now; once */
     SPAWN_DID = 'D',   /* it has finished something (first request, first job); once: a
                           child that dies after this is restarted without a pause */
-    SPAWN_ALIVE = 'A'  /* its loop turns; a child that has told this once tells it every
+    SPAWN_ALIVE = 'A', /* its loop turns; a child that has told this once tells it every
                           SPAWN_ALIVE_EVERY_MS, and is taken for hung where it does not */
+    SPAWN_BUSY = 'B'   /* as SPAWN_ALIVE, but the next one may take up to SPAWN_BUSY_MS */
 };
 
 /* How often SPAWN_ALIVE is told. */
 #define SPAWN_ALIVE_EVERY_MS 1000
+
+/* How long a child that has told SPAWN_BUSY may be silent. */
+#define SPAWN_BUSY_MS 60000
 
 /* Who this process is. */
 struct spawn_self {

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/document_name.h"
 #include "server/api/exchange.h"
+#include "server/api/reply_cache.h"
 #include "server/stats/stats.h"
 
 struct api *api_create(const struct api_config *config)
@@ -22,6 +23,9 @@ struct api *api_create(const struct api_config *config)
     if (getrandom(&api->share_seed, sizeof api->share_seed, 0) !=
         (ssize_t)sizeof api->share_seed)
         log_fatal("getrandom: %s", strerror(errno));
+    if (config->reply_cache_bytes > 0)
+        api->reply_cache =
+            reply_cache_create(config->reply_cache_bytes, api->share_seed, config->stats);
     list_init(&api->patches);
     list_init(&api->patches_due);
     return api;
@@ -30,6 +34,9 @@ struct api *api_create(const struct api_config *config)
 void api_destroy(struct api **api)
 {
     assert(*api == NULL || list_is_empty(&(*api)->patches));
+    if (*api == NULL)
+        return;
+    reply_cache_destroy(&(*api)->reply_cache);
     mem_free(*api);
     *api = NULL;
 }
@@ -323,12 +330,14 @@ static void on_close(struct http_exchange *x, int status, uint64_t sent_bytes)
 }
 
 /* Refused by the HTTP room: there is no route to count it under. */
-static void on_refused(int status, void *context)
+static void on_refused(const struct http_refusal *refusal, void *context)
 {
-    struct api *api = context;
+    const struct api_config *config = &((struct api *)context)->config;
 
-    if (status > 0 && status < STATS_HTTP_CODES)
-        stats_add(&api->config.stats->requests[STATS_ROUTE_OTHER][status], 1);
+    if (refusal->status > 0 && refusal->status < STATS_HTTP_CODES)
+        stats_add(&config->stats->requests[STATS_ROUTE_OTHER][refusal->status], 1);
+    if (config->on_refused != NULL)
+        config->on_refused(config->context, refusal);
 }
 
 struct http_callbacks api_callbacks(void)

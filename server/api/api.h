@@ -1,7 +1,7 @@
 /*
  * The document API (docs: the routes under /v1): turns HTTP exchanges into
- * store requests and codec jobs, and their results into replies. It holds no
- * state between exchanges.
+ * store requests and codec jobs, and their results into replies. Between exchanges it
+ * holds nothing but the cache of replies (reply_cache.h).
  *
  * Only the front's loop thread may call.
  */
@@ -38,20 +38,23 @@ struct api_config {
     struct store *store;
     struct jobs *jobs;
     struct stats_front *stats;
-    enum jobs_mode mode;       /* of requests that do not choose */
-    bool store_json;           /* what writes store: compact JSON, else MessagePack */
-    bool keep_numbers;         /* MessagePack made of JSON keeps numbers' own text */
-    bool mode_header;          /* honour Offloop-Mode */
-    bool server_timing;        /* add Server-Timing */
-    uint64_t max_reply_bytes;  /* a job's result */
-    uint64_t max_memory_bytes; /* a job's memory */
-    uint64_t max_body_bytes;   /* what a compressed body may expand to */
-    uint64_t job_timeout_ns;   /* how long a request waits for its turn at a document */
-    const struct auth *auth;   /* who may do what; NULL where everybody may do all */
-    struct cors cors;          /* origins whose scripts may read replies */
-    const char *base_path;     /* stands before Link and Location; NULL or "" for none;
-                                  must stay */
+    enum jobs_mode mode;        /* of requests that do not choose */
+    bool store_json;            /* what writes store: compact JSON, else MessagePack */
+    bool keep_numbers;          /* MessagePack made of JSON keeps numbers' own text */
+    bool mode_header;           /* honour Offloop-Mode */
+    bool server_timing;         /* add Server-Timing */
+    uint64_t max_reply_bytes;   /* a job's result */
+    uint64_t reply_cache_bytes; /* encoded replies that are kept; 0 for none */
+    uint64_t max_memory_bytes;  /* a job's memory */
+    uint64_t max_body_bytes;    /* what a compressed body may expand to */
+    uint64_t job_timeout_ns;    /* how long a request waits for its turn at a document */
+    const struct auth *auth;    /* who may do what; NULL where everybody may do all */
+    struct cors cors;           /* origins whose scripts may read replies */
+    const char *base_path;      /* stands before Link and Location; NULL or "" for none;
+                                   must stay */
     void (*on_event)(void *context, const struct api_event *event); /* may be NULL */
+    /* A request that was refused before there was an exchange; may be NULL. */
+    void (*on_refused)(void *context, const struct http_refusal *refusal);
     void *context;
 };
 

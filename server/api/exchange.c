@@ -252,6 +252,7 @@ void exchange_fail_store(struct exchange *e, enum store_status status)
     case STORE_CONFLICT: exchange_fail(e, 412, conditions_failed_text(e->x)); return;
     case STORE_FULL: exchange_fail(e, 507, store_status_text(status)); return;
     case STORE_DOWN:
+    case STORE_NO_MEMORY:
     case STORE_UNSURE: exchange_fail(e, 503, store_status_text(status)); return;
     default: exchange_fail(e, 500, store_status_text(status)); return;
     }

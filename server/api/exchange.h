@@ -17,6 +17,7 @@
 #define EXCHANGE_ACCEPT_PATCH "Accept-Patch: application/merge-patch+json\r\n"
 
 struct exchange;
+struct reply_cache;
 
 /* How one route handles its exchanges; NULL members are not called. */
 struct exchange_kind {
@@ -48,11 +49,12 @@ struct exchange {
 
 struct api {
     struct api_config config;
-    struct new_id new_id;    /* of the ids this front makes */
-    uint64_t share_seed;     /* random, so that nobody can make two names share a key:
-                                exchange_hash() */
-    struct list patches;     /* at work: struct document_patch.link */
-    struct list patches_due; /* about to be: the same */
+    struct new_id new_id; /* of the ids this front makes */
+    uint64_t share_seed;  /* random, so that nobody can make two names share a key:
+                             exchange_hash() */
+    struct reply_cache *reply_cache; /* NULL for none */
+    struct list patches;             /* at work: struct document_patch.link */
+    struct list patches_due;         /* about to be: the same */
     bool patches_beginning;
     unsigned bulk_writes; /* of all bulk requests, under way */
 };

@@ -64,6 +64,15 @@ struct http_request {
     int64_t length;      /* Content-Length; -1 for chunked; 0 for none */
 };
 
+/* A request that was answered here, before the handler knew of it. */
+struct http_refusal {
+    int status;
+    uint64_t sent_bytes;              /* of the reply's body */
+    const char *peer;                 /* as http_peer() */
+    struct slice line;                /* the request line, as far as it came */
+    struct slice referer, user_agent; /* data is NULL where they did not come */
+};
+
 /* What an exchange reports up. Every member may be NULL. */
 struct http_callbacks {
     /* A request's head was read; see the head of this file. Not NULL. */
@@ -79,8 +88,8 @@ struct http_callbacks {
        nothing was; sent_bytes the body bytes sent. */
     void (*on_close)(struct http_exchange *x, int status, uint64_t sent_bytes);
     /* A request was answered here before the handler knew of it (malformed, too slow, too
-       long); for counting. */
-    void (*on_refused)(int status, void *context);
+       long, for another host); for counting and logging. Valid during the call. */
+    void (*on_refused)(const struct http_refusal *refusal, void *context);
 };
 
 /* A reply's head. Slices are copied. */
@@ -97,12 +106,14 @@ struct http_limits {
     size_t target_bytes;        /* 414 (8 KiB) */
     uint64_t body_bytes;        /* collected bodies, 413 */
     unsigned head_timeout_ms;   /* absolute, from the first byte (10 s): 408 */
-    unsigned idle_timeout_ms;   /* between requests (60 s): closed */
-    unsigned send_timeout_ms;   /* without progress (30 s): closed */
+    unsigned idle_timeout_ms;   /* between requests (75 s): closed */
+    unsigned send_timeout_ms;   /* while the peer acknowledges no byte (5 min): closed */
+    unsigned send_min_rate;     /* bytes per second that the peer acknowledges, over
+                                   each send_timeout_ms (256): closed below it */
     unsigned body_grace_ms;     /* before body_min_rate counts (10 s): 408 */
     unsigned body_min_rate;     /* bytes per second (1 KiB) */
-    unsigned linger_timeout_ms; /* reading on after a refusal (5 s) */
-    uint64_t linger_bytes;      /* and at most so much (64 MiB) */
+    unsigned linger_timeout_ms; /* reading on after a refusal while bytes come (30 s) */
+    unsigned linger_idle_ms;    /* and while none come (5 s) */
     unsigned drain_idle_ms;     /* while draining, an idle connection has so long to send
                                    one more request: a client's and our decision may cross
                                    (500 ms) */
@@ -117,6 +128,30 @@ struct http_server *http_server_create(struct ev_loop *loop,
                                        const struct http_limits *limits,
                                        const struct http_callbacks *callbacks,
                                        void *context);
+
+/* Which hosts requests may name, in Host and in an absolute target; others get 421. A
+   page of another site can reach a server on its reader's machine by a name of its own
+   that leads there, and the browser takes the server for a part of that site. Such a
+   page cannot have the names that no stranger can own: address literals, localhost,
+   *.localhost, and names without a dot. */
+enum http_host_rule {
+    HTTP_HOST_ANY,        /* all may be named */
+    HTTP_HOST_SAFE_LOCAL, /* those that no stranger can own, at listeners that only this
+                             host reaches; any at others */
+    HTTP_HOST_LISTED      /* those that no stranger can own, and `names` */
+};
+
+struct http_hosts {
+    enum http_host_rule rule;
+    char *const *names; /* lower or upper case, without ports; the caller's, to stay */
+    size_t count;
+};
+
+/* True for a host that may stand in `names`: well formed, without a port. */
+bool http_host_valid(const char *name);
+
+/* Sets which hosts may be named (any, without this call). For the server's start. */
+void http_server_set_hosts(struct http_server *server, const struct http_hosts *hosts);
 
 /* Closes every connection and listener (on_close comes), then frees; NULL inside is
    allowed. Not to be called from a callback of an exchange. */
@@ -135,6 +170,13 @@ void http_server_adopt(struct http_server *server, int fd);
    server. Once only; not to be called from a callback of an exchange. */
 void http_server_drain(struct http_server *server, void (*done)(void *context),
                        void *context);
+
+/* To be called every second or so: where memory is short, has those clients give up what
+   they hold that are slowest to take or to send it. */
+void http_server_look_at_memory(struct http_server *server);
+
+/* How many clients have been cut off so. */
+uint64_t http_server_cuts(const struct http_server *server);
 
 /* How many connections are open. */
 unsigned http_server_connections(const struct http_server *server);

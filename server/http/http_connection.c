@@ -1,11 +1,14 @@
 #include "server/http/http_connection.h"
 
 #include <assert.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/memory_budget.h"
 #include "server/stats/stats.h"
 
 /* Work one run does at most before other connections have their turn. */
@@ -14,6 +17,22 @@
 
 /* Below this many queued bytes a streamed reply is asked to go on. */
 #define QUEUE_LOW_BYTES (128 * 1024)
+
+/* While a peer is to acknowledge bytes, it is looked at as often as this, or more often
+   where the time it has is short. */
+#define PROGRESS_LOOK_MS 5000
+#define PROGRESS_LOOKS   8
+
+/* Where memory is short, a peer may acknowledge nothing for no longer than this. */
+#define SHORT_SEND_NS (30 * NS_PER_S)
+
+/* One that holds less is let be, and so is one that is done by then. */
+#define SLOW_MIN_BYTES (64 * 1024)
+#define SLOW_NS        (30 * NS_PER_S)
+/* So long a look says something about a peer's pace... */
+#define SLOW_LOOK_NS (2 * NS_PER_S)
+/* ...and after so long without a byte it has none. */
+#define SLOW_STILL_NS (5 * NS_PER_S)
 
 /* Timers are armed for at least this: they are rough, and deadlines exact. */
 #define TIMER_MIN_NS NS_PER_MS
@@ -45,6 +64,70 @@ static void set_deadline(struct http_connection *c, unsigned timeout_ms)
         arm_timer(c, now);
 }
 
+static void end_lingering_early(struct http_connection *c)
+{
+    uint64_t end = clock_now_ns() + c->server->limits.linger_idle_ms * NS_PER_MS;
+
+    c->linger_ns = end < c->linger_ns ? end : c->linger_ns;
+}
+
+/* Bytes came, or are to come: each gives the peer some more time, up to a bound. */
+static void linger_on(struct http_connection *c)
+{
+    set_deadline(c, c->server->limits.linger_idle_ms);
+    if (c->deadline_ns > c->linger_ns)
+        c->deadline_ns = c->linger_ns;
+}
+
+static void enter_linger(struct http_connection *c)
+{
+    c->linger_ns = clock_now_ns() + c->server->limits.linger_timeout_ms * NS_PER_MS;
+    if (c->server->draining)
+        end_lingering_early(c);
+    linger_on(c);
+}
+
+/* What the socket holds that the peer has not acknowledged (TCP) or read (Unix). */
+static uint64_t unacknowledged_bytes(const struct http_connection *c)
+{
+    int bytes = 0;
+
+    return ioctl(c->io.fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* Looks at what the peer has acknowledged since the last look. Returns true for any. */
+static bool note_progress(struct http_connection *c, uint64_t now)
+{
+    struct http_progress *progress = &c->progress;
+    uint64_t queued = unacknowledged_bytes(c);
+    uint64_t in = progress->queued_bytes + progress->handed_bytes;
+    uint64_t acked = in > queued ? in - queued : 0;
+
+    progress->queued_bytes = queued;
+    progress->handed_bytes = 0;
+    progress->window_bytes += acked;
+    if (acked > 0)
+        progress->acked_ns = now;
+    return acked > 0;
+}
+
+/* The next look at a peer that is to acknowledge bytes. */
+static void look_later(struct http_connection *c)
+{
+    unsigned wait = c->server->limits.send_timeout_ms / PROGRESS_LOOKS;
+
+    set_deadline(c, wait < PROGRESS_LOOK_MS ? wait : PROGRESS_LOOK_MS);
+}
+
+static void enter_sending(struct http_connection *c)
+{
+    uint64_t now = clock_now_ns();
+
+    c->progress = (struct http_progress){
+        .acked_ns = now, .window_ns = now, .queued_bytes = unacknowledged_bytes(c)};
+    look_later(c);
+}
+
 static void enter(struct http_connection *c, enum http_connection_state state)
 {
     struct http_server *server = c->server;
@@ -64,8 +147,8 @@ static void enter(struct http_connection *c, enum http_connection_state state)
         set_deadline(c, limits->body_grace_ms);
         break;
     case HTTP_CONNECTION_HANDLER: c->deadline_ns = 0; break;
-    case HTTP_CONNECTION_SENDING: set_deadline(c, limits->send_timeout_ms); break;
-    case HTTP_CONNECTION_LINGER: set_deadline(c, limits->linger_timeout_ms); break;
+    case HTTP_CONNECTION_SENDING: enter_sending(c); break;
+    case HTTP_CONNECTION_LINGER: enter_linger(c); break;
     }
 }
 
@@ -83,6 +166,81 @@ static enum http_connection_state state_due(const struct http_connection *c)
     if (!x->dispatched)
         return HTTP_CONNECTION_HEAD;
     return http_exchange_reads(x) ? HTTP_CONNECTION_BODY : HTTP_CONNECTION_HANDLER;
+}
+
+/* --- memory --- */
+
+void http_connection_count(struct http_connection *c)
+{
+    const struct http_exchange *x = c->exchange;
+    uint64_t held = c->in.cap + (x == NULL ? 0 : x->head.cap + x->body.len);
+
+    if (held == c->counted_bytes)
+        return;
+    memory_budget_hold(held);
+    memory_budget_release(c->counted_bytes);
+    c->counted_bytes = held;
+}
+
+/* Whether `left` bytes take too long after `moved` ones took so long. */
+static bool is_slow(uint64_t moved, uint64_t took_ns, uint64_t left, uint64_t *rate_r)
+{
+    *rate_r = moved * 1000 / (took_ns / NS_PER_MS + 1);
+    return took_ns >= SLOW_LOOK_NS && left > *rate_r * (SLOW_NS / NS_PER_S);
+}
+
+static bool is_slow_reader(struct http_connection *c, struct http_slowness *slowness_r)
+{
+    const struct http_progress *progress = &c->progress;
+    uint64_t now = clock_now_ns(), moved;
+
+    slowness_r->held_bytes = c->out.bytes;
+    if (c->out.bytes < SLOW_MIN_BYTES)
+        return false;
+    note_progress(c, now);
+    moved = now - progress->acked_ns > SLOW_STILL_NS ? 0 : progress->window_bytes;
+    return is_slow(moved, now - progress->window_ns, c->out.bytes, &slowness_r->rate);
+}
+
+static bool is_slow_writer(const struct http_connection *c,
+                           struct http_slowness *slowness_r)
+{
+    const struct http_exchange *x = c->exchange;
+    uint64_t window = c->server->limits.body_grace_ms * NS_PER_MS, now = clock_now_ns();
+    uint64_t left = c->deadline_ns > now ? c->deadline_ns - now : 0, size = x->body.len;
+
+    slowness_r->held_bytes = size;
+    if (size < SLOW_MIN_BYTES || x->want != HTTP_WANT_COLLECT)
+        return false;
+    return is_slow(c->window_bytes, left < window ? window - left : 0,
+                   x->request.length > 0 ? (uint64_t)x->request.length - size : size,
+                   &slowness_r->rate);
+}
+
+bool http_connection_is_slow(struct http_connection *c, struct http_slowness *slowness_r)
+{
+    *slowness_r = (struct http_slowness){0};
+    if (c->cut || c->running)
+        return false;
+    if (c->state == HTTP_CONNECTION_SENDING)
+        return is_slow_reader(c, slowness_r);
+    return c->state == HTTP_CONNECTION_BODY && is_slow_writer(c, slowness_r);
+}
+
+void http_connection_cut(struct http_connection *c)
+{
+    c->cut = true;
+    http_connection_wake(c);
+}
+
+/* Does what http_connection_cut() said, where it still holds. */
+static void give_up(struct http_connection *c)
+{
+    if (c->state == HTTP_CONNECTION_SENDING)
+        c->lost = c->reset = true;
+    else if (c->state == HTTP_CONNECTION_BODY)
+        http_connection_refuse(c, 503, "memory is short and the body comes too slowly");
+    c->cut = false;
 }
 
 /* --- what the loop watches --- */
@@ -154,6 +312,7 @@ void http_connection_destroy(struct http_connection **c)
     list_remove(&connection->ready_link);
     http_output_clear(&connection->out);
     buf_free(&connection->in);
+    memory_budget_release(connection->counted_bytes);
     if (connection->reset)
         setsockopt(connection->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close(connection->io.fd);
@@ -178,6 +337,10 @@ void http_connection_drain(struct http_connection *c)
 {
     if (c->state == HTTP_CONNECTION_IDLE)
         enter(c, HTTP_CONNECTION_IDLE);
+    if (c->state == HTTP_CONNECTION_LINGER) {
+        end_lingering_early(c);
+        linger_on(c);
+    }
 }
 
 void http_connection_wake(struct http_connection *c)
@@ -188,8 +351,8 @@ void http_connection_wake(struct http_connection *c)
 
 /* --- a run --- */
 
-/* Sends once. Returns true where something was sent. */
-static bool send_some(struct http_connection *c)
+/* Sends once, at most `most` bytes. Returns true where something was sent. */
+static bool send_some(struct http_connection *c, size_t most)
 {
     enum stats_phase was;
     ssize_t sent;
@@ -197,13 +360,15 @@ static bool send_some(struct http_connection *c)
     if (c->blocked || http_output_is_empty(&c->out))
         return false;
     was = stats_phase_enter(STATS_WRITE);
-    sent = http_output_send(&c->out, c->io.fd);
+    sent = http_output_send(&c->out, c->io.fd, most);
     (void)stats_phase_enter(was);
     if (sent < 0)
         c->lost = true;
     c->blocked = !http_output_is_empty(&c->out);
-    if (sent > 0 && c->state == HTTP_CONNECTION_SENDING)
-        enter(c, HTTP_CONNECTION_SENDING);
+    if (sent > 0) {
+        c->progress.handed_bytes += (uint64_t)sent;
+        http_server_note_moved(c->server, (size_t)sent);
+    }
     return sent > 0;
 }
 
@@ -240,7 +405,7 @@ static void abort_reply(struct http_connection *c)
 static bool advance(struct http_connection *c)
 {
     unsigned exchanges = 0;
-    size_t sent = 0;
+    size_t sent = 0, share = http_server_share(c->server, HTTP_OUTPUT_STEP_BYTES);
 
     for (unsigned steps = 0; steps < STEPS_PER_RUN; steps++) {
         bool got_on = false;
@@ -250,7 +415,7 @@ static bool advance(struct http_connection *c)
         if (c->lost)
             return false;
         sent += c->out.bytes;
-        got_on |= send_some(c);
+        got_on |= send_some(c, share);
         sent -= c->out.bytes;
         if (exchange_over(c)) {
             c->refused |= !c->exchange->body_done;
@@ -261,7 +426,7 @@ static bool advance(struct http_connection *c)
             got_on = true;
         }
         got_on |= tell_writable(c);
-        if (exchanges == EXCHANGES_PER_RUN || sent >= HTTP_OUTPUT_STEP_BYTES)
+        if (exchanges == EXCHANGES_PER_RUN || sent >= share)
             return true;
         got_on |= http_connection_step(c);
         if (!got_on)
@@ -279,7 +444,6 @@ static void begin_close(struct http_connection *c)
 
     buf_free(&c->in);
     c->in_start = 0;
-    c->linger_left = c->server->limits.linger_bytes;
     if (!c->eof && http_connection_receive(c))
         unread = true;
     if (c->eof || c->lost || !unread || shutdown(c->io.fd, SHUT_WR) < 0) {
@@ -297,7 +461,7 @@ static void settle(struct http_connection *c, bool more)
     if (c->closing && c->exchange == NULL && http_output_is_empty(&c->out) && !c->lost) {
         if (c->state != HTTP_CONNECTION_LINGER)
             begin_close(c);
-        else if (c->eof || c->linger_left == 0)
+        else if (c->eof)
             c->lost = true;
     }
     if (c->lost) {
@@ -320,9 +484,13 @@ void http_connection_run(struct http_connection *c, int revents)
     c->running = true;
     if (revents & EV_WRITE)
         c->blocked = false;
-    if (revents & EV_READ)
-        http_connection_receive(c);
+    if (revents & EV_READ && http_connection_receive(c) &&
+        c->state == HTTP_CONNECTION_LINGER)
+        linger_on(c);
+    if (c->cut)
+        give_up(c);
     more = advance(c);
+    http_connection_count(c);
     c->running = false;
     settle(c, more);
 }
@@ -342,6 +510,45 @@ static void end_body_window(struct http_connection *c)
         http_connection_refuse(c, 408, "the request's body came too slowly");
 }
 
+/* A look at what the peer has acknowledged: enough to go on, or it is cut off. */
+static void end_sending_look(struct http_connection *c)
+{
+    const struct http_limits *limits = &c->server->limits;
+    struct http_progress *progress = &c->progress;
+    uint64_t now = clock_now_ns(), window = limits->send_timeout_ms * NS_PER_MS;
+    uint64_t enough = (uint64_t)limits->send_min_rate * limits->send_timeout_ms / 1000;
+    uint64_t still =
+        window > SHORT_SEND_NS && memory_budget_is_short() ? SHORT_SEND_NS : window;
+
+    note_progress(c, now);
+    if (now - progress->acked_ns >= still ||
+        (now - progress->window_ns >= window && progress->window_bytes < enough)) {
+        c->lost = c->reset = true;
+        return;
+    }
+    if (now - progress->window_ns >= window) {
+        progress->window_ns = now;
+        progress->window_bytes = 0;
+    }
+    look_later(c);
+}
+
+/* An idle connection's time is over. A request that is just arriving still counts, and a
+   peer that is still taking the last reply out of the socket is not idle yet. */
+static void end_idle(struct http_connection *c)
+{
+    if (http_connection_receive(c)) {
+        /* Where it is a stray line that begins none, this time ends, too. */
+        set_deadline(c, c->server->limits.head_timeout_ms);
+        return;
+    }
+    if (!c->server->draining && note_progress(c, clock_now_ns()) &&
+        c->progress.queued_bytes > 0)
+        enter(c, HTTP_CONNECTION_IDLE);
+    else
+        c->lost = true;
+}
+
 static void expire(struct http_connection *c)
 {
     switch (c->state) {
@@ -349,12 +556,8 @@ static void expire(struct http_connection *c)
         http_connection_refuse(c, 408, "the request's head came too slowly");
         break;
     case HTTP_CONNECTION_BODY: end_body_window(c); break;
-    case HTTP_CONNECTION_SENDING: c->lost = c->reset = true; break;
-    case HTTP_CONNECTION_IDLE:
-        /* A request that is just arriving still counts. */
-        if (!http_connection_receive(c))
-            c->lost = true;
-        break;
+    case HTTP_CONNECTION_SENDING: end_sending_look(c); break;
+    case HTTP_CONNECTION_IDLE: end_idle(c); break;
     case HTTP_CONNECTION_LINGER: c->lost = true; break;
     case HTTP_CONNECTION_HANDLER: assert(!"a deadline without a timer"); break;
     }

@@ -32,15 +32,26 @@ enum http_connection_state {
                                 than body_min_rate asks for */
     HTTP_CONNECTION_HANDLER, /* the handler's next step; no timer: deadlines are its own
                               */
-    HTTP_CONNECTION_SENDING, /* room in the socket; send_timeout_ms without, then closed
-                              */
-    HTTP_CONNECTION_LINGER   /* the peer's FIN, dropping what it sends; linger_timeout_ms
-                                in all, then closed */
+    HTTP_CONNECTION_SENDING, /* the peer's acknowledgement; send_timeout_ms without, or
+                                less than send_min_rate asks for, then closed */
+    HTTP_CONNECTION_LINGER   /* the peer's FIN, dropping what it sends; linger_idle_ms
+                                without a byte or linger_timeout_ms in all, then closed */
+};
+
+/* What the peer has taken of what it is sent. The socket taking bytes shows little: its
+   buffer may hold megabytes for minutes. */
+struct http_progress {
+    uint64_t acked_ns;     /* when the peer was last seen to have acknowledged bytes */
+    uint64_t window_ns;    /* when the current window of send_timeout_ms began */
+    uint64_t window_bytes; /* acknowledged in it */
+    uint64_t handed_bytes; /* given to the socket since the last look */
+    uint64_t queued_bytes; /* that the socket held at the last look */
 };
 
 /* Where a peer is. */
 struct http_peer {
-    int family; /* AF_INET, AF_INET6, AF_UNIX */
+    int family;    /* AF_INET, AF_INET6, AF_UNIX */
+    bool is_local; /* came by a listener that only this host reaches */
     uint8_t address[16];
 };
 
@@ -50,11 +61,13 @@ struct http_connection {
         *exchange; /* from a head's first byte until on_close, else NULL */
     struct list all_link, idle_link, ready_link; /* of the server's lists */
     struct ev_io io;
-    struct ev_timer timer; /* armed now and then; deadline_ns is what counts */
-    uint64_t deadline_ns;  /* of the state; 0 for none */
-    uint64_t timer_ns;     /* when the armed timer fires */
-    uint64_t window_bytes; /* of a body, received in the state's current window */
-    uint64_t linger_left;  /* bytes still dropped before closing */
+    struct ev_timer timer;         /* armed now and then; deadline_ns is what counts */
+    uint64_t deadline_ns;          /* of the state; 0 for none */
+    uint64_t timer_ns;             /* when the armed timer fires */
+    uint64_t window_bytes;         /* of a body, received in the state's current window */
+    uint64_t counted_bytes;        /* of what it holds, in the memory budget */
+    uint64_t linger_ns;            /* when lingering ends, whatever comes */
+    struct http_progress progress; /* of what is sent */
     struct http_output out;
     struct buf in;   /* received; freed when empty */
     size_t in_start; /* the first byte of it not used yet */
@@ -66,6 +79,7 @@ struct http_connection {
     bool closing; /* no further request: closed once the replies are sent */
     bool refused; /* a rule was broken: nothing that comes now is looked at */
     bool blocked; /* the socket took less than it was given: wait for EV_WRITE */
+    bool cut;     /* gives its memory up, as one of the slowest */
     bool running; /* inside http_connection_run() */
 };
 
@@ -85,6 +99,23 @@ void http_connection_destroy(struct http_connection **c);
 
 /* Applies the shorter time of a drain to an idle connection. */
 void http_connection_drain(struct http_connection *c);
+
+/* What a connection that is slow holds, and how slow it is. */
+struct http_slowness {
+    uint64_t held_bytes; /* that are freed when it is cut off */
+    uint64_t rate;       /* bytes a second that move */
+};
+
+/* Room-internal: true where so much memory waits for the peer that it matters, and at its
+   pace will for more than 30 seconds. */
+bool http_connection_is_slow(struct http_connection *c, struct http_slowness *slowness_r);
+
+/* Room-internal: has the connection give up what it holds, soon: its body is refused with
+   503, its reply cut off. */
+void http_connection_cut(struct http_connection *c);
+
+/* Room-internal: brings the memory budget up to date with what is held now. */
+void http_connection_count(struct http_connection *c);
 
 /* Room-internal: the bytes received and not used yet. */
 struct slice http_connection_input(const struct http_connection *c);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "common/base/alloc.h"
+#include "common/loop/background_free.h"
 #include "server/http/parser/http_chars.h"
 #include "server/http/http_connection.h"
 
@@ -44,7 +45,7 @@ void http_exchange_destroy(struct http_exchange **x)
         mem_free(joined);
     }
     buf_free(&exchange->head);
-    buf_free(&exchange->body);
+    background_free_buf(&exchange->body);
     mem_free(exchange);
 }
 
@@ -118,21 +119,24 @@ const struct http_request *http_request(const struct http_exchange *x)
     return &x->request;
 }
 
+static bool same_text(struct slice one, struct slice other)
+{
+    size_t same = 0;
+
+    while (one.len == other.len && same < one.len &&
+           http_char_lower(one.data[same]) == http_char_lower(other.data[same]))
+        same++;
+    return one.len == other.len && same == one.len;
+}
+
 /* The first field of that name from index `at` on; field_count where there is none. */
 static uint32_t find_field(const struct http_exchange *x, const char *name, uint32_t at)
 {
-    size_t len = strlen(name);
+    struct slice wanted = {(const uint8_t *)name, strlen(name)};
 
-    for (; at < x->parser.field_count; at++) {
-        struct slice text = span_slice(x, x->parser.fields[at].name);
-        size_t same = 0;
-
-        while (text.len == len && same < len &&
-               http_char_lower(text.data[same]) == http_char_lower((uint8_t)name[same]))
-            same++;
-        if (text.len == len && same == len)
-            break;
-    }
+    while (at < x->parser.field_count &&
+           !same_text(span_slice(x, x->parser.fields[at].name), wanted))
+        at++;
     return at;
 }
 
@@ -165,6 +169,35 @@ struct slice http_header_joined(struct http_exchange *x, const char *name)
             buf_append(&joined->text, ", ", 2);
     }
     return buf_slice(&joined->text);
+}
+
+bool http_exchange_fields_differ(const struct http_exchange *x, const char *name)
+{
+    uint32_t first = find_field(x, name, 0), at = first;
+
+    while (at < x->parser.field_count) {
+        if (!same_text(span_slice(x, x->parser.fields[first].value),
+                       span_slice(x, x->parser.fields[at].value)))
+            return true;
+        at = find_field(x, name, at + 1);
+    }
+    return false;
+}
+
+struct slice http_exchange_authority(const struct http_exchange *x)
+{
+    struct slice target = x->request.target;
+    size_t at = 0, len = 0;
+
+    if (x->parser.form != HTTP_TARGET_ABSOLUTE)
+        return (struct slice){NULL, 0};
+    while (target.data[at] != '/')
+        at++;
+    at += 2;
+    while (at + len < target.len && target.data[at + len] != '/' &&
+           target.data[at + len] != '?')
+        len++;
+    return (struct slice){target.data + at, len};
 }
 
 const char *http_peer(const struct http_exchange *x)
@@ -214,11 +247,14 @@ struct slice http_body(const struct http_exchange *x)
 struct blob *http_take_body(struct http_exchange *x)
 {
     struct buf *body = &x->body;
+    struct blob *blob;
 
     /* What a chunked body's growth left over goes back, where that is worth a call. */
     if (body->cap / 2 > body->len && body->cap > 65536) {
         body->cap = body->len > 0 ? body->len : 1;
         body->data = mem_realloc(body->data, body->cap);
     }
-    return blob_new_steal(body);
+    blob = blob_new_steal(body);
+    http_connection_count(x->connection);
+    return blob;
 }

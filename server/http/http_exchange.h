@@ -65,6 +65,13 @@ void http_exchange_destroy(struct http_exchange **x);
 /* The head was parsed: keeps its bytes and fills in the request. */
 void http_exchange_set_head(struct http_exchange *x, const uint8_t *bytes);
 
+/* The host that the target names (absolute-form); empty where it names none. */
+struct slice http_exchange_authority(const struct http_exchange *x);
+
+/* True where the request has fields of that name whose values differ, in more than case.
+ */
+bool http_exchange_fields_differ(const struct http_exchange *x, const char *name);
+
 /* Adds bytes to the collected body. Memory grows as bytes come, not as a length promises.
  */
 void http_exchange_collect(struct http_exchange *x, struct slice bytes);

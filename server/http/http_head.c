@@ -58,6 +58,18 @@ static void write_delimiter(struct buf *out, const struct http_head *head)
     }
 }
 
+/* Keep-Alive is for the next hop only, so Connection has to name it (RFC 9110 section
+   7.6.1): clients and proxies that read it expect the two together. */
+static void write_persistence(struct buf *out, const struct http_head *head)
+{
+    if (head->persistence == HTTP_PERSIST_CLOSE)
+        write_line(out, "Connection: ", "close");
+    else if (head->persistence == HTTP_PERSIST_TOLD)
+        write_line(out, "Connection: ", "keep-alive");
+    if (head->persistence == HTTP_PERSIST_TOLD && head->keep_alive_s > 0)
+        buf_printf(out, "Keep-Alive: timeout=%u\r\n", head->keep_alive_s);
+}
+
 void http_head_write(struct buf *out, const struct http_head *head)
 {
     char code[16];
@@ -74,10 +86,7 @@ void http_head_write(struct buf *out, const struct http_head *head)
     if (head->content_type != NULL)
         write_line(out, "Content-Type: ", head->content_type);
     write_delimiter(out, head);
-    if (head->persistence == HTTP_PERSIST_CLOSE)
-        write_line(out, "Connection: ", "close");
-    else if (head->persistence == HTTP_PERSIST_TOLD)
-        write_line(out, "Connection: ", "keep-alive");
+    write_persistence(out, head);
     buf_append(out, head->headers.data, head->headers.len);
     buf_append(out, "\r\n", 2);
 }

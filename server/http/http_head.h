@@ -25,7 +25,7 @@ enum http_delimiter {
 /* What Connection says. */
 enum http_persistence {
     HTTP_PERSIST_SILENT, /* nothing: goes on, as HTTP/1.1 does by default */
-    HTTP_PERSIST_TOLD,   /* keep-alive, for HTTP/1.0 */
+    HTTP_PERSIST_TOLD,   /* keep-alive, for HTTP/1.0 and where there is a time to tell */
     HTTP_PERSIST_CLOSE   /* close */
 };
 
@@ -37,6 +37,7 @@ struct http_head {
     enum http_delimiter delimiter;
     uint64_t length; /* for HTTP_DELIMITER_LENGTH */
     enum http_persistence persistence;
+    unsigned keep_alive_s; /* how long the connection waits for a request; 0 tells none */
 };
 
 /* Appends the head with its closing empty line. */

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 
 #include "common/base/alloc.h"
+#include "common/base/memory_budget.h"
+#include "server/http/http_host.h"
 
 /* What one call receives: heads are small, bodies are not. */
 #define RECEIVE_HEAD_BYTES (16 * 1024)
@@ -60,8 +62,10 @@ static size_t receive_into(struct http_connection *c, uint8_t *bytes, size_t roo
         c->eof = true;
     else if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
         c->lost = true;
-    if (got > 0)
+    if (got > 0) {
         c->window_bytes += (uint64_t)got;
+        http_server_note_moved(c->server, (size_t)got);
+    }
     return got > 0 ? (size_t)got : 0;
 }
 
@@ -83,7 +87,8 @@ static size_t receive_in_place(struct http_connection *c)
     uint8_t *at = x->body.data + x->body.len;
     struct slice data;
 
-    got = receive_into(c, at, room < RECEIVE_STEP_BYTES ? room : RECEIVE_STEP_BYTES);
+    room = room < RECEIVE_STEP_BYTES ? room : RECEIVE_STEP_BYTES;
+    got = receive_into(c, at, http_server_share(c->server, room));
     if (got > 0) {
         http_body_next(&x->decoder, at, got, &used, &data);
         assert(used == got && data.len == got);
@@ -109,7 +114,7 @@ static size_t receive_buffered(struct http_connection *c)
     size_t room, got;
 
     trim_input(c);
-    room = receive_room(c);
+    room = http_server_share(c->server, receive_room(c));
     got = receive_into(c, buf_reserve(&c->in, room), room);
     c->in.len += got;
     return got;
@@ -128,12 +133,51 @@ bool http_connection_receive(struct http_connection *c)
     if (c->eof || c->lost)
         return false;
     got = receives_in_place(c) ? receive_in_place(c) : receive_buffered(c);
-    if (c->refused || (c->closing && c->exchange == NULL)) {
-        c->linger_left -= got < c->linger_left ? got : c->linger_left;
+    if (c->refused || (c->closing && c->exchange == NULL))
         drop_input(c);
-    }
     trim_input(c);
     return got > 0 || c->eof || c->lost;
+}
+
+static void write_peer(struct http_exchange *x)
+{
+    const struct http_peer *peer = &x->connection->peer;
+
+    if (peer->family == AF_UNIX ||
+        inet_ntop(peer->family, peer->address, x->peer, sizeof x->peer) == NULL)
+        snprintf(x->peer, sizeof x->peer, "unix");
+}
+
+/* The request line among a head's bytes, as far as it came: it may be malformed. */
+static struct slice request_line(struct slice head)
+{
+    size_t start = 0, end;
+
+    while (start < head.len && (head.data[start] == '\r' || head.data[start] == '\n'))
+        start++;
+    for (end = start; end < head.len; end++)
+        if (head.data[end] == '\r' || head.data[end] == '\n')
+            break;
+    return (struct slice){head.data == NULL ? NULL : head.data + start, end - start};
+}
+
+/* Reports a request that no handler has seen. */
+static void tell_refused(struct http_connection *c, int status, uint64_t sent_bytes)
+{
+    struct http_exchange *x = c->exchange;
+    struct slice in = http_connection_input(c);
+    struct http_refusal refusal = {.status = status, .sent_bytes = sent_bytes};
+
+    if (c->server->callbacks.on_refused == NULL)
+        return;
+    if (x->head.len == 0)
+        buf_append(&x->head, in.data, in.len);
+    write_peer(x);
+    refusal.peer = x->peer;
+    refusal.line = request_line(buf_slice(&x->head));
+    refusal.referer = http_header(x, "referer");
+    refusal.user_agent = http_header(x, "user-agent");
+    c->server->callbacks.on_refused(&refusal, c->server->context);
 }
 
 void http_connection_refuse(struct http_connection *c, int status, const char *reason)
@@ -146,6 +190,7 @@ void http_connection_refuse(struct http_connection *c, int status, const char *r
                              .date = http_server_date(server),
                              .delimiter = HTTP_DELIMITER_LENGTH,
                              .persistence = HTTP_PERSIST_CLOSE};
+    static const char retry[] = "Retry-After: 1\r\n";
     struct buf text = BUF_INIT, problem = BUF_INIT;
 
     c->closing = c->refused = true;
@@ -155,6 +200,8 @@ void http_connection_refuse(struct http_connection *c, int status, const char *r
             c->lost = true;
         return;
     }
+    if (status == 503)
+        head.headers = (struct slice){(const uint8_t *)retry, sizeof retry - 1};
     http_head_problem(&problem, status, reason, -1);
     head.length = problem.len;
     http_head_write(&text, &head);
@@ -162,19 +209,48 @@ void http_connection_refuse(struct http_connection *c, int status, const char *r
         buf_append(&text, problem.data, problem.len);
     buf_free(&problem);
     http_output_append_head(&c->out, &text);
-    if ((x == NULL || !x->dispatched) && server->callbacks.on_refused)
-        server->callbacks.on_refused(status, server->context);
+    if (x != NULL && !x->dispatched)
+        tell_refused(c, status, head.length);
     http_connection_finish(c, status);
     drop_input(c);
 }
 
-static void write_peer(struct http_exchange *x)
+/* Refuses a host that is not ours; true where it did. */
+static bool refuse_host(struct http_connection *c, struct slice authority)
 {
-    const struct http_peer *peer = &x->connection->peer;
+    struct slice host = http_host_of(authority);
+    char reason[300];
 
-    if (peer->family == AF_UNIX ||
-        inet_ntop(peer->family, peer->address, x->peer, sizeof x->peer) == NULL)
-        snprintf(x->peer, sizeof x->peer, "unix");
+    if (http_host_allowed(&c->server->hosts, authority, c->peer.is_local))
+        return false;
+    snprintf(reason, sizeof reason,
+             "the request is for the host %.*s, which is not this server's; --host names "
+             "the hosts that it serves",
+             host.len < 128 ? (int)host.len : 128, (const char *)host.data);
+    http_connection_refuse(c, 421, reason);
+    return true;
+}
+
+/* Refuses a well-formed head that could be read in two ways, or is for another host; true
+   where it did. */
+static bool refuse_head(struct http_connection *c)
+{
+    static const struct {
+        const char *name, *reason;
+    } once[] = {
+        {"content-type", "two Content-Type fields differ"},
+        {"content-encoding", "two Content-Encoding fields differ"},
+        {"accept-encoding", "two Accept-Encoding fields differ"},
+    };
+    struct http_exchange *x = c->exchange;
+
+    for (size_t i = 0; i < sizeof once / sizeof *once; i++)
+        if (http_exchange_fields_differ(x, once[i].name)) {
+            http_connection_refuse(c, 400, once[i].reason);
+            return true;
+        }
+    return refuse_host(c, http_header(x, "host")) ||
+           refuse_host(c, http_exchange_authority(x));
 }
 
 /* Reads a head; hands a good one up. */
@@ -194,6 +270,8 @@ static bool step_head(struct http_connection *c)
     }
     http_exchange_set_head(x, in.data);
     use_input(c, x->parser.head_bytes);
+    if (refuse_head(c))
+        return true;
     write_peer(x);
     x->dispatched = true;
     if (!http_parser_persistent(&x->parser))
@@ -284,6 +362,25 @@ static bool body_too_long(const struct http_connection *c, struct slice data)
            (data.len > room || http_body_left(&x->decoder) > room - data.len);
 }
 
+/* True where the memory budget has room for what a body that is collected may take now:
+   all of its length before the first byte, and then what has come. The slowest make way
+   for it where that helps. */
+static bool body_fits(struct http_connection *c)
+{
+    const struct http_exchange *x = c->exchange;
+    uint64_t size = x->body.len, more = 0;
+
+    if (x->want != HTTP_WANT_COLLECT || x->body_done)
+        return true;
+    if (size == 0 && x->request.length > 0)
+        size = more = (uint64_t)x->request.length;
+    if (size <= MEMORY_BUDGET_SMALL)
+        return true;
+    http_connection_count(c);
+    return memory_budget_fits(size, more) ||
+           http_server_relieve(c->server, memory_budget_missing());
+}
+
 /* Reads on in the body where it is wanted. */
 static bool step_body(struct http_connection *c)
 {
@@ -299,6 +396,10 @@ static bool step_body(struct http_connection *c)
     result = http_body_next(&x->decoder, in.data, in.len, &used, &data);
     if (result != HTTP_BODY_BAD && body_too_long(c, data)) {
         http_connection_refuse(c, 413, "the body is too long");
+        return true;
+    }
+    if (result != HTTP_BODY_BAD && !body_fits(c)) {
+        http_connection_refuse(c, 503, "the memory for requests is taken");
         return true;
     }
     allow_body(c);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "common/address/endpoint.h"
 #include "common/base/log.h"
 #include "server/http/http_connection.h"
 
@@ -30,6 +31,7 @@ struct http_listener {
     struct ev_timer pause;
     unsigned pauses; /* in a row */
     int spare;       /* a descriptor in reserve; -1 for none */
+    bool is_local;   /* only this host reaches it */
 };
 
 static void peer_of(struct http_peer *peer_r, const struct sockaddr_storage *address)
@@ -132,6 +134,7 @@ static bool accept_one(struct http_listener *listener)
     if (fd >= 0) {
         listener->pauses = 0;
         peer_of(&peer, &address);
+        peer.is_local = listener->is_local;
         http_connection_open(listener->server, fd, &peer);
         return true;
     }
@@ -157,11 +160,14 @@ static void on_connection(struct ev_loop *loop, struct ev_io *io, int revents)
 void http_listener_open(struct http_server *server, int fd)
 {
     struct http_listener *listener = mem_zalloc(sizeof *listener);
+    struct endpoint endpoint;
     int on = 1;
 
     assert(fd >= 0);
     listener->server = server;
     listener->spare = -1;
+    listener->is_local =
+        endpoint_of_socket(fd, &endpoint) == 0 && endpoint_is_local(&endpoint);
     open_spare(listener);
     list_init(&listener->link);
     list_append(&server->listeners, &listener->link);

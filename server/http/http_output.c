@@ -80,9 +80,9 @@ static size_t gather_slice(struct iovec *iov, const uint8_t *bytes, size_t len,
 }
 
 /* Collects the queue's start; returns the number of vectors. */
-static size_t gather(const struct http_output *out, struct iovec *iov)
+static size_t gather(const struct http_output *out, size_t room, struct iovec *iov)
 {
-    size_t count = 0, room = HTTP_OUTPUT_STEP_BYTES;
+    size_t count = 0;
 
     for (const struct list *at = out->pieces.next;
          at != &out->pieces && room > 0 && count + 2 <= IOV_MAX_STEP; at = at->next) {
@@ -128,10 +128,10 @@ static void consume(struct http_output *out, size_t sent)
     }
 }
 
-ssize_t http_output_send(struct http_output *out, int fd)
+ssize_t http_output_send(struct http_output *out, int fd, size_t most)
 {
     struct iovec iov[IOV_MAX_STEP];
-    struct msghdr message = {.msg_iov = iov, .msg_iovlen = gather(out, iov)};
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = gather(out, most, iov)};
     ssize_t sent;
 
     assert(message.msg_iovlen > 0);

@@ -36,9 +36,9 @@ void http_output_append(struct http_output *out, struct blob *blob, struct slice
    leaves it empty. */
 void http_output_append_head(struct http_output *out, struct buf *head);
 
-/* Sends once, at most HTTP_OUTPUT_STEP_BYTES. Returns the bytes sent; 0 where the socket
+/* Sends once, at most `most` bytes. Returns the bytes sent; 0 where the socket
    takes none now; -1 where the connection is lost. Never raises SIGPIPE. */
-ssize_t http_output_send(struct http_output *out, int fd);
+ssize_t http_output_send(struct http_output *out, int fd, size_t most);
 
 /* True where nothing waits. */
 static inline bool http_output_is_empty(const struct http_output *out)

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "common/loop/background_free.h"
 #include "server/http/http_connection.h"
 
 /* A streamed reply is told to wait above this many queued bytes. */
@@ -21,7 +22,7 @@ static void settle_body(struct http_exchange *x)
         return;
     x->want = HTTP_WANT_DISCARD;
     x->background_free_left = BACKGROUND_FREE_MAX_BYTES;
-    buf_free(&x->body);
+    background_free_buf(&x->body);
     /* A client that waits for 100 Continue may send the body or not: no telling. */
     if (x->expects_continue || http_body_left(&x->decoder) > BACKGROUND_FREE_MAX_BYTES)
         c->closing = true;
@@ -37,7 +38,9 @@ static enum http_persistence persistence(struct http_exchange *x)
         c->closing = true;
     if (c->closing)
         return HTTP_PERSIST_CLOSE;
-    return x->request.minor == 0 ? HTTP_PERSIST_TOLD : HTTP_PERSIST_SILENT;
+    return x->request.minor == 0 || c->server->limits.idle_timeout_ms >= 1000
+               ? HTTP_PERSIST_TOLD
+               : HTTP_PERSIST_SILENT;
 }
 
 static void queue_head(struct http_exchange *x, const struct http_reply *reply,
@@ -52,6 +55,7 @@ static void queue_head(struct http_exchange *x, const struct http_reply *reply,
         .delimiter = x->delimiter,
         .length = length,
         .persistence = persistence(x),
+        .keep_alive_s = c->server->limits.idle_timeout_ms / 1000,
     };
     struct buf text = BUF_INIT;
 

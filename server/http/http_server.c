@@ -9,6 +9,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/memory_budget.h"
 #include "server/http/http_connection.h"
 #include "server/http/http_listener.h"
 
@@ -22,12 +23,13 @@ struct http_limits http_limits_default(void)
         .target_bytes = 8 * 1024,
         .body_bytes = 64 * 1024 * 1024,
         .head_timeout_ms = 10000,
-        .idle_timeout_ms = 60000,
-        .send_timeout_ms = 30000,
+        .idle_timeout_ms = 75000,
+        .send_timeout_ms = 300000,
+        .send_min_rate = 256,
         .body_grace_ms = 10000,
         .body_min_rate = 1024,
-        .linger_timeout_ms = 5000,
-        .linger_bytes = 64 * 1024 * 1024,
+        .linger_timeout_ms = 30000,
+        .linger_idle_ms = 5000,
         .drain_idle_ms = 500,
     };
 }
@@ -123,6 +125,11 @@ struct http_server *http_server_create(struct ev_loop *loop,
     return server;
 }
 
+void http_server_set_hosts(struct http_server *server, const struct http_hosts *hosts)
+{
+    server->hosts = *hosts;
+}
+
 void http_server_destroy(struct http_server **server)
 {
     struct http_server *s = *server;
@@ -214,6 +221,23 @@ void http_server_remove(struct http_server *server, struct http_connection *c)
         kick(server);
 }
 
+size_t http_server_share(struct http_server *server, size_t wanted)
+{
+    unsigned turn = ev_iteration(server->loop);
+
+    if (turn != server->turn)
+        server->turn_bytes = 0;
+    server->turn = turn;
+    if (wanted <= HTTP_SERVER_SHARE_BYTES || server->turn_bytes < HTTP_SERVER_TURN_BYTES)
+        return wanted;
+    return HTTP_SERVER_SHARE_BYTES;
+}
+
+void http_server_note_moved(struct http_server *server, size_t bytes)
+{
+    server->turn_bytes += bytes;
+}
+
 bool http_server_evict_idle(struct http_server *server)
 {
     uint64_t idle_ns = server->limits.idle_timeout_ms * NS_PER_MS;
@@ -226,4 +250,80 @@ bool http_server_evict_idle(struct http_server *server)
         return false;
     http_connection_destroy(&c);
     return true;
+}
+
+/* The slowest that one look finds. */
+#define SLOWEST_MAX 16
+
+/* Looks for the slowest no more often than this: there may be thousands. */
+#define RELIEVE_PAUSE_NS (100 * NS_PER_MS)
+
+struct slowest {
+    struct http_connection *connections[SLOWEST_MAX];
+    struct http_slowness slowness[SLOWEST_MAX];
+    unsigned count;
+};
+
+/* Puts a connection where it belongs among the slowest, slowest first. */
+static void put_slow(struct slowest *slowest, struct http_connection *c,
+                     const struct http_slowness *slowness)
+{
+    unsigned at = slowest->count;
+
+    while (at > 0 && slowest->slowness[at - 1].rate > slowness->rate)
+        at--;
+    if (at == SLOWEST_MAX)
+        return;
+    if (slowest->count < SLOWEST_MAX)
+        slowest->count++;
+    for (unsigned i = slowest->count - 1; i > at; i--) {
+        slowest->connections[i] = slowest->connections[i - 1];
+        slowest->slowness[i] = slowest->slowness[i - 1];
+    }
+    slowest->connections[at] = c;
+    slowest->slowness[at] = *slowness;
+}
+
+static void find_slowest(struct http_server *server, struct slowest *slowest_r)
+{
+    struct http_slowness slowness;
+
+    slowest_r->count = 0;
+    for (struct list *at = server->connections.next; at != &server->connections;
+         at = at->next) {
+        struct http_connection *c = container_of(at, struct http_connection, all_link);
+
+        if (http_connection_is_slow(c, &slowness))
+            put_slow(slowest_r, c, &slowness);
+    }
+}
+
+bool http_server_relieve(struct http_server *server, uint64_t bytes)
+{
+    uint64_t now = clock_now_ns(), freed = 0;
+    struct slowest slowest;
+
+    if (now < server->relieve_ns + RELIEVE_PAUSE_NS)
+        return false;
+    server->relieve_ns = now;
+    find_slowest(server, &slowest);
+    for (unsigned i = 0; i < slowest.count && freed < bytes; i++) {
+        freed += slowest.slowness[i].held_bytes;
+        server->cuts++;
+        http_connection_cut(slowest.connections[i]);
+    }
+    return freed >= bytes;
+}
+
+void http_server_look_at_memory(struct http_server *server)
+{
+    uint64_t missing = memory_budget_missing();
+
+    if (missing > 0)
+        http_server_relieve(server, missing);
+}
+
+uint64_t http_server_cuts(const struct http_server *server)
+{
+    return server->cuts;
 }

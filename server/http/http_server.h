@@ -13,6 +13,13 @@
 #include "server/http/http_head.h"
 #include "server/http/parser/http_parser.h"
 
+/* What all connections together receive and send in a turn of the loop in large pieces:
+   about half a millisecond's work. */
+#define HTTP_SERVER_TURN_BYTES ((size_t)512 * 1024)
+
+/* What each may move when that is used up. */
+#define HTTP_SERVER_SHARE_BYTES ((size_t)16 * 1024)
+
 struct http_connection;
 
 struct http_server {
@@ -20,6 +27,7 @@ struct http_server {
     struct http_limits limits;
     struct http_parser_limits parser_limits;
     struct http_callbacks callbacks;
+    struct http_hosts hosts;
     void *context;
 
     struct list listeners;   /* struct http_listener */
@@ -28,6 +36,10 @@ struct http_server {
     struct list ready;       /* those with work that no descriptor tells of */
     unsigned count;          /* of connections */
     uint64_t accepted;
+    unsigned turn;       /* of the loop, that turn_bytes is of */
+    size_t turn_bytes;   /* received and sent in it */
+    uint64_t cuts;       /* connections cut off for their memory */
+    uint64_t relieve_ns; /* when the slowest were last looked for */
 
     struct ev_prepare kick; /* never started: fed, to run the ready ones once */
     struct ev_idle again;   /* keeps the loop from sleeping while some are ready */
@@ -53,6 +65,18 @@ void http_server_add(struct http_server *server, struct http_connection *c);
 
 /* Notes its end; the last one ends a drain. */
 void http_server_remove(struct http_server *server, struct http_connection *c);
+
+/* Has the slowest of those that hold memory give it up, until that makes so many bytes.
+   Looks at them ten times a second at most. Returns whether it makes as many. */
+bool http_server_relieve(struct http_server *server, uint64_t bytes);
+
+/* How many bytes a connection may receive or send at once in this turn of the loop: what
+   it would like, until all of them together have moved HTTP_SERVER_TURN_BYTES, and a
+   little then, so that a turn stays short however many move a lot. */
+size_t http_server_share(struct http_server *server, size_t wanted);
+
+/* Notes bytes that were received or sent. */
+void http_server_note_moved(struct http_server *server, size_t bytes);
 
 /* Closes the connection that has been idle longest, where that is at least a second, to
    make room for another. Returns false where there is none. */

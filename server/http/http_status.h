@@ -27,6 +27,7 @@
     X(415, "Unsupported Media Type")        \
     X(416, "Range Not Satisfiable")         \
     X(417, "Expectation Failed")            \
+    X(421, "Misdirected Request")           \
     X(422, "Unprocessable Content")         \
     X(431, "Request Header Fields Too Large") \
     X(500, "Internal Server Error")         \

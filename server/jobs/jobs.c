@@ -14,6 +14,7 @@
 #include "server/jobs/dispatch/jobs_dispatch.h"
 #include "server/jobs/jobs_finish.h"
 #include "server/jobs/run/jobs_inline.h"
+#include "server/jobs/jobs_memory.h"
 #include "server/jobs/place/jobs_send_cost.h"
 #include "server/jobs/run/jobs_threads.h"
 #include "server/stats/stats.h"
@@ -130,9 +131,9 @@ void jobs_destroy(struct jobs **jobs)
     *jobs = NULL;
 }
 
-static uint32_t estimate_us(const struct jobs *jobs, const struct job *job)
+uint32_t jobs_estimate_us(const struct jobs *jobs, const struct codec_call *call)
 {
-    double us = jobs_cost_codec_us(&jobs->context.cost, &job->call);
+    double us = jobs_cost_codec_us(&jobs->context.cost, call);
 
     return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
@@ -144,6 +145,8 @@ static void prepare(const struct jobs *jobs, struct job *job)
 
     assert(job->owner == NULL && job->done != NULL);
     assert(job->call.op < CODEC_OPS && job->mode < JOBS_MODES);
+    assert(job->options.len == 0 ||
+           (job->mode == JOBS_RPC && job->call.argument.len == 0));
     list_init(&job->link);
     list_init(&job->share);
     list_init(&job->followers);
@@ -151,7 +154,8 @@ static void prepare(const struct jobs *jobs, struct job *job)
     job->fault = (struct codec_fault){CODEC_OK, 0};
     job->queue_us = job->codec_us = 0;
     job->attempts = 0;
-    job->cost_us = estimate_us(jobs, job);
+    job->crashed = false;
+    job->cost_us = jobs_estimate_us(jobs, &job->call);
     job->submitted_ns = now_ns;
     if (job->deadline_ns == 0)
         job->deadline_ns = now_ns + config->job_timeout_ns;
@@ -159,6 +163,7 @@ static void prepare(const struct jobs *jobs, struct job *job)
         job->call.max_output = config->max_output_bytes;
     if (job->call.max_memory == 0)
         job->call.max_memory = config->max_memory_bytes;
+    jobs_memory_init(job);
 }
 
 static void submit_rpc(struct jobs *jobs, struct job *job)
@@ -184,6 +189,35 @@ static bool is_known(struct jobs *jobs, struct job *job)
     return true;
 }
 
+static enum jobs_mode choose(struct jobs *jobs, const struct job *job)
+{
+    return jobs_auto_choose(&jobs->chooser, &job->call, jobs_workers(jobs),
+                            jobs_dispatch_under_way(jobs->dispatch));
+}
+
+/* Gives the job to a thread or to a worker: to whichever is there, where the mode names
+   neither. */
+static void send_away(struct jobs *jobs, struct job *job, enum jobs_mode mode)
+{
+    if (mode == JOBS_INLINE)
+        mode = jobs_workers(jobs) > 0 ? JOBS_RPC : JOBS_THREADS;
+    jobs_share_lead(&jobs->context.share, job);
+    if (mode == JOBS_THREADS)
+        jobs_threads_submit(jobs->threads, job);
+    else
+        submit_rpc(jobs, job);
+}
+
+/* Promises the memory of a job's result; ends the job where there is none. */
+static bool has_memory(struct jobs *jobs, struct job *job, enum jobs_mode mode)
+{
+    if (jobs_memory_take(job))
+        return true;
+    job->ran = mode;
+    jobs_finish(&jobs->context, job, JOB_NO_MEMORY);
+    return false;
+}
+
 /* Gives a prepared job to what shall run it. */
 static void place(struct jobs *jobs, struct job *job)
 {
@@ -196,17 +230,22 @@ static void place(struct jobs *jobs, struct job *job)
     }
     if (is_known(jobs, job))
         return;
-    if (mode == JOBS_AUTO)
-        mode = jobs_auto_choose(&jobs->chooser, &job->call, jobs_workers(jobs),
-                                jobs_dispatch_under_way(jobs->dispatch));
-    if (mode == JOBS_INLINE)
-        jobs_inline_run(jobs->inline_runner, job);
-    else if (jobs_share_join(&jobs->context.share, job))
+    if (mode == JOBS_INLINE) {
+        if (has_memory(jobs, job, mode))
+            jobs_inline_run(jobs->inline_runner, job);
         return;
-    else if (mode == JOBS_THREADS)
-        jobs_threads_submit(jobs->threads, job);
-    else
-        submit_rpc(jobs, job);
+    }
+    if (jobs_share_follow(&jobs->context.share, job)) {
+        if (mode == JOBS_AUTO)
+            jobs_auto_count(&jobs->chooser);
+        return;
+    }
+    if (mode == JOBS_AUTO)
+        mode = choose(jobs, job);
+    if (!has_memory(jobs, job, mode))
+        return;
+    if (mode != JOBS_INLINE || !jobs_inline_try(jobs->inline_runner, job, &jobs->chooser))
+        send_away(jobs, job, mode);
 }
 
 static void place_again(struct jobs_context *context, struct job *job)
@@ -235,6 +274,7 @@ void jobs_cancel(struct jobs *jobs, struct job *job)
         jobs_threads_cancel(jobs->threads, job);
     else
         jobs_dispatch_cancel(jobs->dispatch, job);
+    jobs_memory_give_back(job);
     jobs_share_end(job, &followers);
     while ((job = jobs_share_shift(&jobs->context.share, &followers)) != NULL)
         place(jobs, job);

@@ -38,14 +38,15 @@ enum jobs_mode {
 };
 
 /* How a job can end: NAME, HTTP status, metric label, text for people. */
-#define JOB_STATUS_MAP(X)                                                      \
-    X(OK, 200, "ok", "ok")                                                     \
-    X(REFUSED, 400, "refused", "the document was refused") /* see job.fault */ \
-    X(QUEUE_FULL, 503, "queue_full", "too many jobs are waiting")              \
-    X(NO_WORKER, 503, "no_worker", "no worker is connected")                   \
-    X(WORKER_LOST, 503, "worker_lost", "the workers died on it or were lost")  \
-    X(DEADLINE, 504, "deadline", "the job took too long")                      \
-    X(POISON, 422, "poison", "the document has crashed workers and is refused for now")
+#define JOB_STATUS_MAP(X)                                                               \
+    X(OK, 200, "ok", "ok")                                                              \
+    X(REFUSED, 400, "refused", "the document was refused") /* see job.fault */          \
+    X(QUEUE_FULL, 503, "queue_full", "too many jobs are waiting")                       \
+    X(NO_WORKER, 503, "no_worker", "no worker is connected")                            \
+    X(WORKER_LOST, 503, "worker_lost", "the workers died on it or were lost")           \
+    X(DEADLINE, 504, "deadline", "the job took too long")                               \
+    X(POISON, 422, "poison", "the document has crashed workers and is refused for now") \
+    X(NO_MEMORY, 503, "no_memory", "the memory for requests is taken: try again later")
 
 enum job_status {
 #define X(name, http, label, text) JOB_##name,
@@ -64,6 +65,9 @@ struct job {
     uint64_t share_key[2]; /* names the bytes of call.in (a document's version): jobs of
                               the same key and options that are in flight together may
                               be run once; zeros for a job of its own */
+    struct slice options;  /* not empty: what a worker is told in place of the call's own
+                              options (proto/call_options.h), unread. call.in is the whole
+                              payload then, and the mode is RPC */
     bool sends_result; /* the result is sent as it is, and neither looked at nor kept: it
                           may lie in memory that a worker can still write to */
     enum jobs_mode mode;
@@ -75,20 +79,23 @@ struct job {
     struct codec_fault fault; /* where status is REFUSED */
     struct blob *result;      /* where status is OK */
     enum jobs_mode ran;       /* where it really ran */
-    uint32_t queue_us;        /* waiting for a worker */
-    uint32_t codec_us;        /* inside the codec */
+    unsigned attempts;        /* times it was sent to a worker */
+    uint64_t submitted_ns;
+    uint32_t queue_us; /* waiting for a worker */
+    uint32_t codec_us; /* inside the codec */
 
     /* private to jobs */
     struct list link;  /* in the queue it waits in */
     struct list share; /* among those that lead, or the followers of one */
     struct list followers;
     uint64_t id; /* with a worker: its id in the messages */
-    uint64_t submitted_ns;
     uint64_t sent_ns;
-    uint64_t lost_ns;  /* when its last worker was lost */
-    uint32_t cost_us;  /* what the codec will take, by estimate */
-    void *owner;       /* who has the job now; NULL where it is not in flight */
-    unsigned attempts; /* times it was sent to a worker */
+    uint64_t lost_ns;   /* when its last worker was lost */
+    bool crashed;       /* workers have crashed on its document, as far as is known */
+    uint32_t cost_us;   /* what the codec will take, by estimate */
+    size_t most_output; /* call.max_output as submitted: jobs_memory.h */
+    uint64_t promised_bytes; /* for the result */
+    void *owner;             /* who has the job now; NULL where it is not in flight */
 };
 
 /* Copied by jobs_create(), strings too. A 0 takes the default in brackets. */
@@ -104,8 +111,9 @@ struct jobs_config {
     uint64_t generation;       /* spawn_self.generation: stands in seats' addresses */
     int gate_listen_fd;   /* the gate's internal socket (its address is asked of it) */
     uint64_t arena_bytes; /* memory shared with each worker on this host; 0 for none */
-    const char *rpc_url;  /* where workers connect; seats derive from it; NULL for a front
-                             that never has workers (gate_listen_fd is not used then) */
+    bool fastpath; /* jobs of workers on this host travel on a socket beside the seat */
+    const char *rpc_url; /* where workers connect; seats derive from it; NULL for a front
+                            that never has workers (gate_listen_fd is not used then) */
     const struct credentials *credentials; /* what is between us and workers elsewhere;
                                               NULL for nothing */
     struct stats_front *stats;             /* counters to keep; NULL for none */
@@ -127,6 +135,9 @@ void jobs_destroy(struct jobs **jobs);
    no such memory: then it is the caller's own. */
 struct blob *jobs_make_input(struct jobs *jobs, enum jobs_mode mode, size_t len,
                              uint8_t **bytes_r);
+
+/* How long the codec will take for a call, by estimate. */
+uint32_t jobs_estimate_us(const struct jobs *jobs, const struct codec_call *call);
 
 /* Starts a job; see the head of this file. */
 void jobs_submit(struct jobs *jobs, struct job *job);

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "common/base/clock.h"
+#include "server/jobs/jobs_memory.h"
 #include "server/stats/stats.h"
 
 static_assert(JOBS_MODES <= STATS_MODES, "the counters have room for every mode");
@@ -55,16 +56,49 @@ static void end_followers(struct jobs_context *context, struct ending *ending)
     }
 }
 
+/* Gives a job that is to make more to a worker again, and those that wait for it. */
+static void run_again(struct jobs_context *context, struct job *job)
+{
+    struct list followers;
+
+    jobs_share_end(job, &followers);
+    job->fault = (struct codec_fault){CODEC_OK, 0};
+    job->attempts = 0;
+    context->place(context, job);
+    while ((job = jobs_share_shift(&context->share, &followers)) != NULL)
+        context->place(context, job);
+}
+
+/* A result that was too large for what the job might make so far. Returns how the job
+   ends, or JOB_OK where it is to be run again. */
+static enum job_status end_too_large(struct job *job)
+{
+    switch (jobs_memory_raise(job)) {
+    case JOBS_MEMORY_AGAIN: return JOB_OK;
+    case JOBS_MEMORY_NONE: return JOB_NO_MEMORY;
+    case JOBS_MEMORY_TOO_LARGE: break;
+    }
+    return JOB_REFUSED;
+}
+
 void jobs_finish(struct jobs_context *context, struct job *job, enum job_status status)
 {
     struct blob *result = job->result;
-    struct ending ending = {.status = status, .result = result};
+    struct ending ending = {.result = result};
 
     assert(list_is_empty(&job->link));
     assert((status == JOB_OK) == (result != NULL));
     assert(job->call.op < CODEC_OPS && job->ran < JOBS_MODES);
     job->owner = NULL;
-    job->status = status;
+    jobs_memory_give_back(job);
+    if (status == JOB_REFUSED && job->fault.status == CODEC_TOO_LARGE) {
+        status = end_too_large(job);
+        if (status == JOB_OK) {
+            run_again(context, job);
+            return;
+        }
+    }
+    job->status = ending.status = status;
     count(context->stats, job);
     jobs_share_end(job, &ending.followers);
     ending.fault = job->fault;

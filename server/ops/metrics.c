@@ -17,16 +17,38 @@ _Static_assert((int)JOB_STATUSES <= STATS_JOB_STATUSES, "and for each end of a j
     X(connections, "gauge", "connections", "Client connections open now.")               \
     X(connections_total, "counter", "connections_total", "Client connections accepted.") \
     X(sent_bytes, "counter", "sent_bytes_total", "Bytes of reply bodies sent.")          \
+    X(memory_bytes, "gauge", "memory_bytes",                                             \
+      "Bytes that bodies, inputs of jobs and replies take now.")                         \
+    X(memory_limit_bytes, "gauge", "memory_limit_bytes", "And may take: --memory.")      \
+    X(memory_refusals, "counter", "memory_refusals_total",                               \
+      "Times that something did not fit (503).")                                         \
+    X(memory_cuts, "counter", "memory_cuts_total",                                       \
+      "Clients cut off as the slowest while memory was short.")                          \
     X(queue_depth, "gauge", "queue_depth", "Jobs waiting for a worker.")                 \
     X(jobs_in_flight, "gauge", "jobs_in_flight", "Jobs that workers hold.")              \
     X(workers, "gauge", "worker_connections",                                            \
       "Connections of workers to fronts, usable now.")                                   \
+    X(fastpaths, "gauge", "worker_fastpaths",                                            \
+      "Connections of workers that have a fast path beside nng.")                        \
+    X(jobs_fast, "counter", "jobs_sent_fastpath_total",                                  \
+      "Jobs sent to workers on their fast paths.")                                       \
+    X(jobs_on_seats, "counter", "jobs_sent_seat_total",                                  \
+      "Jobs sent to workers on their nng seats.")                                        \
     X(workers_lost, "counter", "workers_lost_total",                                     \
       "Connections of workers that ended.")                                              \
     X(job_retries, "counter", "job_retries_total",                                       \
       "Jobs given to another worker after theirs was lost.")                             \
     X(jobs_shared, "counter", "jobs_shared_total",                                       \
       "Jobs that got the result of an equal one in flight.")                             \
+    X(jobs_stopped, "counter", "jobs_stopped_total",                                     \
+      "Jobs stopped on the loop at --inline-budget and run elsewhere.")                  \
+    X(cache_hits, "counter", "reply_cache_hits_total",                                   \
+      "Replies sent out of the cache of encoded replies.")                               \
+    X(cache_misses, "counter", "reply_cache_misses_total",                               \
+      "Replies looked for there and made by a job.")                                     \
+    X(cache_evictions, "counter", "reply_cache_evictions_total",                         \
+      "Replies that left the cache for others.")                                         \
+    X(cache_bytes, "gauge", "reply_cache_bytes", "Bytes in the cache.")                  \
     X(peers_dropped, "counter", "peers_dropped_total",                                   \
       "Workers dropped for a message against the protocol.")                             \
     X(codec_runs, "counter", "front_codec_runs_total",                                   \

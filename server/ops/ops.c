@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/text.h"
 #include "server/ops/debug.h"
 #include "server/ops/metrics.h"
 #include "server/ops/page.h"
 #include "server/ops/profiler.h"
 #include "server/stats/stats.h"
-#include "server/store/store.h"
 
 /* How long /debug/profile takes where it is not told. */
 #define PROFILE_DEFAULT_SECONDS 10
@@ -98,7 +98,7 @@ static void answer_ready(struct ops *ops, struct http_exchange *x)
 
     if (ops->draining)
         put_reason(&reasons, "the server is draining", &count);
-    if (!store_is_ready(ops->config.store, &why))
+    if (ops->config.is_ready != NULL && !ops->config.is_ready(ops->config.context, &why))
         put_reason(&reasons, why, &count);
     ready = count == 0 && !(degraded && ops->config.mode == JOBS_RPC);
     if (degraded)
@@ -120,6 +120,8 @@ static void answer_metrics(struct ops *ops, struct http_exchange *x)
     struct buf text = BUF_INIT;
 
     metrics_print(ops->config.stats, &text);
+    if (ops->config.print_metrics != NULL)
+        ops->config.print_metrics(ops->config.context, &text);
     reply_text(x, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 
@@ -182,25 +184,16 @@ static int read_seconds(struct slice text, unsigned *seconds_r)
     return *seconds_r == 0 ? -1 : 0;
 }
 
-/* The text behind a prefix; data is NULL where it does not begin with it. */
-static struct slice behind(struct slice text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    if (text.len < len || memcmp(text.data, prefix, len) != 0)
-        return (struct slice){NULL, 0};
-    return (struct slice){text.data + len, text.len - len};
-}
-
 static int read_parameter(struct slice text, struct profile_query *query_r)
 {
-    struct slice seconds = behind(text, "seconds="), clock = behind(text, "clock=");
+    struct slice seconds = slice_after(text, "seconds=");
+    struct slice clock = slice_after(text, "clock=");
 
     if (seconds.data != NULL)
         return read_seconds(seconds, &query_r->seconds);
-    if (clock.len == 3 && memcmp(clock.data, "cpu", 3) == 0)
+    if (slice_is(clock, "cpu"))
         query_r->clock = PROFILER_CPU;
-    else if (clock.len == 4 && memcmp(clock.data, "wall", 4) == 0)
+    else if (slice_is(clock, "wall"))
         query_r->clock = PROFILER_WALL;
     else
         return clock.data != NULL ? -1 : 0;

@@ -182,11 +182,26 @@ static void print_line(struct access_log *log, const struct api_event *event)
                (unsigned long long)event->codec_us, (unsigned long long)event->queue_us);
 }
 
-void access_log_put(struct access_log *log, const struct api_event *event)
+static void print_refused(struct access_log *log, const struct http_refusal *refusal)
+{
+    struct buf *line = &log->line;
+
+    line->len = 0;
+    buf_printf(line, "%s - - %s \"", refusal->peer, stamp_now(log));
+    put_escaped(line, refusal->line);
+    buf_printf(line, "\" %d %llu \"", refusal->status,
+               (unsigned long long)refusal->sent_bytes);
+    put_escaped(line, refusal->referer);
+    buf_append_str(line, "\" \"");
+    put_escaped(line, refusal->user_agent);
+    buf_append_str(line, "\" - 0 0\n");
+}
+
+/* Hands the line that was printed to the thread. */
+static void give_line(struct access_log *log)
 {
     bool was_empty;
 
-    print_line(log, event);
     pthread_mutex_lock(&log->lock);
     was_empty = log->pending.len == 0;
     if (log->pending.len + log->line.len > PENDING_MAX_BYTES)
@@ -196,4 +211,16 @@ void access_log_put(struct access_log *log, const struct api_event *event)
     if (was_empty)
         pthread_cond_signal(&log->wake);
     pthread_mutex_unlock(&log->lock);
+}
+
+void access_log_put(struct access_log *log, const struct api_event *event)
+{
+    print_line(log, event);
+    give_line(log);
+}
+
+void access_log_put_refused(struct access_log *log, const struct http_refusal *refusal)
+{
+    print_refused(log, refusal);
+    give_line(log);
 }

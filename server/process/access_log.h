@@ -27,4 +27,7 @@ void access_log_destroy(struct access_log **log);
 /* Appends the line of one exchange. Loop thread only; never blocks. */
 void access_log_put(struct access_log *log, const struct api_event *event);
 
+/* The same of a request that was refused before there was an exchange. */
+void access_log_put_refused(struct access_log *log, const struct http_refusal *refusal);
+
 #endif

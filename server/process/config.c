@@ -1,9 +1,9 @@
 #include "server/process/config.h"
 
-#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/address/endpoint.h"
 #include "common/codec/codec.h"
 #include "common/options/config.h"
@@ -16,6 +16,7 @@
 #include "common/process/spawn.h"
 #include "server/api/auth.h"
 #include "server/api/cors.h"
+#include "server/http/http.h"
 #include "server/jobs/jobs.h"
 #include "server/store/store_url.h"
 
@@ -50,6 +51,13 @@ static int config_check_base_path(const char *text, const char **expected_r)
         text += len;
     }
     return *text == '\0' ? 0 : -1;
+}
+
+/* A host without its port, or any. */
+static int config_check_host(const char *text, const char **expected_r)
+{
+    *expected_r = "a host's name without a port, or any";
+    return http_host_valid(text) ? 0 : -1;
 }
 
 /* The texts of --mode, in the order of enum jobs_mode. */
@@ -133,26 +141,6 @@ static int check_auth_file(const struct server_config *config, struct buf *why)
     return 0;
 }
 
-/* True for an address that only this host reaches. */
-static bool is_local(const struct endpoint *endpoint)
-{
-    const struct sockaddr *any = &endpoint->socket.any;
-
-    if (any->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)any;
-
-        return (ntohl(in->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
-    }
-    if (any->sa_family == AF_INET6) {
-        const struct in6_addr *in6 =
-            &((const struct sockaddr_in6 *)(const void *)any)->sin6_addr;
-
-        return IN6_IS_ADDR_LOOPBACK(in6) ||
-               (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == IN_LOOPBACKNET);
-    }
-    return true; /* a Unix socket: its file has permissions */
-}
-
 void server_config_warn(const struct server_config *config)
 {
     for (size_t i = 0; i < config->listen.count && !server_config_has_auth(config); i++) {
@@ -160,7 +148,7 @@ void server_config_warn(const struct server_config *config)
         const char *expected;
 
         if (endpoint_parse(config->listen.items[i], &endpoint, &expected) == 0 &&
-            !is_local(&endpoint))
+            !endpoint_is_local(&endpoint))
             log_warn("%s can be reached from other hosts and there is no --auth-file: "
                      "anybody there can read, change and delete every document",
                      config->listen.items[i]);
@@ -247,6 +235,15 @@ void server_config_destroy(struct server_config **config)
 bool server_config_has_admin(const struct server_config *config)
 {
     return strcmp(config->admin, "off") != 0;
+}
+
+uint64_t server_config_store_timeout_ns(const struct server_config *config)
+{
+    const uint64_t least = 5 * NS_PER_S, most = 60 * NS_PER_S;
+
+    if (config->job_timeout_ns < least)
+        return least;
+    return config->job_timeout_ns < most ? config->job_timeout_ns : most;
 }
 
 bool server_config_has_auth(const struct server_config *config)

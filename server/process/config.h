@@ -44,6 +44,10 @@ bool server_config_has_admin(const struct server_config *config);
 /* True where clients need tokens. */
 bool server_config_has_auth(const struct server_config *config);
 
+/* How long the store may let a request wait without a sign of progress: the deadline of
+   jobs, within bounds that suit a disk that is slow now and then. */
+uint64_t server_config_store_timeout_ns(const struct server_config *config);
+
 /* Master: logs what is allowed but hardly meant, such as a public address that everybody
    can write to. */
 void server_config_warn(const struct server_config *config);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "common/credentials/credentials.h"
 #include "common/loop/background_free.h"
 #include "common/base/log.h"
+#include "common/base/memory_budget.h"
 #include "common/process/process.h"
 #include "server/process/access_log.h"
 #include "server/api/api.h"
@@ -29,6 +31,12 @@
    this long: the fronts before it go on serving meanwhile. */
 #define WORKER_WAIT_MS 500
 #define WORKER_LOOK_S  0.002
+
+/* Arenas are made of such pieces: the least that --arena takes. */
+#define ARENA_UNIT_BYTES (UINT64_C(1) << 20)
+
+/* How often the memory that clients take is looked at. */
+#define MEMORY_LOOK_S 0.5
 
 /* Documents up to this are read into memory that was used before... */
 #define REUSED_BLOCK_BYTES ((size_t)1 << 20)
@@ -60,8 +68,10 @@ struct front {
     ev_io on_control;
     ev_timer on_drain_timeout;
     ev_timer on_alive;
-    ev_timer on_worker_wait; /* active until it serves */
-    uint64_t serve_by_ns;    /* with workers or without */
+    ev_timer on_memory;
+    uint64_t refusals_before, cuts_before; /* by predecessors in the slot */
+    ev_timer on_worker_wait;               /* active until it serves */
+    uint64_t serve_by_ns;                  /* with workers or without */
     ev_prepare on_prepare;
 };
 
@@ -92,6 +102,14 @@ static void on_event(void *context, const struct api_event *event)
         access_log_put(front->access_log, event);
 }
 
+static void on_refused(void *context, const struct http_refusal *refusal)
+{
+    struct front *front = context;
+
+    if (front->access_log != NULL)
+        access_log_put_refused(front->access_log, refusal);
+}
+
 static void open_stats(struct front *front)
 {
     front->stats = stats_open(SPAWN_FD_SHARED);
@@ -102,6 +120,8 @@ static void open_stats(struct front *front)
     front->slot = stats_slot(front->stats, front->self->index);
     stats_front_take(front->slot, (uint64_t)getpid());
     front->accepted_before = stats_read(&front->slot->connections_total);
+    front->refusals_before = stats_read(&front->slot->memory_refusals);
+    front->cuts_before = stats_read(&front->slot->memory_cuts);
     stats_loop_watch(front->loop, front->slot);
 }
 
@@ -120,6 +140,7 @@ static void open_store(struct front *front)
         .url = front->config->store,
         .tls = {front->credentials.cert, front->credentials.key, front->credentials.ca},
         .lmdb_max = front->config->lmdb_max_bytes,
+        .timeout_ns = server_config_store_timeout_ns(front->config),
         .writer_listen_fd = SPAWN_FD_WRITER};
 
     front->store = store_open(front->loop, &config);
@@ -160,6 +181,31 @@ static struct cors cors_of(const struct server_config *config)
     return cors;
 }
 
+static struct http_limits limits_of(const struct server_config *config)
+{
+    struct http_limits limits = http_limits_default();
+
+    limits.body_bytes = config->max_body_bytes;
+    limits.idle_timeout_ms = (unsigned)(config->idle_timeout_ns / NS_PER_MS);
+    limits.send_timeout_ms = (unsigned)(config->send_timeout_ns / NS_PER_MS);
+    return limits;
+}
+
+/* The hosts that requests may name where --host says nothing: any where tokens keep
+   strangers' pages out. */
+static struct http_hosts hosts_of(const struct server_config *config, bool has_tokens)
+{
+    const struct option_list *list = &config->host;
+
+    if (list->count == 0)
+        return (struct http_hosts){.rule =
+                                       has_tokens ? HTTP_HOST_ANY : HTTP_HOST_SAFE_LOCAL};
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], "any") == 0)
+            return (struct http_hosts){.rule = HTTP_HOST_ANY};
+    return (struct http_hosts){HTTP_HOST_LISTED, list->items, list->count};
+}
+
 static void create_clients(struct front *front)
 {
     const struct server_config *config = front->config;
@@ -173,6 +219,7 @@ static void create_clients(struct front *front)
                                    .mode_header = config->mode_header,
                                    .server_timing = config->server_timing,
                                    .max_reply_bytes = config->max_reply_bytes,
+                                   .reply_cache_bytes = config->reply_cache_bytes,
                                    .max_memory_bytes = INLINE_MEMORY_BYTES,
                                    .max_body_bytes = config->max_body_bytes,
                                    .job_timeout_ns = config->job_timeout_ns,
@@ -180,13 +227,22 @@ static void create_clients(struct front *front)
                                    .cors = cors_of(config),
                                    .base_path = config->base_path,
                                    .on_event = on_event,
+                                   .on_refused = on_refused,
                                    .context = front};
-    struct http_limits limits = http_limits_default();
+    const struct http_limits limits = limits_of(config);
+    const struct http_hosts hosts = hosts_of(config, server_config_has_auth(config));
     const struct http_callbacks callbacks = api_callbacks();
 
-    limits.body_bytes = config->max_body_bytes;
     front->api = api_create(&api);
     front->clients = http_server_create(front->loop, &limits, &callbacks, front->api);
+    http_server_set_hosts(front->clients, &hosts);
+}
+
+static bool is_ready(void *context, const char **why_r)
+{
+    const struct front *front = context;
+
+    return store_is_ready(front->store, why_r);
 }
 
 static void create_operators(struct front *front)
@@ -194,16 +250,19 @@ static void create_operators(struct front *front)
     const struct ops_config config = {.loop = front->loop,
                                       .stats = front->stats,
                                       .front_index = front->self->index,
-                                      .store = front->store,
                                       .jobs = front->jobs,
-                                      .mode = (enum jobs_mode)front->config->mode};
-    const struct http_limits limits = http_limits_default();
+                                      .mode = (enum jobs_mode)front->config->mode,
+                                      .is_ready = is_ready,
+                                      .context = front};
+    const struct http_limits limits = limits_of(front->config);
+    const struct http_hosts hosts = hosts_of(front->config, false);
     const struct http_callbacks callbacks = ops_callbacks();
 
     if (!server_config_has_admin(front->config))
         return;
     front->ops = ops_create(&config);
     front->operators = http_server_create(front->loop, &limits, &callbacks, front->ops);
+    http_server_set_hosts(front->operators, &hosts);
 }
 
 static void serve(struct front *front)
@@ -292,6 +351,14 @@ static void on_stuck(void *context)
     drain(front);
 }
 
+/* Each of the arenas is small beside the budget that they count in. */
+static uint64_t arena_bytes(const struct server_config *config)
+{
+    uint64_t most = config->memory_bytes / 8 & ~(ARENA_UNIT_BYTES - 1);
+
+    return config->arena_bytes < most ? config->arena_bytes : most;
+}
+
 static void create_jobs(struct front *front)
 {
     const struct server_config *config = front->config;
@@ -305,7 +372,8 @@ static void create_jobs(struct front *front)
                                      .front_index = (int)front->self->index,
                                      .generation = front->self->generation,
                                      .gate_listen_fd = SPAWN_FD_GATE,
-                                     .arena_bytes = config->arena_bytes,
+                                     .arena_bytes = arena_bytes(config),
+                                     .fastpath = config->fastpath,
                                      .rpc_url = config->rpc,
                                      .credentials = &front->credentials,
                                      .stats = front->slot,
@@ -340,6 +408,38 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
               front->accepted_before + http_server_accepted(front->clients));
 }
 
+/* The arenas' and the pool's pages that are in use: memory of this process, too. */
+static uint64_t shared_bytes(void)
+{
+    unsigned long long kib = 0;
+    char text[4096];
+    const char *line;
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+    if (fd >= 0)
+        close(fd);
+    if (len < 0)
+        return 0;
+    text[len] = '\0';
+    line = strstr(text, "RssShmem:");
+    return line != NULL && sscanf(line, "RssShmem: %llu", &kib) == 1 ? kib * 1024 : 0;
+}
+
+static void on_memory(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct front *front = timer->data;
+
+    (void)loop, (void)events;
+    memory_budget_set_shared(shared_bytes());
+    http_server_look_at_memory(front->clients);
+    stats_set(&front->slot->memory_bytes, memory_budget_used());
+    stats_set(&front->slot->memory_refusals,
+              front->refusals_before + memory_budget_refusals());
+    stats_set(&front->slot->memory_cuts,
+              front->cuts_before + http_server_cuts(front->clients));
+}
+
 /* The loop turns. */
 static void on_alive(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -353,6 +453,9 @@ static void watch(struct front *front)
 
     ev_timer_init(&front->on_alive, on_alive, every_s, every_s);
     ev_timer_start(front->loop, &front->on_alive);
+    ev_timer_init(&front->on_memory, on_memory, MEMORY_LOOK_S, MEMORY_LOOK_S);
+    front->on_memory.data = front;
+    ev_timer_start(front->loop, &front->on_memory);
     ev_signal_init(&front->on_term, on_term, SIGTERM);
     front->on_term.data = front;
     ev_signal_start(front->loop, &front->on_term);
@@ -424,6 +527,8 @@ int front_main(struct server_config *config, const struct spawn_self *self)
     process_raise_fd_limit();
     background_free_start();
     open_stats(&front);
+    memory_budget_set_limit(config->memory_bytes);
+    stats_set(&front.slot->memory_limit_bytes, config->memory_bytes);
     open_access_log(&front);
     open_profile(&front);
     unpack_credentials(&front);

@@ -8,6 +8,7 @@
 #include "common/credentials/credentials.h"
 #include "common/process/handover.h"
 #include "common/base/log.h"
+#include "common/process/privileges.h"
 #include "common/process/process.h"
 #include "common/process/spawn.h"
 #include "server/process/check_store.h"
@@ -28,6 +29,19 @@ static void tell_did(void *context)
 {
     (void)context;
     spawn_tell(SPAWN_DID);
+}
+
+/* Until the next time that the loop turns, or longer where that may take its time. */
+static void tell_alive(void *context, bool is_busy)
+{
+    (void)context;
+    spawn_tell(is_busy ? SPAWN_BUSY : SPAWN_ALIVE);
+}
+
+static void tell_gate_alive(void *context)
+{
+    (void)context;
+    spawn_tell(SPAWN_ALIVE);
 }
 
 /* What a child could not have, and what to change: the last word on a failed start. */
@@ -59,6 +73,7 @@ static int run_writer(struct server_config *config)
         .control_fd = SPAWN_FD_CONTROL,
         .on_ready = tell_ready,
         .on_did = tell_did,
+        .on_alive = tell_alive,
     });
 
     return explain(
@@ -83,6 +98,7 @@ static int run_gate(struct server_config *config, const struct spawn_self *self)
         .control_fd = SPAWN_FD_CONTROL,
         .on_ready = tell_ready,
         .on_did = tell_did,
+        .on_alive = tell_gate_alive,
     });
 
     return explain(
@@ -139,6 +155,7 @@ static int run_master(int argc, char **argv)
         server_config_warn(config);
         return server_master_main(config, argc, argv, NULL);
     }
+    privileges_drop(config->user);
     status = check_store(config);
     server_config_destroy(&config);
     return status;

@@ -60,6 +60,12 @@ static void release_listeners(struct server_plan *plan)
         listeners_release(plan->listeners, plan->config->admin, ADMIN_NTH);
 }
 
+/* Fronts find first that a writer hangs, and say so. */
+static uint64_t writer_silent_ms(const struct server_config *config)
+{
+    return server_config_store_timeout_ns(config) / NS_PER_MS + 3000;
+}
+
 static void set_roles(struct server_plan *plan)
 {
     const int *writer_fd = &plan->shared.service_fds[SPAWN_FD_WRITER - SPAWN_FD_FIRST];
@@ -69,12 +75,15 @@ static void set_roles(struct server_plan *plan)
         (struct master_role){.role = SPAWN_WRITER,
                              .count = store_url_needs_writer(plan->config->store),
                              .stage = SERVER_STAGE_SERVICES,
+                             .kill_silent = true,
+                             .silent_ms = writer_silent_ms(plan->config),
                              .fds = writer_fd,
                              .fd_count = 1};
     plan->roles[1] = (struct master_role){.role = SPAWN_GATE,
                                           .count = 1,
                                           .stage = SERVER_STAGE_SERVICES,
                                           .alone = true, /* the address has one owner */
+                                          .kill_silent = true,
                                           .fds = gate_fd,
                                           .fd_count = 1};
     plan->roles[2] = (struct master_role){.role = SPAWN_FRONT,

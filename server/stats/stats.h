@@ -95,6 +95,10 @@ struct stats_front {
     stats_counter connections_total;
     stats_counter requests[STATS_ROUTES][STATS_HTTP_CODES];
     stats_counter sent_bytes;
+    stats_counter memory_bytes;       /* gauges: what clients' requests take now, */
+    stats_counter memory_limit_bytes; /* and may take */
+    stats_counter memory_refusals;    /* times that something did not fit */
+    stats_counter memory_cuts;        /* clients cut off as the slowest */
     stats_counter jobs[CODEC_OPS][STATS_MODES][STATS_JOB_STATUSES];
     stats_counter job_codec_us[CODEC_OPS][STATS_MODES]; /* sums */
     stats_counter job_queue_us[CODEC_OPS][STATS_MODES];
@@ -104,10 +108,18 @@ struct stats_front {
     stats_counter queue_depth;    /* gauge: jobs waiting for a worker */
     stats_counter jobs_in_flight; /* gauge: with workers */
     stats_counter workers;        /* gauge: connected and usable */
+    stats_counter fastpaths;      /* gauge: of them, those with a fast path */
+    stats_counter jobs_fast;      /* sent to workers on fast paths... */
+    stats_counter jobs_on_seats;  /* ...and on seats */
     stats_counter workers_lost;   /* connections that ended with jobs in flight or not */
     stats_counter job_retries;
-    stats_counter jobs_shared;   /* that got the result of an equal one */
-    stats_counter peers_dropped; /* workers dropped for a bad message */
+    stats_counter jobs_shared;     /* that got the result of an equal one */
+    stats_counter jobs_stopped;    /* on the loop, when their budget was over */
+    stats_counter peers_dropped;   /* workers dropped for a bad message */
+    stats_counter cache_hits;      /* replies sent out of the cache (reply_cache.h) */
+    stats_counter cache_misses;    /* made by a job, that could have been there */
+    stats_counter cache_evictions; /* entries that gave way to others */
+    stats_counter cache_bytes;     /* gauge: what is in it */
     /* gauges: learned costs (jobs_cost.h), 0 where nothing is learned yet */
     stats_counter cost_codec_ns[CODEC_OPS][STATS_COST_SIZES];
     stats_counter cost_rpc_ns[STATS_COST_BACKLOGS];

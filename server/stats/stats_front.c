@@ -9,9 +9,12 @@ void stats_front_leave(struct stats_front *slot)
 {
     stats_set(&slot->running, 0);
     stats_set(&slot->connections, 0);
+    stats_set(&slot->memory_bytes, 0);
+    stats_set(&slot->memory_limit_bytes, 0);
     stats_set(&slot->queue_depth, 0);
     stats_set(&slot->jobs_in_flight, 0);
     stats_set(&slot->workers, 0);
+    stats_set(&slot->fastpaths, 0);
     for (unsigned i = 0; i < STATS_WORKERS; i++)
         stats_worker_leave(&slot->worker[i]);
 }

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/document_name.h"
+#include "common/base/text.h"
 #include "server/store/lmdb/lmdb_store.h"
 #include "server/store/redis/redis_store.h"
 #include "server/store/redis/redis_url.h"
@@ -12,9 +14,9 @@
 
 const char *store_backend_match(const char *url, const char *scheme)
 {
-    size_t len = strlen(scheme);
+    const char *rest = text_after(url, scheme);
 
-    return strncmp(url, scheme, len) == 0 && url[len] == ':' ? url + len + 1 : NULL;
+    return rest != NULL && rest[0] == ':' ? rest + 1 : NULL;
 }
 
 struct store *store_open(struct ev_loop *loop, const struct store_config *config)
@@ -50,6 +52,16 @@ bool store_is_ready(const struct store *store, const char **why_r)
 static bool name_fits(struct slice name)
 {
     return name.len >= 1 && name.len <= STORE_NAME_MAX;
+}
+
+bool store_backend_name_is_sound(struct slice name)
+{
+    if (!name_fits(name))
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!document_name_has_byte(name.data[i]))
+            return false;
+    return true;
 }
 
 void store_get(struct store *store, struct store_get *get)
@@ -111,6 +123,21 @@ void store_cancel(struct store_request *request)
 int store_reap_readers(struct store *store)
 {
     return store->backend->reap_readers(store);
+}
+
+uint64_t store_clock_us(const struct store *store)
+{
+    return store->backend->clock_us(store);
+}
+
+void store_learn(struct store *store, struct store_learn *learn)
+{
+    assert(name_fits(learn->collection));
+    learn->request.backend = NULL;
+    if (store->backend->learn != NULL)
+        store->backend->learn(store, learn);
+    else
+        learn->done(learn);
 }
 
 void store_read_counters(const struct store *store, struct store_counters *counters_r)

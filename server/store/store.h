@@ -41,6 +41,7 @@ enum store_format { STORE_MSGPACK = 1, STORE_JSON = 2 };
     X(FULL, "the store is full")                                             \
     X(DOWN, "the store cannot be reached")                                   \
     X(ERROR, "the store failed")                                             \
+    X(NO_MEMORY, "the memory for requests is taken: try again later")        \
     X(UNSURE,                                                                \
       "the store was lost before it answered: the write may or may not have happened")
 
@@ -90,9 +91,11 @@ struct store_get {
     struct store_request request;
     struct store_key key;       /* input; bytes must stay until done */
     struct store_target target; /* input; zeros for none */
+    uint64_t known_version; /* input: where the document still has this version, it is not
+                               read, and blob is NULL; 0 for none */
     void (*done)(struct store_get *get);
     /* results */
-    enum store_status status; /* OK, NOT_FOUND, DOWN, ERROR */
+    enum store_status status; /* OK, NOT_FOUND, DOWN, ERROR, NO_MEMORY */
     struct blob *blob;        /* the bytes; released after done, keep with blob_ref() */
     enum store_format format;
     uint64_t version;
@@ -111,7 +114,7 @@ struct store_list {
     uint8_t divider;         /* input: what follows each JSON text in the blob */
     void (*done)(struct store_list *list);
     /* results */
-    enum store_status status; /* OK (also for none), DOWN, ERROR */
+    enum store_status status; /* OK (also for none), DOWN, ERROR, NO_MEMORY */
     struct store_document *documents;
     size_t count;
     bool more;         /* documents follow the last one, up to `until` */
@@ -184,6 +187,13 @@ struct store_put {
     uint64_t version;         /* the new version; never used before for any document */
 };
 
+/* Has store_clock_us() know the last version of a collection. */
+struct store_learn {
+    struct store_request request;
+    struct slice collection;                 /* input; must stay until done */
+    void (*done)(struct store_learn *learn); /* also where it could not be learned */
+};
+
 /* For stores that are reached by TLS: PEM texts, which need not stay; NULL for none. */
 struct store_tls {
     const char *cert; /* ours, for a server that asks for one, and what is behind it */
@@ -196,6 +206,8 @@ struct store_config {
     const char *url; /* see store_url.h; need not stay */
     struct store_tls tls;
     uint64_t lmdb_max;    /* bytes */
+    uint64_t timeout_ns;  /* how long LMDB's processes and threads may show no progress
+                             before what waits for them ends; 0 for 10 s */
     int writer_listen_fd; /* the writer's listening socket (its address is asked of it) */
 };
 
@@ -249,6 +261,14 @@ struct store_counters {
 
 /* Reads the totals. */
 void store_read_counters(const struct store *store, struct store_counters *counters_r);
+
+/* A time that has passed, in microseconds since 1970, as far as the store knows one: its
+   versions are made of the clock and never go back, as the clock may, not even while no
+   server runs. 0 where it knows none. */
+uint64_t store_clock_us(const struct store *store);
+
+/* See struct store_learn. Hardly ever takes more than a moment. */
+void store_learn(struct store *store, struct store_learn *learn);
 
 /* The text of a status, "the store is full". */
 const char *store_status_text(enum store_status status);

@@ -33,6 +33,8 @@ struct store_backend {
     void (*collections)(struct store *store, struct store_collections *collections);
     void (*put)(struct store *store, struct store_put *put);
     int (*reap_readers)(struct store *store);
+    uint64_t (*clock_us)(const struct store *store);
+    void (*learn)(struct store *store, struct store_learn *learn); /* NULL: no need to */
     void (*read_counters)(const struct store *store, struct store_counters *counters_r);
 };
 
@@ -43,5 +45,10 @@ struct store {
 
 /* The text behind "scheme:" of a URL, or NULL where it has another scheme. */
 const char *store_backend_match(const char *url, const char *scheme);
+
+/* True where a stored name is one that the store can have been given: 1 to STORE_NAME_MAX
+   bytes, each of which may stand in a name. What lies in a store may have been put there
+   by others, or be damaged, and callers count on names. */
+bool store_backend_name_is_sound(struct slice name);
 
 #endif

@@ -10,12 +10,14 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/log_limited.h"
 #include "common/nng_faults/nng_cpus.h"
 #include "common/address/host_id.h"
 #include "common/base/log.h"
 #include "server/workers/link/rpc_address.h"
 #include "server/workers/memory/arena.h"
 #include "server/workers/memory/descriptor_server.h"
+#include "server/workers/fastpath.h"
 #include "server/workers/gate/gate_client.h"
 #include "server/workers/gate/gate_message.h"
 #include "server/workers/memory/job_memory.h"
@@ -23,7 +25,6 @@
 #include "server/workers/memory/input_pool.h"
 #include "server/workers/nng_faults/socket_closer.h"
 #include "server/workers/memory/memory_quarantine.h"
-#include "server/workers/link/strangers.h"
 #include "server/workers/link/tls.h"
 #include "server/workers/memory/transfer.h"
 #include "server/workers/worker.h"
@@ -61,7 +62,7 @@ struct rpc_client {
     struct list workers;
     bool is_stuck; /* nng's closing hangs, and that was told */
     unsigned worker_count;
-    struct strangers floods;
+    struct log_limited floods_log;
     ev_timer tick;
     uint64_t ticked_ns; /* when it was last */
     ev_timer more;      /* active where events were left for the next turn */
@@ -135,8 +136,10 @@ static struct rpc_worker *add_worker(struct rpc_client *client, const struct wir
     struct rpc_worker *worker;
 
     if (client->worker_count == MAX_WORKERS || count_unseated(client) >= MAX_UNSEATED) {
-        strangers_note(&client->floods, client->config.rpc_url,
-                       "too many workers that say hello and do not come");
+        log_limited_warn(&client->floods_log, LOG_EVERY_MINUTE,
+                         "%s: a stranger was turned away: too many workers that say "
+                         "hello and do not come",
+                         client->config.rpc_url);
         return NULL;
     }
     client->worker_count++;
@@ -212,15 +215,14 @@ static void on_transfer(void *ctx, struct transfer *transfer)
         gate_client_gone(client->gate, &worker->id);
 }
 
-/* The worker whose arena has this token and is not mapped yet. */
+/* The worker that has been offered something for this token. */
 static struct rpc_worker *find_by_token(struct rpc_client *client,
                                         const struct wire_id *token)
 {
     for (struct list *at = client->workers.next; at != &client->workers; at = at->next) {
         struct rpc_worker *worker = container_of(at, struct rpc_worker, link);
 
-        if (worker->arena != NULL && worker->arena->fd >= 0 &&
-            gate_message_same_worker(&worker->arena->token, token))
+        if (worker->is_at_door && gate_message_same_worker(&worker->token, token))
             return worker;
     }
     return NULL;
@@ -230,23 +232,26 @@ static unsigned on_arena_asked(void *ctx, const struct wire_id *token,
                                int files_r[DESCRIPTOR_SERVER_MAX_FILES])
 {
     struct rpc_worker *worker = find_by_token(ctx, token);
+    unsigned count = 0;
 
     if (worker == NULL)
         return 0;
-    files_r[0] = worker->arena->fd;
-    if (!worker->is_offered_pool)
-        return 1;
-    files_r[1] = input_pool_fd(worker->shared->pool);
-    return 2;
+    if (worker->arena != NULL)
+        files_r[count++] = worker->arena->fd;
+    if (worker->is_offered_pool)
+        files_r[count++] = input_pool_fd(worker->shared->pool);
+    if (worker->fastpath != NULL)
+        files_r[count++] = fastpath_peer_fd(worker->fastpath);
+    return count;
 }
 
-static void on_arena_mapped(void *ctx, const struct wire_id *token, unsigned count,
+static void on_arena_mapped(void *ctx, const struct wire_id *token, unsigned taken,
                             pid_t process)
 {
     struct rpc_worker *worker = find_by_token(ctx, token);
 
     if (worker != NULL)
-        worker_take_arena(worker, count == 2, process);
+        worker_take_offer(worker, taken, process);
 }
 
 static struct descriptor_server *create_door(struct rpc_client *client)
@@ -274,13 +279,20 @@ static void open_door(struct rpc_client *client)
 {
     bool is_known = host_id_read(client->shared.host.bytes) == 0;
 
-    if (client->config.arena_bytes == 0 ||
+    if ((client->config.arena_bytes == 0 && !client->config.fastpath) ||
         (!is_known && rpc_address_path(client->config.rpc_url) == NULL))
         return;
     if (rpc_address_make_directory(client->config.rpc_url) == 0)
         client->shared.descriptor_server = create_door(client);
     if (client->shared.descriptor_server == NULL)
-        log_warn("no memory is shared with workers: %m");
+        log_warn("no memory is shared with workers, and none has a fast path: %m");
+}
+
+static void on_seat_gone(struct workers_shared *shared, struct rpc_worker *worker)
+{
+    struct rpc_client *client = container_of(shared, struct rpc_client, shared);
+
+    gate_client_gone(client->gate, &worker->id);
 }
 
 static void tick_worker(struct rpc_client *client, struct rpc_worker *worker)
@@ -375,6 +387,8 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
     client->events = *events;
     list_init(&client->workers);
     client->shared = (struct workers_shared){
+        .loop = loop,
+        .seat_gone = on_seat_gone,
         .config = &client->config,
         .events = &client->events,
         .ctx = ctx,

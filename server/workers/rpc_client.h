@@ -41,7 +41,7 @@ struct rpc_client_events {
                   struct rpc_message *message);
     /* What a worker's daemon has crashed on lately: told again and again, before the
        worker is up too, and whichever of its processes it was. A document that crashed
-       several stands there several times. */
+       several stands there several times. Anybody who reaches the gate can say this. */
     void (*crashes)(void *ctx, const struct wire_crash *crashes, unsigned count);
     /* The connection is gone, with all that was sent on it; the last event. */
     void (*lost)(void *ctx, struct rpc_worker *worker);
@@ -53,6 +53,7 @@ struct rpc_client_config {
     unsigned front_index;
     int gate_listen_fd;   /* see gate_client.h */
     uint64_t arena_bytes; /* shared with each worker on this host; 0 for none */
+    bool fastpath;        /* workers on this host get a socket of their own, too */
     const struct credentials *credentials; /* for TLS, and a secret that workers have to
                                               know; NULL for neither */
     struct stats_front *stats;   /* peers_dropped and workers_lost are counted there */
@@ -95,6 +96,13 @@ struct rpc_input {
 int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
                          const struct rpc_input *inputs, unsigned count)
     __attribute__((warn_unused_result));
+
+/* Sends what rpc_worker_send_jobs() and rpc_worker_send_cancel() have collected for the
+   worker's fast path; to be called when all of a turn of the loop is there. */
+void rpc_worker_flush(struct rpc_worker *worker);
+
+/* True where jobs travel by the worker's fast path. */
+bool rpc_worker_is_fast(const struct rpc_worker *worker);
 
 /* How many of a payload's bytes a message to the worker carries: none where they go
    through shared memory (unless that is full). */

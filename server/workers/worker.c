@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "server/workers/memory/arena.h"
 #include "server/workers/memory/job_memory.h"
+#include "server/workers/fastpath.h"
 #include "server/workers/link/inbox.h"
 #include "server/workers/nng_faults/socket_closer.h"
 #include "server/workers/link/seat.h"
@@ -66,6 +67,14 @@ struct rpc_worker *worker_create(struct workers_shared *shared, const struct wir
     return worker;
 }
 
+static void count_fastpaths(struct workers_shared *shared, int change)
+{
+    stats_counter *gauge = &shared->config->stats->fastpaths;
+
+    if (change != 0)
+        stats_set(gauge, stats_read(gauge) + (uint64_t)change);
+}
+
 /* What was under way to and from the worker, and what it shares with us. */
 static void give_up_payloads(struct rpc_worker *worker)
 {
@@ -75,6 +84,9 @@ static void give_up_payloads(struct rpc_worker *worker)
 
         transfer_destroy(&transfer);
     }
+    fastpath_destroy(&worker->fastpath);
+    count_fastpaths(worker->shared, worker->has_fastpath ? -1 : 0);
+    worker->has_fastpath = worker->is_at_door = false;
     job_memory_leave_inputs(worker->job_memory, worker->shared->quarantine,
                             worker->process);
     job_memory_destroy(&worker->job_memory);
@@ -115,7 +127,8 @@ static void leave_seat(struct rpc_worker *worker, enum worker_state next)
    of a worker, which is not to blame: it gets another one. */
 static void turn_away(struct rpc_worker *worker, const char *why)
 {
-    strangers_note(&worker->shared->strangers, worker->address.url, why);
+    log_limited_warn(&worker->shared->strangers_log, LOG_EVERY_MINUTE,
+                     "%s: a stranger was turned away: %s", worker->address.url, why);
     stats_add(&worker->shared->config->stats->peers_dropped, 1);
     leave_seat(worker, WORKER_AWAY);
 }
@@ -174,6 +187,15 @@ static bool is_silent(const struct rpc_worker *worker, uint64_t now_ns, uint64_t
            now_ns - worker->hello_ns > for_ns;
 }
 
+/* True where it has not read the fast path for so long that it never will. */
+static bool is_stuck(const struct rpc_worker *worker, uint64_t now_ns)
+{
+    uint64_t since_ns =
+        worker->has_fastpath ? fastpath_stuck_since_ns(worker->fastpath) : 0;
+
+    return since_ns != 0 && now_ns - since_ns > SILENCE_NS;
+}
+
 static void leave_cut_seat(struct rpc_worker *worker)
 {
     log_warn("worker process %llu is cut off; leaving the connection",
@@ -194,6 +216,9 @@ bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello
         (hello->capabilities & WIRE_CAN_ARENA) != 0 && is_here(worker->shared, hello);
     worker->can_pool = worker->can_arena && (hello->capabilities & WIRE_CAN_POOL) != 0;
     worker->can_prompt = (hello->capabilities & WIRE_CAN_PROMPT) != 0;
+    worker->can_fastpath = worker->shared->config->fastpath &&
+                           (hello->capabilities & WIRE_CAN_FASTPATH) != 0 &&
+                           is_here(worker->shared, hello);
     if (worker->state == WORKER_BANNED && now_ns - worker->since_ns > BAN_NS)
         set_state(worker, WORKER_AWAY);
     if (worker->state == WORKER_AWAY)
@@ -241,6 +266,8 @@ static void take_joined(struct rpc_worker *worker, int pipe)
 
 static void take_left(struct rpc_worker *worker, int pipe)
 {
+    if (worker->pipe == pipe && worker->has_fastpath)
+        fastpath_drain(worker->fastpath); /* it may have answered before it left */
     if (worker->pipe == pipe)
         leave_seat(worker, WORKER_AWAY);
     else if (worker->pipe == 0)
@@ -297,16 +324,75 @@ void worker_take_transfer(struct rpc_worker *worker, struct transfer *transfer)
         drop(worker, why);
 }
 
-void worker_take_arena(struct rpc_worker *worker, bool with_pool, pid_t process)
+/* What the worker has sent on the fast path: one message. */
+static const char *on_fast_message(void *ctx, struct slice bytes,
+                                   struct frame_reader *reader)
 {
-    assert(worker->arena != NULL && worker->job_memory == NULL && !worker->has_pool);
-    assert(worker->is_offered_pool || !with_pool);
+    struct rpc_worker *worker = ctx;
+
+    worker->heard_ns = clock_now_ns();
+    return worker_message_handle_fast(worker, bytes, reader);
+}
+
+static void on_fast_received(void *ctx)
+{
+    worker_send_again(ctx);
+}
+
+static void on_fast_ended(void *ctx, const char *why)
+{
+    struct rpc_worker *worker = ctx;
+
+    if (why != NULL)
+        drop(worker, why);
+    else
+        leave_seat(worker, WORKER_AWAY);
+    worker->shared->seat_gone(worker->shared, worker);
+}
+
+struct fastpath *worker_make_fastpath(struct rpc_worker *worker)
+{
+    static const struct fastpath_events events = {on_fast_message, on_fast_received,
+                                                  on_fast_ended};
+
+    return fastpath_create(worker->shared->loop, &events, worker);
+}
+
+/* True where it was offered what it says it has taken. */
+static bool was_offered(const struct rpc_worker *worker, unsigned taken)
+{
+    unsigned mapped = taken & ~(unsigned)WIRE_TOOK_FASTPATH;
+
+    return (mapped == 0 || worker->arena != NULL) &&
+           (mapped != WIRE_TOOK_POOL || worker->is_offered_pool) &&
+           (mapped == taken || worker->fastpath != NULL);
+}
+
+static void take_arena(struct rpc_worker *worker, bool with_pool)
+{
+    assert(worker->job_memory == NULL && !worker->has_pool);
     arena_close_fd(worker->arena);
     worker->job_memory =
         job_memory_create(worker->arena, with_pool ? worker->shared->pool : NULL);
     worker->has_pool = with_pool;
-    worker->process = process;
     worker->shared->pool_workers += with_pool;
+}
+
+void worker_take_offer(struct rpc_worker *worker, unsigned taken, pid_t process)
+{
+    assert(worker->is_at_door);
+    if (!was_offered(worker, taken))
+        return;
+    worker->is_at_door = false;
+    worker->process = process;
+    if ((taken & (WIRE_TOOK_ARENA | WIRE_TOOK_POOL)) != 0)
+        take_arena(worker, (taken & WIRE_TOOK_POOL) != 0);
+    worker->has_fastpath = (taken & WIRE_TOOK_FASTPATH) != 0;
+    count_fastpaths(worker->shared, worker->has_fastpath);
+    if (worker->has_fastpath)
+        fastpath_start(worker->fastpath);
+    else
+        fastpath_destroy(&worker->fastpath);
 }
 
 bool worker_tick(struct rpc_worker *worker)
@@ -326,6 +412,8 @@ bool worker_tick(struct rpc_worker *worker)
             leave_seat(worker, WORKER_AWAY);
         } else if (is_silent(worker, now_ns, CUT_NS)) {
             leave_cut_seat(worker);
+        } else if (is_stuck(worker, now_ns)) {
+            drop(worker, "it does not read");
         } else {
             worker_send_again(worker);
         }

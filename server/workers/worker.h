@@ -10,14 +10,15 @@
 #include <sys/types.h>
 
 #include "common/base/list.h"
+#include "common/base/log_limited.h"
 #include "server/workers/link/rpc_address.h"
 #include "server/workers/rpc_client.h"
-#include "server/workers/link/strangers.h"
 #include "server/workers/worker_secret.h"
 
 struct arena;
 struct descriptor_server;
 struct job_memory;
+struct fastpath;
 struct inbox;
 struct inbox_event;
 struct nng_tls_config;
@@ -40,6 +41,9 @@ enum worker_state {
 
 /* What all workers of a client share. */
 struct workers_shared {
+    struct ev_loop *loop;
+    /* A worker's seat is gone by news of the fast path: the gate is to be told. */
+    void (*seat_gone)(struct workers_shared *shared, struct rpc_worker *worker);
     const struct rpc_client_config *config;
     const struct rpc_client_events *events;
     void *ctx;
@@ -53,7 +57,7 @@ struct workers_shared {
     struct transfers *transfers;
     struct descriptor_server *descriptor_server; /* NULL where no arenas are wanted */
     struct nng_tls_config *tls;                  /* NULL without */
-    struct strangers strangers;
+    struct log_limited strangers_log;
     struct wire_id host;   /* ours; zeros where unknown */
     uint64_t incarnation;  /* of this front process */
     uint64_t next_seat_id; /* from 1 */
@@ -71,6 +75,7 @@ struct rpc_worker {
     bool can_arena;    /* it is on this host and can map an arena */
     bool can_pool;     /* and a pool */
     bool can_prompt;   /* it takes a PROMPT */
+    bool can_fastpath; /* it is on this host and takes a fast path */
     uint64_t hello_ns; /* last hello */
     uint64_t heard_ns; /* last message on the seat */
     struct seat *seat; /* NULL where the state says so */
@@ -80,6 +85,10 @@ struct rpc_worker {
     int left_pipe;              /* a connection that left the seat before it was joined */
     struct arena *arena;        /* offered to it; NULL for none */
     struct job_memory *job_memory; /* NULL until it has mapped the arena */
+    struct wire_id token;          /* shown at the door for what it is offered */
+    bool is_at_door;               /* something is offered there and not yet taken */
+    struct fastpath *fastpath;     /* offered to it; NULL for none */
+    bool has_fastpath;             /* it has its end */
     bool is_offered_pool;          /* with the arena */
     bool has_pool;                 /* it has mapped it */
     pid_t process;         /* that has mapped the arena; 0 for one not seen from here */
@@ -104,13 +113,17 @@ bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello
 /* Something happened at the worker's seat. */
 void worker_take_event(struct rpc_worker *worker, struct inbox_event *event);
 
+/* A fast path for this worker, not offered yet; NULL with errno. */
+struct fastpath *worker_make_fastpath(struct rpc_worker *worker);
+
 /* A transfer of this worker's is finished, which is taken over; the seat may be gone
    afterwards. */
 void worker_take_transfer(struct rpc_worker *worker, struct transfer *transfer);
 
-/* The worker has mapped the arena that it was offered, and perhaps the pool: they are
-   used from now on. `process` is as descriptor_server.h has it. */
-void worker_take_arena(struct rpc_worker *worker, bool with_pool, pid_t process);
+/* The worker has taken what it was offered at the door, or some of it (enum wire_taken):
+   that is used from now on. What it cannot have taken is not believed. `process` is as
+   descriptor_server.h has it. */
+void worker_take_offer(struct rpc_worker *worker, unsigned taken, pid_t process);
 
 /* To be called about every second; the seat may be gone or another afterwards. Returns
    false where nothing is left to wait for: the client shall destroy it. */

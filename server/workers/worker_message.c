@@ -5,6 +5,8 @@
 
 #include "common/base/alloc.h"
 #include "common/loop/background_free.h"
+#include "common/base/memory_budget.h"
+#include "proto/frame.h"
 #include "server/workers/memory/job_memory.h"
 #include "server/workers/gate/gate_message.h"
 #include "server/workers/memory/transfer.h"
@@ -17,7 +19,8 @@
 
 struct message_blob {
     struct blob blob;
-    nng_msg *message;
+    nng_msg *message; /* one of the two */
+    struct buf frame;
 };
 
 /* Any thread. */
@@ -25,15 +28,41 @@ static void message_blob_free(void *object)
 {
     struct message_blob *kept = object;
 
-    nng_msg_free(kept->message);
+    if (kept->message != NULL)
+        nng_msg_free(kept->message);
+    buf_free(&kept->frame);
     mem_free(kept);
+}
+
+static size_t kept_bytes(const struct message_blob *kept)
+{
+    return kept->message != NULL ? nng_msg_len(kept->message) : kept->frame.cap;
 }
 
 static void message_blob_release(struct blob *blob)
 {
-    background_free_object(message_blob_free,
-                           container_of(blob, struct message_blob, blob),
-                           blob->bytes.len);
+    struct message_blob *kept = container_of(blob, struct message_blob, blob);
+
+    memory_budget_release(kept_bytes(kept));
+    background_free_object(message_blob_free, kept, blob->bytes.len);
+}
+
+/* The memory that the message is in, but for the blob in it; NULL where more than the
+   message is in there. */
+static struct message_blob *keep_memory(struct rpc_message *message)
+{
+    struct message_blob *kept;
+    struct buf frame = BUF_INIT;
+
+    if (message->message == NULL && !frame_reader_steal(message->reader, &frame))
+        return NULL;
+    kept = mem_alloc(sizeof *kept);
+    *kept = (struct message_blob){.frame = frame};
+    if (message->message != NULL) {
+        kept->message = *message->message;
+        *message->message = NULL;
+    }
+    return kept;
 }
 
 struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload)
@@ -50,13 +79,15 @@ struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload)
         return blob_new_copy(message->in_arena, payload.len);
     if (payload.len < KEEP_MIN_BYTES || payload.len <= message->bytes / 2)
         return blob_new_copy(payload.data, payload.len);
-    /* More than half of the message: no other result of it comes here. Whoever takes the
-       blob may let it go at once, but the other results are still to be read. */
-    assert(*message->message != NULL && message->kept == NULL);
-    kept = mem_alloc(sizeof *kept);
+    /* More than half of the message: no other result of it comes here. */
+    assert(message->kept == NULL);
+    kept = keep_memory(message);
+    if (kept == NULL)
+        return blob_new_copy(payload.data, payload.len);
     kept->blob = (struct blob){payload, 1, message_blob_release};
-    kept->message = *message->message;
-    *message->message = NULL;
+    /* Whoever takes the blob may let it go at once, but the other results are still to be
+       read. */
+    memory_budget_hold(kept_bytes(kept));
     message->kept = blob_ref(&kept->blob);
     return &kept->blob;
 }
@@ -214,6 +245,23 @@ const char *worker_message_handle(struct rpc_worker *worker, nng_msg **message)
     return take_before_up(worker, &decoded);
 }
 
+const char *worker_message_handle_fast(struct rpc_worker *worker, struct slice bytes,
+                                       struct frame_reader *reader)
+{
+    struct rpc_message under_way = {.reader = reader, .bytes = bytes.len};
+    struct wire_message decoded;
+    const char *why;
+
+    assert(worker->state == WORKER_UP);
+    if (wire_decode(bytes, &decoded, &why) != WIRE_OK)
+        return why;
+    if (decoded.type != WIRE_RESULTS)
+        return "a message that does not travel on the fast path";
+    why = take_results(worker, &decoded.results, &under_way);
+    blob_unref(&under_way.kept);
+    return why;
+}
+
 uint64_t rpc_worker_heard_ns(const struct rpc_worker *worker)
 {
     return worker->heard_ns;
@@ -222,6 +270,11 @@ uint64_t rpc_worker_heard_ns(const struct rpc_worker *worker)
 unsigned rpc_worker_credits(const struct rpc_worker *worker)
 {
     return worker->credits;
+}
+
+bool rpc_worker_is_fast(const struct rpc_worker *worker)
+{
+    return worker->has_fastpath;
 }
 
 uint64_t rpc_worker_pid(const struct rpc_worker *worker)

@@ -10,6 +10,7 @@
 #include "common/base/blob.h"
 #include "proto/wire.h"
 
+struct frame_reader;
 struct rpc_worker;
 struct transfer;
 
@@ -17,9 +18,10 @@ struct transfer;
 struct rpc_message {
     struct blob *ready;      /* in here, where not NULL; cleared once it is taken */
     const uint8_t *in_arena; /* else here, where not NULL: may only be copied */
-    nng_msg **message;       /* else in here; cleared once a blob has it */
-    struct blob *kept;       /* that blob: what else is in the message is still read */
-    size_t bytes;            /* of the message */
+    nng_msg **message; /* else in here, where not NULL; cleared once a blob has it */
+    struct frame_reader *reader; /* else in here, which may give its memory away */
+    struct blob *kept; /* that blob: what else is in the message is still read */
+    size_t bytes;      /* of the message */
 };
 
 /* Deals with one message of a worker that has joined or is up; before it is up, only a
@@ -27,6 +29,10 @@ struct rpc_message {
    was kept. Returns NULL, or what is wrong (static text): then the peer is to be
    dropped. */
 const char *worker_message_handle(struct rpc_worker *worker, nng_msg **message);
+
+/* The same with one message of the fast path of a worker that is up: results only. */
+const char *worker_message_handle_fast(struct rpc_worker *worker, struct slice bytes,
+                                       struct frame_reader *reader);
 
 /* All bytes of a large result have been copied: hands it on. Takes the transfer over.
    Returns as worker_message_handle(). */

@@ -3,16 +3,19 @@
 #include <assert.h>
 #include <nng/nng.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "server/workers/memory/arena.h"
 #include "server/workers/memory/descriptor_server.h"
 #include "server/workers/memory/job_memory.h"
+#include "server/workers/fastpath.h"
 #include "server/workers/memory/input_pool.h"
 #include "server/workers/link/seat.h"
 #include "server/workers/memory/transfer.h"
 #include "server/workers/worker.h"
+#include "server/stats/stats.h"
 
 static struct buf *empty_scratch(struct rpc_worker *worker)
 {
@@ -53,12 +56,36 @@ static void offer_arena(struct rpc_worker *worker)
     const struct workers_shared *shared = worker->shared;
 
     assert(worker->arena == NULL);
-    if (shared->descriptor_server == NULL || !worker->can_arena)
+    if (shared->descriptor_server == NULL || !worker->can_arena ||
+        shared->config->arena_bytes == 0)
         return;
     worker->arena = arena_create(shared->config->arena_bytes);
     if (worker->arena == NULL)
         log_warn("no memory to share with worker process %llu: %m",
                  (unsigned long long)worker->pid);
+}
+
+/* Makes a fast path for the worker, if it can use one. */
+static void offer_fastpath(struct rpc_worker *worker)
+{
+    assert(worker->fastpath == NULL);
+    if (worker->shared->descriptor_server == NULL || !worker->can_fastpath)
+        return;
+    worker->fastpath = worker_make_fastpath(worker);
+    if (worker->fastpath == NULL)
+        log_warn("no fast path to worker process %llu: %m",
+                 (unsigned long long)worker->pid);
+}
+
+/* What the worker is to show at the door; without randomness nothing is offered there. */
+static void make_token(struct rpc_worker *worker)
+{
+    worker->is_at_door = worker->arena != NULL || worker->fastpath != NULL;
+    if (worker->arena != NULL)
+        worker->token = worker->arena->token;
+    else if (worker->is_at_door &&
+             getrandom(&worker->token, sizeof worker->token, 0) != sizeof worker->token)
+        worker->is_at_door = false;
 }
 
 int worker_send_welcome(struct rpc_worker *worker)
@@ -68,14 +95,17 @@ int worker_send_welcome(struct rpc_worker *worker)
 
     offer_arena(worker);
     offer_pool(worker);
-    if (worker->arena != NULL) {
+    offer_fastpath(worker);
+    make_token(worker);
+    if (worker->is_at_door) {
         path = descriptor_server_name(worker->shared->descriptor_server);
         welcome.has_arena = true;
         welcome.arena_path = (struct slice){(const uint8_t *)path, strlen(path)};
-        welcome.arena_bytes = worker->arena->bytes;
-        welcome.arena_token = worker->arena->token;
+        welcome.arena_bytes = worker->arena != NULL ? worker->arena->bytes : 0;
+        welcome.arena_token = worker->token;
         welcome.pool_bytes =
             worker->is_offered_pool ? input_pool_bytes(worker->shared->pool) : 0;
+        welcome.has_fastpath = worker->fastpath != NULL;
     }
     wire_put_seat_welcome(empty_scratch(worker), &welcome);
     return send_head(worker);
@@ -86,6 +116,34 @@ int worker_send_challenge(struct rpc_worker *worker,
 {
     wire_put_challenge(empty_scratch(worker), challenge);
     return send_head(worker);
+}
+
+/* Where the payloads of a message's jobs go. */
+struct placement {
+    uint8_t *places[WIRE_MAX_BATCH]; /* in the arena; NULL for those in the message, and
+                                        for those that stay where they are */
+    size_t in_message_bytes;
+    size_t copied_bytes;
+};
+
+/* Finds room for the payloads; the envelopes say where they are then. */
+static void place_jobs(struct rpc_worker *worker, struct wire_job *jobs,
+                       const struct rpc_input *inputs, unsigned count,
+                       struct placement *placement_r)
+{
+    placement_r->in_message_bytes = placement_r->copied_bytes = 0;
+    for (unsigned i = 0; i < count; i++) {
+        size_t bytes = jobs[i].payload.bytes.len;
+        uint8_t *place =
+            job_memory_place(worker->job_memory, &jobs[i],
+                             inputs[i].argument.len == 0 ? inputs[i].blob : NULL);
+
+        placement_r->places[i] = place;
+        if (!jobs[i].payload.in_arena)
+            placement_r->in_message_bytes += bytes;
+        if (place != NULL || !jobs[i].payload.in_arena)
+            placement_r->copied_bytes += bytes;
+    }
 }
 
 /* Adds what is to be copied for one job: its input, and behind it its argument. Returns
@@ -108,53 +166,79 @@ static uint8_t *add_job(struct transfer *transfer, const struct wire_job *job,
 }
 
 /* The message without what is to be copied, which the transfer knows. */
-static struct transfer *make_jobs(struct rpc_worker *worker, struct wire_job *jobs,
-                                  const struct rpc_input *inputs, unsigned count)
+static struct transfer *make_transfer(struct rpc_worker *worker, struct slice head,
+                                      const struct wire_job *jobs,
+                                      const struct rpc_input *inputs, unsigned count,
+                                      const struct placement *placement)
 {
     struct transfer *transfer = transfer_create(worker, &worker->transfers, 2 * count);
-    uint8_t *places[WIRE_MAX_BATCH], *at;
-    size_t in_message_bytes = 0;
-    struct slice head;
+    uint8_t *at;
 
-    for (unsigned i = 0; i < count; i++) {
-        places[i] = job_memory_place(worker->job_memory, &jobs[i],
-                                     inputs[i].argument.len == 0 ? inputs[i].blob : NULL);
-        if (!jobs[i].payload.in_arena)
-            in_message_bytes += jobs[i].payload.bytes.len;
-    }
-    wire_put_jobs(empty_scratch(worker), jobs, count);
-    head = buf_slice(&worker->shared->scratch);
-    transfer->message = seat_make_message(head, in_message_bytes);
+    transfer->message = seat_make_message(head, placement->in_message_bytes);
     transfer->live = count;
     at = (uint8_t *)nng_msg_body(transfer->message) + head.len;
     for (unsigned i = 0; i < count; i++)
-        at = add_job(transfer, &jobs[i], inputs[i].argument, places[i], at);
+        at = add_job(transfer, &jobs[i], inputs[i].argument, placement->places[i], at);
     return transfer;
 }
 
-/* Hands the finished message to nng; false where it is not taken. */
+/* True where a message of that length goes by the fast path. */
+static bool is_fast(const struct rpc_worker *worker, size_t bytes)
+{
+    return worker->has_fastpath && bytes <= WIRE_MAX_FAST_BYTES;
+}
+
+/* Hands the finished message over; false where it is not taken. */
 static bool hand_over(struct rpc_worker *worker, struct transfer **transfer)
 {
-    if (seat_send(worker->seat, (*transfer)->message) != 0)
-        return false;
-    (*transfer)->message = NULL;
+    nng_msg *message = (*transfer)->message;
+    size_t bytes = nng_msg_len(message);
+
+    if (is_fast(worker, bytes)) {
+        if (fastpath_is_full(worker->fastpath))
+            return false;
+        (void)fastpath_add(worker->fastpath, (struct slice){nng_msg_body(message), bytes},
+                           0);
+        fastpath_flush(worker->fastpath); /* no turn of the dispatcher's */
+    } else {
+        if (seat_send(worker->seat, message) != 0)
+            return false;
+        (*transfer)->message = NULL;
+    }
     transfer_destroy(transfer);
     return true;
 }
 
-int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
-                         const struct rpc_input *inputs, unsigned count)
+/* Copies bytes that may be none. */
+static uint8_t *put(uint8_t *to, struct slice from)
 {
-    struct wire_job placed[WIRE_MAX_BATCH];
-    struct transfer *transfer;
+    if (from.len > 0)
+        memcpy(to, from.data, from.len);
+    return to + from.len;
+}
 
-    assert(worker->state == WORKER_UP && count >= 1 && count <= WIRE_MAX_BATCH);
-    memcpy(placed, jobs, count * sizeof *jobs);
-    transfer = make_jobs(worker, placed, inputs, count);
-    if (transfer->left > TRANSFER_SLICE_BYTES) {
-        transfers_add(worker->shared->transfers, transfer);
-        return 0;
+/* A small message is written where it is sent from. */
+static void send_fast(struct rpc_worker *worker, struct slice head,
+                      const struct wire_job *jobs, const struct rpc_input *inputs,
+                      unsigned count, const struct placement *placement)
+{
+    uint8_t *at = fastpath_add(worker->fastpath, head, placement->in_message_bytes);
+
+    for (unsigned i = 0; i < count; i++) {
+        struct slice input = jobs[i].payload.bytes;
+        uint8_t *place = placement->places[i];
+
+        input.len -= inputs[i].argument.len;
+        if (place != NULL)
+            (void)put(put(place, input), inputs[i].argument);
+        else if (!jobs[i].payload.in_arena)
+            at = put(put(at, input), inputs[i].argument);
     }
+}
+
+static int send_on_seat(struct rpc_worker *worker, struct transfer *transfer,
+                        const struct wire_job *jobs, unsigned count)
+{
     (void)transfer_copy(transfer, TRANSFER_SLICE_BYTES);
     if (hand_over(worker, &transfer))
         return 0;
@@ -162,6 +246,42 @@ int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
     for (unsigned i = 0; i < count; i++)
         job_memory_free(worker->job_memory, jobs[i].id);
     return -1;
+}
+
+int rpc_worker_send_jobs(struct rpc_worker *worker, const struct wire_job *jobs,
+                         const struct rpc_input *inputs, unsigned count)
+{
+    struct stats_front *stats = worker->shared->config->stats;
+    struct wire_job placed[WIRE_MAX_BATCH];
+    struct placement placement;
+    struct transfer *transfer;
+    struct slice head;
+    bool fast;
+
+    assert(worker->state == WORKER_UP && count >= 1 && count <= WIRE_MAX_BATCH);
+    if (worker->has_fastpath && fastpath_is_full(worker->fastpath))
+        return -1;
+    memcpy(placed, jobs, count * sizeof *jobs);
+    place_jobs(worker, placed, inputs, count, &placement);
+    wire_put_jobs(empty_scratch(worker), placed, count);
+    head = buf_slice(&worker->shared->scratch);
+    fast = is_fast(worker, head.len + placement.in_message_bytes);
+    stats_add(fast ? &stats->jobs_fast : &stats->jobs_on_seats, count);
+    if (fast && placement.copied_bytes <= TRANSFER_SLICE_BYTES) {
+        send_fast(worker, head, placed, inputs, count, &placement);
+        return 0;
+    }
+    transfer = make_transfer(worker, head, placed, inputs, count, &placement);
+    if (transfer->left <= TRANSFER_SLICE_BYTES)
+        return send_on_seat(worker, transfer, jobs, count);
+    transfers_add(worker->shared->transfers, transfer);
+    return 0;
+}
+
+void rpc_worker_flush(struct rpc_worker *worker)
+{
+    if (worker->has_fastpath)
+        fastpath_flush(worker->fastpath);
 }
 
 size_t rpc_worker_message_bytes(const struct rpc_worker *worker, size_t payload_bytes)
@@ -227,7 +347,10 @@ void rpc_worker_send_cancel(struct rpc_worker *worker, const uint64_t *ids,
 {
     assert(worker->state == WORKER_UP && count >= 1 && count <= WIRE_MAX_BATCH);
     wire_put_cancel(empty_scratch(worker), ids, count);
-    (void)!send_head(worker);
+    if (!worker->has_fastpath)
+        (void)!send_head(worker);
+    else if (!fastpath_is_full(worker->fastpath))
+        (void)fastpath_add(worker->fastpath, buf_slice(&worker->shared->scratch), 0);
 }
 
 void rpc_worker_send_ping(struct rpc_worker *worker)

@@ -319,3 +319,18 @@ def a_damaged_document_is_the_server_s_fault(pair):
 @case(server=["--representation", "json"])
 def a_damaged_text_as_well(pair):
     a_damaged_document(pair, b'{"a":"unmistakable"}', b'{"a":!unmistakable"}')
+
+
+@case(server=["--mode", "rpc"], workers=1)
+def many_members_and_names_are_sorted_in_the_sandbox(pair):
+    """What sorts them must need nothing of the kernel that a worker may not have."""
+    wide = {f"m{number * 577 % 3000}": number for number in range(3000)}
+    worker = pair.worker.of_role("worker")
+    with pair.client() as client:
+        equal(client.ask("PUT", "/v1/wide/one", b"{}", JSON).status, 201)
+        reply = client.ask("PATCH", "/v1/wide/one", json.dumps(wide).encode(), PATCH)
+        equal((reply.status, reply.json()), (200, wide))
+        some = [f"m{number * 31 % 3000}" for number in range(1000)]
+        reply = client.ask("GET", "/v1/wide/one?fields=" + ",".join(some))
+        equal((reply.status, reply.json()), (200, {name: wide[name] for name in some}))
+    equal(pair.worker.of_role("worker"), worker)

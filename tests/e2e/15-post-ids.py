@@ -1,9 +1,11 @@
 """POST to a collection: ids that the server makes, sorted by time, unique across fronts."""
 import json
+import os
 import re
+import subprocess
 import threading
 
-from harness import JSON, MSGPACK, case, check_problem, equal
+from harness import JSON, MSGPACK, SANITIZED, Skip, case, check_problem, equal
 
 UUID7 = r"/v1/made/([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})"
 
@@ -81,3 +83,41 @@ def a_location_below_an_encoded_collection(pair):
     with pair.client() as client:
         reply = client.ask("POST", "/v1/m%61de", b'"here"', JSON)
         equal(client.ask("GET", reply.header("location")).body, b'"here"')
+
+
+SHIM = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+    int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+    int rc = real(id, t);
+
+    if (id == CLOCK_REALTIME)
+        t->tv_sec -= 3600;
+    return rc;
+}
+"""
+
+
+@case(own=True)
+def ids_stay_in_order_when_the_clock_goes_back_over_a_restart(pair):
+    if SANITIZED:
+        raise Skip("the sanitizers' library comes first")
+    (pair.folder / "shim.c").write_text(SHIM)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"],
+                   cwd=pair.folder, check=True)
+    with pair.client() as client:
+        made = [post(client)[0] for _ in range(3)]
+    pair.server.stop()
+    os.environ["LD_PRELOAD"] = str(pair.folder / "shim.so")
+    try:
+        pair.start_server()
+    finally:
+        del os.environ["LD_PRELOAD"]
+    pair.wait_ready()
+    with pair.client() as client:
+        made += [post(client)[0] for _ in range(3)]
+    equal(made, sorted(set(made)))

@@ -7,8 +7,8 @@ import subprocess
 import threading
 import time
 
-from harness import (BUILD, JSON, SANITIZED, Client, Daemon, case, check_problem, equal, eventually,
-                     lmdb_only, request)
+from harness import (BUILD, JSON, SANITIZED, Client, Daemon, Skip, case, check_problem, equal,
+                     eventually, lmdb_only, request)
 
 DOCUMENT = json.dumps([{"n": n, "text": "x" * 50} for n in range(300)],
                       separators=(",", ":")).encode()
@@ -320,20 +320,74 @@ def what_keeps_a_server_from_starting_is_said_with_the_way_out(pair):
         assert any(flag in line for line in log), (flag, log)
 
 
+@case
+def a_full_disk_at_the_start_is_said(pair):
+    lmdb_only("Redis' disk is Redis' own")
+    disk = pair.folder / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0 or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", disk]).returncode != 0:
+        raise Skip("only root may mount a small disk")
+    try:
+        status, log = lonely(pair, "--store", f"lmdb:{disk}/data")
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    equal(status, 1)
+    assert any("the disk is full" in line for line in log), log
+
+
+def hung_writes(pair, path):
+    """PUT, PATCH, DELETE and a bulk load, each by its own client, to a writer that hangs."""
+    merge = [("Content-Type", "application/merge-patch+json")]
+    lines = [("Content-Type", "application/x-ndjson")]
+    asked = [("PUT", path, b"2", JSON), ("PATCH", path, b'{"a":1}', merge),
+             ("DELETE", path, None, ()),
+             ("POST", "/v1/hung", b'{"id":"line","document":1}\n', lines)]
+    replies = [None] * len(asked)
+
+    def ask(n):
+        replies[n] = pair.ask(*asked[n])
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(len(asked))]
+    for thread in threads:
+        thread.start()
+    return threads, replies
+
+
+@case(own=True, server=["--job-timeout", "5s"])
+def a_writer_that_hangs_is_told_and_replaced(pair):
+    lmdb_only("Redis needs no writer")
+    path = "/v1/hung/doc"
+    pair.put(path, 1)
+    writer = pair.server.of_role("writer")[0]
+    os.kill(writer, signal.SIGSTOP)
+    threads, replies = hung_writes(pair, path)
+    eventually(lambda: pair.admin("/readyz").status == 503, "/readyz says so")
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "a write hangs"
+    for reply in replies[:3]:
+        check_problem(reply, 503)
+        assert int(reply.header("retry-after")) >= 1
+        assert "may or may not have happened" in reply.json()["detail"], reply
+    equal(replies[3].json()["stored"], 0)
+    eventually(lambda: pair.server.of_role("writer") not in ([], [writer]), "another writer")
+    assert any("gives no sign of life and is killed" in line for line in pair.server.log)
+    pair.wait_ready()
+    equal(pair.ask("PUT", path, b"3", JSON).status in (200, 201), True)
+    equal(pair.ask("GET", path).body, b"3")
+
+
 @case(own=True)
-def two_servers_on_one_store_are_noticed(pair):
-    lmdb_only("Redis is made to be shared")
-    restarted = pair.server
-    restarted.send_signal(signal.SIGHUP)
-    eventually(lambda: any("generation 2 serves" in line for line in restarted.log), "reloaded")
-    (pair.folder / "run2").mkdir()
-    other = Daemon("offloop-server", ["--listen", "127.0.0.1:0", "--admin", "off", "--store",
-                                      pair.store_url], pair.folder / "run2", pair.folder)
-    pair.daemons.append(other)
-    eventually(lambda: any(f"another server's too (pid {pair.server.pid})" in line
-                           for line in other.log), "it is said")
-    other.stop()
-    assert not any("another server" in line for line in restarted.log), restarted.log
+def a_gate_that_hangs_is_replaced(pair):
+    put_document(pair)
+    gate = pair.server.of_role("gate")[0]
+    os.kill(gate, signal.SIGSTOP)
+    eventually(lambda: pair.server.of_role("gate") not in ([], [gate]), "another gate")
+    pair.worker.stop()
+    pair.start_worker()
+    pair.wait_ready()
+    equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
 
 
 @case
@@ -392,6 +446,21 @@ def equal_reads_in_flight_share_a_job(pair):
             equal(reply.body, DOCUMENT)
         client.close()
     equal(pair.ask("GET", "/v1/faults/doc").body, DOCUMENT)
+
+
+@case(server=["--mode", "auto"], workers=1)
+def what_a_lost_worker_had_goes_to_threads(pair):
+    """auto runs without workers: also what was with the last one, killed with its master."""
+    rows = json.dumps([{"number": n} for n in range(20000)], separators=(",", ":")).encode()
+    equal(pair.ask("PUT", "/v1/faults/rows", rows, JSON).status, 201)
+    os.kill(pair.worker.of_role("worker")[0], signal.SIGSTOP)
+    with pair.client() as client:
+        client.send(request("GET", "/v1/faults/rows"))
+        eventually(lambda: pair.metric("offloop_jobs_in_flight") == 1, "the worker has the job")
+        pair.worker.kill_all()
+        reply = client.reply()
+    equal((reply.status, reply.body == rows), (200, True))
+    equal(pair.metric("offloop_jobs_total", mode="threads", operation="encode"), 1)
 
 
 @case

@@ -285,6 +285,28 @@ def another_user_serves(pair):
 
 
 @case(workers=0)
+def root_gives_nothing_behind_a_link(pair):
+    """Whoever can put a link where root makes a directory must not get what it leads to."""
+    if os.geteuid() != 0:
+        return
+    pair.folder.chmod(0o755)
+    shadow, runtime = pair.folder / "shadow", pair.folder / "run2"
+    for make in (shadow.touch, shadow.mkdir):
+        make(mode=0o600)
+        runtime.symlink_to(shadow)
+        daemon = Daemon("offloop-server", ["--user", "nobody", "--listen", "127.0.0.1:0",
+                                           "--admin", "off", "--store", f"lmdb:{pair.folder}/other"],
+                        runtime, pair.folder)
+        pair.daemons.append(daemon)
+        eventually(lambda: any("is not given to nobody" in line for line in daemon.log),
+                   "it says so")
+        daemon.stop()
+        equal(os.stat(shadow).st_uid, 0)
+        runtime.unlink()
+        shadow.rmdir() if shadow.is_dir() else shadow.unlink()
+
+
+@case(workers=0)
 def an_unknown_user_is_one_clear_line(pair):
     daemon = Daemon("offloop-server", ["--user", "no-such-user", "--listen", "127.0.0.1:0",
                                        "--admin", "off", "--store", f"lmdb:{pair.folder}/other"],

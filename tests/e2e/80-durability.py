@@ -1,6 +1,7 @@
 """A 2xx to a write means that it is there, whatever dies next."""
 import contextlib
 import os
+import shutil
 import signal
 import threading
 
@@ -115,3 +116,35 @@ def grouped_commits_from_many_clients(pair):
         thread.join()
     equal(len(done), 800)
     equal(written(pair), sorted(done))
+
+
+@case(own=True)
+def a_tag_from_before_a_restore_never_matches_after_it(pair):
+    lmdb_only("a backup of Redis is Redis' own")
+    path, store = "/v1/restored/doc", pair.store
+    files = [store / name for name in ("data.mdb", "lock.mdb")]
+
+    def put(text, *headers):
+        return pair.ask("PUT", path, text, [*JSON, *headers])
+
+    put(b'"first"')
+    pair.server.stop()
+    backup = shutil.copytree(store, pair.folder / "backup")
+    pair.start_server()
+    pair.wait_ready()
+    seen = [put(b'"second"').header("etag"), put(b'"third"').header("etag")]
+    equal(pair.ask("DELETE", path).status, 204)
+    seen.append(put(b'"fourth"').header("etag"))
+    pair.server.stop()
+    for file in files:
+        file.unlink()
+    shutil.copytree(backup, store, dirs_exist_ok=True)
+    pair.start_server()
+    pair.wait_ready()
+    equal(pair.ask("GET", path).body, b'"first"')
+    for text in (b'"fifth"', b'"sixth"', b'"seventh"'):
+        equal(put(text).status, 200)
+        for tag in seen:
+            equal(pair.ask("GET", path, headers=[("If-None-Match", tag)]).status, 200)
+            equal(put(b'"lost"', ("If-Match", tag)).status, 412)
+            equal(pair.ask("DELETE", path, headers=[("If-Match", tag)]).status, 412)

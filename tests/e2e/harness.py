@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import socket
@@ -186,6 +187,11 @@ class Daemon:
         eventually(lambda: not any(alive(pid) for pid in family), "killed processes end")
 
 
+def select_readable(sockets):
+    """Those that have bytes now."""
+    return select.select(sockets, [], [], 0)[0]
+
+
 def free_port():
     """One that nobody has just now."""
     with socket.socket() as one:
@@ -267,7 +273,8 @@ class Pair:
             "--listen", listen, "--admin", admin, "--store", self.store_url,
             *(self.redis.server_arguments if self.redis else ()),
             # rpc: every case knows where its codec runs; those about auto say --mode auto
-            "--mode-header", "--mode", "rpc", *self.server_arguments],
+            # and every request has its own job; those about the cache of replies say so
+            "--mode-header", "--mode", "rpc", "--reply-cache", "off", *self.server_arguments],
             self.runtime, self.folder, self.programs)
         self.daemons.append(self.server)
         named = self.server.wait_line(r"listening on http://127\.0\.0\.1:(\d+)")

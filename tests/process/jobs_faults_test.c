@@ -76,6 +76,13 @@ static void stop_worker(struct rpc_fixture *fixture)
     assert_true(WIFSTOPPED(status));
 }
 
+static bool is_sent(void *ctx)
+{
+    struct rpc_fixture *fixture = ctx;
+
+    return stats_read(&fixture->stats.jobs_in_flight) > 0;
+}
+
 /* ---- dying ---- */
 
 static void jobs_of_a_worker_that_dies_go_to_another(void **state)
@@ -100,6 +107,31 @@ static void three_workers_are_enough_for_one_job(void **state)
     (void)state;
     expect_status(fixture, JOB_WORKER_LOST);
     rpc_fixture_run_until_workers(fixture, 1);
+    rpc_fixture_destroy(&fixture);
+}
+
+/* No worker is left and none comes: what the worker had and auto may place anywhere goes
+   to threads long before the wait for workers is over, and ends well. */
+static void without_workers_auto_takes_threads_for_what_they_had(void **state)
+{
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 1, "hang");
+    char *text = rpc_fixture_pad(TEXT, JOBS_BATCH_BYTES); /* too much for the loop */
+    struct rpc_fixture_job job, bound;
+
+    (void)state;
+    rpc_fixture_submit_in(fixture, &job, text, JOBS_AUTO);
+    rpc_fixture_submit_in(fixture, &bound, text, JOBS_RPC);
+    rpc_fixture_run_until(fixture, is_sent, fixture);
+    rpc_fixture_kill_worker(fixture, 0);
+    rpc_fixture_run_jobs(fixture, &job, 1);
+    assert_int_equal(job.job.status, JOB_OK);
+    assert_non_null(job.result);
+    assert_int_equal(job.job.ran, JOBS_THREADS);
+    assert_int_equal(bound.done, 0);
+    jobs_cancel(fixture->jobs, &bound.job);
+    rpc_fixture_job_free(&job);
+    rpc_fixture_job_free(&bound);
+    free(text);
     rpc_fixture_destroy(&fixture);
 }
 
@@ -277,6 +309,7 @@ DROPPED(a_second_answer_is_dropped, "twice", 0)
 DROPPED(a_wrong_id_is_dropped, "wrong-id", 70000)
 DROPPED(a_missing_payload_is_dropped, "short-payload", 1)
 DROPPED(leftover_bytes_are_dropped, "long-payload", 1)
+DROPPED(a_verdict_of_the_job_socket_is_dropped, "verdict", 3)
 DROPPED(an_impostor_is_dropped, "impostor", 0)
 DROPPED(a_mute_is_dropped, "mute", 0)
 
@@ -315,13 +348,6 @@ static void a_full_queue_refuses_at_once(void **state)
     rpc_fixture_destroy(&fixture);
 }
 
-static bool is_sent(void *ctx)
-{
-    struct rpc_fixture *fixture = ctx;
-
-    return stats_read(&fixture->stats.jobs_in_flight) > 0;
-}
-
 static void cancelled_jobs_are_never_heard_of(void **state)
 {
     struct rpc_fixture *fixture = rpc_fixture_create(&usual);
@@ -356,6 +382,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(jobs_of_a_worker_that_dies_go_to_another),
+        TEST(without_workers_auto_takes_threads_for_what_they_had),
         TEST(three_workers_are_enough_for_one_job),
         TEST(what_a_worker_is_too_old_for_runs_in_the_front),
         TEST(a_hanging_worker_costs_its_jobs_their_deadline),
@@ -369,6 +396,7 @@ int main(int argc, char **argv)
         TEST(a_wrong_id_is_dropped),
         TEST(a_missing_payload_is_dropped),
         TEST(leftover_bytes_are_dropped),
+        TEST(a_verdict_of_the_job_socket_is_dropped),
         TEST(an_impostor_is_dropped),
         TEST(a_mute_is_dropped),
         TEST(without_workers_half_the_deadline_is_waited),

@@ -180,6 +180,21 @@ static void hung_children_are_killed(void **state)
     daemon_end(d);
 }
 
+static void busy_children_have_longer(void **state)
+{
+    struct daemon *d = master_actors_start("busy", NULL);
+
+    (void)state;
+    daemon_expect(d, "all ready");
+    daemon_await(d, "gives no sign of life", 2);
+    assert_int_equal(daemon_count(d, "writer 0 (pid"), 1);
+    assert_int_equal(daemon_count(d, "front 0 (pid"), 1);
+    assert_int_equal(daemon_count(d, "front 1 (pid"), 0);
+    daemon_signal(d, SIGTERM);
+    assert_int_equal(daemon_wait(d), 0);
+    daemon_end(d);
+}
+
 static void failed_exec_leaves_everything(void **state)
 {
     struct handover *handover = handover_create(), *taken;
@@ -230,6 +245,7 @@ static int upgrades(void)
         cmocka_unit_test(gate_that_fails_gives_way_to_the_old_one),
         cmocka_unit_test(without_upgrades_it_is_ignored),
         cmocka_unit_test(hung_children_are_killed),
+        cmocka_unit_test(busy_children_have_longer),
         cmocka_unit_test(failed_exec_leaves_everything),
         cmocka_unit_test(foreign_handover_is_refused),
     };

@@ -388,6 +388,37 @@ static void maps_that_make_no_sense(void **state)
     }
 }
 
+/* Read in steps, a map counts when it is read whole; then the loop has been free between.
+ */
+static void a_map_of_thousands_of_ranges(void **state)
+{
+    enum { RANGES = 4096, EACH = REDIS_SLOTS / RANGES };
+    struct buf script = BUF_INIT;
+    struct fake_redis *fake;
+    struct rig rig;
+    const char *why;
+
+    (void)state;
+    start_fake(&rig, &fake, "");
+    buf_printf(&script, QUIET "GETRANGE $0\r\n\r\nCLUSTER *%d\r\n", RANGES);
+    for (int i = 0; i < RANGES; i++)
+        buf_printf(&script, "*3\r\n:%d\r\n:%d\r\n*2\r\n$0\r\n\r\n:%d\r\n", i * EACH,
+                   i * EACH + EACH - 1, fake_redis_port(fake));
+    buf_append(&script, "", 1);
+    fake->script = (const char *)script.data;
+    open_fake(&rig, &fake);
+    while (!store_is_ready(rig.store, &why))
+        ev_run(rig.loop, EVRUN_ONCE);
+    for (int i = 0; i < 100; i++) {
+        char name[8];
+
+        snprintf(name, sizeof name, "c%d", i);
+        assert_int_equal(rig_find(&rig, name, "x"), STORE_NOT_FOUND);
+    }
+    close_fake(&rig, &fake);
+    buf_free(&script);
+}
+
 /* A host of "" or NULL is the one that was asked; and nobody goes round for ever. */
 static void redirections_that_lead_nowhere(void **state)
 {
@@ -552,6 +583,7 @@ int main(void)
         cmocka_unit_test(moves_under_load),
         cmocka_unit_test(a_node_that_is_killed),
         cmocka_unit_test(maps_that_make_no_sense),
+        cmocka_unit_test(a_map_of_thousands_of_ranges),
         cmocka_unit_test(redirections_that_lead_nowhere),
         cmocka_unit_test(an_error_is_about_who_said_it),
         cmocka_unit_test(many_nodes),

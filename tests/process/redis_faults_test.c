@@ -162,6 +162,81 @@ static void a_redis_that_hangs(void **state)
     redis_rig_stop(&redis);
 }
 
+/* All but who asks for it. */
+static void close_clients(const struct redis_rig *redis)
+{
+    redisContext *context = redis_rig_connect(redis);
+    redisReply *reply = redisCommand(context, "CLIENT KILL TYPE normal SKIPME yes");
+
+    RIG_CHECK(reply != NULL && reply->type == REDIS_REPLY_INTEGER);
+    freeReplyObject(reply);
+    redisFree(context);
+}
+
+static void pass_time(struct rig *rig, uint64_t ns)
+{
+    uint64_t end = clock_now_ns() + ns;
+
+    while (clock_now_ns() < end) {
+        ev_run(rig->loop, EVRUN_NOWAIT);
+        usleep(1000); /* polling */
+    }
+}
+
+/* Redis ends them after a second of silence: longer is not silent. */
+static void idle_connections_stay(void **state)
+{
+    static const char *const more[] = {"--timeout", "1", NULL};
+    struct redis_rig redis;
+    struct store_counters counters;
+
+    (void)state;
+    redis_rig_start(&redis, more);
+    assert_int_equal(rig_put_text(&redis.rig, "c", "x", "kept"), STORE_CREATED);
+    pass_time(&redis.rig, 4 * NS_PER_S);
+    assert_true(rig_has_text(&redis.rig, "c", "x", "kept"));
+    store_read_counters(redis.rig.store, &counters);
+    assert_int_equal(counters.writer_restarts, 0);
+    redis_rig_stop(&redis);
+}
+
+/* What comes while an idle connection is made anew waits for it. */
+static void an_idle_connection_that_is_closed_costs_no_request(void **state)
+{
+    struct redis_rig redis;
+    struct store_counters counters;
+    struct rig_get get;
+    struct rig_put put;
+    const char *why;
+
+    (void)state;
+    redis_rig_start(&redis, NULL);
+    assert_int_equal(rig_put_text(&redis.rig, "c", "x", "kept"), STORE_CREATED);
+    for (unsigned round = 1; round <= 3; round++) {
+        pass_time(&redis.rig, NS_PER_S);
+        close_clients(&redis);
+        ev_run(redis.rig.loop, EVRUN_ONCE); /* it is noticed */
+        rig_begin_get(&redis.rig, &get, "c", "x");
+        rig_begin_put(&redis.rig, &put, "c", "y", "1", 1);
+        assert_false(get.done || put.done);
+        assert_true(store_is_ready(redis.rig.store, &why));
+        assert_true(rig_wait_put(&redis.rig, &put, NULL) <= STORE_CREATED);
+        while (!get.done)
+            ev_run(redis.rig.loop, EVRUN_ONCE);
+        assert_int_equal(get.get.status, STORE_OK);
+        blob_unref(&get.blob);
+        store_read_counters(redis.rig.store, &counters);
+        assert_int_equal(counters.writer_restarts, round);
+    }
+    /* one that does not come back is down as ever */
+    pass_time(&redis.rig, NS_PER_S);
+    redis_rig_end_server(&redis, SIGKILL);
+    redis_rig_await(&redis.rig, false);
+    check_all_down_at_once(&redis.rig);
+    redis_rig_start_server(&redis);
+    redis_rig_stop(&redis);
+}
+
 static void a_redis_that_is_not_there_yet(void **state)
 {
     struct redis_rig redis;
@@ -435,6 +510,8 @@ int main(void)
         cmocka_unit_test(a_redis_that_is_killed_and_comes_back),
         cmocka_unit_test(no_acknowledged_write_is_lost),
         cmocka_unit_test(a_redis_that_hangs),
+        cmocka_unit_test(idle_connections_stay),
+        cmocka_unit_test(an_idle_connection_that_is_closed_costs_no_request),
         cmocka_unit_test(a_redis_that_is_not_there_yet),
         cmocka_unit_test(by_unix_socket),
         cmocka_unit_test(passwords),

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -14,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/alloc.h"
 #include "common/codec/codec.h"
 #include "tests/process/support/child.h"
 #include "tests/process/support/worker_fixture.h"
@@ -264,6 +266,55 @@ static int raw_seat(struct worker_fixture *fixture)
     return raw_listen(fake_front_seat_path(fixture->server, 0));
 }
 
+/* Names the socket at `path` as the place of an arena, with a token that Redis would take
+   for a command, and waits until the worker has done with it. */
+static void offer_arena_at(struct worker_fixture *fixture, const char *path)
+{
+    struct wire_seat_welcome welcome = {
+        .incarnation = 1001,
+        .has_arena = true,
+        .arena_path = {(const uint8_t *)path, strlen(path)},
+        .arena_bytes = 65536};
+    struct buf out = BUF_INIT;
+
+    memcpy(welcome.arena_token.bytes, "FLUSHALL\r\nPING\r\n", 16);
+    wire_put_seat_welcome(&out, &welcome);
+    fake_front_send(fixture->server, 0, buf_slice(&out));
+    buf_free(&out);
+    worker_fixture_check_job(fixture, 0);
+}
+
+/* A front cannot have the worker speak to sockets that only the worker may reach: one
+   that lies elsewhere is not even connected to, and what is beside the seats, perhaps by
+   a link, is not told anything before it has shown what it is. */
+static void test_sockets_of_others_are_told_nothing(void **state)
+{
+    struct worker_fixture *fixture = *state;
+    char directory[] = "/tmp/offloop-others-XXXXXX", *outside, *beside;
+    struct pollfd ready = {.events = POLLIN};
+    uint8_t byte;
+    int fd;
+
+    worker_fixture_seat(fixture, "0");
+    assert_non_null(mkdtemp(directory));
+    outside = str_printf("%s/redis.sock", directory);
+    beside = str_printf("%s-beside", fake_front_seat_path(fixture->server, 0));
+    ready.fd = raw_listen(outside);
+    assert_int_equal(symlink(outside, beside), 0);
+    offer_arena_at(fixture, outside);
+    assert_int_equal(poll(&ready, 1, 0), 0);
+    offer_arena_at(fixture, beside);
+    fd = raw_accept(ready.fd);
+    assert_true(recv(fd, &byte, 1, 0) <= 0);
+    close(fd);
+    close(ready.fd);
+    unlink(beside);
+    unlink(outside);
+    rmdir(directory);
+    mem_free(outside);
+    mem_free(beside);
+}
+
 /* nng issue 1518: a dialer whose handshake is broken off may never try again. */
 static void test_broken_handshakes_are_outlived(void **state)
 {
@@ -314,6 +365,7 @@ int main(int argc, char **argv)
         WORKER_TEST(test_bad_messages_cost_the_connection),
         WORKER_TEST(test_right_seat_welcome_is_taken),
         WORKER_TEST(test_arena_that_was_not_agreed_on_is_refused),
+        WORKER_TEST(test_sockets_of_others_are_told_nothing),
         WORKER_TEST(test_front_beyond_its_credits_is_dropped),
         WORKER_TEST(test_bad_answers_of_the_gate_are_outlived),
         WORKER_TEST(test_gate_may_restart),

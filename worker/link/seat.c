@@ -1,20 +1,16 @@
 #include "worker/link/seat.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <string.h>
 
 #include <nng/nng.h>
 #include <nng/protocol/pair0/pair.h>
 
 #include "common/base/alloc.h"
-#include "common/base/list.h"
 #include "common/base/log.h"
 #include "worker/memory/arena.h"
-#include "worker/nng_faults/pipe_order.h"
-#include "worker/nng_faults/dialer.h"
-#include "worker/grumble.h"
-#include "worker/link/secret_exchange.h"
+#include "worker/link/fastpath.h"
+#include "worker/link/seat_private.h"
 
 /* Messages that may wait for a front that does not read; then it is dropped. */
 #define SEAT_MAX_UNSENT (2 * WIRE_MAX_CREDITS)
@@ -23,35 +19,6 @@
 struct seat_unsent {
     struct list link;
     nng_msg *message;
-};
-
-/* What a batch of jobs lives in. */
-struct seat_load {
-    nng_msg *message;
-    struct arena *arena; /* NULL for none */
-};
-
-struct seat {
-    struct runner_sink sink;
-    const struct seat_world *world;
-    nng_socket socket;
-    nng_aio *receiving; /* always armed */
-    nng_aio *sending;   /* belongs to whoever set is_sending */
-    struct dial dial;   /* main thread */
-
-    pthread_mutex_t lock; /* over all below; the main thread alone writes these two: */
-    char url[WIRE_MAX_TEXT_BYTES + 1]; /* what was dialled last */
-    uint64_t incarnation;              /* of the front there */
-    nng_pipe pipe;                     /* of the connected front; id 0 for none */
-    struct arena *arena;               /* shared with it; NULL for none */
-    struct pipe_order pipe_order;
-    struct secret_exchange secret_exchange; /* where there is a secret */
-    uint32_t greeted; /* id of the last pipe that we have said hello on */
-    bool is_sending;
-    struct list unsent;
-    unsigned unsent_count;
-    unsigned bye; /* enum wire_bye once said, else 0 */
-    struct grumble grumble;
 };
 
 /* ---- sending ---- */
@@ -110,12 +77,10 @@ static nng_msg *seat_queue(struct seat *seat, nng_msg *message)
     return seat->is_sending ? NULL : seat_next_unsent(seat);
 }
 
-/* Sends envelope and payloads to the connection `peer`, or nothing where that is gone. */
-static void seat_send(struct seat *seat, uint32_t peer, struct buf *envelope,
-                      struct slice payloads)
+void seat_send_message(struct seat *seat, uint32_t peer, struct buf *envelope,
+                       struct slice payloads)
 {
-    nng_msg *message;
-    nng_msg *now = NULL;
+    nng_msg *message, *now = NULL;
     bool is_stuck = false;
 
     if (nng_msg_alloc(&message, envelope->len + payloads.len) != 0)
@@ -153,50 +118,15 @@ static uint32_t seat_greeted(struct seat *seat)
 
 static void seat_send_small(struct seat *seat, uint32_t peer, struct buf *envelope)
 {
-    seat_send(seat, peer, envelope, (struct slice){NULL, 0});
-}
-
-/* ---- the runner's sink ---- */
-
-static struct seat *seat_of_sink(struct runner_sink *sink)
-{
-    return container_of(sink, struct seat, sink);
-}
-
-static void seat_take_results(struct runner_sink *sink, uint32_t peer,
-                              const struct wire_result *results, unsigned count,
-                              struct slice payloads)
-{
-    struct buf envelope = BUF_INIT;
-
-    wire_put_results(&envelope, results, count);
-    seat_send(seat_of_sink(sink), peer, &envelope, payloads);
-}
-
-static void seat_take_started(struct runner_sink *sink, uint32_t peer, uint64_t id)
-{
-    struct buf envelope = BUF_INIT;
-
-    wire_put_started(&envelope, id);
-    seat_send_small(seat_of_sink(sink), peer, &envelope);
-}
-
-static void seat_release(struct runner_sink *sink, void *message)
-{
-    struct seat_load *load = message;
-
-    (void)sink;
-    nng_msg_free(load->message);
-    arena_unref(&load->arena);
-    mem_free(load);
+    seat_send_message(seat, peer, envelope, (struct slice){NULL, 0});
 }
 
 /* ---- receiving ---- */
 
-static void seat_drop_peer(struct seat *seat, nng_pipe pipe, const char *why)
+void seat_drop_peer(struct seat *seat, nng_pipe pipe, const char *why)
 {
     pthread_mutex_lock(&seat->lock);
-    grumble_about(&seat->grumble, seat->url, why);
+    log_limited_warn(&seat->faults_log, LOG_EVERY_10_SECONDS, "%s: %s", seat->url, why);
     pthread_mutex_unlock(&seat->lock);
     nng_pipe_close(pipe);
 }
@@ -211,59 +141,6 @@ static void seat_send_alive(struct seat *seat, uint32_t peer, uint64_t token)
     seat_send_small(seat, peer, &envelope);
 }
 
-/* A reference to the arena that is shared with this peer; NULL for none. */
-static struct arena *seat_arena(struct seat *seat, uint32_t peer)
-{
-    struct arena *arena = NULL;
-
-    pthread_mutex_lock(&seat->lock);
-    if (peer == seat->pipe.id)
-        arena = arena_ref(seat->arena);
-    pthread_mutex_unlock(&seat->lock);
-    return arena;
-}
-
-/* Gives jobs to the runner, and with them the message. Returns NULL, or what is wrong. */
-static const char *seat_take_jobs(struct seat *seat, uint32_t peer,
-                                  const struct wire_jobs *jobs, nng_msg **message)
-{
-    struct seat_load *load = mem_alloc(sizeof(*load));
-    const char *why = NULL;
-    uint8_t *data;
-
-    *load = (struct seat_load){*message, seat_arena(seat, peer)};
-    data = load->arena ? arena_data(load->arena) : NULL;
-    if (!arena_fits(load->arena, jobs))
-        why = "a job outside the arena";
-    else if (runner_submit(seat->world->runner, &seat->sink, peer, jobs, data, load) != 0)
-        why = "more JOBS messages than it has credits";
-    if (!why) {
-        *message = NULL;
-        return NULL;
-    }
-    arena_unref(&load->arena);
-    mem_free(load);
-    return why;
-}
-
-/* Maps the arena that the front offers; one that cannot be had is done without. */
-static void seat_take_arena(struct seat *seat, uint32_t peer,
-                            const struct wire_seat_welcome *welcome)
-{
-    const char *why;
-    struct arena *arena = arena_fetch(welcome, &why);
-
-    pthread_mutex_lock(&seat->lock);
-    if (!arena) {
-        log_info("front %s: no shared memory: %s", seat->url, why);
-    } else if (peer == seat->pipe.id && !seat->arena) {
-        seat->arena = arena;
-        arena = NULL;
-    }
-    pthread_mutex_unlock(&seat->lock);
-    arena_unref(&arena);
-}
-
 static const char *seat_take_welcome(struct seat *seat, uint32_t peer,
                                      const struct wire_seat_welcome *welcome)
 {
@@ -275,7 +152,7 @@ static const char *seat_take_welcome(struct seat *seat, uint32_t peer,
     if (!is_right)
         return "another front process than the gate named";
     if (welcome->has_arena)
-        seat_take_arena(seat, peer, welcome);
+        seat_take_offer(seat, peer, welcome);
     return NULL;
 }
 
@@ -336,9 +213,7 @@ static const char *seat_take_message(struct seat *seat, uint32_t peer, nng_msg *
         return "it does not show that it knows the worker secret";
     switch (decoded.type) {
     case WIRE_JOBS: return seat_take_jobs(seat, peer, &decoded.jobs, message);
-    case WIRE_CANCEL:
-        runner_cancel(seat->world->runner, &seat->sink, peer, &decoded.cancel);
-        return NULL;
+    case WIRE_CANCEL: seat_cancel(seat, peer, &decoded.cancel); return NULL;
     case WIRE_PING: seat_send_alive(seat, peer, decoded.ping_token); return NULL;
     case WIRE_PROMPT: seat->world->on_prompt(seat->world->arg); return NULL;
     case WIRE_SEAT_WELCOME: return seat_take_welcome(seat, peer, &decoded.seat_welcome);
@@ -381,6 +256,7 @@ static void seat_forget_peer(struct seat *seat)
     struct list unsent;
     struct list *link;
     struct arena *arena;
+    struct fastpath_link *fast;
     uint32_t peer;
 
     list_init(&unsent);
@@ -389,6 +265,8 @@ static void seat_forget_peer(struct seat *seat)
     seat->pipe.id = 0;
     arena = seat->arena;
     seat->arena = NULL;
+    fast = seat->fast;
+    seat->fast = NULL;
     while ((link = list_shift(&seat->unsent)))
         list_append(&unsent, link);
     seat->unsent_count = 0;
@@ -398,9 +276,12 @@ static void seat_forget_peer(struct seat *seat)
         mem_free(container_of(link, struct seat_unsent, link));
     }
     arena_unref(&arena);
+    if (fast)
+        fastpath_link_hang_up(fast);
+    fastpath_link_unref(&fast);
     nng_aio_cancel(seat->sending);
     if (peer)
-        runner_forget(seat->world->runner, &seat->sink, peer);
+        seat_forget_jobs(seat, peer);
 }
 
 /* nng: a connection is about to come. Nothing of an earlier one may be sent on it; what
@@ -462,9 +343,9 @@ static int seat_open_socket(struct seat *seat)
 {
     nng_socket socket;
 
-    if (nng_pair0_open(&socket) != 0)
+    if (nng_pair0_open(&seat->socket) != 0)
         return -1;
-    seat->socket = socket;
+    socket = seat->socket;
     if (nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, WIRE_MAX_MESSAGE_BYTES) != 0 ||
         nng_socket_set_int(socket, NNG_OPT_SENDBUF, 0) != 0 ||
         nng_pipe_notify(socket, NNG_PIPE_EV_ADD_PRE, seat_on_pipe_coming, seat) != 0 ||
@@ -480,7 +361,7 @@ struct seat *seat_create(const struct seat_world *world)
 {
     struct seat *seat = mem_zalloc(sizeof(*seat));
 
-    seat->sink = (struct runner_sink){seat_take_results, seat_take_started, seat_release};
+    seat->sink = seat_make_sink();
     seat->world = world;
     list_init(&seat->unsent);
     pthread_mutex_init(&seat->lock, NULL);
@@ -581,7 +462,8 @@ bool seat_is_delivered(struct seat *seat)
     bool is_delivered;
 
     pthread_mutex_lock(&seat->lock);
-    is_delivered = !seat->is_sending;
+    is_delivered =
+        !seat->is_sending && (!seat->fast || fastpath_link_is_delivered(seat->fast));
     pthread_mutex_unlock(&seat->lock);
     return is_delivered;
 }

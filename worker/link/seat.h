@@ -16,12 +16,14 @@
 #include "proto/wire.h"
 #include "worker/runner.h"
 
+struct fastpath;
 struct nng_tls_config;
 struct seat;
 
 /* What all seats of a process share; outlives them. */
 struct seat_world {
     struct runner *runner;
+    struct fastpath *fastpath;      /* NULL: none is taken */
     const struct wire_hello *hello; /* who we are */
     struct slice secret;            /* that fronts have to know too; empty for none */
     void (*on_lost)(void *arg);     /* a front hung up; any thread */

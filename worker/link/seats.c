@@ -4,6 +4,9 @@
 #include <stdbool.h>
 
 #include "common/base/alloc.h"
+#include "common/base/buf.h"
+#include "common/base/log_limited.h"
+#include "worker/link/front_address.h"
 
 /* Listed fronts, and as many that drain. */
 #define SEATS_MAX (2 * WIRE_MAX_SEATS)
@@ -15,16 +18,21 @@ struct seats_entry {
 
 struct seats {
     const struct seat_world *world;
+    const char *gate_url;
     struct nng_tls_config *tls;
-    unsigned count; /* of entries, used or to be used again */
+    struct log_limited bad_seats_log;
+    struct buf urls; /* of the list that is being taken */
+    unsigned count;  /* of entries, used or to be used again */
     struct seats_entry entries[SEATS_MAX];
 };
 
-struct seats *seats_create(const struct seat_world *world, struct nng_tls_config *tls)
+struct seats *seats_create(const struct seat_world *world, const char *gate_url,
+                           struct nng_tls_config *tls)
 {
     struct seats *seats = mem_zalloc(sizeof(*seats));
 
     seats->world = world;
+    seats->gate_url = gate_url;
     seats->tls = tls;
     return seats;
 }
@@ -74,7 +82,39 @@ static void seats_leave_moved(struct seats *seats, const struct wire_seat *front
             seat_hang_up(seats->entries[i].seat);
 }
 
-void seats_update(struct seats *seats, const struct wire_welcome *welcome)
+/* The gate's list with the addresses at which this worker looks for its fronts. Their
+   bytes stay until the next list. */
+static void seats_translate(struct seats *seats, const struct wire_welcome *named,
+                            struct wire_welcome *welcome_r)
+{
+    unsigned count = 0;
+    size_t at = 0;
+
+    seats->urls.len = 0;
+    for (unsigned i = 0; i < named->seat_count; i++) {
+        struct wire_seat *seat = &welcome_r->seats[count];
+        size_t start = seats->urls.len;
+
+        *seat = named->seats[i];
+        if (front_address_of_seat(seats->gate_url, seat->url, &seats->urls) != 0) {
+            log_limited_warn(&seats->bad_seats_log, LOG_EVERY_10_SECONDS,
+                             "%s: it names a front where none of its can be",
+                             seats->gate_url);
+            continue;
+        }
+        seat->url.len = seats->urls.len - start;
+        count++;
+    }
+    welcome_r->generation = named->generation;
+    welcome_r->seat_count = count;
+    for (unsigned i = 0; i < count; i++) { /* the bytes stay in place from here on */
+        welcome_r->seats[i].url.data = seats->urls.data + at;
+        at += welcome_r->seats[i].url.len;
+    }
+}
+
+/* As seats_update(), of a list whose addresses are translated. */
+static void seats_take(struct seats *seats, const struct wire_welcome *welcome)
 {
     for (unsigned i = 0; i < seats->count; i++)
         seats->entries[i].is_listed = false;
@@ -95,6 +135,14 @@ void seats_update(struct seats *seats, const struct wire_welcome *welcome)
         if (entry && !seat_is_used(entry->seat))
             entry->is_listed = seat_start(entry->seat, front, seats->tls) == 0;
     }
+}
+
+void seats_update(struct seats *seats, const struct wire_welcome *welcome)
+{
+    struct wire_welcome translated;
+
+    seats_translate(seats, welcome, &translated);
+    seats_take(seats, &translated);
 }
 
 void seats_tick(struct seats *seats)

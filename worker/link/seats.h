@@ -13,12 +13,14 @@
 struct nng_tls_config;
 struct seats;
 
-/* No seats yet. They live as long as the process; see seat.h. `tls` is for tls+tcp://
-   URLs, NULL without. */
-struct seats *seats_create(const struct seat_world *world, struct nng_tls_config *tls);
+/* No seats yet. They live as long as the process; see seat.h. `gate_url` is the server's
+   and must live as long; `tls` is for tls+tcp:// URLs, NULL without. */
+struct seats *seats_create(const struct seat_world *world, const char *gate_url,
+                           struct nng_tls_config *tls);
 
 /* Takes the gate's list: dials fronts that are new in it, and leaves those that are not
-   in it any more once they have hung up. */
+   in it any more once they have hung up. Fronts at addresses to which that gate must not
+   send a worker (front_address.h) are passed over, with a line in the log. */
 void seats_update(struct seats *seats, const struct wire_welcome *welcome);
 
 /* Every second; see seat_tick(). Also leaves fronts that hung up since. */

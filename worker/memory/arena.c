@@ -15,17 +15,15 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "worker/link/front_address.h"
 
 #define FRONT_PATIENCE_S 1
 
 /* Without these a front could have us killed by SIGBUS. */
 #define NEEDED_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
-/* What a front hands out: its arena and, where it has one, its pool. */
-#define MAX_FILES 2
-
-/* What the front is told in the end. */
-enum word { WORD_ARENA = 1, WORD_ARENA_AND_POOL = 2 };
+/* What a front hands out at most: its arena, its pool, the end of a fast path. */
+#define MAX_FILES 3
 
 /* Mapped now, of all fronts. */
 static _Atomic uint64_t mapped_bytes;
@@ -61,19 +59,44 @@ static int connect_to(struct slice path)
     return -1;
 }
 
-/* Takes the descriptors out of a message; returns how many. More than MAX_FILES the
-   kernel has not handed over. */
+/* True once the other side has shown that it is a door. Whatever else listens at that
+   path is told nothing: a front must not have the worker talk to others. */
+static bool hear_greeting(int from)
+{
+    static const char greeting[] = WIRE_DOOR_GREETING;
+    char heard[sizeof greeting - 1];
+    size_t got = 0;
+
+    while (got < sizeof heard) {
+        ssize_t n = recv(from, heard + got, sizeof heard - got, 0);
+
+        if (n <= 0 || memcmp(heard + got, greeting + got, (size_t)n) != 0)
+            return false;
+        got += (size_t)n;
+    }
+    return true;
+}
+
+/* Takes the descriptors out of a message; returns how many. What is beyond MAX_FILES is
+   closed: where the room for a message is rounded up, the kernel may hand over more. */
 static unsigned take_files(struct msghdr *message, int files_r[MAX_FILES])
 {
     struct cmsghdr *head = CMSG_FIRSTHDR(message);
-    size_t bytes;
+    unsigned count, taken = 0;
 
     if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
         return 0;
-    bytes = head->cmsg_len - CMSG_LEN(0);
-    assert(bytes <= MAX_FILES * sizeof(int) && bytes % sizeof(int) == 0);
-    memcpy(files_r, CMSG_DATA(head), bytes);
-    return (unsigned)(bytes / sizeof(int));
+    count = (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    for (unsigned i = 0; i < count; i++) {
+        int file;
+
+        memcpy(&file, CMSG_DATA(head) + i * sizeof file, sizeof file);
+        if (taken < MAX_FILES)
+            files_r[taken++] = file;
+        else
+            close(file);
+    }
+    return taken;
 }
 
 /* The descriptors that come with one byte: how many. */
@@ -175,9 +198,9 @@ static int map(struct arena *arena, const struct wire_seat_welcome *welcome,
     uint64_t bytes = welcome->arena_bytes, pool_bytes = welcome->pool_bytes;
 
     arena->bytes = bytes;
-    if (!is_sound(files[0], bytes))
+    if (count == 0 || !is_sound(files[0], bytes))
         return -1;
-    if (count == MAX_FILES && can_follow(bytes, pool_bytes) &&
+    if (pool_bytes > 0 && count > 1 && can_follow(bytes, pool_bytes) &&
         is_sound(files[1], pool_bytes)) {
         arena->data = map_files(files, bytes, pool_bytes);
         arena->pool_bytes = pool_bytes;
@@ -189,14 +212,35 @@ static int map(struct arena *arena, const struct wire_seat_welcome *welcome,
     return arena->data == NULL ? -1 : 0;
 }
 
-/* Shows the token, takes the descriptors, maps them and says so; -1 where that fails. */
-static int fetch(struct arena *arena, int front, const struct wire_seat_welcome *welcome,
-                 const char **why_r)
+/* The last one of what came, where it is the fast path's socket; -1. */
+static int find_fast(const struct wire_seat_welcome *welcome, const int files[MAX_FILES],
+                     unsigned count)
 {
-    int files[MAX_FILES], error;
+    unsigned before = (welcome->arena_bytes > 0) + (welcome->pool_bytes > 0);
+
+    return welcome->has_fastpath && count == before + 1 ? files[before] : -1;
+}
+
+/* What the front is told of an arena that may not be mapped. */
+static unsigned word_of(const struct arena *arena)
+{
+    if (arena->data == NULL)
+        return 0;
+    return arena->pool_bytes > 0 ? WIRE_TOOK_POOL : WIRE_TOOK_ARENA;
+}
+
+/* Waits for the greeting, shows the token, takes the descriptors, maps what can be, and
+   says so. Returns -1 where the front is not told of anything. */
+static int fetch(struct arena *arena, int front, const struct wire_seat_welcome *welcome,
+                 int *fast_fd_r, const char **why_r)
+{
+    int files[MAX_FILES], fast = -1;
     unsigned count;
     uint8_t word;
 
+    *why_r = "nobody hands out arenas at the place that the front names";
+    if (!hear_greeting(front))
+        return -1;
     *why_r = "the front does not hand out its arena";
     if (send(front, welcome->arena_token.bytes, sizeof welcome->arena_token.bytes,
              MSG_NOSIGNAL) != (ssize_t)sizeof welcome->arena_token.bytes)
@@ -205,34 +249,61 @@ static int fetch(struct arena *arena, int front, const struct wire_seat_welcome 
     if (count == 0)
         return -1;
     *why_r = "the arena cannot be mapped";
-    error = map(arena, welcome, files, count);
+    if (welcome->arena_bytes > 0)
+        (void)map(arena, welcome, files, count);
+    if (fast_fd_r != NULL)
+        fast = find_fast(welcome, files, count);
     for (unsigned i = 0; i < count; i++)
-        close(files[i]);
-    if (error != 0)
-        return -1;
-    word = arena->pool_bytes > 0 ? WORD_ARENA_AND_POOL : WORD_ARENA;
-    if (send(front, &word, 1, MSG_NOSIGNAL) == 1)
+        if (files[i] != fast)
+            close(files[i]);
+    word = (uint8_t)(word_of(arena) | (fast >= 0 ? WIRE_TOOK_FASTPATH : 0));
+    if (word != 0 && send(front, &word, 1, MSG_NOSIGNAL) == 1) {
+        if (fast_fd_r != NULL)
+            *fast_fd_r = fast;
         return 0;
-    unmap(arena->data, arena->bytes + arena->pool_bytes);
+    }
+    if (fast >= 0)
+        close(fast);
     return -1;
 }
 
-struct arena *arena_fetch(const struct wire_seat_welcome *welcome, const char **why_r)
+/* The door that the front names; -1 with *why_r. */
+static int connect_to_descriptor_server(const struct arena_front *front,
+                                        struct slice named, const char **why_r)
 {
-    int front = connect_to(welcome->arena_path), error;
+    struct buf path = BUF_INIT;
+    int fd = -1;
+
+    *why_r = "it names a place where no front of its server can be";
+    if (front_address_of_door(front->url, front->is_here, named, &path) == 0) {
+        *why_r = "no connection to the arena's socket";
+        fd = connect_to(buf_slice(&path));
+    }
+    buf_free(&path);
+    return fd;
+}
+
+struct arena *arena_fetch(const struct arena_front *front,
+                          const struct wire_seat_welcome *welcome, int *fast_fd_r,
+                          const char **why_r)
+{
+    int door, error;
     struct arena *arena;
 
     assert(welcome->has_arena);
-    *why_r = "no connection to the arena's socket";
-    if (front < 0)
+    if (fast_fd_r != NULL)
+        *fast_fd_r = -1;
+    door = connect_to_descriptor_server(front, welcome->arena_path, why_r);
+    if (door < 0)
         return NULL;
     arena = mem_zalloc(sizeof *arena);
     atomic_init(&arena->refs, 1);
-    error = fetch(arena, front, welcome, why_r);
-    close(front);
-    if (error != 0)
-        mem_free(arena);
-    return error == 0 ? arena : NULL;
+    error = fetch(arena, door, welcome, fast_fd_r, why_r);
+    close(door);
+    if (error == 0 && arena->data != NULL)
+        return arena;
+    arena_unref(&arena);
+    return NULL;
 }
 
 struct arena *arena_ref(struct arena *arena)
@@ -249,7 +320,8 @@ void arena_unref(struct arena **arena)
     *arena = NULL;
     if (a == NULL || atomic_fetch_sub(&a->refs, 1) > 1)
         return;
-    unmap(a->data, a->bytes + a->pool_bytes);
+    if (a->data != NULL)
+        unmap(a->data, a->bytes + a->pool_bytes);
     mem_free(a);
 }
 

@@ -18,17 +18,28 @@
 
 struct arena;
 
+/* Who offers an arena. */
+struct arena_front {
+    const char *url; /* where it is connected to */
+    bool is_here;    /* over a network: it is on this host */
+};
+
 /* What is mapped at most, of all fronts: the rest of what the sandbox leaves (sandbox.c)
    is for messages. Of a front with which it would be more the arena is mapped without the
    pool, or neither. */
 #define ARENA_MAPPED_MAX_BYTES (UINT64_C(6) << 30)
 
-/* Fetches and maps the arena that a SEAT_WELCOME names, with the pool where it names one
-   that can be mapped too, and tells the front so. Waits for the front at most a second.
-   Returns NULL with *why_r (static text): then the front goes on without. One reference,
-   the caller's. Needs of the sandbox: socket, setsockopt, connect, send, recvmsg, fcntl,
-   fstat, mmap, munmap and close. */
-struct arena *arena_fetch(const struct wire_seat_welcome *welcome, const char **why_r);
+/* Fetches and maps the arena that a front's SEAT_WELCOME names, with the pool where it
+   names one that can be mapped too, and tells the front so; and where it names a fast
+   path, its socket: *fast_fd_r is the caller's then, else -1, and NULL where none is
+   wanted. Connects only where that front may send a worker (front_address.h), and sends
+   nothing before the other side has said that it is a door. Waits for each of its steps
+   at most a second. Returns NULL with *why_r (static text) where there is no arena: then
+   the front goes on without. One reference, the caller's. Needs of the sandbox: socket,
+   setsockopt, connect, send, recvmsg, fcntl, fstat, mmap, munmap and close. */
+struct arena *arena_fetch(const struct arena_front *front,
+                          const struct wire_seat_welcome *welcome, int *fast_fd_r,
+                          const char **why_r);
 
 /* One more reference to the same arena; NULL is allowed. */
 struct arena *arena_ref(struct arena *arena);

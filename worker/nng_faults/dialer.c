@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include <string.h>
+
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 
@@ -55,6 +57,21 @@ void dial_check(struct dial *dial, bool is_connected)
     /* where this fails, the next check tries again: closing twice does no harm */
     if (dial_open(dial) != 0)
         dial->down_since_ns = now_ns;
+}
+
+bool dial_is_here(nng_pipe pipe)
+{
+    nng_sockaddr here, there;
+
+    if (nng_pipe_get_addr(pipe, NNG_OPT_LOCADDR, &here) != 0 ||
+        nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &there) != 0 ||
+        here.s_family != there.s_family)
+        return false;
+    if (here.s_family == NNG_AF_INET)
+        return here.s_in.sa_addr == there.s_in.sa_addr;
+    return here.s_family == NNG_AF_INET6 &&
+           memcmp(here.s_in6.sa_addr, there.s_in6.sa_addr, sizeof here.s_in6.sa_addr) ==
+               0;
 }
 
 void dial_stop(struct dial *dial)

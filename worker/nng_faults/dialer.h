@@ -4,7 +4,7 @@
  * that never tries again (nng issue 1518); so one that has had no connection
  * for DIAL_STUCK_MS is thrown away for a new one.
  *
- * Only the worker's main thread may call.
+ * Only the worker's main thread may call, but where told.
  */
 #ifndef OFFLOOP_WORKER_NNG_FAULTS_DIALER_H
 #define OFFLOOP_WORKER_NNG_FAULTS_DIALER_H
@@ -35,6 +35,10 @@ int dial_start(struct dial *dial, nng_socket socket, const char *url,
 
 /* To be called every second or so: replaces a dialer that seems stuck. */
 void dial_check(struct dial *dial, bool is_connected);
+
+/* True for a connection over TCP whose ends have the same address: the peer is on this
+   host, whatever it says. False for others. Any thread may call. */
+bool dial_is_here(nng_pipe pipe);
 
 /* Stops dialling; the socket may be used for another URL then. */
 void dial_stop(struct dial *dial);

@@ -23,10 +23,12 @@
 /* Descriptors beside the sockets: what was inherited, nng's pollers and eventfds. */
 #define SANDBOX_FDS 64
 /* Address space beside what is there at the start and the job's own memory: messages on
-   their way in and out, and what is shared with the front, of every seat. */
-#define SANDBOX_SPARE_BYTES (UINT64_C(8) << 30)
+   their way in and out, what is shared with the front, of every seat, and the copy of a
+   job's input. */
+#define SANDBOX_SPARE_BYTES ((UINT64_C(8) << 30) + WIRE_MAX_PAYLOAD_BYTES)
 
-static_assert(ARENA_MAPPED_MAX_BYTES + (UINT64_C(2) << 30) <= SANDBOX_SPARE_BYTES,
+static_assert(ARENA_MAPPED_MAX_BYTES + WIRE_MAX_PAYLOAD_BYTES + (UINT64_C(2) << 30) <=
+                  SANDBOX_SPARE_BYTES,
               "fronts leave room for messages");
 
 /* Rights that newer kernels know and this header may not. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -60,7 +61,6 @@ static const int calls[] = {
     SCMP_SYS(gettid),
     SCMP_SYS(getrandom),
     SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigaction),
     SCMP_SYS(rt_sigreturn),
     SCMP_SYS(sigaltstack),
     SCMP_SYS(exit),
@@ -81,6 +81,16 @@ static int allow_with(scmp_filter_ctx filter, int call, unsigned argument, uint6
         .arg = argument, .op = SCMP_CMP_EQ, .datum_a = value};
 
     return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &fixed);
+}
+
+/* Allows a call with one argument anything but that. */
+static int allow_with_other(scmp_filter_ctx filter, int call, unsigned argument,
+                            uint64_t value)
+{
+    const struct scmp_arg_cmp other = {
+        .arg = argument, .op = SCMP_CMP_NE, .datum_a = value};
+
+    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &other);
 }
 
 /* Allows a call where a bit of one argument is not set. */
@@ -115,6 +125,8 @@ static int add_fine_calls(scmp_filter_ctx filter)
         error = allow_with(filter, SCMP_SYS(prctl), 0, PR_SET_NAME);
     if (error == 0) /* abort(); no other process may be hit */
         error = allow_with(filter, SCMP_SYS(tgkill), 0, (uint64_t)getpid());
+    if (error == 0) /* abort(); what a forbidden call ends in stays as it is */
+        error = allow_with_other(filter, SCMP_SYS(rt_sigaction), 0, SIGSYS);
     if (error == 0) /* fstat(), which cannot name a file */
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fstat), 0);
     return error;
@@ -129,7 +141,9 @@ int sandbox_calls_load(void)
         log_info("sandbox: this kernel has no seccomp: calls are not filtered");
         return 0;
     }
-    filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    /* A forbidden call is not done, and SIGSYS ends the process: by a handler that notes
+       what it was at (crash.c), where there is one, and which cannot be replaced. */
+    filter = seccomp_init(SCMP_ACT_TRAP);
     if (filter == NULL) {
         log_warn("sandbox: seccomp: out of memory");
         return -1;

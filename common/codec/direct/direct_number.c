@@ -60,6 +60,11 @@ static const uint8_t *decode_any(struct direct_decoder *d, const uint8_t *at)
 
     if (wrong != NULL)
         return direct_fail_at_byte(d, CODEC_NUMBER, wrong);
+    if (len > NUMBER_LONG) {
+        d->status = engine_spend(d->job, len * NUMBER_DIGIT_WORK);
+        if (d->status != CODEC_OK)
+            return NULL;
+    }
     number_parse(at, len, &number);
     if (d->job->keep_numbers)
         number_keep_text(at, len, &number);

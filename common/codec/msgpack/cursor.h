@@ -8,6 +8,9 @@
 
 #include "common/codec/codec.h"
 
+/* What an event takes, in units of a budget (codec.h). */
+#define CURSOR_EVENT_WORK 4
+
 enum cursor_event {
     CURSOR_NIL,
     CURSOR_FALSE,

@@ -39,6 +39,9 @@ enum codec_status tape_build(struct tape *tape, struct engine_job *job, struct s
 
         if (event == CURSOR_FAULT)
             return engine_fail(job, cursor.status, cursor.fault_at);
+        status = engine_spend(job, CURSOR_EVENT_WORK);
+        if (status != CODEC_OK)
+            return status;
         if (event == CURSOR_ARRAY || event == CURSOR_MAP) {
             open[cursor.depth - 1] = tape->count;
             status = begin(tape, job);

@@ -2,17 +2,20 @@
 
 #include "common/codec/msgpack/cursor.h"
 
-enum codec_status validate_value(struct slice in, uint64_t *offset_r)
+enum codec_status validate_value(struct engine_job *job)
 {
     struct cursor cursor;
 
-    cursor_init(&cursor, in, 0);
+    cursor_init(&cursor, job->in, 0);
     do {
-        if (cursor_next(&cursor) == CURSOR_FAULT) {
-            *offset_r = cursor.fault_at;
-            return cursor.status;
-        }
+        enum codec_status status = engine_spend(job, CURSOR_EVENT_WORK);
+
+        if (status != CODEC_OK)
+            return status;
+        if (cursor_next(&cursor) == CURSOR_FAULT)
+            return engine_fail(job, cursor.status, cursor.fault_at);
     } while (cursor.depth > 0);
-    *offset_r = (uint64_t)(cursor.at - cursor.start);
-    return cursor.at == cursor.end ? CODEC_OK : CODEC_TRAILING;
+    if (cursor.at < cursor.end)
+        return engine_fail(job, CODEC_TRAILING, (size_t)(cursor.at - cursor.start));
+    return CODEC_OK;
 }

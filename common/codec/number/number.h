@@ -23,6 +23,11 @@
 /* Room that number_print_u64() and number_print_i64() need. */
 #define NUMBER_INT_MAX 24
 
+/* A number of more bytes may take long to read for the little that it becomes: what each
+   byte takes, in units of a budget (codec.h). */
+#define NUMBER_LONG       24
+#define NUMBER_DIGIT_WORK 4
+
 enum number_kind {
     NUMBER_UINT,   /* u: an integer from 0 */
     NUMBER_INT,    /* i: an integer below 0 */

@@ -7,6 +7,9 @@
 #include "common/codec/msgpack/cursor.h"
 #include "common/codec/engine.h"
 
+/* What a line takes beside its bytes, in units of a budget. */
+#define BULK_LINE_WORK 64
+
 /* The job while it runs. */
 struct bulk_job {
     struct codec *codec;
@@ -36,7 +39,8 @@ static enum codec_status run_step(struct bulk_job *job, enum codec_op op, struct
         .keep_numbers = job->call->keep_numbers || job->call->format == CODEC_FORMAT_JSON,
         .levels_around = decodes ? 1 : 0,
         .max_output = max_output,
-        .max_memory = memory_left(job) + (out->cap - out->len)};
+        .max_memory = memory_left(job) + (out->cap - out->len),
+        .budget = job->call->budget};
 
     return job->run_step(job->codec, &call, out, fault_r);
 }
@@ -130,6 +134,8 @@ static enum codec_status put_line(struct bulk_job *job, struct slice id,
     if (status != CODEC_OK)
         return status;
     status = put_document(job, document);
+    if (status == CODEC_STOPPED)
+        return status;
     if (status != CODEC_OK) {
         out->len = start;
         return put_failure(job, status, BULK_NO_OFFSET);
@@ -150,6 +156,8 @@ static enum codec_status run_line(struct bulk_job *job, struct slice line)
         return put_failure(job, CODEC_OK, 0);
     job->value.len = 0;
     status = run_step(job, CODEC_OP_DECODE, line, SIZE_MAX, &job->value, &fault);
+    if (status == CODEC_STOPPED)
+        return status;
     if (status == CODEC_MEMORY || status == CODEC_TOO_LARGE)
         fault.offset = BULK_NO_OFFSET;
     if (status != CODEC_OK)
@@ -175,7 +183,8 @@ enum codec_status bulk_run(struct codec *codec, bulk_step_fn *step,
                                   .base = out->len,
                                   .max_output = call->max_output,
                                   .bound_output = SIZE_MAX / 2,
-                                  .max_memory = call->max_memory};
+                                  .max_memory = call->max_memory,
+                                  .budget = call->budget};
     if (job.out.max_output > SIZE_MAX / 2)
         job.out.max_output = SIZE_MAX / 2;
     while (status == CODEC_OK && rest.len > 0) {
@@ -183,6 +192,8 @@ enum codec_status bulk_run(struct codec *codec, bulk_step_fn *step,
         size_t len = end ? (size_t)(end - rest.data) : rest.len;
 
         status = run_line(&job, (struct slice){rest.data, len});
+        if (status == CODEC_OK)
+            status = engine_spend(&job.out, len + BULK_LINE_WORK);
         len = end ? len + 1 : len;
         rest.data += len;
         rest.len -= len;

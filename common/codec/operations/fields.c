@@ -5,11 +5,15 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/text.h"
 #include "common/codec/msgpack/pack.h"
+#include "common/codec/sort.h"
 
-/* A name in the tree; its children are a run of the same array once it is complete. */
+/* What looking an item up takes, in units of a budget. */
+#define ITEM_WORK 32
+
+/* A name in the tree; its children are a run of the same array. */
 struct node {
-    uint32_t parent;
     uint32_t first; /* child */
     uint32_t count; /* of children */
     bool whole;     /* a path ends here: everything below is wanted */
@@ -33,14 +37,6 @@ static int compare_text(struct slice a, struct slice b)
     return a.len < b.len ? -1 : a.len > b.len;
 }
 
-static int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_name_end(struct slice text, size_t at)
 {
     return at == text.len || text.data[at] == '.' || text.data[at] == ',';
@@ -60,10 +56,13 @@ static int decode_name(struct slice text, size_t *at, uint8_t *out)
         uint8_t c = text.data[(*at)++];
 
         if (c == '%') {
-            if (text.len - *at < 2 || hex_value(text.data[*at]) < 0 ||
-                hex_value(text.data[*at + 1]) < 0)
+            int byte = -1;
+
+            if (text.len - *at >= 2)
+                byte = hex_byte_value(text.data[*at], text.data[*at + 1]);
+            if (byte < 0)
                 return -1;
-            c = (uint8_t)(hex_value(text.data[*at]) * 16 + hex_value(text.data[*at + 1]));
+            c = (uint8_t)byte;
             *at += 2;
         } else if (c == '+') {
             c = ' '; /* as forms encode a space in a query */
@@ -73,37 +72,68 @@ static int decode_name(struct slice text, size_t *at, uint8_t *out)
     return len > 0 ? len : -1;
 }
 
-/* The child of `parent` with that name, made where there is none; 0 where there is no
-   room. Linear, over at most FIELDS_MAX_NAMES. */
-static uint32_t child(struct fields *fields, uint32_t parent, struct slice name)
+/* A path while the tree is made. */
+struct path {
+    const struct slice *at;  /* its next name */
+    const struct slice *end; /* behind its last one */
+};
+
+/* The paths that lead through a node: a run of the sorted ones. */
+struct run {
+    uint32_t from, to;
+};
+
+/* What the tree is made from. */
+struct paths {
+    struct slice *names;
+    struct path *paths;
+    uint32_t count;                        /* of paths */
+    struct run runs[FIELDS_MAX_NAMES + 1]; /* by node */
+};
+
+/* Orders paths so that those with the same beginning stand together. */
+static int compare_paths(const void *a, const void *b)
 {
-    for (uint32_t i = 1; i < fields->count; i++)
-        if (fields->nodes[i].parent == parent &&
-            compare_text(fields->nodes[i].name, name) == 0)
-            return i;
-    if (fields->count > FIELDS_MAX_NAMES)
-        return 0;
-    fields->nodes[fields->count] = (struct node){.parent = parent, .name = name};
-    return fields->count++;
+    const struct path *one = a, *two = b;
+    const struct slice *p = one->at, *q = two->at;
+
+    for (; p < one->end && q < two->end; p++, q++) {
+        int order = compare_text(*p, *q);
+
+        if (order != 0)
+            return order;
+    }
+    return p < one->end ? 1 : q < two->end ? -1 : 0;
 }
 
-static int read_paths(struct fields *fields, struct slice text)
+/* Room for as many names and paths as the text can hold. */
+static void make_paths(struct paths *paths, struct slice text)
 {
+    size_t most = 1;
+
+    for (size_t i = 0; i < text.len; i++)
+        most += text.data[i] == ',' || text.data[i] == '.';
+    paths->names = mem_alloc(most * sizeof *paths->names);
+    paths->paths = mem_alloc(most * sizeof *paths->paths);
+    paths->count = 0;
+}
+
+/* Decodes the names and lists the paths; -1 where a name is malformed. */
+static int read_paths(struct fields *fields, struct paths *paths, struct slice text)
+{
+    struct slice *name = paths->names, *first = name;
     size_t at = 0, used = 0;
-    uint32_t node = 0;
 
     for (;;) {
         int len = decode_name(text, &at, fields->text + used);
 
         if (len < 0)
             return -1;
-        node = child(fields, node, (struct slice){fields->text + used, (size_t)len});
-        if (node == 0)
-            return -1;
+        *name++ = (struct slice){fields->text + used, (size_t)len};
         used += (size_t)len;
         if (at == text.len || text.data[at] == ',') {
-            fields->nodes[node].whole = true;
-            node = 0;
+            paths->paths[paths->count++] = (struct path){first, name};
+            first = name;
         }
         if (at == text.len)
             return 0;
@@ -111,41 +141,46 @@ static int read_paths(struct fields *fields, struct slice text)
     }
 }
 
-/* Orders the children of one parent. */
-static int compare_nodes(const void *a, const void *b)
+/* Makes the node's children from the paths that lead through it; -1 where there is no
+   room for them. */
+static int make_children(struct fields *fields, struct paths *paths, struct node *node,
+                         struct run run)
 {
-    const struct node *one = a, *two = b;
+    node->first = fields->count;
+    for (uint32_t i = run.from; i < run.to; i++) {
+        struct path *path = &paths->paths[i];
+        uint32_t last = fields->count - 1;
 
-    return compare_text(one->name, two->name);
+        if (path->at == path->end) {
+            node->whole = true;
+            continue;
+        }
+        if (fields->count == node->first ||
+            compare_text(fields->nodes[last].name, *path->at) != 0) {
+            if (fields->count > FIELDS_MAX_NAMES)
+                return -1;
+            last = fields->count++;
+            fields->nodes[last] = (struct node){.name = *path->at};
+            paths->runs[last] = (struct run){i, i};
+        }
+        paths->runs[last].to = i + 1;
+        path->at++;
+    }
+    node->count = fields->count - node->first;
+    return 0;
 }
 
-/* Puts the children of each node into one sorted run, breadth first: then a node's
-   number in the new order is known when its children are looked for. */
-static void arrange(struct fields *fields)
+/* Breadth first, so that the children of a node are one run, sorted as the paths are. */
+static int make_tree(struct fields *fields, struct paths *paths)
 {
-    struct fields *old = mem_alloc(sizeof *old);
-    uint32_t moved[FIELDS_MAX_NAMES + 1] = {0}; /* new number -> old number */
-    uint32_t count = 1;
-
-    memcpy(old, fields, sizeof *old);
-    for (uint32_t n = 0; n < count; n++) {
-        struct node *node = &fields->nodes[n];
-
-        node->first = count;
-        for (uint32_t i = 1; i < old->count; i++)
-            if (old->nodes[i].parent == moved[n])
-                fields->nodes[count++] = old->nodes[i];
-        node->count = count - node->first;
-        if (node->count > 1)
-            qsort(&fields->nodes[node->first], node->count, sizeof *node, compare_nodes);
-        for (uint32_t i = node->first; i < count; i++)
-            for (uint32_t o = 1; o < old->count; o++)
-                if (old->nodes[o].parent == moved[n] &&
-                    compare_text(old->nodes[o].name, fields->nodes[i].name) == 0)
-                    moved[i] = o;
-    }
-    assert(count == fields->count);
-    mem_free(old);
+    sort_items(paths->paths, paths->count, sizeof *paths->paths, compare_paths);
+    fields->count = 1;
+    fields->nodes[0] = (struct node){.name = {NULL, 0}};
+    paths->runs[0] = (struct run){0, paths->count};
+    for (uint32_t n = 0; n < fields->count; n++)
+        if (make_children(fields, paths, &fields->nodes[n], paths->runs[n]) != 0)
+            return -1;
+    return 0;
 }
 
 int fields_check(struct slice text)
@@ -156,7 +191,7 @@ int fields_check(struct slice text)
 
     if (text.len == 0 || text.len > FIELDS_MAX_BYTES)
         return -1;
-    while (decode_name(text, &at, name) > 0 && ++names <= FIELDS_MAX_NAMES) {
+    while (decode_name(text, &at, name) >= 0 && ++names <= FIELDS_MAX_NAMES) {
         if (at == text.len)
             return 0;
         at++;
@@ -167,17 +202,16 @@ int fields_check(struct slice text)
 struct fields *fields_parse(struct slice text)
 {
     struct fields *fields;
+    struct paths paths;
 
     if (text.len == 0 || text.len > FIELDS_MAX_BYTES)
         return NULL;
     fields = mem_alloc(sizeof *fields);
-    fields->count = 1;
-    fields->nodes[0] = (struct node){.name = {NULL, 0}};
-    if (read_paths(fields, text) != 0) {
+    make_paths(&paths, text);
+    if (read_paths(fields, &paths, text) != 0 || make_tree(fields, &paths) != 0)
         fields_destroy(&fields);
-        return NULL;
-    }
-    arrange(fields);
+    mem_free(paths.names);
+    mem_free(paths.paths);
     return fields;
 }
 
@@ -238,6 +272,8 @@ static enum codec_status put_bytes(struct engine_job *job, struct slice bytes)
 
 /* A walk over a container's items that stops at those that are wanted. */
 struct walk {
+    struct engine_job *job;
+    enum codec_status status; /* OK, or why it ended before the last item */
     const struct fields *fields;
     const struct tape *tape;
     const struct node *node;
@@ -249,10 +285,12 @@ struct walk {
     const struct node *wanted;
 };
 
-static struct walk walk_open(const struct fields *fields, const struct tape *tape,
-                             const struct node *node, struct tape_value container)
+static struct walk walk_open(struct engine_job *job, const struct fields *fields,
+                             const struct tape *tape, const struct node *node,
+                             struct tape_value container)
 {
-    struct walk walk = {.fields = fields, .tape = tape, .node = node};
+    struct walk walk = {
+        .job = job, .status = CODEC_OK, .fields = fields, .tape = tape, .node = node};
 
     walk.map = tape_kind(tape, container) == TAPE_MAP;
     walk.at = tape_open(tape, container, &walk.items);
@@ -264,6 +302,9 @@ static bool walk_next(struct walk *walk)
     while (walk->index < walk->items) {
         uint32_t index = walk->index++;
 
+        walk->status = engine_spend(walk->job, ITEM_WORK);
+        if (walk->status != CODEC_OK)
+            return false;
         walk->name = walk->at;
         walk->value = walk->map ? tape_skip(walk->tape, walk->at) : walk->at;
         walk->at = tape_skip(walk->tape, walk->value);
@@ -283,7 +324,7 @@ static enum codec_status project(struct engine_job *job, const struct fields *fi
                                  const struct tape *tape, const struct node *node,
                                  struct tape_value container)
 {
-    struct walk walk = walk_open(fields, tape, node, container);
+    struct walk walk = walk_open(job, fields, tape, node, container);
     enum codec_status status = engine_reserve(job, PACK_MAX_BYTES);
     uint32_t kept = 0;
 
@@ -291,10 +332,12 @@ static enum codec_status project(struct engine_job *job, const struct fields *fi
         return status;
     while (walk_next(&walk))
         kept++;
+    if (walk.status != CODEC_OK)
+        return walk.status;
     job->out->len =
         (size_t)(pack_container(job->out->data + job->out->len, kept, walk.map) -
                  job->out->data);
-    walk = walk_open(fields, tape, node, container);
+    walk = walk_open(job, fields, tape, node, container);
     while (status == CODEC_OK && walk_next(&walk)) {
         if (walk.map)
             status = put_bytes(job, tape_bytes(tape, walk.name));
@@ -303,7 +346,7 @@ static enum codec_status project(struct engine_job *job, const struct fields *fi
         status = walk.wanted->whole ? put_bytes(job, tape_bytes(tape, walk.value))
                                     : project(job, fields, tape, walk.wanted, walk.value);
     }
-    return status;
+    return status == CODEC_OK ? walk.status : status;
 }
 
 static enum codec_status project_root(struct tape *tape, struct engine_job *job,

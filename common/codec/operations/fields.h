@@ -7,7 +7,8 @@
  * container that a path leads through stays, with what is wanted of it, perhaps nothing;
  * what a path does not find is left out. A document that is no container is kept whole.
  *
- * Time is n log f for a document of n bytes and f names.
+ * Time is n log f for a document of n bytes and f names, and f log f for reading the
+ * names.
  */
 #ifndef OFFLOOP_COMMON_CODEC_OPERATIONS_FIELDS_H
 #define OFFLOOP_COMMON_CODEC_OPERATIONS_FIELDS_H
@@ -17,6 +18,9 @@
 /* Longest text of fields, and most names in it. */
 #define FIELDS_MAX_BYTES 8192
 #define FIELDS_MAX_NAMES 1024
+
+/* What reading a byte of the text takes, in units of a budget (codec.h). */
+#define FIELDS_PARSE_WORK 8
 
 /* The names of a projection as a tree. */
 struct fields;

@@ -5,6 +5,10 @@
 #include <string.h>
 
 #include "common/codec/msgpack/pack.h"
+#include "common/codec/sort.h"
+
+/* What comparing two names takes, in units of a budget. */
+#define COMPARE_WORK 4
 
 /* A member of a patch object while it is applied. */
 struct member {
@@ -73,7 +77,7 @@ static enum codec_status list_members(struct merge *merge, struct engine_job *jo
         at = tape_skip(&merge->patch, value);
     }
     if (count > 1)
-        qsort(members(merge, base), count, sizeof(struct member), compare_members);
+        sort_items(members(merge, base), count, sizeof(struct member), compare_members);
     for (uint32_t i = 1; i < count; i++)
         if (compare_members(members(merge, base) + i - 1, members(merge, base) + i) == 0)
             return engine_fail(job, CODEC_DUPLICATE, CODEC_NO_OFFSET);
@@ -166,7 +170,7 @@ static enum codec_status put_new_members(struct merge *merge, struct engine_job 
 
     assert(again == count);
     if (count > 1)
-        qsort(members(merge, base), count, sizeof(struct member), compare_order);
+        sort_items(members(merge, base), count, sizeof(struct member), compare_order);
     for (uint32_t i = 0; i < count && status == CODEC_OK; i++) {
         struct tape_value value = tape_skip(&merge->patch, at);
 
@@ -181,6 +185,20 @@ static enum codec_status put_new_members(struct merge *merge, struct engine_job 
     return status;
 }
 
+/* Asks the job's budget for what sorting the patch's members and looking each of the
+   target's up will take. */
+static enum codec_status afford_object(const struct merge *merge, struct engine_job *job,
+                                       uint32_t target_count, struct tape_value patch)
+{
+    size_t rounds = 1;
+    uint32_t count;
+
+    (void)tape_open(&merge->patch, patch, &count);
+    for (uint32_t left = count; left > 1; left /= 2)
+        rounds++;
+    return engine_afford(job, ((size_t)target_count + count) * 2 * rounds * COMPARE_WORK);
+}
+
 static enum codec_status apply_object(struct merge *merge, struct engine_job *job,
                                       const struct tape_value *target,
                                       struct tape_value patch)
@@ -188,12 +206,15 @@ static enum codec_status apply_object(struct merge *merge, struct engine_job *jo
     size_t base = merge->member_count;
     uint32_t count = 0, target_count = 0;
     struct tape_value at = {0, 0};
-    enum codec_status status = list_members(merge, job, patch, base, &count);
+    enum codec_status status;
 
-    if (status == CODEC_OK)
-        status = put_map(job, count_pairs(merge, base, count, target));
     if (target != NULL)
         at = tape_open(&merge->target, *target, &target_count);
+    status = afford_object(merge, job, target_count, patch);
+    if (status == CODEC_OK)
+        status = list_members(merge, job, patch, base, &count);
+    if (status == CODEC_OK)
+        status = put_map(job, count_pairs(merge, base, count, target));
     for (uint32_t i = 0; i < target_count && status == CODEC_OK; i++) {
         status = put_target_member(merge, job, base, count, at);
         at = tape_skip(&merge->target, tape_skip(&merge->target, at));

@@ -94,12 +94,28 @@ static size_t put_token(struct writer *to, const uint8_t *text)
     return len;
 }
 
-static void put_text(struct writer *to, const uint8_t *text, size_t len)
+/* Stops above to->max, and where the job's budget is spent. */
+static enum codec_status put_text(struct engine_job *job, struct writer *to,
+                                  const uint8_t *text, size_t len)
 {
+    size_t at = 0, asked = 0;
+
     if (to->depth > 0)
         put_line_start(to);
-    for (size_t at = 0; at < len && to->len <= to->max;)
+    while (at < len && to->len <= to->max) {
+        size_t done;
+
         at += put_token(to, text + at);
+        done = to->data != NULL ? to->len : at;
+        if (done - asked >= CODEC_BUDGET_WORK) {
+            enum codec_status status = engine_spend(job, done - asked);
+
+            if (status != CODEC_OK)
+                return status;
+            asked = done;
+        }
+    }
+    return CODEC_OK;
 }
 
 enum codec_status pretty_expand(struct engine_job *job, size_t from, unsigned depth)
@@ -114,7 +130,9 @@ enum codec_status pretty_expand(struct engine_job *job, size_t from, unsigned de
     assert(from >= job->base && from <= out->len);
     if (out->len - job->base > job->max_output)
         return engine_fail(job, CODEC_TOO_LARGE, 0);
-    put_text(&to, out->data + from, len);
+    status = put_text(job, &to, out->data + from, len);
+    if (status != CODEC_OK)
+        return status;
     if (to.len > most)
         return engine_fail(job, CODEC_TOO_LARGE, 0);
     wide = to.len;
@@ -126,7 +144,9 @@ enum codec_status pretty_expand(struct engine_job *job, size_t from, unsigned de
        still to be read always lies behind what is written. */
     memmove(out->data + from + wide - len, out->data + from, len);
     to = (struct writer){out->data + from, 0, wide, depth};
-    put_text(&to, out->data + from + wide - len, len);
+    status = put_text(job, &to, out->data + from + wide - len, len);
+    if (status != CODEC_OK)
+        return status;
     assert(to.len == wide && to.depth == depth);
     out->len = from + wide;
     return CODEC_OK;

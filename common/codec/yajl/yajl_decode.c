@@ -7,6 +7,7 @@
 
 #include "common/base/alloc.h"
 #include "common/codec/msgpack/containers.h"
+#include "common/codec/number/number.h"
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/utf8.h"
 #include "common/codec/yajl/yajl_arena.h"
@@ -15,6 +16,9 @@
 
 /* A string shorter than this has a one-byte header, and is copied as one block. */
 #define YAJL_MARGIN 32
+
+/* What an escape takes, in units of a budget. */
+#define ESCAPE_WORK 10
 
 /* A container that is open. levels[0] is the outside of the text's one value. */
 struct level {
@@ -102,12 +106,20 @@ static inline bool is_inside_input(const struct yajl_decoder *d, const uint8_t *
     return (uintptr_t)text - d->inside_from < d->inside_bytes;
 }
 
+/* Counts work that writes little; 0 where there was too much. */
+static int spend(struct yajl_decoder *d, size_t work)
+{
+    d->status = engine_spend(d->job, work);
+    return d->status == CODEC_OK;
+}
+
 static __attribute__((noinline)) int put_number(struct yajl_decoder *d,
                                                 const uint8_t *text, size_t len)
 {
     struct number number;
 
-    if (!room(d, PACK_MAX_BYTES))
+    if (!room(d, PACK_MAX_BYTES) ||
+        (len > NUMBER_LONG && !spend(d, len * NUMBER_DIGIT_WORK)))
         return 0;
     yajl_number_parse(text, len, &number);
     if (d->job->keep_numbers)
@@ -303,6 +315,22 @@ static bool only_space_follows(struct slice text, size_t at)
     return at == text.len;
 }
 
+/* yajl does not stop within a string, and an escape takes it long: the job's budget is
+   asked for all of them before. */
+static enum codec_status afford_escapes(struct engine_job *job)
+{
+    const uint8_t *end = job->in.data + job->in.len, *p = job->in.data;
+    size_t escapes = 0;
+
+    if (job->budget == NULL)
+        return CODEC_OK;
+    while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
+        escapes++;
+        p += end - p > 1 ? 2 : 1;
+    }
+    return engine_afford(job, escapes * ESCAPE_WORK);
+}
+
 static enum codec_status verdict(struct engine_job *job)
 {
     enum codec_status status = yajl_scan(job->in, job->max_depth, &job->fault_offset);
@@ -327,8 +355,13 @@ static void begin(struct yajl_decoder *d, struct engine_job *job)
 
 enum codec_status yajl_decoder_run(struct yajl_decoder *d, struct engine_job *job)
 {
+    enum codec_status status;
+
     if (!is_worth_parsing(job->in))
         return verdict(job);
+    status = afford_escapes(job);
+    if (status != CODEC_OK)
+        return status;
     begin(d, job);
     parse(d);
     yajl_arena_end(&d->arena);

@@ -40,9 +40,12 @@ class Bench:
     # ---- what is measured
 
     def pair(self, kind="plain"):
-        """A pair that figures share, two workers: `plain`, storing `json` text, or in a mode."""
+        """A pair that figures share, two workers: `plain`, storing `json` text, `cache` with
+        the cache of replies, which the others have not, or in a mode."""
         if kind not in self.pairs:
-            server = {"plain": [], "json": ["--representation", "json"]}.get(kind, ["--mode", kind])
+            server = {"plain": [], "json": ["--representation", "json"],
+                      "cache": ["--mode", "auto", "--reply-cache", "32MiB"]}.get(
+                          kind, ["--mode", kind])
             self.pairs[kind] = harness.Pair(server=server, workers=2)
             self.put(self.pairs[kind], LIGHT_PATH, LIGHT)
         return self.pairs[kind]

@@ -58,6 +58,15 @@ def auto_one(bench):
     auto(bench, "auto-one", 1, "one document")
 
 
+def hot(bench):
+    """One document that twenty clients ask for: out of the cache, and as it is stored."""
+    seconds = 1 if bench.quick else 2
+    found = bench.in_turns(["json", "cache"], lambda kind: bench.speed(
+        "hot", bench.targets("20KB", 1, kind), kind, 20, seconds, kind))
+    note_ratio(bench, "hot", "20 KB, one document, 20 clients, auto with its cache", found,
+               "cache", "json", 0.9)
+
+
 def front_cpu(bench):
     """As-is sends the same bytes without a codec: what is left is what sending away costs."""
     requests = 400 if bench.quick else 2000
@@ -82,4 +91,4 @@ def front_cpu(bench):
 
 
 FIGURES = {"rpc-distinct": rpc_distinct, "rpc-one": rpc_one, "auto": auto_distinct,
-           "auto-one": auto_one, "front-cpu": front_cpu}
+           "auto-one": auto_one, "hot": hot, "front-cpu": front_cpu}

@@ -15,6 +15,7 @@
 
 #include "common/base/clock.h"
 #include "common/loop/loop_defer.h"
+#include "common/base/memory_budget.h"
 #include "server/api/bulk/bulk_cut.h"
 #include "server/api/bulk/bulk_jobs.h"
 #include "server/api/bulk/bulk_puts.h"
@@ -31,9 +32,21 @@ struct bulk {
     struct bulk_jobs jobs;
     struct bulk_puts puts;
     struct bulk_report report;
+    uint64_t counted_bytes; /* of the cut, in the memory budget */
     bool paused;
     bool body_ended;
 };
+
+/* Brings the memory budget up to date. Returns false where a long line does not fit. */
+static bool count_memory(struct bulk *bulk)
+{
+    uint64_t held = bulk->cut.text.len;
+
+    memory_budget_hold(held);
+    memory_budget_release(bulk->counted_bytes);
+    bulk->counted_bytes = held;
+    return memory_budget_fits(held, 0);
+}
 
 static void moved(void *ctx)
 {
@@ -134,6 +147,8 @@ static void go_on(void *ctx)
     struct bulk *bulk = ctx;
     uint64_t until_ns = clock_now_ns() + SLICE_NS;
 
+    if (http_replied(bulk->base.x))
+        return;
     if (bulk_puts_retry(&bulk->puts, until_ns))
         loop_defer_ask(bulk->later, 0);
     take_lines(bulk, until_ns);
@@ -168,6 +183,12 @@ static void body(struct exchange *e, struct slice bytes)
         event = bulk_cut_feed(&bulk->cut, &bytes);
         take_event(bulk, event);
     } while (event != BULK_CUT_MORE);
+    if (!count_memory(bulk)) {
+        exchange_fail(e, 503,
+                      "the memory for requests is taken; lines before the long one that "
+                      "did not fit may have been stored");
+        return;
+    }
     set_reading(bulk);
     loop_defer_ask(bulk->later, 0);
 }
@@ -210,6 +231,7 @@ static void cancel(struct exchange *e)
     bulk_jobs_free(&bulk->jobs);
     bulk_puts_free(&bulk->puts);
     bulk_cut_free(&bulk->cut);
+    memory_budget_release(bulk->counted_bytes);
 }
 
 const struct exchange_kind *bulk_kind(void)

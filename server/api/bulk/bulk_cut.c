@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/loop/background_free.h"
+
 void bulk_cut_init(struct bulk_cut *cut, size_t line_max)
 {
     *cut = (struct bulk_cut){.line_max = line_max};
@@ -10,7 +12,7 @@ void bulk_cut_init(struct bulk_cut *cut, size_t line_max)
 
 void bulk_cut_free(struct bulk_cut *cut)
 {
-    buf_free(&cut->text);
+    background_free_buf(&cut->text);
 }
 
 static size_t partial(const struct bulk_cut *cut)
@@ -46,7 +48,7 @@ static enum bulk_cut_event feed_line(struct bulk_cut *cut, struct slice *in)
     if (cut->whole > 0 && (too_long || is_long || cut->whole >= BULK_CUT_BYTES))
         return BULK_CUT_BLOCK;
     if (too_long) {
-        buf_free(&cut->text);
+        background_free_buf(&cut->text);
         cut->skipping = true;
         return BULK_CUT_TOO_LONG;
     }

@@ -101,6 +101,7 @@ static void take_failure(struct bulk_block *block, const struct job *job)
     switch (job->status) {
     case JOB_REFUSED: fail_block(block, codec_status_text(job->fault.status)); break;
     case JOB_QUEUE_FULL:
+    case JOB_NO_MEMORY:
         block->state = BLOCK_WAITS;
         if (++block->full > BULK_JOBS_RETRIES)
             fail_block(block, job_status_text(job->status));

@@ -1,12 +1,30 @@
-/* GET and HEAD of a document: store, then (for JSON) the codec, then the reply. */
+/* GET and HEAD of a document: store, then (for JSON) the codec or the cache of replies,
+   then the reply. */
+#include <string.h>
+
 #include "server/api/conditions.h"
 #include "server/api/document/document_reply.h"
+#include "server/api/reply_cache.h"
+
+/* Longer texts of fields are not looked for in the cache. */
+#define CACHED_FIELDS_MAX 1024
+
+/* A reply of up to so many bytes is copied into the cache: it may lie in memory that a
+   worker can write to, or in more memory than it needs. */
+#define CACHE_COPY_MAX ((size_t)64 << 10)
+
+/* Names a reply for the cache: two names with their lengths, four bytes, the fields. */
+struct reply_key {
+    size_t len; /* 0 where the reply is none for the cache */
+    uint8_t bytes[2 * (ROUTE_NAME_MAX + 1) + 3 + CACHED_FIELDS_MAX];
+};
 
 struct document_read {
     struct exchange base;
     struct store_get get;
     struct job job;
     struct blob *stored;
+    struct blob *cached; /* the reply, if the document's version is get.known_version */
     enum store_format format;
     uint64_t version;
 };
@@ -56,6 +74,106 @@ static bool check_conditions(struct document_read *read)
     return false;
 }
 
+/* ---- the cache ---- */
+
+static struct reply_cache *cache_of(const struct document_read *read)
+{
+    return read->base.api->reply_cache;
+}
+
+static uint8_t *put_name(uint8_t *at, struct slice name)
+{
+    *at++ = (uint8_t)name.len;
+    memcpy(at, name.data, name.len);
+    return at + name.len;
+}
+
+/* The key of this request's reply, in which all stands that shapes it beside the
+   document's version. */
+static void make_key(const struct document_read *read, struct reply_key *key_r)
+{
+    const struct exchange *e = &read->base;
+    struct slice fields = e->query.fields;
+    uint8_t *at = key_r->bytes;
+
+    key_r->len = 0;
+    if (cache_of(read) == NULL || e->mode_chosen || fields.len > CACHED_FIELDS_MAX)
+        return;
+    at = put_name(at, route_collection(&e->route));
+    at = put_name(at, route_id(&e->route));
+    *at++ = (uint8_t)e->type;
+    *at++ = (uint8_t)e->coding;
+    *at++ = e->query.pretty;
+    if (fields.len > 0)
+        memcpy(at, fields.data, fields.len);
+    key_r->len = (size_t)(at - key_r->bytes) + fields.len;
+}
+
+static struct slice key_slice(const struct reply_key *key)
+{
+    return (struct slice){key->bytes, key->len};
+}
+
+/* Before the store is asked: where the reply is in the cache, its version is enough. */
+static void look_up(struct document_read *read)
+{
+    struct reply_key key;
+
+    read->get.known_version = 0;
+    make_key(read, &key);
+    if (key.len > 0)
+        read->cached =
+            reply_cache_find(cache_of(read), key_slice(&key), &read->get.known_version);
+}
+
+/* A job has to make the reply. Where it is expected to be kept, it must not stay in a
+   worker's memory. */
+static void count_miss(struct document_read *read)
+{
+    struct reply_key key;
+
+    read->job.sends_result = true;
+    make_key(read, &key);
+    if (key.len == 0)
+        return;
+    reply_cache_miss(cache_of(read), key_slice(&key));
+    read->job.sends_result = !reply_cache_expects(cache_of(read), key_slice(&key));
+}
+
+/* A job has made the reply. */
+static void keep(struct document_read *read, const struct job *job)
+{
+    bool is_lent = job->sends_result && job->ran == JOBS_RPC;
+    struct blob *reply = job->result, *copy = NULL;
+    struct reply_key key;
+
+    make_key(read, &key);
+    if (key.len == 0 || reply->bytes.len > reply_cache_max_bytes(cache_of(read)))
+        return;
+    if (is_lent && (reply->bytes.len > CACHE_COPY_MAX ||
+                    !reply_cache_expects(cache_of(read), key_slice(&key)))) {
+        reply_cache_note(cache_of(read), key_slice(&key));
+        return;
+    }
+    if (reply->bytes.len <= CACHE_COPY_MAX)
+        reply = copy = blob_new_copy(reply->bytes.data, reply->bytes.len);
+    reply_cache_put(cache_of(read), key_slice(&key), read->version, reply);
+    blob_unref(&copy);
+}
+
+/* ---- the steps ---- */
+
+/* The document has the version of the reply that is there. */
+static void reply_cached(struct document_read *read)
+{
+    struct reply_key key;
+
+    make_key(read, &key);
+    reply_cache_hit(cache_of(read), key_slice(&key));
+    document_reply_send(&read->base, read->version, read->cached);
+    blob_unref(&read->cached);
+}
+
 static void start(struct exchange *e);
 
 static void on_job_done(struct job *job)
@@ -68,10 +186,12 @@ static void on_job_done(struct job *job)
         start(&read->base);
         return;
     }
-    if (job->status == JOB_OK)
+    if (job->status == JOB_OK) {
+        keep(read, job);
         document_reply_send(&read->base, read->version, job->result);
-    else
+    } else {
         exchange_fail_stored(&read->base, job);
+    }
 }
 
 /* A key of the document's name: versions are unique only within a collection where the
@@ -92,7 +212,7 @@ static void reply_document(struct document_read *read)
 
     if (document_reply_plan(e, read->format, read->stored->bytes, &call)) {
         read->job.in_blob = read->stored;
-        read->job.sends_result = true;
+        count_miss(read);
         if (!e->mode_chosen) {
             read->job.share_key[0] = read->version;
             read->job.share_key[1] = name_key(e);
@@ -117,6 +237,11 @@ static void on_store_done(struct store_get *get)
     }
     if (!check_conditions(read))
         return;
+    if (get->blob == NULL) {
+        reply_cached(read);
+        return;
+    }
+    blob_unref(&read->cached); /* of another version */
     read->stored = blob_ref(get->blob);
     read->format = get->format;
     reply_document(read);
@@ -147,6 +272,8 @@ static void start(struct exchange *e)
 {
     struct document_read *read = container_of(e, struct document_read, base);
 
+    blob_unref(&read->cached);
+    look_up(read);
     offer_target(e, &read->get.target);
     exchange_get(e, &read->get, on_store_done);
 }
@@ -158,6 +285,7 @@ static void cancel(struct exchange *e)
     store_cancel(&read->get.request);
     jobs_cancel(e->api->config.jobs, &read->job);
     blob_unref(&read->stored);
+    blob_unref(&read->cached);
 }
 
 const struct exchange_kind *document_read_kind(void)

@@ -6,7 +6,6 @@
 #include "server/api/exchange.h"
 
 #include <assert.h>
-#include <time.h>
 
 #include "common/base/clock.h"
 
@@ -17,6 +16,7 @@ struct document_write {
     struct exchange base;
     struct store_get get; /* where conditions must be checked here */
     struct store_put put;
+    struct store_learn learn; /* POST: before an id is made */
     struct job job;
     struct blob *body;
     bool gunzip; /* the body is compressed */
@@ -114,6 +114,30 @@ static void on_get_done(struct store_get *get)
     }
 }
 
+/* A store that knows times so far ahead is not believed: its clock was wrong. */
+#define AHEAD_US (UINT64_C(20) * 365 * 86400 * 1000000)
+
+/* The time for an id: where the clock went back while no server ran, the store still
+   knows a later one. Ids of that same millisecond may be there: it is the next. */
+static uint64_t now_ms(const struct api *api)
+{
+    uint64_t now_us = clock_real_us(), known_us = store_clock_us(api->config.store);
+
+    if (known_us <= now_us || known_us > now_us + AHEAD_US)
+        return now_us / 1000;
+    return known_us / 1000 + 1;
+}
+
+static void on_learned(struct store_learn *learn)
+{
+    struct document_write *write = container_of(learn, struct document_write, learn);
+    struct exchange *e = &write->base;
+
+    new_id_make(&e->api->new_id, now_ms(e->api), write->new_id);
+    write->put.key.id = (struct slice){write->new_id, NEW_ID_LEN};
+    exchange_put(e, &write->put, on_put_done);
+}
+
 static void write_document(struct document_write *write)
 {
     struct exchange *e = &write->base;
@@ -123,7 +147,9 @@ static void write_document(struct document_write *write)
     put->format = exchange_store_format(e);
     if (e->route.kind == STATS_ROUTE_COLLECTION) {
         put->condition = STORE_IF_ABSENT;
-        exchange_put(e, put, on_put_done);
+        write->learn.collection = route_collection(&e->route);
+        write->learn.done = on_learned;
+        store_learn(e->api->config.store, &write->learn);
         return;
     }
     put->key.id = route_id(&e->route);
@@ -192,7 +218,6 @@ static void put_start(struct exchange *e)
 static void post_start(struct exchange *e)
 {
     struct document_write *write = container_of(e, struct document_write, base);
-    struct timespec now;
 
     if (!check_body(write) || !read_conditions(write))
         return;
@@ -200,11 +225,6 @@ static void post_start(struct exchange *e)
         exchange_fail(e, 412, "a collection is there and has no entity tag");
         return;
     }
-    clock_gettime(CLOCK_REALTIME, &now);
-    new_id_make(&e->api->new_id,
-                (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS,
-                write->new_id);
-    write->put.key.id = (struct slice){write->new_id, NEW_ID_LEN};
     http_collect_body(e->x);
 }
 
@@ -221,6 +241,7 @@ static void cancel(struct exchange *e)
 {
     struct document_write *write = container_of(e, struct document_write, base);
 
+    store_cancel(&write->learn.request);
     store_cancel(&write->get.request);
     store_cancel(&write->put.request);
     jobs_cancel(e->api->config.jobs, &write->job);

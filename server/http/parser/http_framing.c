@@ -114,7 +114,7 @@ static enum http_parser_result read_expect(struct http_parser *parser, struct sl
     while (list_next(&value, &expectation)) {
         if (http_chars_equal(expectation.data, expectation.len, "100-continue"))
             parser->expect_continue = true;
-        else
+        else if (expectation.len > 0) /* RFC 9110 section 5.6.1.2 */
             parser->expect_other = true;
     }
     return HTTP_PARSER_MORE;

@@ -98,18 +98,40 @@ static bool is_due(const struct job *job, bool no_worker, uint64_t now_ns)
     return job->deadline_ns <= now_ns || (no_worker && half_ns <= now_ns);
 }
 
+/* True where a job that lost its worker has waited long enough for news of that. */
+static bool has_waited_for_news(const struct job *job, uint64_t now_ns)
+{
+    uint64_t quarter_ns = (job->deadline_ns - job->submitted_ns) / 4;
+
+    return now_ns >=
+           job->lost_ns + (quarter_ns < JOBS_NEWS_NS ? quarter_ns : JOBS_NEWS_NS);
+}
+
+/* How a retried job ends now; JOB_OK where it does not. */
+static enum job_status retried_ending(const struct job *job, bool no_worker,
+                                      uint64_t now_ns)
+{
+    if (no_worker && job->mode == JOBS_AUTO && job->crashed &&
+        has_waited_for_news(job, now_ns))
+        return JOB_WORKER_LOST; /* nothing else may run it */
+    if (!is_due(job, no_worker, now_ns))
+        return JOB_OK;
+    return no_worker ? JOB_NO_WORKER : JOB_DEADLINE;
+}
+
 static void expire_retried(struct jobs_dispatch *dispatch, uint64_t now_ns)
 {
     bool no_worker = jobs_dispatch_workers(dispatch) == 0;
 
     for (struct job *job = jobs_queue_first(&dispatch->send.retried), *next; job != NULL;
          job = next) {
+        enum job_status status = retried_ending(job, no_worker, now_ns);
+
         next = jobs_queue_next(&dispatch->send.retried, job);
-        if (!is_due(job, no_worker, now_ns))
+        if (status == JOB_OK)
             continue;
         jobs_queue_remove(&dispatch->send.retried, job);
-        jobs_send_end_later(&dispatch->send, job,
-                            no_worker ? JOB_NO_WORKER : JOB_DEADLINE);
+        jobs_send_end_later(&dispatch->send, job, status);
     }
 }
 
@@ -230,7 +252,10 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
     }
     for
         EACH_WORKER(&dispatch->send, at)
-    jobs_worker_send_cancels(jobs_send_worker(at));
+        {
+            jobs_worker_send_cancels(jobs_send_worker(at));
+            rpc_worker_flush(jobs_send_worker(at)->rpc);
+        }
     set_gauges(dispatch);
 }
 
@@ -263,16 +288,27 @@ static void on_lost(void *ctx, struct rpc_worker *rpc)
 {
     struct jobs_dispatch *dispatch = ctx;
     struct jobs_worker *worker = rpc_worker_owner(rpc);
+    struct wire_id documents[FLIGHT_MAX_DOCUMENTS];
     struct job *job;
 
-    while ((job = jobs_flight_first_due(&worker->flight, UINT64_MAX)) != NULL) {
-        jobs_flight_give_up(&worker->flight, job);
+    jobs_poison_note_loss(&dispatch->context->poison, documents,
+                          jobs_flight_documents(&worker->flight, documents),
+                          clock_now_ns());
+    while ((job = jobs_flight_take_back(&worker->flight)) != NULL)
         retry(dispatch, job);
-    }
     stats_worker_leave(worker->row);
     jobs_worker_destroy(&worker);
     count_workers(dispatch);
     end_jobs(dispatch);
+}
+
+/* Marks the jobs that have lost workers and whose document is one of those. */
+static void note_crashed(struct jobs_dispatch *dispatch, const struct wire_crash *crashes,
+                         unsigned count)
+{
+    for (struct job *job = jobs_queue_first(&dispatch->send.retried); job != NULL;
+         job = jobs_queue_next(&dispatch->send.retried, job))
+        job->crashed |= jobs_poison_names(crashes, count, &job->call);
 }
 
 /* A job that was at two of the crashes is not tried a third time. */
@@ -281,6 +317,7 @@ static void on_crashes(void *ctx, const struct wire_crash *crashes, unsigned cou
     struct jobs_dispatch *dispatch = ctx;
     uint64_t now_ns = clock_now_ns();
 
+    note_crashed(dispatch, crashes, count);
     if (!jobs_poison_take(&dispatch->context->poison, crashes, count, now_ns))
         return;
     for (struct job *job = jobs_queue_first(&dispatch->send.retried), *next; job != NULL;
@@ -305,7 +342,7 @@ static uint64_t last_offset(const struct codec_call *call)
 /* True for a result that this job can have. */
 static bool is_plausible(const struct job *job, const struct wire_result *result)
 {
-    if (result->verdict == WIRE_CANCELLED)
+    if (result->verdict >= WIRE_CANCELLED)
         return false;
     return result->payload.bytes.len <= job->call.max_output &&
            (result->fault_offset <= last_offset(&job->call) ||
@@ -406,6 +443,7 @@ static struct rpc_client *create_client(struct jobs_dispatch *dispatch)
         .front_index = (unsigned)config->front_index,
         .gate_listen_fd = config->gate_listen_fd,
         .arena_bytes = config->arena_bytes,
+        .fastpath = config->fastpath,
         .credentials = config->credentials,
         .stats = config->stats,
         .on_stuck = config->on_stuck,
@@ -487,17 +525,39 @@ unsigned jobs_dispatch_under_way(const struct jobs_dispatch *dispatch)
            count_in_flight(dispatch);
 }
 
-struct job *jobs_dispatch_take_stranded(struct jobs_dispatch *dispatch)
+static struct job *take_stranded_waiting(struct jobs_dispatch *dispatch)
 {
     struct job *job = jobs_waiting_any(&dispatch->send.waiting);
 
-    if (job == NULL || jobs_dispatch_workers(dispatch) > 0)
-        return NULL;
     while (job != NULL && job->mode != JOBS_AUTO)
         job = jobs_waiting_next(&dispatch->send.waiting, job);
     if (job != NULL)
         jobs_waiting_remove(&dispatch->send.waiting, job);
     return job;
+}
+
+static struct job *take_stranded_retried(struct jobs_dispatch *dispatch)
+{
+    struct job *job = jobs_queue_first(&dispatch->send.retried);
+    uint64_t now_ns = clock_now_ns();
+
+    while (job != NULL &&
+           (job->mode != JOBS_AUTO || job->crashed || !has_waited_for_news(job, now_ns)))
+        job = jobs_queue_next(&dispatch->send.retried, job);
+    if (job != NULL)
+        jobs_queue_remove(&dispatch->send.retried, job);
+    return job;
+}
+
+struct job *jobs_dispatch_take_stranded(struct jobs_dispatch *dispatch)
+{
+    struct job *job;
+
+    if (dispatch->send.waiting.depth + dispatch->send.retried.depth == 0 ||
+        jobs_dispatch_workers(dispatch) > 0)
+        return NULL;
+    job = take_stranded_waiting(dispatch);
+    return job != NULL ? job : take_stranded_retried(dispatch);
 }
 
 void jobs_dispatch_cancel(struct jobs_dispatch *dispatch, struct job *job)

@@ -32,8 +32,10 @@ void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job);
 /* How many jobs wait for a worker or are with one. */
 unsigned jobs_dispatch_under_way(const struct jobs_dispatch *dispatch);
 
-/* Takes out a job of mode auto that has never been sent, where there is no worker to send
-   it to: it is nobody's then. NULL where there is none. */
+/* Takes out a job of mode auto, where there is no worker to send it to: it is nobody's
+   then. One that was with a worker that was lost waits a while first, for another worker
+   or for news of how that one ended, and is never taken where workers have crashed on its
+   document, since it might crash the front. NULL where there is none. */
 struct job *jobs_dispatch_take_stranded(struct jobs_dispatch *dispatch);
 
 /* Forgets a job that was submitted and is not done. */

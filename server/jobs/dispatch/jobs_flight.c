@@ -4,12 +4,18 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "proto/document_id.h"
 
-void jobs_flight_init(struct jobs_flight *flight, unsigned credits)
+void jobs_flight_init(struct jobs_flight *flight, unsigned window)
 {
-    assert(credits >= 1);
     memset(flight, 0, sizeof *flight);
-    flight->window = credits < FLIGHT_WINDOW ? credits : FLIGHT_WINDOW;
+    jobs_flight_set_window(flight, window);
+}
+
+void jobs_flight_set_window(struct jobs_flight *flight, unsigned window)
+{
+    assert(window >= 1 && window >= flight->batches_open);
+    flight->window = window < FLIGHT_WINDOW ? window : FLIGHT_WINDOW;
 }
 
 unsigned jobs_flight_free(const struct jobs_flight *flight)
@@ -111,12 +117,72 @@ void jobs_flight_answer(struct jobs_flight *flight, uint64_t id, uint64_t now_ns
     }
 }
 
-void jobs_flight_give_up(struct jobs_flight *flight, struct job *job)
+static struct flight_batch *batch_with(struct jobs_flight *flight, const struct job *job)
 {
     struct flight_batch *batch = batch_of(flight, job->id);
 
     assert(batch != NULL && batch->jobs[job->id % FLIGHT_MAX_BATCH] == job);
-    release(flight, &batch->jobs[job->id % FLIGHT_MAX_BATCH]);
+    return batch;
+}
+
+void jobs_flight_give_up(struct jobs_flight *flight, struct job *job)
+{
+    struct flight_batch *batch = batch_with(flight, job);
+    unsigned place = job->id % FLIGHT_MAX_BATCH;
+
+    document_id_of(job->call.in, job->call.argument, &batch->documents[place]);
+    release(flight, &batch->jobs[place]);
+}
+
+/* What finding out the job's document costs. */
+static size_t hashed_bytes(const struct job *job)
+{
+    size_t bytes = job->call.in.len + job->call.argument.len;
+
+    return bytes < DOCUMENT_ID_WHOLE_BYTES ? bytes : DOCUMENT_ID_WHOLE_BYTES;
+}
+
+/* Adds those of a batch; *bytes counts what was hashed. Returns how many there are now.
+ */
+static unsigned put_documents(const struct flight_batch *batch, size_t *bytes,
+                              struct wire_id *documents_r, unsigned count)
+{
+    for (unsigned i = 0; i < batch->count && *bytes < FLIGHT_HASHED_BYTES; i++) {
+        const struct job *job = batch->jobs[i];
+
+        if ((batch->unanswered & UINT64_C(1) << i) == 0)
+            continue;
+        if (job != NULL) {
+            document_id_of(job->call.in, job->call.argument, &documents_r[count++]);
+            *bytes += hashed_bytes(job);
+        } else {
+            documents_r[count++] = batch->documents[i];
+        }
+    }
+    return count;
+}
+
+unsigned jobs_flight_documents(const struct jobs_flight *flight,
+                               struct wire_id documents_r[FLIGHT_MAX_DOCUMENTS])
+{
+    uint64_t done = 0; /* the number of the batch looked at last */
+    unsigned count = 0;
+    size_t bytes = 0;
+
+    for (unsigned turn = 0; turn < flight->batches_open; turn++) {
+        const struct flight_batch *first = NULL;
+
+        for (unsigned i = 0; i < flight->window; i++) {
+            const struct flight_batch *batch = &flight->batches[i];
+
+            if (batch->number > done && (first == NULL || batch->number < first->number))
+                first = batch;
+        }
+        assert(first != NULL);
+        done = first->number;
+        count = put_documents(first, &bytes, documents_r, count);
+    }
+    return count;
 }
 
 static struct job *first_due_in(const struct flight_batch *batch, uint64_t now_ns)
@@ -138,4 +204,13 @@ struct job *jobs_flight_first_due(const struct jobs_flight *flight, uint64_t now
             first = job;
     }
     return first;
+}
+
+struct job *jobs_flight_take_back(struct jobs_flight *flight)
+{
+    struct job *job = jobs_flight_first_due(flight, UINT64_MAX);
+
+    if (job != NULL)
+        release(flight, &batch_with(flight, job)->jobs[job->id % FLIGHT_MAX_BATCH]);
+    return job;
 }

@@ -12,24 +12,32 @@
 #ifndef OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_FLIGHT_H
 #define OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_FLIGHT_H
 
+#include "proto/wire.h"
 #include "server/jobs/place/jobs_cost.h"
 #include "server/jobs/jobs.h"
 
 /* Jobs in a batch, at most. */
 #define FLIGHT_MAX_BATCH 64
 
-/* Batches with one worker: one that it works on and one on the way hide the travelling;
-   more would only make jobs wait where they cannot be given to another worker. */
-#define FLIGHT_WINDOW 2
+/* Batches with one worker, at most: how many a worker is given says jobs_limits.h. */
+#define FLIGHT_WINDOW 16
 
 struct flight_batch {
     uint64_t number; /* 0 for a batch that is free */
     unsigned count;
-    bool heavy;                         /* its one job is */
-    uint64_t unanswered;                /* bit per job */
-    uint32_t cost_us[FLIGHT_MAX_BATCH]; /* of the jobs, given up or not */
-    struct job *jobs[FLIGHT_MAX_BATCH]; /* NULL for those given up or answered */
+    bool heavy;                                 /* its one job is */
+    uint64_t unanswered;                        /* bit per job */
+    uint32_t cost_us[FLIGHT_MAX_BATCH];         /* of the jobs, given up or not */
+    struct job *jobs[FLIGHT_MAX_BATCH];         /* NULL for those given up or answered */
+    struct wire_id documents[FLIGHT_MAX_BATCH]; /* of those given up */
 };
+
+/* Documents that one worker can have. */
+#define FLIGHT_MAX_DOCUMENTS (FLIGHT_WINDOW * FLIGHT_MAX_BATCH)
+
+/* Bytes that are hashed of them when the worker is lost, about: a third of a millisecond
+   of the loop. */
+#define FLIGHT_HASHED_BYTES ((size_t)512 << 10)
 
 struct jobs_flight {
     unsigned window; /* batches at once: 1 to FLIGHT_WINDOW */
@@ -44,8 +52,11 @@ struct jobs_flight {
     struct flight_batch batches[FLIGHT_WINDOW];
 };
 
-/* Makes an empty table for a worker that takes `credits` messages. */
-void jobs_flight_init(struct jobs_flight *flight, unsigned credits);
+/* Makes an empty table for a worker that takes so many batches. */
+void jobs_flight_init(struct jobs_flight *flight, unsigned window);
+
+/* It takes so many from now on, no fewer than are open. */
+void jobs_flight_set_window(struct jobs_flight *flight, unsigned window);
 
 /* How many batches it would still take. */
 unsigned jobs_flight_free(const struct jobs_flight *flight);
@@ -76,8 +87,19 @@ enum flight_answer jobs_flight_find(const struct jobs_flight *flight, uint64_t i
    then, and the last answer of a batch gives the credit back. */
 void jobs_flight_answer(struct jobs_flight *flight, uint64_t id, uint64_t now_ns);
 
-/* Gives a job up: it is nobody's, the worker still owes an answer. */
+/* Gives a job up: it is nobody's, the worker still owes an answer. Its document, whose
+   bytes must be there still, is noted: the worker may be at it. */
 void jobs_flight_give_up(struct jobs_flight *flight, struct job *job);
+
+/* The worker is lost: makes the first live job (in the order sent) nobody's. Returns it,
+   NULL when there is none left. */
+struct job *jobs_flight_take_back(struct jobs_flight *flight);
+
+/* The ids of the documents that the worker may have been at: of its unanswered jobs,
+   given up or not, those sent first first, until FLIGHT_HASHED_BYTES have been hashed.
+   Returns how many. */
+unsigned jobs_flight_documents(const struct jobs_flight *flight,
+                               struct wire_id documents_r[FLIGHT_MAX_DOCUMENTS]);
 
 /* The first live job (in the order sent) whose deadline is not after now_ns, NULL for
    none. UINT64_MAX finds any. */

@@ -5,9 +5,9 @@
 #include "common/base/clock.h"
 #include "server/jobs/place/jobs_poison.h"
 
-/* A job that has lost two workers waits so long for news of how they ended, before it may
-   take a third. */
-#define RETRY_NEWS_NS (750 * NS_PER_MS)
+/* What waits is spread over so many messages for each worker that may have them, so that
+   workers do not march in step. */
+#define SPREAD 2U
 
 void jobs_send_init(struct jobs_send *send)
 {
@@ -31,7 +31,7 @@ void jobs_send_end_later(struct jobs_send *send, struct job *job, enum job_statu
 /* True where the worker has enough to do for now. */
 static bool is_held(const struct jobs_worker *worker, uint64_t now_ns)
 {
-    return jobs_flight_left_us(&worker->flight, now_ns) > JOBS_TOP_UP_US;
+    return jobs_flight_left_us(&worker->flight, now_ns) > worker->limits->top_up_us;
 }
 
 /* True where the worker may be sent jobs of that weight now. A light job is never put
@@ -111,7 +111,7 @@ static struct job *next_retried(struct jobs_send *send, uint64_t now_ns)
     struct job *job = jobs_queue_first(&send->retried);
 
     while (job != NULL && job->attempts >= POISON_CRASHES &&
-           now_ns < job->lost_ns + RETRY_NEWS_NS)
+           now_ns < job->lost_ns + JOBS_NEWS_NS)
         job = jobs_queue_next(&send->retried, job);
     return job;
 }
@@ -132,17 +132,27 @@ static void send_retried(struct jobs_send *send, uint64_t now_ns)
     }
 }
 
-/* True where batches of so many like the first one would be worth a worker's second
-   place. */
-static bool is_worth_second(const struct job *first, unsigned count)
+/* True where batches of so many like the first one would be worth a second message to the
+   worker. */
+static bool is_worth_second(const struct jobs_worker *worker, const struct job *first,
+                            unsigned count)
 {
-    return (uint64_t)count * first->cost_us >= JOBS_SECOND_US;
+    return (uint64_t)count * first->cost_us >= worker->limits->second_us;
 }
 
-/* How many light jobs, of which the first is known, the next batch should have: as many
-   as leave the others' share, in places that will be used. */
-static unsigned light_share(struct jobs_send *send, const struct job *first,
-                            uint64_t now_ns)
+/* Over how many messages to the worker, which may have one, its part is spread. */
+static unsigned places_of(const struct jobs_worker *worker)
+{
+    unsigned open = worker->flight.batches_open, free = jobs_flight_free(&worker->flight);
+    unsigned places = open < SPREAD ? SPREAD - open : 1;
+
+    return places < free ? places : free;
+}
+
+/* How many light jobs, of which the first is known, the next batch, which that worker
+   gets, should have: as many as leave the others' share, in places that will be used. */
+static unsigned light_share(struct jobs_send *send, const struct jobs_worker *next,
+                            const struct job *first, uint64_t now_ns)
 {
     unsigned waiting = jobs_waiting_light(&send->waiting), places = 0, idle = 0, share;
 
@@ -153,11 +163,11 @@ static unsigned light_share(struct jobs_send *send, const struct job *first,
 
             if (!may_have(send, worker, JOBS_LIGHT, now_ns))
                 continue;
-            places += jobs_worker_free(worker);
+            places += places_of(worker);
             idle += worker->flight.batches_open == 0;
         }
     share = jobs_worker_share(waiting, places);
-    if (idle > 0 && !is_worth_second(first, share))
+    if (idle > 0 && !is_worth_second(next, first, share))
         share = jobs_worker_share(waiting, idle);
     return share;
 }
@@ -171,10 +181,11 @@ struct batch {
 };
 
 /* True where the job would make the batch too large or too long. */
-static bool is_too_much(const struct batch *batch, const struct job *job, uint64_t bytes)
+static bool is_too_much(const struct jobs_worker *worker, const struct batch *batch,
+                        const struct job *job, uint64_t bytes)
 {
     return batch->count > 0 && (batch->bytes + bytes > JOBS_BATCH_BYTES ||
-                                batch->cost_us + job->cost_us > JOBS_BATCH_US);
+                                batch->cost_us + job->cost_us > worker->limits->batch_us);
 }
 
 /* Takes a batch for the worker out of what waits: `share` jobs of that weight, and more
@@ -186,12 +197,12 @@ static void take_batch(struct jobs_send *send, const struct jobs_worker *worker,
     struct job *job;
 
     while (batch->count < FLIGHT_MAX_BATCH &&
-           (batch->count < share || batch->cost_us < JOBS_BATCH_MIN_US) &&
+           (batch->count < share || batch->cost_us < worker->limits->batch_min_us) &&
            (job = jobs_waiting_first(&send->waiting, weight, now_ns)) != NULL) {
         uint64_t bytes = jobs_worker_message_bytes(worker, job);
         bool late = job->deadline_ns <= now_ns;
 
-        if (!late && is_too_much(batch, job, bytes))
+        if (!late && is_too_much(worker, batch, job, bytes))
             return;
         jobs_waiting_remove(&send->waiting, job);
         if (late) {
@@ -229,12 +240,12 @@ static bool send_next(struct jobs_send *send, uint64_t now_ns)
     if (light != NULL)
         for_light = least_busy(send, JOBS_LIGHT, now_ns);
     if (for_light != NULL)
-        share = light_share(send, light, now_ns);
+        share = light_share(send, for_light, light, now_ns);
     if (heavy != NULL && lane_is_kept(send, now_ns))
         for_heavy = least_busy(send, JOBS_HEAVY, now_ns);
     /* Where a heavy one is next, the light ones had better be gone. */
     if (for_light != NULL && for_heavy == NULL && for_light->flight.batches_open > 0 &&
-        !is_worth_second(light, share))
+        !is_worth_second(for_light, light, share))
         for_light = NULL;
     if (for_light != NULL && (for_heavy == NULL || jobs_waiting_score(light, now_ns) <=
                                                        jobs_waiting_score(heavy, now_ns)))
@@ -262,9 +273,9 @@ uint64_t jobs_send_held_us(struct jobs_send *send, uint64_t now_ns)
             struct jobs_worker *worker = jobs_send_worker(at);
             uint64_t left_us = jobs_flight_left_us(&worker->flight, now_ns);
 
-            if (jobs_worker_free(worker) == 0 || left_us <= JOBS_TOP_UP_US)
+            if (jobs_worker_free(worker) == 0 || left_us <= worker->limits->top_up_us)
                 continue;
-            left_us -= JOBS_TOP_UP_US;
+            left_us -= worker->limits->top_up_us;
             if (shortest_us == 0 || left_us < shortest_us)
                 shortest_us = left_us;
         }

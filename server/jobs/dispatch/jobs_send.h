@@ -11,6 +11,10 @@
 #include "server/jobs/dispatch/jobs_waiting.h"
 #include "server/jobs/dispatch/jobs_worker.h"
 
+/* News of how a worker ended takes so long at most: what a job that lost one does next
+   may depend on it. */
+#define JOBS_NEWS_NS UINT64_C(750000000)
+
 struct jobs_send {
     struct jobs_waiting waiting; /* for any worker */
     struct jobs_queue

@@ -15,8 +15,11 @@ struct jobs_worker *jobs_worker_create(struct rpc_worker *rpc)
     struct jobs_worker *worker = mem_zalloc(sizeof *worker);
 
     worker->rpc = rpc;
+    worker->limits = jobs_limits_of(false);
     list_init(&worker->link);
-    jobs_flight_init(&worker->flight, rpc_worker_credits(rpc));
+    jobs_flight_init(&worker->flight, worker->limits->window);
+    if (rpc_worker_credits(rpc) < worker->limits->window)
+        jobs_flight_set_window(&worker->flight, rpc_worker_credits(rpc));
     rpc_worker_set_owner(rpc, worker);
     return worker;
 }
@@ -42,8 +45,20 @@ bool jobs_worker_is_usable(struct jobs_worker *worker)
     return worker->quiet_ns == 0 && !worker->leaving;
 }
 
+/* A worker takes its fast path after it has come, and keeps it to its end. */
+static void notice_fastpath(struct jobs_worker *worker)
+{
+    const struct jobs_limits *limits = jobs_limits_of(rpc_worker_is_fast(worker->rpc));
+
+    if (worker->limits == limits)
+        return;
+    worker->limits = limits;
+    jobs_flight_set_window(&worker->flight, limits->window);
+}
+
 unsigned jobs_worker_free(struct jobs_worker *worker)
 {
+    notice_fastpath(worker);
     if (worker->flight.batches_open == 0)
         worker->alone = false;
     if (worker->alone || !jobs_worker_is_usable(worker))
@@ -75,7 +90,10 @@ static struct wire_job job_on_wire(const struct job *job, uint64_t now_ns,
     uint64_t left_ms = (job->deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
 
     assert(job->deadline_ns > now_ns);
-    call_options_put(options, &job->call);
+    if (job->options.len > 0)
+        buf_append(options, job->options.data, job->options.len);
+    else
+        call_options_put(options, &job->call);
     return (struct wire_job){
         .id = job->id,
         .op = job->call.op,

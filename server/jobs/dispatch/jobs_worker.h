@@ -6,6 +6,7 @@
 #define OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_WORKER_H
 
 #include "server/jobs/dispatch/jobs_flight.h"
+#include "server/jobs/jobs_limits.h"
 
 struct rpc_worker;
 struct stats_worker;
@@ -14,29 +15,14 @@ struct stats_worker;
    documents as there may be jobs. A larger job goes alone. */
 #define JOBS_BATCH_BYTES (160U << 10)
 
-/* Work in one message, by estimate; a longer job goes alone. */
-#define JOBS_BATCH_US 4000
-
-/* A worker that has a message to work on gets another only with so much work: to hide the
-   way of a message of less costs the front more than that worker's time is worth. */
-#define JOBS_SECOND_US 400
-
-/* A worker that has more work than that before it, by estimate, gets no more yet: what
-   waits meanwhile shares a message then, and may still go to another. Longer than the
-   loop's timers (1 ms) and a message take, so that the worker does not run dry. */
-#define JOBS_TOP_UP_US 1500
-
-/* Less work than that is not spread over several messages: each costs the front nearly
-   as much of its time, and none of its jobs would end sooner. */
-#define JOBS_BATCH_MIN_US 100
-
 struct jobs_worker {
     struct jobs_flight flight; /* owner of its jobs */
     struct list link;          /* the dispatcher's */
     struct rpc_worker *rpc;
-    struct stats_worker *row; /* its counters; NULL for none */
-    bool leaving;             /* it asked for no new jobs */
-    bool alone;               /* it has a retried job, and shall have nothing else */
+    const struct jobs_limits *limits; /* of the way that its jobs travel */
+    struct stats_worker *row;         /* its counters; NULL for none */
+    bool leaving;                     /* it asked for no new jobs */
+    bool alone;          /* it has a retried job, and shall have nothing else */
     uint64_t quiet_ns;   /* since when it has been without a sign of life (or not taken a
                             message), so that it gets no jobs; 0 where it is well */
     uint64_t pinged_ns;  /* the last ping */

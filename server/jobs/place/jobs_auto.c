@@ -38,20 +38,28 @@ enum jobs_mode jobs_auto_choose(struct jobs_auto *chooser, const struct codec_ca
 {
     double codec_us = jobs_cost_codec_us(chooser->cost, call);
     /* What little input expands to, nobody knows; and nothing is compressed on a loop. */
-    bool may_stay = !call->gunzip && call->coding == CODING_NONE;
+    bool may_stay = !call->gunzip && call->coding == CODING_NONE &&
+                    (double)(call->in.len + call->argument.len) <=
+                        chooser->budget_us * JOBS_AUTO_BYTES_PER_US;
     unsigned together;
     double away_us;
 
     chooser->turn_jobs++;
     together = max(max(under_way + 1, chooser->turn_jobs), (unsigned)chooser->demand);
     away_us = workers == 0 ? THREADS_US : jobs_cost_rpc_us(chooser->cost, call, together);
-    if (may_stay && codec_us <= chooser->budget_us &&
+    if (may_stay && codec_us <= chooser->budget_us * JOBS_AUTO_STAY_SHARE &&
         codec_us <= away_us * chooser->away_factor + AWAY_US &&
         chooser->turn_us + codec_us <= chooser->budget_us * JOBS_AUTO_TURN_BUDGETS) {
         chooser->turn_us += codec_us;
         return JOBS_INLINE;
     }
     return workers > 0 ? JOBS_RPC : JOBS_THREADS;
+}
+
+void jobs_auto_book(struct jobs_auto *chooser, double estimated_us, double us)
+{
+    if (us > estimated_us)
+        chooser->turn_us += us - estimated_us;
 }
 
 void jobs_auto_count(struct jobs_auto *chooser)

@@ -12,6 +12,9 @@
  * on the loop none are under way, so that the demand is also read from how many
  * came in one turn of the loop: they could have shared one.
  *
+ * An estimate can be wrong, so what stays is run with a budget of work (codec.h)
+ * and given away when that is spent.
+ *
  * No clock, no loop; one thread at a time. Inside the jobs room.
  */
 #ifndef OFFLOOP_SERVER_JOBS_PLACE_JOBS_AUTO_H
@@ -21,7 +24,16 @@
 #include "server/jobs/place/jobs_cost.h"
 
 /* Jobs of one turn of the loop may take so many times the budget of one together. */
-#define JOBS_AUTO_TURN_BUDGETS 5
+#define JOBS_AUTO_TURN_BUDGETS 3
+
+/* A job whose estimate is above this share of the budget is sent away: one that is
+   stopped when its budget is over has to be run again. */
+#define JOBS_AUTO_STAY_SHARE 0.8
+
+/* No job of more bytes for a microsecond of budget stays, however cheap its like was:
+   what cannot be stopped, such as a long plain string in yajl, takes about 4 ns a byte.
+ */
+#define JOBS_AUTO_BYTES_PER_US 250.0
 
 struct jobs_auto {
     const struct jobs_cost *cost;
@@ -41,6 +53,10 @@ void jobs_auto_init(struct jobs_auto *chooser, const struct jobs_cost *cost,
    jobs are with them or wait for them. */
 enum jobs_mode jobs_auto_choose(struct jobs_auto *chooser, const struct codec_call *call,
                                 unsigned workers, unsigned under_way);
+
+/* A job that stayed took so long, and not `estimated_us`: jobs of the same turn have so
+   much less left. */
+void jobs_auto_book(struct jobs_auto *chooser, double estimated_us, double us);
 
 /* A job came whose result was there already: it tells of the demand too. */
 void jobs_auto_count(struct jobs_auto *chooser);

@@ -6,6 +6,13 @@
 #define CALL_US        2.0
 #define BYTE_US        0.005
 #define BYTE_GZIP_US   0.03
+#define BYTE_PRETTY_US 0.015
+#define BYTE_FIELDS_US 0.01
+
+/* Of the text of fields, whatever is learned: reading the names, and looking for each of
+   the document's among them, depends on no document. */
+#define FIELDS_BYTE_US 0.05
+
 #define RPC_BYTE_US    0.0004
 #define RPC_BYTE_MIN   0.00005
 #define RPC_BYTE_MAX   0.02
@@ -25,7 +32,8 @@ void jobs_cost_init(struct jobs_cost *cost, struct stats_front *stats)
     cost->stats = stats;
     for (unsigned op = 0; op < CODEC_OPS; op++)
         for (unsigned size = 0; size < STATS_COST_SIZES; size++)
-            cost->factor[op][false][size] = cost->factor[op][true][size] = 1.0;
+            for (unsigned kind = 0; kind < JOBS_COST_KINDS; kind++)
+                cost->factor[op][kind][size] = 1.0;
     for (unsigned i = 0; i < STATS_COST_BACKLOGS; i++)
         cost->rpc_us[i] = rpc_default_us[i];
     cost->rpc_byte_us = RPC_BYTE_US;
@@ -53,16 +61,29 @@ static uint64_t bytes_of(const struct codec_call *call)
     return call->in.len + call->argument.len;
 }
 
-static bool is_coded(const struct codec_call *call)
+static enum jobs_cost_kind kind_of(const struct codec_call *call)
 {
-    return call->coding != CODING_NONE || call->gunzip;
+    if (call->coding != CODING_NONE || call->gunzip)
+        return JOBS_COST_CODED;
+    if (call->pretty)
+        return JOBS_COST_PRETTY;
+    return call->fields.len > 0 ? JOBS_COST_FIELDS : JOBS_COST_PLAIN;
 }
 
+/* The part that is learned. */
 static double default_us(const struct codec_call *call)
 {
-    double byte_us = is_coded(call) ? BYTE_GZIP_US : BYTE_US;
+    static const double byte_us[JOBS_COST_KINDS] = {[JOBS_COST_PLAIN] = BYTE_US,
+                                                    [JOBS_COST_CODED] = BYTE_GZIP_US,
+                                                    [JOBS_COST_PRETTY] = BYTE_PRETTY_US,
+                                                    [JOBS_COST_FIELDS] = BYTE_FIELDS_US};
 
-    return CALL_US + byte_us * (double)bytes_of(call);
+    return CALL_US + byte_us[kind_of(call)] * (double)bytes_of(call);
+}
+
+static double fixed_us(const struct codec_call *call)
+{
+    return FIELDS_BYTE_US * (double)call->fields.len;
 }
 
 double jobs_cost_codec_us(const struct jobs_cost *cost, const struct codec_call *call)
@@ -70,7 +91,8 @@ double jobs_cost_codec_us(const struct jobs_cost *cost, const struct codec_call 
     unsigned size = jobs_cost_size_class(bytes_of(call));
 
     assert(call->op < CODEC_OPS);
-    return default_us(call) * cost->factor[call->op][is_coded(call)][size];
+    return default_us(call) * cost->factor[call->op][kind_of(call)][size] +
+           fixed_us(call);
 }
 
 /* Moves an estimate towards a sample. */
@@ -90,17 +112,25 @@ static double clamp(double value, double min, double max)
 void jobs_cost_learn_codec(struct jobs_cost *cost, const struct codec_call *call,
                            uint32_t us)
 {
-    bool gzip = is_coded(call);
+    enum jobs_cost_kind kind = kind_of(call);
     unsigned size = jobs_cost_size_class(bytes_of(call));
+    double learned_us = (double)us + 0.5 - fixed_us(call); /* whole ones were counted */
     double *factor;
 
     assert(call->op < CODEC_OPS);
-    factor = &cost->factor[call->op][gzip][size];
-    learn(factor, ((double)us + 0.5) / default_us(call)); /* whole ones were counted */
+    factor = &cost->factor[call->op][kind][size];
+    learn(factor, (learned_us > 0 ? learned_us : 0) / default_us(call));
     *factor = clamp(*factor, FACTOR_MIN, FACTOR_MAX);
-    if (!gzip)
+    if (kind == JOBS_COST_PLAIN)
         stats_set(&cost->stats->cost_codec_ns[call->op][size],
                   (uint64_t)(jobs_cost_codec_us(cost, call) * NS_PER_COST_US));
+}
+
+void jobs_cost_learn_stopped(struct jobs_cost *cost, const struct codec_call *call)
+{
+    double us = jobs_cost_codec_us(cost, call) * MAX_STEP + CALL_US;
+
+    jobs_cost_learn_codec(cost, call, us < UINT32_MAX ? (uint32_t)us : UINT32_MAX);
 }
 
 double jobs_cost_rpc_us(const struct jobs_cost *cost, const struct codec_call *call,

@@ -18,13 +18,23 @@
 /* Jobs larger than this on average tell what bytes cost, smaller ones what a job does. */
 #define JOBS_COST_SMALL_BYTES 4096
 
+/* What a call asks for beside its operation, as far as it changes what a byte costs. Each
+   kind learns for itself, so that cheap calls of one say nothing about another. */
+enum jobs_cost_kind {
+    JOBS_COST_PLAIN,
+    JOBS_COST_CODED, /* compressed or expanded */
+    JOBS_COST_PRETTY,
+    JOBS_COST_FIELDS,
+    JOBS_COST_KINDS
+};
+
 /* A job of more is heavy: no small one shall stand behind it. */
 #define JOBS_HEAVY_US 5000
 
 struct jobs_cost {
     struct stats_front *stats; /* where estimates can be seen */
-    /* measured time to default time, plain and with compression */
-    double factor[CODEC_OPS][2][STATS_COST_SIZES];
+    /* measured time to default time, without what is never learned */
+    double factor[CODEC_OPS][JOBS_COST_KINDS][STATS_COST_SIZES];
     double rpc_us[STATS_COST_BACKLOGS]; /* of a small one */
     double rpc_byte_us;                 /* and of each byte: it is moved, and where many
                                            bytes go few jobs share a message */
@@ -39,6 +49,9 @@ double jobs_cost_codec_us(const struct jobs_cost *cost, const struct codec_call 
 /* A call took so long. */
 void jobs_cost_learn_codec(struct jobs_cost *cost, const struct codec_call *call,
                            uint32_t us);
+
+/* A call was stopped before its end: it takes more than was estimated. */
+void jobs_cost_learn_stopped(struct jobs_cost *cost, const struct codec_call *call);
 
 /* What sending a call to a worker and taking its result costs the front, in microseconds
    of processor time, while `backlog` jobs (itself among them) are under way. */

@@ -1,13 +1,14 @@
 #include "server/jobs/place/jobs_poison.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "common/base/log.h"
 #include "proto/document_id.h"
 
 void jobs_poison_init(struct jobs_poison *poison)
 {
-    poison->count = 0;
+    memset(poison, 0, sizeof *poison);
 }
 
 static void forget_old(struct jobs_poison *poison, uint64_t now_ns)
@@ -44,6 +45,63 @@ static void add(struct jobs_poison *poison, const struct wire_id *document,
              POISON_CRASHES);
 }
 
+static bool is_forgotten(const struct poison_suspect *suspect, uint64_t now_ns)
+{
+    return suspect->losses == 0 || suspect->last_ns + POISON_NS <= now_ns;
+}
+
+/* True where the first is the better one to give its place away. */
+static bool goes_before(const struct poison_suspect *a, const struct poison_suspect *b,
+                        uint64_t now_ns)
+{
+    if (is_forgotten(a, now_ns) != is_forgotten(b, now_ns))
+        return is_forgotten(a, now_ns);
+    if (a->losses != b->losses)
+        return a->losses < b->losses;
+    return a->last_ns < b->last_ns;
+}
+
+static void note_loss(struct jobs_poison *poison, const struct wire_id *document,
+                      uint64_t now_ns)
+{
+    struct poison_suspect *place = &poison->suspects[0];
+
+    for (unsigned i = 0; i < POISON_SUSPECTS; i++) {
+        struct poison_suspect *suspect = &poison->suspects[i];
+
+        if (!is_forgotten(suspect, now_ns) &&
+            document_id_is(&suspect->document, document)) {
+            suspect->losses += suspect->last_ns != now_ns; /* a worker counts once */
+            suspect->last_ns = now_ns;
+            return;
+        }
+        if (goes_before(suspect, place, now_ns))
+            place = suspect;
+    }
+    *place = (struct poison_suspect){*document, 1, now_ns};
+}
+
+void jobs_poison_note_loss(struct jobs_poison *poison, const struct wire_id *documents,
+                           unsigned count, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < count; i++)
+        note_loss(poison, &documents[i], now_ns);
+}
+
+/* Workers that were lost lately and had the document. */
+static unsigned losses(const struct jobs_poison *poison, const struct wire_id *document,
+                       uint64_t now_ns)
+{
+    for (unsigned i = 0; i < POISON_SUSPECTS; i++) {
+        const struct poison_suspect *suspect = &poison->suspects[i];
+
+        if (!is_forgotten(suspect, now_ns) &&
+            document_id_is(&suspect->document, document))
+            return suspect->losses;
+    }
+    return 0;
+}
+
 static unsigned times(const struct wire_crash *crashes, unsigned count,
                       const struct wire_id *document)
 {
@@ -64,7 +122,8 @@ bool jobs_poison_take(struct jobs_poison *poison, const struct wire_crash *crash
     for (unsigned i = 0; i < count; i++) {
         const struct wire_id *document = &crashes[i].document;
 
-        if (holds(poison, document) || times(crashes, count, document) < POISON_CRASHES)
+        if (holds(poison, document) || times(crashes, count, document) < POISON_CRASHES ||
+            losses(poison, document, now_ns) < POISON_CRASHES)
             continue;
         add(poison, document, now_ns);
         is_news = true;
@@ -86,6 +145,21 @@ bool jobs_poison_has(struct jobs_poison *poison, const struct codec_call *call,
             continue;
         document_id_of(call->in, call->argument, &document);
         return holds(poison, &document);
+    }
+    return false;
+}
+
+bool jobs_poison_names(const struct wire_crash *crashes, unsigned count,
+                       const struct codec_call *call)
+{
+    uint64_t length = (uint64_t)call->in.len + call->argument.len;
+    struct wire_id document;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!document_id_has_length(&crashes[i].document, length))
+            continue;
+        document_id_of(call->in, call->argument, &document);
+        return times(crashes, count, &document) > 0;
     }
     return false;
 }

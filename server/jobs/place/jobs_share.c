@@ -39,13 +39,21 @@ static bool may_follow(const struct job *job, const struct job *leader)
            jobs_share_is_same(&job->call, &leader->call);
 }
 
-bool jobs_share_join(struct jobs_share *share, struct job *job)
+/* Where equal jobs are; NULL for a job that is not shared. */
+static struct list *bucket_of(struct jobs_share *share, const struct job *job)
 {
-    struct list *bucket = &share->leaders[job->share_key[0] % SHARE_BUCKETS];
-
-    assert(job->owner == NULL && list_is_empty(&job->share));
     if ((job->share_key[0] | job->share_key[1]) == 0 ||
         job->call.in.len > SHARE_MAX_BYTES)
+        return NULL;
+    return &share->leaders[job->share_key[0] % SHARE_BUCKETS];
+}
+
+bool jobs_share_follow(struct jobs_share *share, struct job *job)
+{
+    struct list *bucket = bucket_of(share, job);
+
+    assert(job->owner == NULL && list_is_empty(&job->share));
+    if (bucket == NULL)
         return false;
     for (struct list *at = bucket->next; at != bucket; at = at->next) {
         if (!may_follow(job, job_at(at)))
@@ -54,8 +62,16 @@ bool jobs_share_join(struct jobs_share *share, struct job *job)
         job->owner = share;
         return true;
     }
-    list_append(bucket, &job->share);
     return false;
+}
+
+void jobs_share_lead(struct jobs_share *share, struct job *job)
+{
+    struct list *bucket = bucket_of(share, job);
+
+    assert(job->owner == NULL && list_is_empty(&job->share));
+    if (bucket != NULL)
+        list_append(bucket, &job->share);
 }
 
 bool jobs_share_has(const struct jobs_share *share, const struct job *job)

@@ -12,8 +12,9 @@
 
 #define SHARE_BUCKETS 256
 
-/* Larger inputs are not compared: that could take too long for a loop. */
-#define SHARE_MAX_BYTES ((size_t)4 << 20)
+/* Larger inputs are not compared: that takes a loop 0.1 ms for each MiB, and more where
+   they are in no processor's cache. */
+#define SHARE_MAX_BYTES ((size_t)2 << 20)
 
 struct jobs_share {
     struct list leaders[SHARE_BUCKETS]; /* job.share */
@@ -27,9 +28,12 @@ bool jobs_share_is_same(const struct codec_call *a, const struct codec_call *b);
 void jobs_share_init(struct jobs_share *share);
 
 /* Returns true where the job, which nobody owns, follows another from now on: the table
-   owns it. Else it leads, where it has a key, until jobs_share_end(). A job whose
-   deadline is before the leader's does not follow it. */
-bool jobs_share_join(struct jobs_share *share, struct job *job);
+   owns it. A job whose deadline is before the leader's does not follow it. */
+bool jobs_share_follow(struct jobs_share *share, struct job *job);
+
+/* The job, which follows no other, leads from now on, where it has a key, until
+   jobs_share_end(). */
+void jobs_share_lead(struct jobs_share *share, struct job *job);
 
 /* True where the job follows another. */
 bool jobs_share_has(const struct jobs_share *share, const struct job *job);

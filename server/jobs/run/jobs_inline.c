@@ -4,12 +4,16 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/loop/background_free.h"
 #include "common/base/log.h"
 #include "server/jobs/jobs_finish.h"
 #include "server/stats/stats.h"
 
 /* Scratch that the codec may keep between jobs. */
 #define KEEP_BYTES ((size_t)4 << 20)
+
+/* What a unit of work takes that the codec announces. */
+#define UNIT_NS 5
 
 struct jobs_inline {
     char *engine;
@@ -50,24 +54,71 @@ static enum stats_phase phase_of(enum codec_op op)
     return op == CODEC_OP_ENCODE || op == CODEC_OP_SEQUENCE ? STATS_ENCODE : STATS_DECODE;
 }
 
-void jobs_inline_run(struct jobs_inline *runner, struct job *job)
+/* A budget that is a time on the clock. */
+struct deadline {
+    struct codec_budget base;
+    uint64_t stop_ns;
+};
+
+static bool is_over(struct codec_budget *budget, size_t ahead)
+{
+    const struct deadline *deadline = (const struct deadline *)budget; /* its first */
+
+    return clock_now_ns() + ahead * UNIT_NS >= deadline->stop_ns;
+}
+
+/* Runs the codec; the job is left to be finished. */
+static enum codec_status run(struct jobs_inline *runner, struct job *job,
+                             uint64_t budget_ns, struct codec_fault *fault_r,
+                             struct blob **result_r)
 {
     enum stats_phase before = stats_phase_enter(phase_of(job->call.op));
     struct codec *codec = codec_of(runner);
-    struct codec_fault fault = {CODEC_OK, 0};
+    struct codec_call call = job->call;
     struct buf out = BUF_INIT;
-    struct blob *result = NULL;
     uint64_t start_ns = clock_now_ns();
-    enum codec_status status = codec_run(codec, &job->call, &out, &fault);
+    struct deadline deadline = {{.is_spent = is_over}, start_ns + budget_ns};
+    enum codec_status status;
 
+    call.budget = budget_ns > 0 ? &deadline.base : NULL;
+    status = codec_run(codec, &call, &out, fault_r);
     job->codec_us = (uint32_t)((clock_now_ns() - start_ns) / NS_PER_US);
-    job->ran = JOBS_INLINE;
     stats_add(&runner->context->stats->codec_runs, 1);
-    assert(status == fault.status);
-    if (status == CODEC_OK)
-        result = blob_new_steal(&out);
-    buf_free(&out);
+    assert(status == fault_r->status);
+    *result_r = status == CODEC_OK ? blob_new_steal(&out) : NULL;
+    background_free_buf(&out);
     codec_trim(codec, KEEP_BYTES);
     (void)stats_phase_enter(before);
+    return status;
+}
+
+void jobs_inline_run(struct jobs_inline *runner, struct job *job)
+{
+    struct codec_fault fault = {CODEC_OK, 0};
+    struct blob *result;
+
+    (void)run(runner, job, 0, &fault, &result);
+    job->ran = JOBS_INLINE;
     jobs_finish_run(runner->context, job, &fault, result);
+}
+
+bool jobs_inline_try(struct jobs_inline *runner, struct job *job,
+                     struct jobs_auto *chooser)
+{
+    uint64_t budget_ns = (uint64_t)(chooser->budget_us * (double)NS_PER_US);
+    struct codec_fault fault = {CODEC_OK, 0};
+    struct blob *result;
+    enum codec_status status = run(runner, job, budget_ns, &fault, &result);
+
+    jobs_auto_book(chooser, jobs_cost_codec_us(&runner->context->cost, &job->call),
+                   job->codec_us);
+    if (status == CODEC_STOPPED) {
+        job->codec_us = 0;
+        jobs_cost_learn_stopped(&runner->context->cost, &job->call);
+        stats_add(&runner->context->stats->jobs_stopped, 1);
+        return false;
+    }
+    job->ran = JOBS_INLINE;
+    jobs_finish_run(runner->context, job, &fault, result);
+    return true;
 }

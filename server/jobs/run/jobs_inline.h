@@ -1,11 +1,11 @@
 /*
- * Jobs that run at once, on the front's loop: mode `inline`. Inside the jobs
- * room only; the front's loop thread only.
+ * Jobs that run at once, on the front's loop: mode `inline`, and what `auto`
+ * keeps there. Inside the jobs room only; the front's loop thread only.
  */
 #ifndef OFFLOOP_SERVER_JOBS_RUN_JOBS_INLINE_H
 #define OFFLOOP_SERVER_JOBS_RUN_JOBS_INLINE_H
 
-#include "server/jobs/jobs.h"
+#include "server/jobs/place/jobs_auto.h"
 
 struct jobs_context;
 
@@ -22,5 +22,11 @@ void jobs_inline_destroy(struct jobs_inline **runner);
 /* Runs the job and finishes it before returning. The loop's time is booked on the encode
    or decode phase. */
 void jobs_inline_run(struct jobs_inline *runner, struct job *job);
+
+/* The same for a job that the chooser let stay, but no longer than its budget; what it
+   took is booked there. Returns false where the job would take longer: it was stopped, is
+   not finished, and may be placed elsewhere. */
+bool jobs_inline_try(struct jobs_inline *runner, struct job *job,
+                     struct jobs_auto *chooser) __attribute__((warn_unused_result));
 
 #endif

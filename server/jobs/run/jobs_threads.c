@@ -7,6 +7,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/loop/background_free.h"
 #include "server/jobs/jobs_finish.h"
 #include "server/jobs/run/jobs_thread_pool.h"
 #include "server/jobs/dispatch/jobs_waiting.h"
@@ -100,7 +101,7 @@ static void task_destroy(struct task **task)
     list_remove(&(*task)->link);
     blob_unref(&(*task)->in_blob);
     blob_unref(&(*task)->argument_blob);
-    buf_free(&(*task)->pool.out);
+    background_free_buf(&(*task)->pool.out);
     mem_free((*task)->copies);
     mem_free(*task);
     *task = NULL;

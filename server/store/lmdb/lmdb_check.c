@@ -1,6 +1,5 @@
 #include "server/store/lmdb/lmdb_check.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -12,6 +11,7 @@
 #include "common/base/log.h"
 #include "server/store/lmdb/lmdb_db.h"
 #include "server/store/lmdb/lmdb_layout.h"
+#include "server/store/lmdb/lmdb_read.h"
 
 /* Documents per transaction: a long reader keeps the writer from reusing pages. */
 #define SLICE_DOCUMENTS 10000
@@ -27,6 +27,7 @@ struct walk {
     uint8_t collection[STORE_NAME_MAX];
     size_t collection_len;
     uint64_t collection_documents;
+    bool is_split; /* it began in an earlier transaction than this one */
     /* the key that the walk is at */
     uint8_t key[LAYOUT_KEY_MAX];
     size_t key_len;
@@ -50,25 +51,43 @@ static void found_error(struct walk *walk, const char *where, int error)
           (struct slice){(const uint8_t *)where, strlen(where)});
 }
 
-/* The number of documents that "collections" has for a name; 0 where it has none. */
+/* The number of documents that "collections" has for a name: 0 where it has none, one
+   that no collection has where it cannot be read. */
 static uint64_t recorded_count(struct walk *walk, struct slice name)
 {
     MDB_val key = lmdb_db_val(name), value;
     uint64_t count = 0;
+    int rc = mdb_get(walk->txn, walk->db.collections, &key, &value);
 
-    if (mdb_get(walk->txn, walk->db.collections, &key, &value) != 0)
-        return 0;
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? 0 : UINT64_MAX;
     return layout_read_number(lmdb_db_slice(value), &count) == 0 ? count : UINT64_MAX;
+}
+
+/* Writes between the transactions that a collection was walked in change its count: what
+   seems wrong is counted again, within one. */
+static void check_count(struct walk *walk, struct slice name)
+{
+    uint64_t recorded = recorded_count(walk, name), counted = walk->collection_documents;
+    struct buf after = BUF_INIT;
+
+    if (recorded == counted)
+        return;
+    if (walk->is_split && lmdb_read_count(&walk->db, walk->txn, name, &after, UINT64_MAX,
+                                          &counted) != STORE_OK)
+        recorded = ~counted; /* the log has LMDB's error */
+    if (recorded != counted)
+        found(walk, "the collection's document count is wrong", name);
+    buf_free(&after);
 }
 
 static void end_collection(struct walk *walk)
 {
-    struct slice name = {walk->collection, walk->collection_len};
-
-    if (name.len > 0 && recorded_count(walk, name) != walk->collection_documents)
-        found(walk, "the collection's document count is wrong", name);
+    if (walk->collection_len > 0)
+        check_count(walk, (struct slice){walk->collection, walk->collection_len});
     walk->collection_len = 0;
     walk->collection_documents = 0;
+    walk->is_split = false;
 }
 
 static void enter_collection(struct walk *walk, struct slice name)
@@ -118,7 +137,10 @@ static int walk_slice(struct walk *walk, MDB_cursor *cursor)
         memcmp(key.mv_data, walk->key, walk->key_len) == 0)
         rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT); /* was looked at */
     for (unsigned i = 0; rc == 0 && i < SLICE_DOCUMENTS; i++) {
-        assert(key.mv_size <= LAYOUT_KEY_MAX);
+        if (key.mv_size > LAYOUT_KEY_MAX) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
         walk->key_len = key.mv_size;
         memcpy(walk->key, key.mv_data, key.mv_size);
         check_document(walk, lmdb_db_slice(key), lmdb_db_slice(value));
@@ -132,16 +154,36 @@ static int walk_slice(struct walk *walk, MDB_cursor *cursor)
     return -1;
 }
 
+/* 0 or LMDB's error. */
 static int read_last_version(struct walk *walk)
 {
     MDB_val key = {strlen("version"), "version"}, value;
     int rc = mdb_get(walk->txn, walk->db.meta, &key, &value);
 
-    if (rc != 0 || layout_read_number(lmdb_db_slice(value), &walk->last_version) < 0) {
-        found_error(walk, "version", rc ? rc : MDB_CORRUPTED);
-        return -1;
+    if (rc == 0 && layout_read_number(lmdb_db_slice(value), &walk->last_version) < 0)
+        rc = MDB_CORRUPTED;
+    return rc;
+}
+
+/* Begins a transaction with a cursor over the documents; -1, and neither of them, where
+   that is not possible. */
+static int begin_slice(struct walk *walk, MDB_cursor **cursor_r)
+{
+    const char *where = "documents";
+    int rc = lmdb_db_begin_read(&walk->db, &walk->txn);
+
+    if (rc == 0) {
+        rc = read_last_version(walk);
+        if (rc != 0)
+            where = "version";
+        else
+            rc = mdb_cursor_open(walk->txn, walk->db.documents, cursor_r);
+        if (rc != 0)
+            mdb_txn_abort(walk->txn);
     }
-    return 0;
+    if (rc != 0)
+        found_error(walk, where, rc);
+    return rc == 0 ? 0 : -1;
 }
 
 static int walk_documents(struct walk *walk)
@@ -150,14 +192,10 @@ static int walk_documents(struct walk *walk)
 
     do {
         MDB_cursor *cursor;
-        int rc = lmdb_db_begin_read(&walk->db, &walk->txn);
 
-        if (rc == 0 && read_last_version(walk) == 0)
-            rc = mdb_cursor_open(walk->txn, walk->db.documents, &cursor);
-        if (rc != 0) {
-            found_error(walk, "documents", rc);
+        walk->is_split = walk->collection_len > 0;
+        if (begin_slice(walk, &cursor) < 0)
             return -1;
-        }
         more = walk_slice(walk, cursor);
         mdb_cursor_close(cursor);
         if (more == 0)
@@ -167,29 +205,48 @@ static int walk_documents(struct walk *walk)
     return more;
 }
 
+/* A collection that is listed holds a document, which the same transaction sees. */
+static void check_listed(struct walk *walk, struct slice name)
+{
+    struct buf after = BUF_INIT;
+    uint64_t count = 0;
+
+    if (name.len < 1 || name.len > STORE_NAME_MAX)
+        found(walk, "not a collection's name", name);
+    else if (lmdb_read_count(&walk->db, walk->txn, name, &after, 1, &count) != STORE_OK ||
+             count == 0)
+        found(walk, "the collection is listed but holds no document", name);
+    buf_free(&after);
+}
+
 /* Every other record: the collections that have no documents, and LMDB's own list of
    free pages (database 0), which the walk of the documents does not come by. */
 static void walk_rest(struct walk *walk, MDB_dbi dbi, const char *what)
 {
-    uint64_t records = 0;
     MDB_val key, value;
     MDB_cursor *cursor;
     int rc = mdb_cursor_open(walk->txn, dbi, &cursor);
 
     if (rc == 0) {
         while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
-            records++;
+            if (dbi == walk->db.collections)
+                check_listed(walk, lmdb_db_slice(key));
         mdb_cursor_close(cursor);
     }
     if (rc != MDB_NOTFOUND)
         found_error(walk, what, rc);
-    else if (dbi == walk->db.collections && records != walk->result->collections)
-        found_error(walk, "collections that hold no documents are listed", MDB_CORRUPTED);
 }
 
 static int walk_store(struct walk *walk)
 {
-    if (walk_documents(walk) == 0 && lmdb_db_begin_read(&walk->db, &walk->txn) == 0) {
+    int rc;
+
+    if (walk_documents(walk) == 0) {
+        rc = lmdb_db_begin_read(&walk->db, &walk->txn);
+        if (rc != 0) {
+            found_error(walk, "collections", rc);
+            return -1;
+        }
         walk_rest(walk, walk->db.collections, "collections");
         walk_rest(walk, 0, "free pages");
         mdb_txn_abort(walk->txn);

@@ -8,14 +8,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "server/store/lmdb/lmdb_layout.h"
+#include "server/store/lmdb/lmdb_free_space.h"
 #include "server/store/lmdb/lmdb_check.h"
 
 #define MAX_READERS 512
-#define MAX_DBS     4
-#define FILE_MODE   0600
-#define DIR_MODE    0700
+
+/* No less than LMDB's lock file has: a cache line for each reader, and a head. */
+#define LOCK_BYTES (MAX_READERS * 64 + 4096)
+
+#define MAX_DBS   4
+#define FILE_MODE 0600
+#define DIR_MODE  0700
 
 static struct slice text(const char *name)
 {
@@ -24,7 +30,16 @@ static struct slice text(const char *name)
 
 static int refuse(const char *dir, int error)
 {
-    if (error == MDB_INVALID || error == MDB_VERSION_MISMATCH || error == MDB_CORRUPTED)
+    if (error == ENOSPC || error == EDQUOT)
+        log_warn("the store in '%s' cannot be opened: the disk is full (%s)", dir,
+                 mdb_strerror(error));
+    else if (error == EAGAIN)
+        log_warn("the store in '%s' is open in another process with our number (pid %d): "
+                 "containers that share a store must share the pid namespace too, and "
+                 "others need a store each",
+                 dir, (int)getpid());
+    else if (error == MDB_INVALID || error == MDB_VERSION_MISMATCH ||
+             error == MDB_CORRUPTED)
         log_warn("the store in '%s' is damaged or not an LMDB file of this version: %s",
                  dir, mdb_strerror(error));
     else
@@ -102,6 +117,8 @@ static int fill_new(struct lmdb_db *db, const char *dir)
         return refuse(dir, rc);
     }
     rc = mdb_txn_commit(txn);
+    if (rc == EIO && lmdb_free_space_disk_is_full(db))
+        rc = ENOSPC; /* EIO is LMDB's word for a write that was cut short */
     return rc == 0 ? 0 : refuse(dir, rc);
 }
 
@@ -130,11 +147,33 @@ static int open_filled(struct lmdb_db *db, const char *dir, bool *empty_r)
     return -1;
 }
 
+/* LMDB maps its lock file and makes it with holes, which is SIGBUS where the disk is
+   full: they are filled before. 0 or ENOSPC, EDQUOT; any other trouble LMDB finds itself.
+   No environment may be open on it in this process (closing drops the file's locks). */
+static int fill_lock_file(const char *dir)
+{
+    char *path = str_printf("%s/lock.mdb", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
+    int rc;
+
+    mem_free(path);
+    if (fd < 0)
+        return errno == ENOSPC || errno == EDQUOT ? errno : 0;
+    do
+        rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES) == 0 ? 0 : errno;
+    while (rc == EINTR);
+    close(fd);
+    return rc == ENOSPC || rc == EDQUOT ? rc : 0;
+}
+
 static int open_env(struct lmdb_db *db, const char *dir, uint64_t map_bytes,
                     unsigned flags)
 {
-    int rc = mdb_env_create(&db->env);
+    int rc = fill_lock_file(dir);
 
+    if (rc != 0)
+        return rc;
+    rc = mdb_env_create(&db->env);
     assert(rc == 0 || rc == ENOMEM);
     if (rc != 0)
         log_fatal("out of memory opening the store");

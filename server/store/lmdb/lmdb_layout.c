@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/store/little_endian.h"
+#include "server/store/store_backend.h"
 
 size_t layout_put_key(uint8_t key[LAYOUT_KEY_MAX], struct store_key name)
 {
@@ -21,15 +22,15 @@ int layout_read_key(struct slice key, struct store_key *name_r)
 {
     const uint8_t *zero = key.len ? memchr(key.data, 0, key.len) : NULL;
     size_t before = zero ? (size_t)(zero - key.data) : 0;
-    size_t after = zero ? key.len - before - 1 : 0;
 
-    if (before < 1 || before > STORE_NAME_MAX || after < 1 || after > STORE_NAME_MAX)
-        return -1;
-    if (memchr(zero + 1, 0, after) != NULL)
+    if (zero == NULL)
         return -1;
     name_r->collection = (struct slice){key.data, before};
-    name_r->id = (struct slice){zero + 1, after};
-    return 0;
+    name_r->id = (struct slice){zero + 1, key.len - before - 1};
+    return store_backend_name_is_sound(name_r->collection) &&
+                   store_backend_name_is_sound(name_r->id)
+               ? 0
+               : -1;
 }
 
 bool layout_key_is_in(struct slice key, struct slice collection)

@@ -14,8 +14,8 @@
  * bits. A collection without documents has no record.
  *
  * Database "meta": "layout" = LAYOUT_MAGIC and LAYOUT_VERSION, 32 bits;
- * "version" = the last version given out, 64 bits: it only grows, so that no
- * version is ever used twice, whatever is deleted.
+ * "version" = the last version given out, 64 bits (lmdb_version.h): it only grows,
+ * so that no version is used twice, whatever is deleted.
  *
  * All numbers are little-endian.
  */

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "common/loop/background_free.h"
 #include "common/base/log.h"
+#include "server/store/store_backend.h"
 
 #define TEXT(slice) (int)(slice).len, (const char *)(slice).data
 
@@ -74,11 +76,16 @@ static int seek(MDB_cursor *cursor, struct slice collection, struct slice after,
     return rc;
 }
 
-static struct slice id_of(MDB_val key, struct slice collection)
+/* The id in a key of the collection's; -1, with a line in the log, where it is none. */
+static int read_id(MDB_val key, struct slice collection, struct slice *id_r)
 {
-    const uint8_t *bytes = key.mv_data;
+    size_t before = collection.len + 1;
 
-    return (struct slice){bytes + collection.len + 1, key.mv_size - collection.len - 1};
+    *id_r = (struct slice){(const uint8_t *)key.mv_data + before, key.mv_size - before};
+    if (store_backend_name_is_sound(*id_r))
+        return 0;
+    log_warn("store: a document of %.*s has no sound id", TEXT(collection));
+    return -1;
 }
 
 /* Until all are collected the slices' data are offsets into a buffer that may move. */
@@ -146,7 +153,8 @@ static int collect_rows(MDB_cursor *cursor, const struct lmdb_range *range,
 
         if (!layout_key_is_in(lmdb_db_slice(key), collection))
             return MDB_NOTFOUND;
-        id = id_of(key, collection);
+        if (read_id(key, collection, &id) < 0)
+            return MDB_CORRUPTED;
         if (is_behind(id, range->until))
             return MDB_NOTFOUND;
         if (rows->count == range->max_documents ||
@@ -184,7 +192,7 @@ enum store_status lmdb_read_list(const struct lmdb_db *db, MDB_txn *txn,
 void lmdb_read_free_rows(struct lmdb_rows *rows)
 {
     buf_free(&rows->ids);
-    buf_free(&rows->bytes);
+    background_free_buf(&rows->bytes);
     mem_free(rows->documents);
     *rows = (struct lmdb_rows){0};
 }
@@ -218,9 +226,11 @@ enum store_status lmdb_read_last(const struct lmdb_db *db, MDB_txn *txn,
         return failed("a collection", rc);
     rc = seek_last(cursor, collection, &key);
     if (rc == 0 && layout_key_is_in(lmdb_db_slice(key), collection)) {
-        struct slice id = id_of(key, collection);
+        struct slice id;
 
-        buf_append(last_r, id.data, id.len);
+        rc = read_id(key, collection, &id) < 0 ? MDB_CORRUPTED : 0;
+        if (rc == 0)
+            buf_append(last_r, id.data, id.len);
     }
     mdb_cursor_close(cursor);
     return rc == 0 || rc == MDB_NOTFOUND ? STORE_OK : failed("a collection", rc);
@@ -241,7 +251,10 @@ enum store_status lmdb_read_count(const struct lmdb_db *db, MDB_txn *txn,
         return failed("a collection", rc);
     rc = seek(cursor, collection, buf_slice(after), &key, &value);
     while (rc == 0 && layout_key_is_in(lmdb_db_slice(key), collection)) {
-        last = id_of(key, collection);
+        if (read_id(key, collection, &last) < 0) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
         if (++*count_r == max)
             break;
         rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
@@ -284,7 +297,8 @@ static int collect_names(MDB_cursor *cursor, struct slice after, size_t max_coun
             names->more = true;
             return MDB_NOTFOUND;
         }
-        if (layout_read_number(lmdb_db_slice(value), &documents) < 0)
+        if (!store_backend_name_is_sound(lmdb_db_slice(key)) ||
+            layout_read_number(lmdb_db_slice(value), &documents) < 0)
             return MDB_CORRUPTED;
         names->collections = grow(names->collections, names->count, &names->cap,
                                   sizeof *names->collections);

@@ -9,6 +9,7 @@
 #include "common/base/alloc.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/base/memory_budget.h"
 #include "server/store/lmdb/lmdb_db.h"
 #include "server/store/lmdb/lmdb_read.h"
 #include "server/store/lmdb/lmdb_thread.h"
@@ -19,11 +20,15 @@ static_assert(LMDB_STORE_RESIDENT_MAX <= LMDB_READ_RESIDENT_MAX, "it can be look
 
 #define REOPEN_S 1.0
 
+/* Where the configuration names none. */
+#define TIMEOUT_S 10.0
+
 struct lmdb_store {
     struct store base;
     struct ev_loop *loop;
     char *dir;
     uint64_t map_bytes;
+    double timeout_s;
     struct lmdb_db db; /* closed until there are files */
     MDB_txn *txn;      /* the loop's, reset between its steps */
     struct lmdb_thread *thread;
@@ -56,7 +61,7 @@ static int open_db(struct lmdb_store *store)
         return -1;
     }
     mdb_txn_reset(store->txn);
-    store->thread = lmdb_thread_create(store->loop, &store->db);
+    store->thread = lmdb_thread_create(store->loop, &store->db, store->timeout_s);
     return 0;
 }
 
@@ -102,9 +107,12 @@ static struct store *lmdb_open(struct ev_loop *loop, const struct store_config *
     store->loop = loop;
     store->dir = str_dup(dir);
     store->map_bytes = config->lmdb_max;
+    store->timeout_s =
+        config->timeout_ns > 0 ? (double)config->timeout_ns / 1e9 : TIMEOUT_S;
     ev_init(&store->reopen, on_reopen);
     store->reopen.data = store;
-    store->link = writer_client_create(loop, config->writer_listen_fd, on_link_up, store);
+    store->link = writer_client_create(loop, config->writer_listen_fd, store->timeout_s,
+                                       on_link_up, store);
     /* A front that follows another has clients at once, before the writer's greeting; the
        files are there, or soon will be. */
     if (store->link != NULL && access(dir, F_OK) == 0)
@@ -121,10 +129,14 @@ static bool lmdb_is_ready(const struct store *base, const char **why_r)
         (const struct lmdb_store *)(const void *)base; /* its first member */
 
     *why_r = NULL;
-    if (!writer_client_is_up(store->link))
+    if (writer_client_is_hung(store->link))
+        *why_r = "the store's writer does not answer";
+    else if (!writer_client_is_up(store->link))
         *why_r = "the store's writer cannot be reached";
     else if (!is_open(store))
         *why_r = "the store cannot be opened";
+    else if (lmdb_thread_is_hung(store->thread))
+        *why_r = "the store's reads hang";
     return *why_r == NULL;
 }
 
@@ -176,6 +188,20 @@ static struct blob *copy_value(const struct store_get *get,
     return blob;
 }
 
+/* True where the document is the one that the caller knows: its head says so, and nothing
+   else is looked at. */
+static bool is_known(struct store_get *get, MDB_val found)
+{
+    struct layout_value value;
+
+    if (get->known_version == 0 || layout_read_value(lmdb_db_slice(found), &value) != 0 ||
+        value.version != get->known_version)
+        return false;
+    get->format = value.format;
+    get->version = value.version;
+    return true;
+}
+
 /* Reads from the map, within one transaction that ends here. Returns false where the
    document, which has *len_r bytes, is not for the loop. */
 static bool get_now(struct lmdb_store *store, struct store_get *get, size_t *len_r)
@@ -190,6 +216,10 @@ static bool get_now(struct lmdb_store *store, struct store_get *get, size_t *len
         return true;
     }
     get->status = lmdb_read_find(&store->db, store->txn, get->key, &found);
+    if (get->status == STORE_OK && is_known(get, found)) {
+        mdb_txn_reset(store->txn);
+        return true;
+    }
     if (get->status == STORE_OK && !is_for_loop(store, found)) {
         mdb_txn_reset(store->txn);
         *len_r = found.mv_size - LAYOUT_HEAD_BYTES;
@@ -197,6 +227,8 @@ static bool get_now(struct lmdb_store *store, struct store_get *get, size_t *len
     }
     if (get->status == STORE_OK)
         get->status = lmdb_read_value(get->key, found, &value);
+    if (get->status == STORE_OK && !memory_budget_fits(value.bytes.len, value.bytes.len))
+        get->status = STORE_NO_MEMORY;
     if (get->status == STORE_OK) {
         get->blob = copy_value(get, &value);
         get->format = value.format;
@@ -284,6 +316,13 @@ static int lmdb_reap_readers(struct store *base)
     return is_open(store) ? lmdb_db_reap_readers(&store->db) : 0;
 }
 
+static uint64_t lmdb_clock_us(const struct store *base)
+{
+    const struct lmdb_store *store = (const struct lmdb_store *)(const void *)base;
+
+    return writer_client_last_version(store->link);
+}
+
 static void lmdb_read_counters(const struct store *base,
                                struct store_counters *counters_r)
 {
@@ -307,6 +346,7 @@ const struct store_backend *lmdb_store_backend(void)
         .collections = lmdb_collections,
         .put = lmdb_put,
         .reap_readers = lmdb_reap_readers,
+        .clock_us = lmdb_clock_us,
         .read_counters = lmdb_read_counters,
     };
 

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <ev.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -11,8 +12,9 @@
 #include "common/loop/cpu_yield.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/base/memory_budget.h"
 #include "server/store/lmdb/lmdb_read.h"
-#include "server/store/store_backend.h"
+#include "server/store/lmdb/lmdb_task.h"
 
 /* Documents counted per transaction: a long reader keeps the writer from reusing pages.
  */
@@ -23,38 +25,8 @@
 /* What is copied in one go: some 50 us of it, with the page faults. */
 #define COPY_BYTES ((size_t)128 << 10)
 
-enum task_kind { TASK_GET, TASK_LIST, TASK_COUNT, TASK_COLLECTIONS };
-
-struct task {
-    struct store_flight flight;
-    struct list link;      /* in one of the thread's lists; guarded by its lock */
-    atomic_bool cancelled; /* set by the loop: the request is gone */
-    enum task_kind kind;
-    union { /* the loop's alone */
-        struct store_get *get;
-        struct store_list *list;
-        struct store_count *count;
-        struct store_collections *collections;
-    } request;
-    /* inputs, copied */
-    struct buf collection;
-    struct buf id; /* or `after` */
-    struct buf until;
-    uint64_t max;
-    size_t max_bytes;
-    unsigned room_formats; /* TASK_GET: of documents that go to the room */
-    struct blob *target;   /* NULL for none; the loop's, but for its bytes: */
-    uint8_t *target_bytes; /* the thread's until the task is home */
-    /* results: the thread's until the task is home */
-    enum store_status status;
-    struct blob *blob;
-    enum store_format format;
-    uint64_t number; /* the version, or the count */
-    bool counting;   /* TASK_COUNT: has begun; it counts on behind `id` */
-    bool more;       /* TASK_COUNT: documents follow the one that `id` names then */
-    struct lmdb_rows rows;
-    struct lmdb_names names;
-};
+/* How often the thread is looked at within the timeout. */
+#define LOOKS 4
 
 struct lmdb_thread {
     struct ev_loop *loop;
@@ -67,26 +39,39 @@ struct lmdb_thread {
     struct list finished;
     bool stop;
 
-    uint64_t waiting; /* the loop's */
+    atomic_ulong steps; /* of work, by the thread: it lives */
+    /* the loop's */
+    uint64_t waiting;
+    struct list pending;  /* tasks that are not home, in the order of their coming */
+    struct ev_timer look; /* runs while there are any */
+    unsigned long seen_steps;
+    unsigned still_looks; /* in a row that saw no step */
+    bool hung;
 };
 
 /* ---- the thread ---- */
 
+static void note_step(struct lmdb_thread *thread)
+{
+    atomic_fetch_add_explicit(&thread->steps, 1, memory_order_relaxed);
+}
+
 /* The kernel takes the processor away once in a tick, milliseconds apart, and the loop is
    often the one that waits for it: so it is offered after every slice. */
-static void copy_in_slices(uint8_t *to, struct slice from)
+static void copy_in_slices(struct lmdb_thread *thread, uint8_t *to, struct slice from)
 {
     for (size_t at = 0; at < from.len; at += COPY_BYTES) {
         size_t left = from.len - at;
 
         memcpy(to + at, from.data + at, left < COPY_BYTES ? left : COPY_BYTES);
         cpu_yield();
+        note_step(thread);
     }
 }
 
 /* A blob for the document, and where its bytes go. It may be another one by now than the
    one that the room was made for. */
-static struct blob *make_blob(struct task *task, const struct layout_value *value,
+static struct blob *make_blob(struct lmdb_task *task, const struct layout_value *value,
                               uint8_t **bytes_r)
 {
     struct blob *target = task->target;
@@ -99,9 +84,10 @@ static struct blob *make_blob(struct task *task, const struct layout_value *valu
     return target;
 }
 
-static enum store_status run_get(struct task *task, const struct lmdb_db *db,
+static enum store_status run_get(struct lmdb_thread *thread, struct lmdb_task *task,
                                  MDB_txn *txn)
 {
+    const struct lmdb_db *db = thread->db;
     struct store_key name = {buf_slice(&task->collection), buf_slice(&task->id)};
     struct layout_value value;
     MDB_val found;
@@ -110,22 +96,19 @@ static enum store_status run_get(struct task *task, const struct lmdb_db *db,
 
     if (status == STORE_OK)
         status = lmdb_read_value(name, found, &value);
+    if (status == STORE_OK && !memory_budget_fits(value.bytes.len, value.bytes.len))
+        status = STORE_NO_MEMORY;
     if (status == STORE_OK) {
         task->blob = make_blob(task, &value, &bytes);
-        copy_in_slices(bytes, value.bytes);
+        copy_in_slices(thread, bytes, value.bytes);
         task->format = value.format;
         task->number = value.version;
     }
     return status;
 }
 
-static bool is_cancelled(const struct task *task)
-{
-    return atomic_load_explicit(&task->cancelled, memory_order_relaxed);
-}
-
 /* Whether the collection goes on behind the last document that was counted. */
-static enum store_status look_behind(struct task *task, const struct lmdb_db *db,
+static enum store_status look_behind(struct lmdb_task *task, const struct lmdb_db *db,
                                      MDB_txn *txn)
 {
     struct buf after = BUF_INIT;
@@ -140,7 +123,7 @@ static enum store_status look_behind(struct task *task, const struct lmdb_db *db
 }
 
 /* True where the whole collection is asked for, whose number is kept. */
-static bool count_is_kept(struct task *task, const struct lmdb_db *db, MDB_txn *txn,
+static bool count_is_kept(struct lmdb_task *task, const struct lmdb_db *db, MDB_txn *txn,
                           enum store_status *status_r)
 {
     if (task->counting || task->id.len > 0)
@@ -157,7 +140,7 @@ static bool count_is_kept(struct task *task, const struct lmdb_db *db, MDB_txn *
 }
 
 /* Counts a slice. Where there is more to count, *again_r is set: it is others' turn. */
-static enum store_status run_count(struct task *task, const struct lmdb_db *db,
+static enum store_status run_count(struct lmdb_task *task, const struct lmdb_db *db,
                                    MDB_txn *txn, bool *again_r)
 {
     uint64_t left, slice, count;
@@ -177,7 +160,7 @@ static enum store_status run_count(struct task *task, const struct lmdb_db *db,
     return status;
 }
 
-static enum store_status run_list(struct task *task, const struct lmdb_db *db,
+static enum store_status run_list(struct lmdb_task *task, const struct lmdb_db *db,
                                   MDB_txn *txn)
 {
     const struct lmdb_range range = {.collection = buf_slice(&task->collection),
@@ -187,17 +170,22 @@ static enum store_status run_list(struct task *task, const struct lmdb_db *db,
                                      .max_bytes = task->max_bytes};
     enum store_status status = lmdb_read_list(db, txn, &range, &task->rows);
 
+    /* A run is small, but for one of a single large document. */
+    if (!memory_budget_fits(task->rows.bytes.len, task->rows.bytes.len))
+        return STORE_NO_MEMORY;
     if (task->rows.bytes.len > 0)
         task->blob = blob_new_steal(&task->rows.bytes); /* the rows' slices stay good */
     return status;
 }
 
 /* *again_r tells that the task wants another step. */
-static enum store_status run_step(struct task *task, const struct lmdb_db *db,
+static enum store_status run_step(struct lmdb_thread *thread, struct lmdb_task *task,
                                   MDB_txn *txn, bool *again_r)
 {
+    const struct lmdb_db *db = thread->db;
+
     switch (task->kind) {
-    case TASK_GET: return run_get(task, db, txn);
+    case TASK_GET: return run_get(thread, task, txn);
     case TASK_LIST: return run_list(task, db, txn);
     case TASK_COUNT: return run_count(task, db, txn, again_r);
     case TASK_COLLECTIONS:
@@ -208,22 +196,23 @@ static enum store_status run_step(struct task *task, const struct lmdb_db *db,
 }
 
 /* Runs a step, in a transaction of its own. Returns whether the task wants another. */
-static bool run_task(struct task *task, const struct lmdb_db *db)
+static bool run_task(struct lmdb_thread *thread, struct lmdb_task *task)
 {
     bool again = false;
     MDB_txn *txn;
     int rc;
 
-    if (is_cancelled(task))
+    if (lmdb_task_is_cancelled(task))
         return false;
-    rc = lmdb_db_begin_read(db, &txn);
+    rc = lmdb_db_begin_read(thread->db, &txn);
     if (rc != 0) {
         log_warn("store: a read cannot begin: %s", mdb_strerror(rc));
         task->status = STORE_ERROR;
         return false;
     }
-    task->status = run_step(task, db, txn, &again);
+    task->status = run_step(thread, task, txn, &again);
     mdb_txn_abort(txn);
+    note_step(thread);
     return again;
 }
 
@@ -251,7 +240,7 @@ static void *thread_main(void *arg)
             continue;
         }
         pthread_mutex_unlock(&thread->lock);
-        again = run_task(container_of(link, struct task, link), thread->db);
+        again = run_task(thread, container_of(link, struct lmdb_task, link));
         pthread_mutex_lock(&thread->lock);
         if (put_away(thread, link, again))
             ev_async_send(thread->loop, &thread->async);
@@ -262,76 +251,33 @@ static void *thread_main(void *arg)
 
 /* ---- the loop ---- */
 
-static void task_free(struct task *task)
+/* What comes meanwhile finds the thread hung, and is refused. */
+static void give_up(struct lmdb_thread *thread)
 {
-    blob_unref(&task->target);
-    blob_unref(&task->blob);
-    lmdb_read_free_rows(&task->rows);
-    lmdb_read_free_names(&task->names);
-    buf_free(&task->collection);
-    buf_free(&task->id);
-    buf_free(&task->until);
-    mem_free(task);
+    struct list local;
+
+    log_warn("store: reads hang: %" PRIu64 " wait for the disk", thread->waiting);
+    thread->hung = true;
+    list_init(&local);
+    while (!list_is_empty(&thread->pending))
+        list_append(&local, list_shift(&thread->pending));
+    while (!list_is_empty(&local))
+        lmdb_task_fail(container_of(list_shift(&local), struct lmdb_task, pending));
 }
 
-static void end_get(struct task *task, struct store_get *get)
+static void on_look(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
-    get->request.backend = NULL;
-    get->status = task->status;
-    get->blob = task->blob;
-    get->format = task->format;
-    get->version = task->number;
-    get->done(get);
-}
+    struct lmdb_thread *thread = timer->data;
+    unsigned long steps = atomic_load_explicit(&thread->steps, memory_order_relaxed);
 
-static void end_list(struct task *task, struct store_list *list)
-{
-    list->request.backend = NULL;
-    list->status = task->status;
-    list->documents = task->rows.documents;
-    list->count = task->status == STORE_OK ? task->rows.count : 0;
-    list->more = task->rows.more;
-    list->blob = task->blob;
-    list->done(list);
-}
-
-static void end_count(struct task *task, struct store_count *count)
-{
-    count->request.backend = NULL;
-    count->status = task->status;
-    count->documents = task->number;
-    count->more = task->more;
-    count->last_id_len = 0;
-    if (task->number > 0) {
-        assert(task->id.len <= sizeof count->last_id);
-        count->last_id_len = (uint8_t)task->id.len;
-        memcpy(count->last_id, task->id.data, task->id.len);
-    }
-    count->done(count);
-}
-
-static void end_collections(struct task *task, struct store_collections *collections)
-{
-    collections->request.backend = NULL;
-    collections->status = task->status;
-    collections->collections = task->names.collections;
-    collections->count = task->status == STORE_OK ? task->names.count : 0;
-    collections->more = task->names.more;
-    collections->done(collections);
-}
-
-/* Brings a task home: its request learns the result, unless it is gone. */
-static void end_task(struct task *task)
-{
-    if (!is_cancelled(task)) {
-        switch (task->kind) {
-        case TASK_GET: end_get(task, task->request.get); break;
-        case TASK_LIST: end_list(task, task->request.list); break;
-        case TASK_COUNT: end_count(task, task->request.count); break;
-        case TASK_COLLECTIONS: end_collections(task, task->request.collections); break;
-        }
-    }
-    task_free(task);
+    (void)events;
+    if (steps != thread->seen_steps || thread->waiting == 0)
+        thread->still_looks = 0;
+    else if (++thread->still_looks == LOOKS && !thread->hung)
+        give_up(thread);
+    thread->seen_steps = steps;
+    if (thread->waiting == 0)
+        ev_timer_stop(loop, timer);
 }
 
 static struct list *shift_finished(struct lmdb_thread *thread)
@@ -351,38 +297,28 @@ static void on_async(struct ev_loop *loop, struct ev_async *async, int events)
 
     (void)loop;
     (void)events;
+    if (thread->hung)
+        log_info("store: reads go on");
+    thread->hung = false;
     while ((link = shift_finished(thread)) != NULL) {
+        struct lmdb_task *task = container_of(link, struct lmdb_task, link);
+
         thread->waiting--;
-        end_task(container_of(link, struct task, link));
+        list_remove(&task->pending);
+        lmdb_task_end(task);
     }
 }
 
-static void cancel_task(struct store_flight *flight)
-{
-    struct task *task = container_of(flight, struct task, flight);
-
-    atomic_store_explicit(&task->cancelled, true, memory_order_relaxed);
-}
-
-static struct task *task_new(enum task_kind kind, struct slice collection,
-                             struct slice id)
-{
-    struct task *task = mem_zalloc(sizeof *task);
-
-    task->flight.cancel = cancel_task;
-    task->kind = kind;
-    task->status = STORE_ERROR;
-    list_init(&task->link);
-    buf_append(&task->collection, collection.data, collection.len);
-    buf_append(&task->id, id.data, id.len);
-    return task;
-}
-
-static void send_task(struct lmdb_thread *thread, struct task *task,
+static void send_task(struct lmdb_thread *thread, struct lmdb_task *task,
                       struct store_request *request)
 {
     request->backend = &task->flight;
     thread->waiting++;
+    list_append(&thread->pending, &task->pending);
+    if (!ev_is_active(&thread->look)) {
+        thread->still_looks = 0;
+        ev_timer_again(thread->loop, &thread->look);
+    }
     pthread_mutex_lock(&thread->lock);
     list_append(&thread->todo, &task->link);
     pthread_cond_signal(&thread->wake);
@@ -392,8 +328,14 @@ static void send_task(struct lmdb_thread *thread, struct task *task,
 void lmdb_thread_get(struct lmdb_thread *thread, struct store_get *get,
                      struct blob *target, uint8_t *target_bytes)
 {
-    struct task *task = task_new(TASK_GET, get->key.collection, get->key.id);
+    struct lmdb_task *task;
 
+    if (thread->hung) {
+        blob_unref(&target);
+        lmdb_task_refuse_get(get);
+        return;
+    }
+    task = lmdb_task_create(TASK_GET, get->key.collection, get->key.id);
     task->request.get = get;
     task->room_formats = get->target.formats;
     task->target = target;
@@ -403,8 +345,13 @@ void lmdb_thread_get(struct lmdb_thread *thread, struct store_get *get,
 
 void lmdb_thread_list(struct lmdb_thread *thread, struct store_list *list)
 {
-    struct task *task = task_new(TASK_LIST, list->collection, list->after);
+    struct lmdb_task *task;
 
+    if (thread->hung) {
+        lmdb_task_refuse_list(list);
+        return;
+    }
+    task = lmdb_task_create(TASK_LIST, list->collection, list->after);
     task->request.list = list;
     buf_append(&task->until, list->until.data, list->until.len);
     task->max = list->max_documents;
@@ -415,8 +362,13 @@ void lmdb_thread_list(struct lmdb_thread *thread, struct store_list *list)
 
 void lmdb_thread_count(struct lmdb_thread *thread, struct store_count *count)
 {
-    struct task *task = task_new(TASK_COUNT, count->collection, count->after);
+    struct lmdb_task *task;
 
+    if (thread->hung) {
+        lmdb_task_refuse_count(count);
+        return;
+    }
+    task = lmdb_task_create(TASK_COUNT, count->collection, count->after);
     task->request.count = count;
     task->max = count->max_documents;
     send_task(thread, task, &count->request);
@@ -425,12 +377,22 @@ void lmdb_thread_count(struct lmdb_thread *thread, struct store_count *count)
 void lmdb_thread_collections(struct lmdb_thread *thread,
                              struct store_collections *collections)
 {
-    struct task *task =
-        task_new(TASK_COLLECTIONS, (struct slice){NULL, 0}, collections->after);
+    struct lmdb_task *task;
 
+    if (thread->hung) {
+        lmdb_task_refuse_collections(collections);
+        return;
+    }
+    task =
+        lmdb_task_create(TASK_COLLECTIONS, (struct slice){NULL, 0}, collections->after);
     task->request.collections = collections;
     task->max = collections->max_count;
     send_task(thread, task, &collections->request);
+}
+
+bool lmdb_thread_is_hung(const struct lmdb_thread *thread)
+{
+    return thread->hung;
 }
 
 uint64_t lmdb_thread_waiting(const struct lmdb_thread *thread)
@@ -455,7 +417,8 @@ static int start_thread(struct lmdb_thread *thread)
     return rc;
 }
 
-struct lmdb_thread *lmdb_thread_create(struct ev_loop *loop, const struct lmdb_db *db)
+struct lmdb_thread *lmdb_thread_create(struct ev_loop *loop, const struct lmdb_db *db,
+                                       double timeout_s)
 {
     struct lmdb_thread *thread = mem_zalloc(sizeof *thread);
     int rc;
@@ -464,6 +427,10 @@ struct lmdb_thread *lmdb_thread_create(struct ev_loop *loop, const struct lmdb_d
     thread->db = db;
     list_init(&thread->todo);
     list_init(&thread->finished);
+    list_init(&thread->pending);
+    ev_init(&thread->look, on_look);
+    thread->look.repeat = timeout_s / LOOKS;
+    thread->look.data = thread;
     pthread_mutex_init(&thread->lock, NULL);
     pthread_cond_init(&thread->wake, NULL);
     ev_async_init(&thread->async, on_async);
@@ -482,10 +449,10 @@ static void drop_tasks(struct list *tasks)
     struct list *link;
 
     while ((link = list_shift(tasks)) != NULL) {
-        struct task *task = container_of(link, struct task, link);
+        struct lmdb_task *task = container_of(link, struct lmdb_task, link);
 
-        assert(is_cancelled(task));
-        task_free(task);
+        assert(lmdb_task_is_cancelled(task));
+        lmdb_task_free(task);
     }
 }
 
@@ -503,6 +470,7 @@ void lmdb_thread_destroy(struct lmdb_thread **thread)
     pthread_join(t->id, NULL);
     ev_ref(t->loop);
     ev_async_stop(t->loop, &t->async);
+    ev_timer_stop(t->loop, &t->look);
     drop_tasks(&t->todo);
     drop_tasks(&t->finished);
     pthread_cond_destroy(&t->wake);

@@ -8,6 +8,10 @@
  * task behind as an orphan: the thread drops it, or its result is dropped at
  * home.
  *
+ * A thread that shows no progress for the timeout hangs (a disk that does not
+ * answer). Then everything that waits for it ends as DOWN, and so does at once what
+ * comes later, until it goes on.
+ *
  * All calls are the loop thread's.
  */
 #ifndef OFFLOOP_SERVER_STORE_LMDB_LMDB_THREAD_H
@@ -18,7 +22,8 @@
 struct lmdb_thread;
 
 /* Starts the thread. db must stay open until lmdb_thread_destroy(). */
-struct lmdb_thread *lmdb_thread_create(struct ev_loop *loop, const struct lmdb_db *db);
+struct lmdb_thread *lmdb_thread_create(struct ev_loop *loop, const struct lmdb_db *db,
+                                       double timeout_s);
 
 /* Waits for the step under way, ends the thread, drops what is left; every request must
    be done or cancelled. NULL inside is allowed. */
@@ -39,6 +44,9 @@ void lmdb_thread_count(struct lmdb_thread *thread, struct store_count *count);
 /* As lmdb_thread_get(). */
 void lmdb_thread_collections(struct lmdb_thread *thread,
                              struct store_collections *collections);
+
+/* True while the thread hangs: see above. */
+bool lmdb_thread_is_hung(const struct lmdb_thread *thread);
 
 /* Tasks that are not home yet, orphans included. */
 uint64_t lmdb_thread_waiting(const struct lmdb_thread *thread);

@@ -238,20 +238,77 @@ static void check_newest(struct check *check, struct slice collection)
     check->newest = 0;
 }
 
-static void check_listed(struct check *check, const struct redis_key *index,
-                         struct store_key name)
+/* Where a document stands, all of it seen at one moment. */
+struct standing {
+    bool is_there;  /* its key */
+    bool is_listed; /* in the collection's index */
+    bool is_known;  /* its collection, in the list of collections */
+};
+
+/* KEYS: document, index and, where it lies on the same server, the list of collections.
+ */
+static const char standing_text[] =
+    "local listed = redis.call('ZSCORE', KEYS[2], ARGV[1])\n"
+    "local known = not KEYS[3] or redis.call('ZSCORE', KEYS[3], ARGV[2])\n"
+    "return {redis.call('EXISTS', KEYS[1]), listed and 1 or 0, known and 1 or 0}\n";
+
+static void take_standing(struct check *check, const struct redisReply *reply, void *into)
+{
+    struct standing *standing = into;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3) {
+        check->failed = true;
+        return;
+    }
+    standing->is_there = reply->element[0]->integer == 1;
+    standing->is_listed = reply->element[1]->integer == 1;
+    standing->is_known = reply->element[2]->integer == 1;
+}
+
+/* Servers write meanwhile: what is asked in two steps may be gone or back in between. All
+   is well where nobody could be asked: the check has failed then. */
+static struct standing look_at(struct check *check, struct store_key name)
+{
+    static const struct redis_key names = {sizeof REDIS_COLLECTIONS_KEY - 1,
+                                           REDIS_COLLECTIONS_KEY};
+    bool is_cluster = check->servers.cluster != NULL;
+    struct standing standing = {true, true, true};
+    struct redis_key document, index;
+    struct redis_command args = {0};
+
+    redis_key_document(&document, name);
+    redis_key_own(&index, name.collection, 'i');
+    redis_command_text(&args, "EVAL");
+    redis_command_text(&args, standing_text);
+    redis_command_text(&args, is_cluster ? "2" : "3");
+    redis_command_add(&args, document.bytes, document.len);
+    redis_command_add(&args, index.bytes, index.len);
+    if (!is_cluster)
+        redis_command_add(&args, names.bytes, names.len);
+    redis_command_add(&args, name.id.data, name.id.len);
+    redis_command_add(&args, name.collection.data, name.collection.len);
+    ask_on(check, redis_servers_conn(&check->servers, name.collection), &args,
+           take_standing, &standing);
+    if (is_cluster) /* where nobody takes a collection out of the list */
+        standing.is_known = is_member(check, &names, name.collection);
+    return standing;
+}
+
+static void check_listed(struct check *check, struct store_key name)
 {
     struct judged judged = {name, true};
+    struct standing standing;
     struct redis_key key;
 
     redis_key_document(&key, name);
     ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_document, &judged);
-    if (judged.is_there || check->failed || !is_member(check, index, name.id))
+    if (judged.is_there || check->failed)
         return;
-    /* It may have come again meanwhile. */
-    ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_document, &judged);
-    if (!judged.is_there)
+    standing = look_at(check, name);
+    if (standing.is_listed && !standing.is_there)
         found(check, name, "is listed but not there");
+    else if (standing.is_there) /* it has come again meanwhile */
+        ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_document, &judged);
 }
 
 static void check_collection(struct check *check, struct slice collection)
@@ -267,8 +324,7 @@ static void check_collection(struct check *check, struct slice collection)
 
         ask_members(check, index.bytes, index.len, buf_slice(&after), &ids);
         for (size_t i = 0; i < ids.count; i++)
-            check_listed(check, &index,
-                         (struct store_key){collection, buf_slice(&ids.items[i])});
+            check_listed(check, (struct store_key){collection, buf_slice(&ids.items[i])});
         check_newest(check, collection);
         check->counts->collections +=
             !counted && ids.count > 0; /* a cluster lists empty ones too */
@@ -348,24 +404,16 @@ static int read_key(struct slice key, struct store_key *name_r)
 
 static void check_key(struct check *check, struct slice text)
 {
-    struct redis_key index, key, names = {.len = strlen(REDIS_COLLECTIONS_KEY)};
+    struct standing standing;
     struct store_key name;
-    bool listed, known, is_there = true;
 
     if (read_key(text, &name) < 0)
         return;
-    memcpy(names.bytes, REDIS_COLLECTIONS_KEY, names.len);
-    redis_key_own(&index, name.collection, 'i');
-    redis_key_document(&key, name);
-    listed = is_member(check, &index, name.id);
-    known = is_member(check, &names, name.collection);
-    if (listed && known)
-        return;
-    /* gone meanwhile? */
-    ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_is_there, &is_there);
-    if (is_there)
-        found(check, name,
-              listed ? "its collection is not listed" : "is there but not listed");
+    standing = look_at(check, name);
+    if (standing.is_there && !standing.is_listed)
+        found(check, name, "is there but not listed");
+    else if (standing.is_there && !standing.is_known)
+        found(check, name, "its collection is not listed");
 }
 
 static void check_keys(struct check *check, struct redis_conn *conn)

@@ -84,6 +84,8 @@ static void delay(struct redis_flight *flight, const struct redis_command *args)
 
 int redis_flight_send(struct redis_flight *flight, const struct redis_command *args)
 {
+    if (flight->conn != NULL && redis_conn_is_renewing(flight->conn))
+        flight->delayed = true;
     if (!flight->delayed && flight->behind == 0)
         return send_now(flight, args);
     flight->delayed = false;
@@ -91,16 +93,26 @@ int redis_flight_send(struct redis_flight *flight, const struct redis_command *a
     return 0;
 }
 
+/* True where it may help to wait on. */
+static bool is_worth_waiting(const struct redis_flight *flight)
+{
+    const char *why;
+
+    if (flight->cancelled || flight->tries >= REDIS_TRIES)
+        return false;
+    if (flight->conn != NULL && redis_conn_is_up(flight->conn, &why))
+        return false;
+    return flight->servers->cluster != NULL || redis_conn_is_renewing(flight->conn);
+}
+
 /* Sends a command that has waited, or has its flight end. */
 static void send_delayed(struct delayed *delayed, bool is_end)
 {
     struct redis_flight *flight = delayed->flight;
-    const char *why;
 
     if (!flight->asking && !flight->cancelled)
         redis_flight_turn_to(flight, flight->key); /* the map may know more now */
-    if (!is_end && !flight->cancelled && flight->tries < REDIS_TRIES &&
-        (flight->conn == NULL || !redis_conn_is_up(flight->conn, &why))) {
+    if (!is_end && is_worth_waiting(flight)) {
         flight->tries++;
         list_append(&flight->servers->delayed, &delayed->link);
         return;

@@ -85,6 +85,9 @@ enum store_status redis_flight_damaged(const char *what, struct slice collection
    the document changes all the time, it is fetched whole. */
 void redis_get(struct redis_servers *servers, struct store_get *get);
 
+/* redis_learn.c: see store.h. */
+void redis_learn(struct redis_servers *servers, struct store_learn *learn);
+
 /* redis_put.c: writes or deletes a document, large ones by way of an upload. */
 void redis_put(struct redis_servers *servers, struct store_put *put);
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/memory_budget.h"
+#include "common/loop/background_free.h"
 #include "server/store/redis/redis_flight.h"
 
 /* Readings of a large document that others changed meanwhile, before it is taken whole.
@@ -13,6 +15,7 @@
 /* A document that comes in pieces is the same from beginning to end where its version is
    still the same after the last piece: no version comes twice. */
 enum get_state {
+    GET_KNOWN,  /* awaits the head: the document may be the one that the caller knows */
     GET_FIRST,  /* awaits the head and the first piece */
     GET_PIECES, /* awaits pieces, in order */
     GET_PROOF,  /* awaits the head once more */
@@ -30,6 +33,7 @@ struct get_flight {
     struct redis_head head;
     struct buf bytes; /* pieces so far */
     uint64_t asked;   /* bytes asked for so far */
+    uint64_t held;    /* of `bytes`, as counted */
     struct redis_key key;
 };
 
@@ -39,19 +43,25 @@ static void end(struct get_flight *flight, enum store_status status)
     struct blob *blob;
 
     assert(flight->waiting == 0);
+    memory_budget_release(flight->held);
     if (!flight->base.cancelled) {
         get->request.backend = NULL;
         get->status = status;
-        if (status == STORE_OK) {
+        if (status == STORE_OK && flight->state == GET_KNOWN) {
+            get->format = flight->head.format;
+            get->version = flight->head.version;
+        } else if (status == STORE_OK) {
             get->blob = blob_new_steal(&flight->bytes);
             get->format = flight->head.format;
             get->version = flight->head.version;
+            if (get->version > flight->base.servers->newest_version)
+                flight->base.servers->newest_version = get->version;
         }
         blob = get->blob; /* get may be gone after done */
         get->done(get);
         blob_unref(&blob);
     }
-    buf_free(&flight->bytes);
+    background_free_buf(&flight->bytes);
     mem_free(flight);
 }
 
@@ -78,6 +88,8 @@ static int begin(struct get_flight *flight)
 {
     flight->bytes.len = 0;
     flight->torn = flight->moved = false;
+    if (flight->state == GET_KNOWN)
+        return ask(flight, 0, REDIS_HEAD_BYTES);
     if (flight->attempts++ < ATTEMPTS) {
         flight->state = GET_FIRST;
         return ask(flight, 0, REDIS_HEAD_BYTES + REDIS_PIECE_BYTES);
@@ -122,6 +134,12 @@ static enum store_status take_first(struct get_flight *flight,
                      got > flight->head.len))
         return redis_flight_damaged("document", flight->get->key.collection,
                                     flight->get->key.id);
+    memory_budget_release(flight->held);
+    flight->held = 0;
+    if (!memory_budget_fits(flight->head.len, flight->head.len))
+        return STORE_NO_MEMORY;
+    flight->held = flight->head.len;
+    memory_budget_hold(flight->held);
     buf_reserve(&flight->bytes, flight->head.len);
     buf_append(&flight->bytes, reply->str + REDIS_HEAD_BYTES, got);
     flight->asked = got;
@@ -150,6 +168,21 @@ static bool take_proof(const struct get_flight *flight, const struct redisReply 
            head.version == flight->head.version;
 }
 
+/* True where the document is the one that the caller knows. */
+static bool is_known(struct get_flight *flight, const struct redisReply *reply)
+{
+    return redis_head_read(reply->str, reply->len, &flight->head) == 0 &&
+           flight->head.version == flight->get->known_version;
+}
+
+/* It is not: it is read as any other. What is missing or damaged shows then. */
+static void read_unknown(struct get_flight *flight)
+{
+    flight->state = GET_FIRST;
+    if (begin(flight) < 0)
+        end(flight, STORE_DOWN);
+}
+
 /* Goes on; ends the flight where it is over. */
 static void take(struct get_flight *flight, const struct redisReply *reply)
 {
@@ -157,7 +190,12 @@ static void take(struct get_flight *flight, const struct redisReply *reply)
     bool done = false;
     int rc;
 
+    if (flight->state == GET_KNOWN && !is_known(flight, reply)) {
+        read_unknown(flight);
+        return;
+    }
     switch (flight->state) {
+    case GET_KNOWN: done = true; break;
     case GET_FIRST:
     case GET_WHOLE: status = take_first(flight, reply, &done); break;
     case GET_PIECES: take_piece(flight, reply); break;
@@ -217,6 +255,7 @@ void redis_get(struct redis_servers *servers, struct store_get *get)
                       on_reply);
     flight->get = get;
     redis_key_document(&flight->key, get->key);
+    flight->state = get->known_version != 0 ? GET_KNOWN : GET_FIRST;
     if (begin(flight) < 0)
         end(flight, STORE_DOWN);
 }

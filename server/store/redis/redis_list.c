@@ -27,7 +27,7 @@ static struct slice slice_of(const struct redisReply *reply)
 
 static bool is_name(const struct redisReply *reply)
 {
-    return reply != NULL && reply->len >= 1 && reply->len <= STORE_NAME_MAX;
+    return reply != NULL && store_backend_name_is_sound(slice_of(reply));
 }
 
 /* "{1 where more follow, a name, something of `type`, …}" */
@@ -271,7 +271,7 @@ static enum store_status take_count(struct store_count *count,
         element(reply, 1, REDIS_REPLY_INTEGER) == NULL)
         return STORE_ERROR;
     last = element(reply, 2, REDIS_REPLY_STRING);
-    if (last == NULL || last->len > STORE_NAME_MAX)
+    if (last == NULL || (last->len > 0 && !is_name(last)))
         return STORE_ERROR;
     count->documents = (uint64_t)reply->element[0]->integer;
     count->more = reply->element[1]->integer != 0;

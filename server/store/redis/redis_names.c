@@ -81,14 +81,16 @@ static const struct redisReply *element(const struct redisReply *reply, size_t i
                                                                   : NULL;
 }
 
-/* A collection's name; of no length where there is none. */
+/* A collection's name; of no length where there is none, or what is no name. */
 static struct slice name_at(const struct redisReply *reply, size_t i)
 {
     const struct redisReply *name = element(reply, i, REDIS_REPLY_STRING);
 
-    if (name == NULL || name->len > STORE_NAME_MAX)
-        return (struct slice){NULL, 0};
-    return (struct slice){(const uint8_t *)name->str, name->len};
+    struct slice bytes = {NULL, 0};
+
+    if (name != NULL)
+        bytes = (struct slice){(const uint8_t *)name->str, name->len};
+    return store_backend_name_is_sound(bytes) ? bytes : (struct slice){NULL, 0};
 }
 
 /* ---- on one server ---- */

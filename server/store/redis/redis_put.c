@@ -44,6 +44,8 @@ static void end(struct put_flight *flight, enum store_status status, uint64_t ve
     if (flight->state == PUT_PIECES && flight->upload.len > 0)
         drop_upload(flight);
     flight->base.servers->writes_waiting--;
+    if (version > flight->base.servers->newest_version)
+        flight->base.servers->newest_version = version;
     if (!flight->base.cancelled) {
         put->request.backend = NULL;
         put->status = status;
@@ -83,13 +85,22 @@ static const char *which_letter(const struct put_flight *flight)
     return flight->registered ? "r" : "c";
 }
 
+/* Used where the clock of Redis was set back: redis_script.c. Two fronts, or one before
+   and after a restore of a backup, hardly ever take the same steps. */
+static unsigned draw_version_step(struct redis_servers *servers)
+{
+    servers->random =
+        servers->random * UINT64_C(6364136223846793005) + 1442695040888963407;
+    return 1 + (unsigned)(servers->random >> 44); /* up to 2^20, a second */
+}
+
 static int send_commit(struct put_flight *flight)
 {
     const struct store_put *put = flight->put;
     const char *which = which_letter(flight);
     struct redis_key document, index, version;
     struct redis_command args;
-    char if_version[REDIS_VERSION_DIGITS + 1], size[24];
+    char if_version[REDIS_VERSION_DIGITS + 1], size[24], step[16];
     char format = put->remove ? '-' : redis_head_format(put->format);
     struct slice bytes = put->remove ? (struct slice){NULL, 0} : flight->blob->bytes;
 
@@ -98,6 +109,7 @@ static int send_commit(struct put_flight *flight)
     redis_key_own(&version, put->key.collection, 'v');
     redis_head_put_version(if_version, put->if_version);
     snprintf(size, sizeof size, "%zu", bytes.len);
+    snprintf(step, sizeof step, "%u", draw_version_step(flight->base.servers));
     redis_flight_script(&flight->base, &args, REDIS_SCRIPT_WRITE,
                         flight->upload.len > 0 ? 5 : 4);
     redis_command_add(&args, document.bytes, document.len);
@@ -116,6 +128,7 @@ static int send_commit(struct put_flight *flight)
     redis_command_add(&args, put->key.collection.data, put->key.collection.len);
     redis_command_text(&args, size);
     redis_command_text(&args, which);
+    redis_command_text(&args, step);
     if (flight->upload.len == 0)
         redis_command_add(&args, bytes.data, bytes.len);
     flight->state = PUT_COMMIT;
@@ -345,7 +358,8 @@ void redis_put(struct redis_servers *servers, struct store_put *put)
     struct put_flight *flight;
     bool large = !put->remove && put->blob->bytes.len > REDIS_PIECE_BYTES;
 
-    if (servers->cluster == NULL && !redis_conn_is_writable(servers->conn)) {
+    if (servers->cluster == NULL && !redis_conn_is_writable(servers->conn) &&
+        !redis_conn_is_renewing(servers->conn)) {
         refuse(put, STORE_DOWN);
         return;
     }

@@ -4,7 +4,11 @@
 
 /* A version is the time in microseconds, or one more than the last where the clock has
    not moved on: so none comes twice even where Redis lost its last seconds (a failover,
-   a FLUSHDB). Numbers stay below 2^53 until the year 2255. What can fail for lack of
+   a FLUSHDB, a restored backup). Where the clock is more than a second behind the last
+   version it was set back, and cannot tell what came before a restore from what comes
+   after it: then versions grow by random steps, as long as they are less than 2^48
+   microseconds (9 years) ahead of the clock. Numbers stay below 2^53 until the year 2246.
+   What can fail for lack of
    memory comes first: Redis refuses a script's first write only. And RENAME replaces what
    is there: of two keys of a slot that is on its way, none may be missing. */
 static const char write_text[] =
@@ -30,10 +34,13 @@ static const char write_text[] =
     "if KEYS[5] and redis.call('STRLEN', KEYS[5]) ~= size + 32 then\n"
     "  return {5, ''}\n"
     "end\n"
-    "local now = redis.call('TIME')\n"
-    "local last = tonumber(redis.call('GET', KEYS[3]) or '') or 0\n"
-    "local version = string.format('%016.0f', math.max(now[1] * 1000000 + now[2],\n"
-    "  last + 1, (tonumber(old) or 0) + 1))\n"
+    "local time = redis.call('TIME')\n"
+    "local now = time[1] * 1000000 + time[2]\n"
+    "local last = math.max(tonumber(redis.call('GET', KEYS[3]) or '') or 0,\n"
+    "  tonumber(old) or 0)\n"
+    "local step = 1\n"
+    "if last > now + 1000000 and last < now + 2^48 then step = tonumber(ARGV[8]) end\n"
+    "local version = string.format('%016.0f', math.max(now, last + step))\n"
     "redis.call('SET', KEYS[3], version)\n"
     "if not there then\n"
     "  redis.call('ZADD', KEYS[2], 0, ARGV[4])\n"
@@ -45,7 +52,7 @@ static const char write_text[] =
     "  redis.call('PERSIST', KEYS[5])\n"
     "  redis.call('RENAME', KEYS[5], KEYS[1])\n"
     "else\n"
-    "  redis.call('SET', KEYS[1], head .. ARGV[8])\n"
+    "  redis.call('SET', KEYS[1], head .. ARGV[9])\n"
     "end\n"
     "return {there and 0 or 1, version}\n";
 

@@ -6,6 +6,7 @@
  * REDIS_SCRIPT_WRITE  KEYS: document, 'i', 'v', collections, upload (may be left out)
  *                     ARGV: condition (its letter below), if_version, format's letter or
  *                           '-' to delete, id, collection, bytes' length, which (below),
+ *                           the step to the next version where the clock was set back,
  *                           bytes (where there is no upload)
  *                     which: '' where collections is one of the keys; in a cluster, where
  *                           it is not (and 'v' stands in its place): 'c', or 'r' where

@@ -82,6 +82,17 @@ static int reap_readers(struct store *base)
     return 0; /* Redis knows when a client is gone */
 }
 
+static void learn(struct store *base, struct store_learn *request)
+{
+    redis_learn(&of(base)->servers, request);
+}
+
+/* Of the writes that this front made or saw, and what it has learned. */
+static uint64_t clock_us(const struct store *base)
+{
+    return of_const(base)->servers.newest_version;
+}
+
 static void read_counters(const struct store *base, struct store_counters *counters_r)
 {
     const struct redis_store *store = of_const(base);
@@ -105,6 +116,8 @@ const struct store_backend *redis_store_backend(void)
         .collections = collections,
         .put = put,
         .reap_readers = reap_readers,
+        .clock_us = clock_us,
+        .learn = learn,
         .read_counters = read_counters,
     };
 

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/process/spawn.h"
 #include "server/store/store_backend.h"
 #include "server/store/writer/writer_commit.h"
-#include "server/store/lmdb/lmdb_sharing.h"
 #include "server/store/writer/writer_conn.h"
 
 /* Connections accepted in one turn of the loop. */
@@ -35,6 +35,7 @@ struct writer {
     struct ev_io control;
     struct ev_signal term;
     struct ev_timer deadline;
+    struct ev_timer alive;
 };
 
 static void enter(struct writer *writer, enum writer_state state, double seconds)
@@ -96,14 +97,41 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
     writer->state = WRITER_ENDED;
 }
 
+static void tell_alive(const struct writer *writer, bool is_busy)
+{
+    if (writer->config->on_alive != NULL)
+        writer->config->on_alive(writer->config->ctx, is_busy);
+}
+
+static void on_alive(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    tell_alive(timer->data, false);
+}
+
+static bool has_much_to_do(const struct writer *writer)
+{
+    return writer->shared.group_bytes > WRITER_BUSY_BYTES;
+}
+
+/* A transaction of a group has ended; others may follow. */
+static void on_step(void *ctx)
+{
+    tell_alive(ctx, has_much_to_do(ctx));
+}
+
 static void init_watchers(struct writer *writer)
 {
+    const double every_s = SPAWN_ALIVE_EVERY_MS / 1e3;
     struct ev_loop *loop = writer->shared.loop;
 
     ev_io_init(&writer->accept, on_accept, writer->config->listen_fd, EV_READ);
     ev_io_init(&writer->control, on_control, writer->config->control_fd, EV_READ);
     ev_signal_init(&writer->term, on_term, SIGTERM);
     ev_init(&writer->deadline, on_deadline);
+    ev_timer_init(&writer->alive, on_alive, 0., every_s);
+    writer->alive.data = writer;
+    ev_timer_start(loop, &writer->alive);
     writer->accept.data = writer->control.data = writer;
     writer->term.data = writer->deadline.data = writer;
     ev_io_start(loop, &writer->accept);
@@ -120,10 +148,13 @@ static int do_group(struct writer *writer)
 
     if (list_is_empty(&writer->shared.group))
         return 0;
+    if (has_much_to_do(writer))
+        tell_alive(writer, true);
     rc = writer_commit_run(writer->commit, &writer->shared.group);
     while ((at = list_shift(&writer->shared.group)) != NULL)
         writer_conn_answer(container_of(at, struct writer_op, link),
                            writer_commit_totals(writer->commit));
+    writer->shared.last_version = writer_commit_totals(writer->commit).last_version;
     writer->shared.group_bytes = writer->shared.group_writes = 0;
     if (!writer->did && writer->config->on_did)
         writer->config->on_did(writer->config->ctx);
@@ -156,17 +187,6 @@ static void ignore_signals(void)
     signal(SIGXFSZ, SIG_IGN);
 }
 
-static void warn_of_others(const struct lmdb_db *db, const char *dir)
-{
-    pid_t other = lmdb_sharing_find(db);
-
-    if (other != 0)
-        log_warn(
-            "the store in '%s' is another server's too (pid %d): that is rarely meant; "
-            "--store names another one",
-            dir, (int)other);
-}
-
 static int open_store(struct writer *writer)
 {
     const char *dir = store_backend_match(writer->config->url, "lmdb");
@@ -183,7 +203,6 @@ static int open_store(struct writer *writer)
     if (lmdb_db_open_writer(&writer->db, dir, writer->config->lmdb_max,
                             writer->config->sync) < 0)
         return -1;
-    warn_of_others(&writer->db, dir);
     return 0;
 }
 
@@ -201,6 +220,8 @@ int store_writer_main(const struct store_writer_config *config)
     list_init(&writer.shared.conns);
     list_init(&writer.shared.group);
     writer.commit = writer_commit_create(&writer.db);
+    writer.shared.last_version = writer_commit_totals(writer.commit).last_version;
+    writer_commit_set_step(writer.commit, on_step, &writer);
     init_watchers(&writer);
     if (config->on_ready)
         config->on_ready(config->ctx);

@@ -24,6 +24,9 @@
 #define WRITER_DRAIN_S  10.0
 #define WRITER_ORPHAN_S 60.0
 
+/* More bytes than this in one group are told of as work that takes its time. */
+#define WRITER_BUSY_BYTES (UINT64_C(16) << 20)
+
 /* A group is committed when it has grown to this, if not before. */
 #define WRITER_GROUP_WRITES 1024
 #define WRITER_GROUP_BYTES  (UINT64_C(16) << 20)
@@ -39,6 +42,9 @@ struct store_writer_config {
     int control_fd;    /* the socket to the master, or -1; stays the caller's */
     void (*on_ready)(void *ctx); /* the store is open; may be NULL */
     void (*on_did)(void *ctx);   /* the first group is done; may be NULL */
+    /* The writer lives: every SPAWN_ALIVE_EVERY_MS, and after each transaction. busy:
+       before a group that may take much longer. May be NULL. */
+    void (*on_alive)(void *ctx, bool is_busy);
     void *ctx;
 };
 

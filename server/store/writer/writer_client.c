@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -18,6 +19,9 @@
 #define RETRY_MAX_S  0.5
 #define IOV_MAX_SEND 64
 #define IN_BYTES     (WRITER_HEAD_BYTES * 512)
+
+/* What a writer must get done, beside the timeout. */
+#define BYTES_PER_S (16. * 1024 * 1024)
 
 enum link_state {
     LINK_DOWN,   /* not connected; the retry timer runs */
@@ -53,6 +57,9 @@ struct writer_client {
     struct ev_timer retry;
     double retry_s;
     struct ev_timer hold;
+    struct ev_timer overdue; /* runs while writes wait in UP and LEAVING */
+    double timeout_s;
+    bool hung;
     bool met;     /* a writer was there once */
     bool holding; /* writes wait for a writer; else they are DOWN */
     struct list queued;
@@ -60,12 +67,27 @@ struct writer_client {
     uint64_t writes; /* in both lists */
     uint64_t bytes;  /* payloads in both lists */
     uint64_t next_number;
+    uint64_t last_version; /* as the writer's HELLO told it */
     struct store_counters counters;
     size_t in_len;
     uint8_t in[IN_BYTES];
 };
 
 static void try_connect(struct writer_client *link);
+
+/* ---- the deadline ---- */
+
+/* The writer has done something, or there is something new for it: the deadline begins
+   anew. */
+static void restart_overdue(struct writer_client *link)
+{
+    bool waits =
+        link->writes > 0 && (link->state == LINK_UP || link->state == LINK_LEAVING);
+
+    link->overdue.repeat =
+        waits ? link->timeout_s + (double)link->bytes / BYTES_PER_S : 0.;
+    ev_timer_again(link->loop, &link->overdue); /* stops it where repeat is 0 */
+}
 
 /* ---- writes ---- */
 
@@ -173,6 +195,8 @@ void writer_client_put(struct writer_client *link, struct store_put *put)
     link->bytes += len;
     if (link->state == LINK_UP)
         ev_prepare_start(link->loop, &link->flush);
+    if (link->writes == 1)
+        restart_overdue(link);
 }
 
 /* ---- the connection ---- */
@@ -207,6 +231,7 @@ static void close_fd(struct writer_client *link)
 {
     ev_io_stop(link->loop, &link->io);
     ev_prepare_stop(link->loop, &link->flush);
+    ev_timer_stop(link->loop, &link->overdue);
     if (link->fd >= 0)
         close(link->fd);
     link->fd = -1;
@@ -292,8 +317,10 @@ static int send_some(struct writer_client *link)
         n = sendmsg(link->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN && errno != EINTR)
             return -1;
-        if (n > 0)
+        if (n > 0) {
             account(link, (size_t)n);
+            restart_overdue(link);
+        }
     }
     if (gather(link, iov) > 0) {
         watch(link, EV_READ | EV_WRITE);
@@ -319,20 +346,26 @@ static int on_reply(struct writer_client *link, const struct writer_head *head)
     link->counters.writer_commits = head->commits;
     link->counters.writer_writes = head->writes;
     end_outgoing(out, (enum store_status)head->status, head->version);
+    restart_overdue(link);
     return 0;
 }
 
-static int on_hello(struct writer_client *link)
+static int on_hello(struct writer_client *link, const struct writer_head *head)
 {
     link->state = LINK_UP;
     if (link->met)
         link->counters.writer_restarts++;
+    if (link->hung)
+        log_info("store: a writer answers again");
     link->met = true;
+    link->last_version = head->last_version;
+    link->hung = false;
     link->holding = false;
     link->retry_s = RETRY_MIN_S;
     ev_timer_stop(link->loop, &link->hold);
     if (!list_is_empty(&link->queued))
         ev_prepare_start(link->loop, &link->flush);
+    restart_overdue(link);
     link->on_up(link->ctx);
     return 0;
 }
@@ -340,7 +373,7 @@ static int on_hello(struct writer_client *link)
 static int on_message(struct writer_client *link, const struct writer_head *head)
 {
     switch (head->type) {
-    case WRITER_HELLO: return link->state == LINK_HELLO ? on_hello(link) : -1;
+    case WRITER_HELLO: return link->state == LINK_HELLO ? on_hello(link, head) : -1;
     case WRITER_REPLY: return link->state == LINK_HELLO ? -1 : on_reply(link, head);
     case WRITER_BYE:
         if (link->state != LINK_UP)
@@ -465,21 +498,45 @@ static void on_hold(struct ev_loop *loop, struct ev_timer *timer, int events)
         list_insert_before(link->queued.next, partly);
 }
 
+/* The master looks after the writer itself, and replaces one that hangs. */
+static void on_overdue(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct writer_client *link = timer->data;
+
+    (void)events;
+    if (link->writes == 0) {
+        ev_timer_stop(loop, timer); /* what waited was taken back */
+        return;
+    }
+    log_warn("store: the writer hangs: %" PRIu64
+             " writes end without its answer; those that it has received may or may not "
+             "have happened",
+             link->writes);
+    link->hung = true;
+    drop(link);
+}
+
 static void init_watchers(struct writer_client *link)
 {
     ev_init(&link->io, on_io);
     ev_init(&link->retry, on_retry);
     ev_init(&link->hold, on_hold);
+    ev_init(&link->overdue, on_overdue);
+    /* where this process stood still the answers that are there come first */
+    ev_set_priority(&link->overdue, EV_MINPRI);
     ev_prepare_init(&link->flush, on_flush);
     link->io.data = link->retry.data = link->hold.data = link->flush.data = link;
+    link->overdue.data = link;
 }
 
 struct writer_client *writer_client_create(struct ev_loop *loop, int listen_fd,
-                                           void (*on_up)(void *ctx), void *ctx)
+                                           double timeout_s, void (*on_up)(void *ctx),
+                                           void *ctx)
 {
     struct writer_client *link = mem_zalloc(sizeof *link);
 
     link->loop = loop;
+    link->timeout_s = timeout_s;
     link->on_up = on_up;
     link->ctx = ctx;
     link->fd = -1;
@@ -522,6 +579,16 @@ void writer_client_destroy(struct writer_client **link)
 bool writer_client_is_up(const struct writer_client *link)
 {
     return link->state == LINK_UP;
+}
+
+uint64_t writer_client_last_version(const struct writer_client *link)
+{
+    return link->last_version;
+}
+
+bool writer_client_is_hung(const struct writer_client *link)
+{
+    return link->hung;
 }
 
 void writer_client_read_counters(const struct writer_client *link,

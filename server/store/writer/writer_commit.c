@@ -9,17 +9,48 @@
 #include "common/base/log.h"
 #include "server/store/little_endian.h"
 #include "server/store/lmdb/lmdb_layout.h"
+#include "server/store/lmdb/lmdb_version.h"
 
 struct writer_commit {
     struct lmdb_db *db;
     struct lmdb_free_space space;
     struct writer_totals totals;
-    uint64_t last_version;     /* within a transaction */
-    bool changed;              /* the transaction has something to commit */
-    enum store_status trouble; /* the last one logged: one line for each change */
-    uint64_t noted_ns;         /* when that was */
-    bool dead;                 /* LMDB will have no more of us */
+    struct lmdb_version_source versions;
+    uint64_t last_version;      /* within a transaction */
+    bool changed;               /* the transaction has something to commit */
+    enum store_status trouble;  /* the last one logged: one line for each change */
+    uint64_t noted_ns;          /* when that was */
+    bool dead;                  /* LMDB will have no more of us */
+    void (*on_step)(void *ctx); /* NULL for none */
+    void *step_ctx;
 };
+
+static const struct slice version_key = {(const uint8_t *)"version", 7};
+
+static int read_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t *number_r)
+{
+    MDB_val key = lmdb_db_val(name), value;
+    int rc = mdb_get(txn, dbi, &key, &value);
+
+    *number_r = 0;
+    if (rc == 0 && layout_read_number(lmdb_db_slice(value), number_r) < 0)
+        rc = MDB_CORRUPTED;
+    return rc;
+}
+
+/* 0 where it cannot be read, which the first write will tell. */
+static uint64_t read_last_version(const struct lmdb_db *db)
+{
+    uint64_t version = 0;
+    MDB_txn *txn;
+
+    if (lmdb_db_begin_read(db, &txn) != 0)
+        return 0;
+    if (read_number(txn, db->meta, version_key, &version) != 0)
+        version = 0;
+    mdb_txn_abort(txn);
+    return version;
+}
 
 struct writer_commit *writer_commit_create(struct lmdb_db *db)
 {
@@ -27,8 +58,17 @@ struct writer_commit *writer_commit_create(struct lmdb_db *db)
 
     assert(db->env != NULL);
     commit->db = db;
+    lmdb_version_init(&commit->versions);
+    commit->totals.last_version = read_last_version(db);
     lmdb_free_space_open(&commit->space, db);
     return commit;
+}
+
+void writer_commit_set_step(struct writer_commit *commit, void (*on_step)(void *ctx),
+                            void *ctx)
+{
+    commit->on_step = on_step;
+    commit->step_ctx = ctx;
 }
 
 void writer_commit_destroy(struct writer_commit **commit)
@@ -62,17 +102,6 @@ static struct slice op_payload(const struct writer_op *op)
 }
 
 /* ---- one write within a transaction; all return 0 or LMDB's error ---- */
-
-static int read_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t *number_r)
-{
-    MDB_val key = lmdb_db_val(name), value;
-    int rc = mdb_get(txn, dbi, &key, &value);
-
-    *number_r = 0;
-    if (rc == 0 && layout_read_number(lmdb_db_slice(value), number_r) < 0)
-        rc = MDB_CORRUPTED;
-    return rc;
-}
 
 static int put_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t number)
 {
@@ -166,8 +195,6 @@ static int apply(struct writer_commit *commit, MDB_txn *txn, struct writer_op *o
 
 /* ---- a transaction ---- */
 
-static const struct slice version_key = {(const uint8_t *)"version", 7};
-
 static int end(struct writer_commit *commit, MDB_txn *txn)
 {
     int rc;
@@ -184,14 +211,13 @@ static int end(struct writer_commit *commit, MDB_txn *txn)
     rc = mdb_txn_commit(txn);
     if (rc == 0) {
         commit->totals.commits++;
+        commit->totals.last_version = commit->last_version;
         lmdb_free_space_fix_length(commit->db);
     }
     return rc;
 }
 
-/* Does the writes from `first` up to (without) `last`: all or, with LMDB's error, none.
- */
-static int run_txn(struct writer_commit *commit, struct list *first, struct list *last)
+static int do_txn(struct writer_commit *commit, struct list *first, struct list *last)
 {
     MDB_txn *txn;
     int rc = lmdb_db_begin_write(commit->db, &txn);
@@ -200,11 +226,24 @@ static int run_txn(struct writer_commit *commit, struct list *first, struct list
         return rc;
     commit->changed = false;
     rc = read_number(txn, commit->db->meta, version_key, &commit->last_version);
+    commit->last_version =
+        lmdb_version_base(&commit->versions, commit->last_version, clock_real_us());
     for (struct list *at = first; rc == 0 && at != last; at = at->next)
         rc = apply(commit, txn, container_of(at, struct writer_op, link));
     if (rc == 0)
         return end(commit, txn);
     mdb_txn_abort(txn);
+    return rc;
+}
+
+/* Does the writes from `first` up to (without) `last`: all or, with LMDB's error, none.
+ */
+static int run_txn(struct writer_commit *commit, struct list *first, struct list *last)
+{
+    int rc = do_txn(commit, first, last);
+
+    if (commit->on_step != NULL)
+        commit->on_step(commit->step_ctx);
     return rc;
 }
 

@@ -26,14 +26,19 @@ struct writer_op {
 
 /* Totals since the start. */
 struct writer_totals {
-    uint64_t commits; /* transactions written */
-    uint64_t writes;  /* writes done, refused ones included */
+    uint64_t commits;      /* transactions written */
+    uint64_t writes;       /* writes done, refused ones included */
+    uint64_t last_version; /* in the store, as of the last commit that is known of */
 };
 
 struct writer_commit;
 
 /* A committer on an open environment, which must outlive it. */
 struct writer_commit *writer_commit_create(struct lmdb_db *db);
+
+/* Has on_step called after each transaction, of which a group may need many. */
+void writer_commit_set_step(struct writer_commit *commit, void (*on_step)(void *ctx),
+                            void *ctx);
 
 /* Frees it; NULL inside is allowed. */
 void writer_commit_destroy(struct writer_commit **commit);

@@ -251,7 +251,8 @@ struct writer_conn *writer_conn_create(struct writer_shared *shared, int fd)
     conn->io.data = conn;
     say(conn, &(struct writer_head){.type = WRITER_HELLO,
                                     .number = WRITER_MAGIC,
-                                    .version = WRITER_VERSION});
+                                    .version = WRITER_VERSION,
+                                    .last_version = shared->last_version});
     send_out(conn);
     watch(conn);
     return conn;

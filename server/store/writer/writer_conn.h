@@ -17,6 +17,7 @@ struct writer_shared {
     struct list group;    /* of struct writer_op: received, not done yet */
     uint64_t group_bytes; /* documents in it */
     uint64_t group_writes;
+    uint64_t last_version; /* in the store: told to fronts that come */
 };
 
 /* Takes over an accepted descriptor and says HELLO. Returns NULL, and has closed it,

@@ -22,7 +22,7 @@ void writer_put_head(uint8_t at[WRITER_HEAD_BYTES], const struct writer_head *he
     le_put(at + 8, 8, head->number);
     le_put(at + 16, 8, head->version);
     le_put(at + 24, 8, reply ? head->commits : head->payload_len);
-    le_put(at + 32, 8, head->writes);
+    le_put(at + 32, 8, head->type == WRITER_HELLO ? head->last_version : head->writes);
 }
 
 static int check_write(const struct writer_head *head)
@@ -50,7 +50,7 @@ static int check_other(const struct writer_head *head, const uint8_t *at)
     switch (head->type) {
     case WRITER_HELLO:
         return head->number == WRITER_MAGIC && head->version == WRITER_VERSION &&
-                       head->format == 0 && head->payload_len == 0 && head->writes == 0
+                       head->format == 0 && head->payload_len == 0
                    ? 0
                    : -1;
     case WRITER_REPLY: return head->status <= STORE_ERROR ? 0 : -1;
@@ -82,7 +82,8 @@ int writer_read_head(const uint8_t at[WRITER_HEAD_BYTES], struct writer_head *he
         .version = le_get(at + 16, 8),
         .payload_len = reply ? 0 : le_get(at + 24, 8),
         .commits = reply ? le_get(at + 24, 8) : 0,
-        .writes = le_get(at + 32, 8),
+        .writes = at[0] == WRITER_HELLO ? 0 : le_get(at + 32, 8),
+        .last_version = at[0] == WRITER_HELLO ? le_get(at + 32, 8) : 0,
     };
     return head_r->type == WRITER_WRITE ? check_write(head_r) : check_other(head_r, at);
 }

@@ -14,7 +14,8 @@
  *      8  HELLO: WRITER_MAGIC; WRITE, REPLY: the request's number
  *     16  HELLO: WRITER_VERSION; WRITE: if_version; REPLY: the new version
  *     24  WRITE: bytes of the document; REPLY: the writer's commits so far
- *     32  REPLY: the writer's answered writes so far
+ *     32  REPLY: the writer's answered writes so far; HELLO of the writer: the last
+ *         version in the store
  *
  * A WRITE is followed by the name, the id and the document. What a type does
  * not use is zero.
@@ -30,7 +31,7 @@
 #include "server/store/store.h"
 
 #define WRITER_MAGIC      UINT64_C(0x7265746972776c6f) /* "olwriter" */
-#define WRITER_VERSION    1
+#define WRITER_VERSION    2
 #define WRITER_HEAD_BYTES 40
 
 enum writer_type { WRITER_HELLO = 1, WRITER_WRITE, WRITER_REPLY, WRITER_BYE };
@@ -46,9 +47,10 @@ struct writer_head {
     uint16_t id_len;
     uint64_t number;
     uint64_t version;
-    uint64_t payload_len; /* of a WRITE; at most STORE_DOCUMENT_MAX */
-    uint64_t commits;     /* of a REPLY */
-    uint64_t writes;      /* of a REPLY */
+    uint64_t payload_len;  /* of a WRITE; at most STORE_DOCUMENT_MAX */
+    uint64_t commits;      /* of a REPLY */
+    uint64_t writes;       /* of a REPLY */
+    uint64_t last_version; /* of a HELLO; zero in a front's */
 };
 
 /* Writes a head. */

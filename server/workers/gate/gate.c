@@ -11,10 +11,12 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/log_limited.h"
 #include "common/credentials/credentials.h"
 #include "common/nng_faults/tls_probe.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/process/spawn.h"
 #include "proto/wire.h"
 #include "server/workers/link/rpc_address.h"
 #include "server/workers/gate/gate_fronts.h"
@@ -22,7 +24,6 @@
 #include "server/workers/nng_faults/gate_probe.h"
 #include "server/workers/gate/gate_socket.h"
 #include "server/workers/gate/gate_secret.h"
-#include "server/workers/link/strangers.h"
 #include "server/workers/link/tls.h"
 
 /* A worker's first hello waits so long for the fronts to make their seats; where there is
@@ -61,8 +62,8 @@ struct gate {
     struct gate_secret secret_state;
     struct nng_tls_config *tls; /* NULL without */
     struct tls_probe *visitor;  /* the probe's, with TLS */
-    struct strangers strangers;
-    struct strangers floods;
+    struct log_limited strangers_log;
+    struct log_limited floods_log;
     uint64_t second_ns; /* when hellos were counted from... */
     unsigned hellos;    /* ...and how many there have been */
     bool heard;         /* a request, since quiet_timer last looked */
@@ -70,6 +71,7 @@ struct gate {
     ev_timer sweep_timer; /* active after a front has left */
     unsigned sweeps;      /* still to come then */
     ev_timer listen_timer;
+    ev_timer alive_timer;
     unsigned listen_tries;
     unsigned deaf_logged;
     bool did; /* a worker was answered */
@@ -228,7 +230,8 @@ static void wait_for_offers(struct gate *gate, struct gate_request *request,
 static void turn_away(struct gate *gate, struct gate_request *request,
                       enum wire_refusal reason, const char *why, const char *answer)
 {
-    strangers_note(&gate->strangers, gate->config->rpc_url, why);
+    log_limited_warn(&gate->strangers_log, LOG_EVERY_MINUTE,
+                     "%s: a stranger was turned away: %s", gate->config->rpc_url, why);
     refuse(request, reason, answer);
 }
 
@@ -276,7 +279,9 @@ static void take_hello(struct gate *gate, struct gate_request *request,
         return;
     }
     if (!may_pass_on(gate, now_ns)) {
-        strangers_note(&gate->floods, gate->config->rpc_url, "too many hellos a second");
+        log_limited_warn(&gate->floods_log, LOG_EVERY_MINUTE,
+                         "%s: a stranger was turned away: too many hellos a second",
+                         gate->config->rpc_url);
         gate_request_drop(request);
         return;
     }
@@ -384,8 +389,19 @@ static void on_control(struct ev_loop *loop, ev_io *control, int events)
         ev_break(loop, EVBREAK_ALL);
 }
 
+/* The loop turns. */
+static void on_alive_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct gate *gate = container_of(timer, struct gate, alive_timer);
+
+    (void)loop, (void)events;
+    gate->config->on_alive(gate->config->ctx);
+}
+
 static void start_watchers(struct gate *gate)
 {
+    const double every_s = SPAWN_ALIVE_EVERY_MS / 1e3;
+
     ev_signal_init(&gate->term, on_signal, SIGTERM);
     ev_signal_start(gate->loop, &gate->term);
     signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C: the master decides */
@@ -393,6 +409,9 @@ static void start_watchers(struct gate *gate)
         ev_io_init(&gate->control, on_control, gate->config->control_fd, EV_READ);
         ev_io_start(gate->loop, &gate->control);
     }
+    ev_timer_init(&gate->alive_timer, on_alive_timer, 0., every_s);
+    if (gate->config->on_alive != NULL)
+        ev_timer_start(gate->loop, &gate->alive_timer);
     ev_init(&gate->sweep_timer, on_sweep_timer);
     ev_timer_init(&gate->listen_timer, on_listen_timer, 0, LISTEN_RETRY_S);
     ev_timer_start(gate->loop, &gate->listen_timer);

@@ -23,6 +23,7 @@ struct rpc_gate_config {
     void (*on_ready)(void *ctx); /* listening at both; once; NULL for none */
     void (*on_did)(
         void *ctx); /* a worker has been given its seats; once; NULL for none */
+    void (*on_alive)(void *ctx); /* every SPAWN_ALIVE_EVERY_MS; NULL for none */
     void *ctx;
 };
 

@@ -15,7 +15,7 @@
 #include "common/base/alloc.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
-#include "server/workers/link/strangers.h"
+#include "common/base/log_limited.h"
 
 #define BACKLOG 64
 
@@ -59,7 +59,7 @@ struct descriptor_server {
     ev_io incoming; /* not active while there are MAX_GUESTS */
     unsigned guest_count;
     struct list guests;
-    struct strangers strangers;
+    struct log_limited strangers_log;
 };
 
 static_assert(DESCRIPTOR_SERVER_NAME_BYTES > sizeof(((struct sockaddr_un *)0)->sun_path),
@@ -129,6 +129,15 @@ static int read_token(struct guest *guest)
     return send_files(guest->fd, files, guest->files);
 }
 
+/* True where the word can stand for something that was handed over. */
+static bool is_sensible(unsigned word, unsigned files)
+{
+    unsigned mapped = word & ~(unsigned)WIRE_TOOK_FASTPATH;
+
+    return word > 0 && mapped <= WIRE_TOOK_POOL &&
+           mapped + (word != mapped ? 1 : 0) <= files;
+}
+
 static int read_word(struct guest *guest)
 {
     uint8_t word = 0;
@@ -136,7 +145,7 @@ static int read_word(struct guest *guest)
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (got == 1 && word >= 1 && word <= guest->files)
+    if (got == 1 && is_sensible(word, guest->files))
         guest->descriptor_server->events.mapped(guest->descriptor_server->ctx,
                                                 &guest->token, word, guest->process);
     return -1;
@@ -186,8 +195,18 @@ static bool is_trusted(struct descriptor_server *descriptor_server, int fd,
         return true;
     snprintf(why, sizeof why, "user %u, group %u is neither ours nor of our group %u",
              peer->uid, peer->gid, getegid());
-    strangers_note(&descriptor_server->strangers, descriptor_server->name, why);
+    log_limited_warn(&descriptor_server->strangers_log, LOG_EVERY_MINUTE,
+                     "%s: a stranger was turned away: %s", descriptor_server->name, why);
     return false;
+}
+
+/* Says first what this is; a socket that is just connected has room for it. */
+static int send_greeting(int to)
+{
+    static const char greeting[] = WIRE_DOOR_GREETING;
+    ssize_t sent = send(to, greeting, sizeof greeting - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    return sent == (ssize_t)(sizeof greeting - 1) ? 0 : -1;
 }
 
 static void guest_create(struct descriptor_server *descriptor_server, int fd,
@@ -222,7 +241,7 @@ static void on_incoming(struct ev_loop *loop, ev_io *incoming, int events)
     if (fd < 0)
         return;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-        is_trusted(descriptor_server, fd, &peer))
+        is_trusted(descriptor_server, fd, &peer) && send_greeting(fd) == 0)
         guest_create(descriptor_server, fd, peer.pid);
     else
         close(fd);

@@ -1,15 +1,17 @@
 /*
- * Where a front hands out the descriptors of its arenas, and that of its pool
- * with them: a plain AF_UNIX socket, as nng passes none. Where workers come by a path, it
- * stands beside theirs, named as a seat is: who reaches that reaches this too, out of any
- * network namespace, and what a killed front leaves behind goes as seats' files
- * do. Else it has an abstract name, which the kernel picks and forgets with the
- * process.
+ * Where a front hands out the descriptors of its arenas, and those of its pool
+ * and of the fast path with them: a plain AF_UNIX socket, as nng passes none. Where
+ * workers come by a path, it stands beside theirs, named as a seat is: who reaches that
+ * reaches this too, out of any network namespace, and what a killed front leaves behind
+ * goes as seats' files do. Else it has an abstract name, which the kernel picks and
+ * forgets with the process.
  *
+ *     front   16 bytes, WIRE_DOOR_GREETING: by them a worker knows that it is at a door
  *     worker  16 bytes: the arena's token, from its SEAT_WELCOME
- *     front   1 byte, with the descriptor, or both
- *     worker  1 byte: 01, it has mapped the arena; 02, both: from now on they are
- *             used
+ *     front   1 byte, with the descriptors: arena, pool, fast path, as far as
+ *             they are there
+ *     worker  1 byte: 01, it has mapped the arena; 02, the pool too; and 4 more where
+ *             it has the fast path: from now on they are used
  *
  * A peer must be of our user, our group or root; one that does something else,
  * or is not done within five seconds, is hung up on. Loop thread only.
@@ -27,17 +29,18 @@ struct ev_loop;
 /* The longest name, with its NUL. */
 #define DESCRIPTOR_SERVER_NAME_BYTES 110
 
-/* What a worker is handed: the arena's descriptor, and perhaps the pool's. */
-#define DESCRIPTOR_SERVER_MAX_FILES 2
+/* What a worker is handed at most: the arena, the pool, its end of the fast path. */
+#define DESCRIPTOR_SERVER_MAX_FILES 3
 
 struct descriptor_server_events {
     /* The descriptors for this token, which stay the owner's: fills in how many it
        returns, 0 where it knows no such token. */
     unsigned (*asked)(void *ctx, const struct wire_id *token,
                       int files_r[DESCRIPTOR_SERVER_MAX_FILES]);
-    /* The worker has mapped so many of them. `process` is its id as this process sees it,
-       0 where it does not: in a container it says another one itself. */
-    void (*mapped)(void *ctx, const struct wire_id *token, unsigned count, pid_t process);
+    /* The worker has taken these of them (enum wire_taken), if the owner has offered
+       them. `process` is its id as this process sees it, 0 where it does not: in a
+       container it says another one itself. */
+    void (*mapped)(void *ctx, const struct wire_id *token, unsigned taken, pid_t process);
 };
 
 /* Listens at the path, or at an abstract name where that is NULL. Returns NULL with errno

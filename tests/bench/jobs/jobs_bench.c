@@ -7,7 +7,8 @@
  *
  * A closed loop of MessagePack-to-JSON jobs in this process, a gate and real
  * workers as children, for each size and number in flight, in each way in turn:
- * the modes, and rpc and auto with memory shared with the workers ("rpc+shm").
+ * the modes, and rpc and auto with memory shared with the workers ("rpc+shm"), and
+ * with that and a fast path ("rpc+fast").
  * The whole table takes two minutes, --quick ten seconds. With --mix RATE instead:
  * an open loop of that many small jobs a second in mode rpc, of which every
  * hundredth is one that takes about 50 ms (it also compresses), and how long the
@@ -42,18 +43,16 @@
 #define ARENA_BYTES  (UINT64_C(64) << 20)
 #define QUICK_S      0.1
 
-/* Two fronts live in this process, which differ in that alone. */
-enum front { FRONT_PLAIN, FRONT_SHM, FRONTS };
+/* Fronts live in this process that differ in what they share with workers. */
+enum front { FRONT_PLAIN, FRONT_SHM, FRONT_FAST, FRONTS };
 
 static const struct way {
     const char *name;
     enum jobs_mode mode;
     enum front front;
-} ways[] = {{"inline", JOBS_INLINE, FRONT_PLAIN},
-            {"threads", JOBS_THREADS, FRONT_PLAIN},
-            {"rpc", JOBS_RPC, FRONT_PLAIN},
-            {"rpc+shm", JOBS_RPC, FRONT_SHM},
-            {"auto+shm", JOBS_AUTO, FRONT_SHM}};
+} ways[] = {{"inline", JOBS_INLINE, FRONT_PLAIN}, {"threads", JOBS_THREADS, FRONT_PLAIN},
+            {"rpc", JOBS_RPC, FRONT_PLAIN},       {"rpc+shm", JOBS_RPC, FRONT_SHM},
+            {"rpc+fast", JOBS_RPC, FRONT_FAST},   {"auto+fast", JOBS_AUTO, FRONT_FAST}};
 
 #define WAYS (sizeof ways / sizeof ways[0])
 
@@ -521,10 +520,11 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < FRONTS; i++) {
         config.front_index = (int)i;
         config.generation = i + 1;
-        config.arena_bytes = i == FRONT_SHM ? ARENA_BYTES : 0;
+        config.arena_bytes = i == FRONT_PLAIN ? 0 : ARENA_BYTES;
+        config.fastpath = i == FRONT_FAST;
         bench.fronts[i] = jobs_create(bench.loop, &config);
     }
-    bench.jobs = bench.fronts[FRONT_SHM];
+    bench.jobs = bench.fronts[FRONT_FAST];
     wait_for_workers();
     if (options.mix > 0)
         run_mix();

@@ -414,11 +414,49 @@ static void check_hostile_records(struct slice bytes)
     }
 }
 
+/* A budget that is spent at the `left`-th question. */
+struct counted_budget {
+    struct codec_budget base;
+    unsigned left;
+};
+
+static bool count_down(struct codec_budget *budget, size_t ahead)
+{
+    struct counted_budget *counted =
+        (struct counted_budget *)budget; /* its first member */
+
+    FUZZ_CHECK(counted->left > 0);
+    return --counted->left == 0 || ahead > SIZE_MAX / 2;
+}
+
+/* A job with a budget is stopped and leaves nothing, or ends as it does without one. */
+static void check_stops(struct codec_call call, const struct codec_fault *expected,
+                        const struct buf *whole)
+{
+    for (unsigned questions = 1; questions < 12; questions *= 3) {
+        struct counted_budget budget = {{.is_spent = count_down}, questions};
+        struct buf out = BUF_INIT;
+        struct codec_fault fault;
+
+        call.budget = &budget.base;
+        (void)!codec_run(codec_of(questions / 2 % 2), &call, &out, &fault);
+        if (fault.status == CODEC_STOPPED) {
+            FUZZ_CHECK(budget.left == 0 && out.len == 0);
+        } else {
+            FUZZ_CHECK(fault.status == expected->status && out.len == whole->len);
+            FUZZ_CHECK(out.len == 0 || memcmp(out.data, whole->data, out.len) == 0);
+        }
+        buf_free(&out);
+    }
+}
+
 static void check_call(struct codec_call *call, unsigned flags, struct slice patch_text)
 {
     struct buf out = BUF_INIT;
     struct codec_fault fault = run(call, &out);
 
+    if (!(flags & FLAG_POOR) && fault.status != CODEC_MEMORY)
+        check_stops(*call, &fault, &out);
     if (call->op == CODEC_OP_PATCH && !(flags & FLAG_POOR) &&
         (!call->gunzip || flags & FLAG_WRAP))
         check_patch(call, patch_text, fault, &out);

@@ -197,13 +197,31 @@ static void step(struct ev_loop *loop, int fd)
         ev_run(loop, EVRUN_NOWAIT);
 }
 
+/* Looks at every byte of what is told of a refused request. */
+static void on_refused(const struct http_refusal *refusal, void *context)
+{
+    const struct slice parts[] = {refusal->line, refusal->referer, refusal->user_agent};
+    volatile uint8_t sum = 0;
+
+    (void)context;
+    if (refusal->status < 400)
+        abort();
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (size_t at = 0; at < parts[i].len; at++)
+            sum = (uint8_t)(sum + parts[i].data[at]);
+}
+
 static struct http_server *make_server(struct ev_loop *loop)
 {
     const struct http_callbacks callbacks = {.on_request = on_request,
                                              .on_body = on_body,
                                              .on_body_end = on_body_end,
                                              .on_writable = on_writable,
-                                             .on_close = on_close};
+                                             .on_close = on_close,
+                                             .on_refused = on_refused};
+    static char *names[] = {"a", "host.example"};
+    const struct http_hosts hosts = {HTTP_HOST_LISTED, names, 2};
+    struct http_server *server;
     struct http_limits limits = http_limits_default();
 
     limits.head_bytes = 600;
@@ -211,8 +229,10 @@ static struct http_server *make_server(struct ev_loop *loop)
     limits.body_bytes = 400;
     limits.head_timeout_ms = limits.idle_timeout_ms = limits.send_timeout_ms = 3;
     limits.body_grace_ms = limits.linger_timeout_ms = limits.drain_idle_ms = 2;
-    limits.linger_bytes = 5000;
-    return http_server_create(loop, &limits, &callbacks, NULL);
+    limits.linger_idle_ms = 1;
+    server = http_server_create(loop, &limits, &callbacks, NULL);
+    http_server_set_hosts(server, &hosts);
+    return server;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -87,14 +87,22 @@ const char *fake_front_url(const struct fake_front *server)
     return server->url;
 }
 
-/* Waits for a change; fails the test when patience is over. The lock is held. */
-static void fake_front_wait_change(struct fake_front *server)
+/* When the patience of a wait that begins now is over. */
+static struct timespec fake_front_patience(void)
 {
     struct timespec until;
 
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += FAKE_FRONT_PATIENCE_MS / 1000;
-    if (pthread_cond_timedwait(&server->changed, &server->lock, &until) != 0) {
+    return until;
+}
+
+/* Waits for a change; fails the test when patience is over, however much has changed
+   meanwhile: a worker's hellos come every second. The lock is held. */
+static void fake_front_wait_change(struct fake_front *server,
+                                   const struct timespec *until)
+{
+    if (pthread_cond_timedwait(&server->changed, &server->lock, until) != 0) {
         pthread_mutex_unlock(&server->lock);
         fail_msg("waited in vain");
     }
@@ -212,12 +220,13 @@ void fake_front_set_gate(struct fake_front *server, enum fake_gate_mode mode)
 
 void fake_front_wait_hellos(struct fake_front *server, unsigned more)
 {
+    const struct timespec patience = fake_front_patience();
     unsigned until;
 
     pthread_mutex_lock(&server->lock);
     until = server->hellos + more;
     while (server->hellos < until)
-        fake_front_wait_change(server);
+        fake_front_wait_change(server, &patience);
     pthread_mutex_unlock(&server->lock);
 }
 
@@ -233,9 +242,11 @@ unsigned fake_front_count_hellos(struct fake_front *server)
 
 void fake_front_wait_hellos_beyond(struct fake_front *server, unsigned count)
 {
+    const struct timespec patience = fake_front_patience();
+
     pthread_mutex_lock(&server->lock);
     while (server->hellos <= count)
-        fake_front_wait_change(server);
+        fake_front_wait_change(server, &patience);
     pthread_mutex_unlock(&server->lock);
 }
 
@@ -351,9 +362,11 @@ void fake_front_hang_up(struct fake_front *server, unsigned seat)
 
 void fake_front_wait_gone(struct fake_front *server, unsigned seat)
 {
+    const struct timespec patience = fake_front_patience();
+
     pthread_mutex_lock(&server->lock);
     while (server->seats[seat].pipe.id)
-        fake_front_wait_change(server);
+        fake_front_wait_change(server, &patience);
     pthread_mutex_unlock(&server->lock);
 }
 

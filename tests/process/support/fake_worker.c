@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <nng/nng.h>
@@ -24,41 +25,56 @@
 #include "common/base/buf.h"
 #include "common/codec/codec.h"
 #include "proto/call_options.h"
+#include "proto/frame.h"
 #include "proto/wire.h"
 #include "worker/memory/arena.h"
 #include "worker/hello.h"
 #include "worker/job.h"
 
 /* NAME, text, default N */
-#define FAKE_MODE_MAP(X)                                                                 \
-    X(GOOD, "good", 0)                   /* answers everything */                        \
-    X(CRASH, "crash", 0)                 /* aborts inside job N+1 */                     \
-    X(HANG, "hang", 0)                   /* answers N jobs, takes the rest, is alive */  \
-    X(BABBLE, "babble", 16)              /* answers jobs with N random bytes */          \
-    X(TWICE, "twice", 0)                 /* answers every job twice */                   \
-    X(WRONG_VERSION, "wrong-version", 2) /* its hello is of version N */                 \
-    X(WRONG_ID, "wrong-id", 7)           /* answers with ids that are N too high */      \
-    X(SHORT_PAYLOAD, "short-payload", 1) /* result lengths are N more than there is */   \
-    X(LONG_PAYLOAD, "long-payload", 1)   /* N bytes follow the message */                \
-    X(SLOW, "slow", 100)                 /* N ms for each job */                         \
-    X(SILENT, "silent", 0)       /* answers N jobs, then nothing, not even ALIVE */      \
-    X(IMPOSTOR, "impostor", 0)   /* its seat hello names another worker */               \
-    X(MUTE, "mute", 0)           /* connects to its seat and never says hello */         \
-    X(EXPIRE, "expire", 0)       /* says of every job that it came too late */           \
-    X(OLD, "old", 31)            /* knows the flags of options that are in N */          \
-    X(BYE, "bye", 1)             /* after N jobs it says goodbye, then answers           \
-                                    what it has and exits when hung up on */             \
-    X(NO_CODING, "no-coding", 1) /* lacks codings and ids from job N+1 on */             \
-    X(SIZED, "sized", 100000)    /* jobs 1 and 2 give N bytes, all others none */        \
-    X(ARENA, "arena", 0)         /* maps the arena and answers there */                  \
-    X(ARENA_OFFSET, "arena-offset", 1)     /* N bytes behind the result's place */       \
-    X(ARENA_LENGTH, "arena-length", 1)     /* N bytes longer than the place */           \
-    X(ARENA_INPUT, "arena-input", 0)       /* says the result is where the input is */   \
-    X(ARENA_UNMAPPED, "arena-unmapped", 0) /* answers in an arena it has not */          \
-    X(ARENA_TWICE, "arena-twice", 0)       /* answers every job twice, there */          \
-    X(ARENA_SCRIBBLE, "arena-scribble", 0) /* and writes all over it afterwards */       \
-    X(ARENA_DIE, "arena-die", 0)           /* dies 0 when it is told of it, 1 once it is \
-                                              mapped, 2 inside a job, 3 before it answers */
+#define FAKE_MODE_MAP(X)                                                                     \
+    X(GOOD, "good", 0)                   /* answers everything */                            \
+    X(CRASH, "crash", 0)                 /* aborts inside job N+1 */                         \
+    X(HANG, "hang", 0)                   /* answers N jobs, takes the rest, is alive */      \
+    X(BABBLE, "babble", 16)              /* answers jobs with N random bytes */              \
+    X(TWICE, "twice", 0)                 /* answers every job twice */                       \
+    X(WRONG_VERSION, "wrong-version", 2) /* its hello is of version N */                     \
+    X(WRONG_ID, "wrong-id", 7)           /* answers with ids that are N too high */          \
+    X(SHORT_PAYLOAD, "short-payload", 1) /* result lengths are N more than there is */       \
+    X(LONG_PAYLOAD, "long-payload", 1)   /* N bytes follow the message */                    \
+    X(SLOW, "slow", 100)                 /* N ms for each job */                             \
+    X(SILENT, "silent", 0)       /* answers N jobs, then nothing, not even ALIVE */          \
+    X(IMPOSTOR, "impostor", 0)   /* its seat hello names another worker */                   \
+    X(MUTE, "mute", 0)           /* connects to its seat and never says hello */             \
+    X(EXPIRE, "expire", 0)       /* says of every job that it came too late */               \
+    X(VERDICT, "verdict", 3)     /* says N of every job, as no worker may */                 \
+    X(OLD, "old", 31)            /* knows the flags of options that are in N */              \
+    X(BYE, "bye", 1)             /* after N jobs it says goodbye, then answers               \
+                                    what it has and exits when hung up on */                 \
+    X(NO_CODING, "no-coding", 1) /* lacks codings and ids from job N+1 on */                 \
+    X(SIZED, "sized", 100000)    /* jobs 1 and 2 give N bytes, all others none */            \
+    X(ARENA, "arena", 0)         /* maps the arena and answers there */                      \
+    X(ARENA_OFFSET, "arena-offset", 1)     /* N bytes behind the result's place */           \
+    X(ARENA_LENGTH, "arena-length", 1)     /* N bytes longer than the place */               \
+    X(ARENA_INPUT, "arena-input", 0)       /* says the result is where the input is */       \
+    X(ARENA_UNMAPPED, "arena-unmapped", 0) /* answers in an arena it has not */              \
+    X(ARENA_TWICE, "arena-twice", 0)       /* answers every job twice, there */              \
+    X(ARENA_SCRIBBLE, "arena-scribble", 0) /* and writes all over it afterwards */           \
+    X(ARENA_DIE, "arena-die", 0)           /* dies 0 when it is told of it, 1 once it is     \
+                                              mapped, 2 inside a job, 3 before it answers */ \
+    X(FAST, "fast", 0)                     /* takes the fast path and answers there */       \
+    X(FAST_BABBLE, "fast-babble", 64)      /* answers with what is no frame */               \
+    X(FAST_BAD, "fast-bad", 64)            /* with a frame of what is no message */          \
+    X(FAST_EMPTY, "fast-empty", 0) /* with a frame of N bytes, which say nothing */          \
+    X(FAST_LARGE, "fast-large", 1) /* with the head of a frame of N MiB */                   \
+    X(FAST_ALIVE, "fast-alive", 0) /* with what belongs on the seat */                       \
+    X(FAST_TWICE, "fast-twice", 0) /* answers every job twice */                             \
+    X(FAST_WRONG_ID, "fast-wrong-id", 7) /* with ids that are N too high */                  \
+    X(FAST_FLOOD, "fast-flood", 7)       /* and without end */                               \
+    X(FAST_BYTEWISE, "fast-bytewise", 0) /* honestly, byte by byte */                        \
+    X(FAST_HALF, "fast-half", 10)        /* with N bytes of the answer, and dies */          \
+    X(FAST_CLOSE, "fast-close", 0)       /* hangs up there and keeps the seat */             \
+    X(FAST_MUTE, "fast-mute", 0)         /* never reads there */
 
 enum fake_mode {
 #define X(name, text, n) FAKE_##name,
@@ -84,6 +100,7 @@ struct fake_seat {
     _Atomic bool is_up;  /* connected, and the hello is sent */
     struct arena *arena; /* NULL for none */
     uint64_t arena_bytes;
+    int fast; /* the fast path; -1 for none */
     uint64_t incarnation;
     char url[WIRE_MAX_TEXT_BYTES + 1];
 };
@@ -134,9 +151,24 @@ static bool fake_wants_arena(const struct fake *fake)
     return fake->mode >= FAKE_ARENA && fake->mode != FAKE_ARENA_UNMAPPED;
 }
 
+static void *fake_serve_fast(void *arg);
+
+static void fake_take_fast(struct fake_seat *seat)
+{
+    pthread_t thread;
+
+    if (seat->fast < 0)
+        return;
+    if (seat->fake->mode == FAKE_FAST_CLOSE)
+        close(seat->fast);
+    else if (seat->fake->mode != FAKE_FAST_MUTE)
+        fake_check(pthread_create(&thread, NULL, fake_serve_fast, seat), "thread");
+}
+
 static void fake_take_arena(struct fake_seat *seat,
                             const struct wire_seat_welcome *welcome)
 {
+    const struct arena_front front = {seat->url, true};
     const struct fake *fake = seat->fake;
     const char *why;
 
@@ -145,9 +177,11 @@ static void fake_take_arena(struct fake_seat *seat,
     if (fake->mode == FAKE_ARENA_DIE && fake->n == 0)
         abort();
     seat->arena_bytes = welcome->arena_bytes;
-    seat->arena = arena_fetch(welcome, &why);
-    if (!seat->arena)
+    seat->arena =
+        arena_fetch(&front, welcome, fake->mode >= FAKE_FAST ? &seat->fast : NULL, &why);
+    if (!seat->arena && seat->fast < 0)
         fprintf(stderr, "fake-worker: no arena: %s\n", why);
+    fake_take_fast(seat);
     if (fake->mode == FAKE_ARENA_DIE && fake->n == 1)
         abort();
 }
@@ -224,6 +258,9 @@ static void fake_do_job(struct fake_seat *seat, struct wire_job *job,
         job->op = CODEC_OPS; /* as little known */
     if (fake->mode == FAKE_EXPIRE)
         job_skip(job, WIRE_EXPIRED, result_r);
+    else if (fake->mode == FAKE_VERDICT)
+        *result_r =
+            (struct wire_result){.id = job->id, .verdict = (enum wire_verdict)fake->n};
     else
         job_run(fake->codec, job, 1 << 30, payloads, result_r);
     if (fake->mode == FAKE_NO_CODING && fake->answered >= fake->n && fake_is_new(job)) {
@@ -232,7 +269,8 @@ static void fake_do_job(struct fake_seat *seat, struct wire_job *job,
     }
     if (fake->mode == FAKE_SIZED)
         fake_resize(fake->answered < 2 ? fake->n : 0, payloads, result_r);
-    if (fake->mode == FAKE_WRONG_ID)
+    if (fake->mode == FAKE_WRONG_ID || fake->mode == FAKE_FAST_WRONG_ID ||
+        fake->mode == FAKE_FAST_FLOOD)
         result_r->id += fake->n;
     if (fake->mode == FAKE_SHORT_PAYLOAD)
         result_r->payload.bytes.len += fake->n;
@@ -246,6 +284,54 @@ static bool fake_has_stopped(const struct fake *fake)
 {
     return (fake->mode == FAKE_HANG || fake->mode == FAKE_SILENT) &&
            fake->answered >= fake->n;
+}
+
+/* A frame as the mode has it. */
+static void fake_put_frame(const struct fake *fake, struct slice message, struct buf *out)
+{
+    uint64_t bytes = message.len;
+
+    if (fake->mode == FAKE_FAST_BABBLE)
+        buf_append_str(out, "babble");
+    if (fake->mode == FAKE_FAST_LARGE)
+        bytes = (uint64_t)fake->n << 20;
+    if (fake->mode == FAKE_FAST_EMPTY)
+        bytes = message.len = fake->n;
+    frame_put_head(buf_reserve(out, FRAME_HEAD_BYTES), bytes);
+    out->len += FRAME_HEAD_BYTES;
+    buf_append(out, message.data, message.len);
+    if (fake->mode == FAKE_FAST_BAD)
+        memset(out->data + FRAME_HEAD_BYTES, 'x', message.len);
+    if (fake->mode == FAKE_FAST_HALF && out->len > fake->n)
+        out->len = fake->n;
+}
+
+/* Sends until the front hangs up, where the mode wants that. */
+static void fake_send_fast(struct fake_seat *seat, struct slice message)
+{
+    const struct fake *fake = seat->fake;
+    size_t step = fake->mode == FAKE_FAST_BYTEWISE ? 1 : SIZE_MAX;
+    struct buf out = BUF_INIT;
+    ssize_t sent = 0;
+
+    fake_put_frame(fake, message, &out);
+    do
+        for (size_t at = 0; at < out.len && sent >= 0; at += (size_t)sent)
+            sent = send(seat->fast, out.data + at,
+                        out.len - at < step ? out.len - at : step, MSG_NOSIGNAL);
+    while (fake->mode == FAKE_FAST_FLOOD && sent >= 0);
+    if (fake->mode == FAKE_FAST_HALF)
+        abort();
+    buf_free(&out);
+}
+
+/* By the way that jobs come once there is a fast path. */
+static void fake_send_answer(struct fake_seat *seat, const struct buf *out)
+{
+    if (seat->fast >= 0)
+        fake_send_fast(seat, buf_slice(out));
+    else
+        fake_send(seat->socket, out);
 }
 
 static void fake_send_results(struct fake_seat *seat, const struct wire_result *results,
@@ -263,9 +349,14 @@ static void fake_send_results(struct fake_seat *seat, const struct wire_result *
         if (getrandom(buf_reserve(&out, fake->n), fake->n, 0) == (ssize_t)fake->n)
             out.len = fake->n;
     }
-    fake_send(seat->socket, &out);
-    if (fake->mode == FAKE_TWICE || fake->mode == FAKE_ARENA_TWICE)
-        fake_send(seat->socket, &out);
+    if (fake->mode == FAKE_FAST_ALIVE) {
+        out.len = 0;
+        wire_put_alive(&out, &(struct wire_alive){0, 0, 0});
+    }
+    fake_send_answer(seat, &out);
+    if (fake->mode == FAKE_TWICE || fake->mode == FAKE_ARENA_TWICE ||
+        fake->mode == FAKE_FAST_TWICE)
+        fake_send_answer(seat, &out);
     buf_free(&out);
     for (unsigned i = 0; fake->mode == FAKE_ARENA_SCRIBBLE && seat->arena && i < 100; i++)
         memset(arena_data(seat->arena), (int)i, seat->arena_bytes);
@@ -313,6 +404,28 @@ static void fake_take_message(struct fake_seat *seat, struct slice bytes)
         fake_send_alive(seat, message.ping_token);
     else if (message.type == WIRE_SEAT_WELCOME)
         fake_take_arena(seat, &message.seat_welcome);
+}
+
+static void *fake_serve_fast(void *arg)
+{
+    struct fake_seat *seat = arg;
+    struct frame_reader reader;
+    struct slice message;
+    ssize_t got;
+
+    frame_reader_init(&reader, WIRE_MAX_FAST_BYTES);
+    do {
+        size_t room;
+        uint8_t *space = frame_reader_space(&reader, &room);
+
+        got = recv(seat->fast, space, room, 0);
+        if (got > 0)
+            frame_reader_add(&reader, (size_t)got);
+        while (frame_reader_next(&reader, &message) == FRAME_MESSAGE)
+            fake_take_message(seat, message);
+    } while (got > 0);
+    frame_reader_free(&reader);
+    return NULL;
 }
 
 static void *fake_serve_seat(void *arg)
@@ -377,6 +490,7 @@ static void fake_take_seat(struct fake *fake, const struct wire_seat *told)
         return;
     fake->seat_count++;
     seat->fake = fake;
+    seat->fast = -1;
     seat->incarnation = told->incarnation;
     memcpy(seat->url, told->url.data, told->url.len);
     fake_check(nng_pair0_open(&seat->socket), "pair0");

@@ -80,6 +80,16 @@ static int do_silent(const struct spawn_self *self)
     return serve(self);
 }
 
+/* One front as above; the other has told that it has much to do. */
+static int do_busy(const struct spawn_self *self)
+{
+    spawn_tell(SPAWN_ALIVE); /* before it is ready: counts from then on */
+    spawn_tell(SPAWN_READY);
+    if (self->role == SPAWN_FRONT && self->index == 1)
+        spawn_tell(SPAWN_BUSY);
+    return serve(self);
+}
+
 /* Gets ready and dies, but has done nothing. */
 static int do_ready_crash(const struct spawn_self *self)
 {
@@ -177,6 +187,7 @@ static const struct {
     {"crash", do_crash},
     {"gate-crash", do_gate_crash},
     {"silent", do_silent},
+    {"busy", do_busy},
     {"ready-crash", do_ready_crash},
     {"retire", do_retire},
     {"did-crash", do_did_crash},

@@ -169,6 +169,13 @@ void rpc_fixture_stop_front(struct rpc_fixture *fixture)
 
 /* ---- the whole ---- */
 
+bool rpc_fixture_is_slow(void)
+{
+    const char *fastpath = getenv("OFFLOOP_FASTPATH");
+
+    return fastpath != NULL && strcmp(fastpath, "off") == 0;
+}
+
 struct rpc_fixture *rpc_fixture_create(const struct jobs_config *config)
 {
     struct rpc_fixture *fixture = mem_zalloc(sizeof *fixture);
@@ -183,6 +190,7 @@ struct rpc_fixture *rpc_fixture_create(const struct jobs_config *config)
     fixture->config.gate_listen_fd = fixture->gate_fd;
     fixture->config.generation = 1;
     fixture->config.stats = &fixture->stats;
+    fixture->config.fastpath = !rpc_fixture_is_slow();
     snprintf(fixture->url, sizeof fixture->url, "ipc://%s/rpc", fixture->directory);
     fixture->config.rpc_url = fixture->url;
     /* nng keeps descriptors of its own from its first use on. */
@@ -431,7 +439,8 @@ char *rpc_fixture_pad(const char *text, size_t bytes)
     return padded;
 }
 
-void rpc_fixture_submit_again(struct rpc_fixture *fixture, struct rpc_fixture_job *job)
+static void submit(struct rpc_fixture *fixture, struct rpc_fixture_job *job,
+                   enum jobs_mode mode)
 {
     blob_unref(&job->result);
     job->done = 0;
@@ -439,9 +448,22 @@ void rpc_fixture_submit_again(struct rpc_fixture *fixture, struct rpc_fixture_jo
                                      .keep_numbers = job->job.call.keep_numbers,
                                      .in = buf_slice(&job->input)},
                             .share_key = {job->job.share_key[0]},
-                            .mode = JOBS_RPC,
+                            .mode = mode,
                             .done = on_done};
     jobs_submit(fixture->jobs, &job->job);
+}
+
+void rpc_fixture_submit_again(struct rpc_fixture *fixture, struct rpc_fixture_job *job)
+{
+    submit(fixture, job, JOBS_RPC);
+}
+
+void rpc_fixture_submit_in(struct rpc_fixture *fixture, struct rpc_fixture_job *job,
+                           const char *text, enum jobs_mode mode)
+{
+    memset(job, 0, sizeof *job);
+    buf_append_str(&job->input, text);
+    submit(fixture, job, mode);
 }
 
 struct awaited_jobs {

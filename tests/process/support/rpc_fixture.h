@@ -57,6 +57,9 @@ struct rpc_fixture_job {
 /* The whole program when it is run as a gate. */
 int rpc_fixture_gate(char **argv, int (*gate_main)(const struct rpc_gate_config *));
 
+/* True where the tests are to go without fast paths: $OFFLOOP_FASTPATH is "off". */
+bool rpc_fixture_is_slow(void);
+
 /* A directory and sockets; nothing runs yet. `config` gives the front's numbers; what
    tells it where things are is filled in. */
 struct rpc_fixture *rpc_fixture_create(const struct jobs_config *config);
@@ -104,7 +107,11 @@ void rpc_fixture_run_for(struct rpc_fixture *fixture, double seconds);
 void rpc_fixture_submit(struct rpc_fixture *fixture, struct rpc_fixture_job *job,
                         const char *text);
 
-/* The same with the input that the job has already. */
+/* The same in another mode. */
+void rpc_fixture_submit_in(struct rpc_fixture *fixture, struct rpc_fixture_job *job,
+                           const char *text, enum jobs_mode mode);
+
+/* The first with the input that the job has already. */
 void rpc_fixture_submit_again(struct rpc_fixture *fixture, struct rpc_fixture_job *job);
 
 /* Runs the loop until the jobs are done. */

@@ -108,6 +108,29 @@ static int listen_on(const char *text)
     return endpoint_listen(&endpoint);
 }
 
+static void tells_what_only_this_host_reaches(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_local;
+    } cases[] = {
+        {"127.0.0.1:80", true},      {"127.1.2.3:80", true},
+        {"[::1]:80", true},          {"[::ffff:127.0.0.1]:80", true},
+        {"unix:/run/a", true},       {"0.0.0.0:80", false},
+        {"[::]:80", false},          {"10.0.0.1:80", false},
+        {"[2001:db8::1]:80", false}, {"[::ffff:10.0.0.1]:80", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct endpoint endpoint;
+        const char *expected;
+
+        assert_int_equal(endpoint_parse(cases[i].text, &endpoint, &expected), 0);
+        assert_int_equal(endpoint_is_local(&endpoint), cases[i].is_local);
+    }
+}
+
 static void port_0_takes_a_free_one(void **state)
 {
     struct endpoint endpoint;
@@ -313,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_and_prints),
         cmocka_unit_test(refuses),
+        cmocka_unit_test(tells_what_only_this_host_reaches),
         cmocka_unit_test(port_0_takes_a_free_one),
         cmocka_unit_test(unix_socket_of_the_dead_is_replaced),
         cmocka_unit_test(other_files_are_not_replaced),

@@ -3,6 +3,9 @@
 
 #include <malloc.h>
 
+#include "common/base/clock.h"
+#include "common/base/memory_budget.h"
+#include "common/loop/background_free.h"
 #include "server/http/http_connection.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -32,6 +35,12 @@ static void test_idle_is_closed_silently(void **state)
     assert_false(rig_await_end(&rig, fd, &got));
     assert_int_equal(1, rig_count(&got, "HTTP/1.1"));
     rig_finish(&rig, fd, &got);
+}
+
+static struct http_connection *only_connection(struct rig *rig)
+{
+    assert_int_equal(1, http_server_connections(rig->server));
+    return container_of(rig->server->connections.next, struct http_connection, all_link);
 }
 
 static uint64_t last_deadline_ns;
@@ -138,6 +147,27 @@ static void test_stray_line_is_idle(void **state)
     rig_finish(&rig, fd, &got);
 }
 
+/* A stray line that comes in the last moment of the idle time gives the client some more,
+   and not for ever. */
+static void test_late_stray_line_is_no_end(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.idle_timeout_ms = rig.limits.head_timeout_ms = 20;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    /* Only its time tells the server of the bytes. */
+    ev_io_stop(rig.loop, &only_connection(&rig)->io);
+    assert_int_equal(2, send(fd, "\r\n", 2, MSG_NOSIGNAL));
+    assert_false(rig_await_end(&rig, fd, &got));
+    assert_int_equal(0, got.len);
+    rig_finish(&rig, fd, &got);
+}
+
 static void test_slow_body_is_refused(void **state)
 {
     struct rig rig;
@@ -241,6 +271,203 @@ static void test_reader_without_progress_is_cut_off(void **state)
     rig_end(&rig);
 }
 
+/* A reply in memory that a client's end takes a little of at a time. */
+struct slow_reader {
+    struct ev_timer timer;
+    int fd;
+    unsigned takes; /* left */
+};
+
+static void take_some(struct ev_loop *loop, struct ev_timer *timer, int revents)
+{
+    struct slow_reader *reader = container_of(timer, struct slow_reader, timer);
+    static char bytes[32768];
+
+    (void)revents;
+    if (recv(reader->fd, bytes, sizeof bytes, MSG_DONTWAIT) < 0)
+        assert_int_equal(EAGAIN, errno);
+    if (--reader->takes == 0)
+        ev_timer_stop(loop, timer);
+}
+
+/* Asks for 8 MB, of which the socket takes 400 KB at once and further ones only when a
+   lot has been read. */
+static void start_slow_reader(struct rig *rig, struct slow_reader *reader)
+{
+    struct buf large = BUF_INIT;
+    struct http_reply reply = {.status = 200};
+    int bytes = 400000;
+
+    rig_start(rig);
+    reader->fd = rig_connect(rig);
+    rig_send(rig, reader->fd, GET("/1"));
+    setsockopt(rig->exchange->connection->io.fd, SOL_SOCKET, SO_SNDBUF, &bytes,
+               sizeof bytes);
+    memset(buf_reserve(&large, 8000000), 'x', 8000000);
+    large.len = 8000000;
+    reply.body = blob_new_steal(&large);
+    http_reply(rig->exchange, &reply);
+    blob_unref(&reply.body);
+    ev_timer_init(&reader->timer, take_some, 0.1, 0.1);
+    ev_timer_start(rig->loop, &reader->timer);
+}
+
+/* What counts is that the peer takes bytes, not that the socket does: that happens far
+   more seldom than the peer is given time for. */
+/* Bodies count as they come; small ones always fit. */
+static void test_body_that_does_not_fit_is_refused(void **state)
+{
+    static const char head[] = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ";
+    struct rig rig;
+    struct buf got = BUF_INIT, body = BUF_INIT;
+    uint64_t used = memory_budget_used(), freed = background_free_count();
+    int fd;
+
+    (void)state;
+    background_free_start();
+    rig_start_echo(&rig);
+    memory_budget_set_limit(8000000);
+    memset(buf_reserve(&body, 3000000), 'x', 3000000);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, head);
+    rig_send(&rig, fd, "3000001\r\n\r\n");
+    rig_send_bytes(&rig, fd, body.data, 3000000);
+    rig_turns(&rig);
+    assert_true(memory_budget_used() - used >= 3000000);
+    memory_budget_hold(6000000);
+    rig_send(&rig, fd, "x");
+    rig_await(&rig, fd, &got, "HTTP/1.1 503 Service Unavailable\r\n");
+    assert_non_null(strstr(rig_text(&got), "Retry-After: 1\r\n"));
+    close(fd);
+    buf_free(&got);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, head);
+    rig_send(&rig, fd, "5000000\r\nExpect: 100-continue\r\n\r\n");
+    rig_await(&rig, fd, &got, "\r\n\r\n");
+    assert_non_null(strstr(rig_text(&got), "HTTP/1.1 503 Service Unavailable\r\n"));
+    close(fd);
+    buf_free(&got);
+    memory_budget_hold(6000000);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, head);
+    rig_send(&rig, fd, "60000\r\n\r\n");
+    rig_send_bytes(&rig, fd, body.data, 60000);
+    rig_await(&rig, fd, &got, "HTTP/1.1 200 OK\r\n");
+    memory_budget_release(12000000);
+    memory_budget_set_limit(0);
+    buf_free(&body);
+    rig_finish(&rig, fd, &got);
+    assert_int_equal(used, memory_budget_used());
+    background_free_stop();
+    assert_true(background_free_count() > freed); /* on the loop it would take too long */
+}
+
+/* Where memory is short, who takes nothing is cut off, and who takes a lot is not. */
+static void test_slowest_make_room(void **state)
+{
+    struct slow_reader reader = {.takes = UINT32_MAX};
+    struct rig rig;
+    struct http_connection *slow, *quick;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    start_slow_reader(&rig, &reader);
+    slow = only_connection(&rig);
+    fd = rig_connect(&rig);
+    quick = container_of(rig.server->connections.prev, struct http_connection, all_link);
+    rig_send(&rig, fd, GET("/2"));
+    {
+        uint8_t *bytes;
+        struct http_reply reply = {.status = 200, .body = blob_new(8000000, &bytes)};
+
+        memset(bytes, 'y', 8000000);
+        http_reply(rig.exchange, &reply);
+        blob_unref(&reply.body);
+    }
+    rig_turns(&rig);
+    assert_int_equal(HTTP_CONNECTION_SENDING, slow->state);
+    assert_int_equal(HTTP_CONNECTION_SENDING, quick->state);
+    /* As if both had been looked at for long enough. */
+    slow->progress.window_ns -= 10 * NS_PER_S;
+    quick->progress.window_ns -= 10 * NS_PER_S;
+    quick->progress.window_bytes += 100000000;
+    memory_budget_set_limit(1000000);
+    http_server_look_at_memory(rig.server);
+    assert_int_equal(1, http_server_cuts(rig.server));
+    rig_turns(&rig);
+    assert_ptr_equal(quick, only_connection(&rig));
+    memory_budget_set_limit(0);
+    ev_timer_stop(rig.loop, &reader.timer);
+    close(reader.fd);
+    close(fd);
+    rig_end(&rig);
+}
+
+static void test_slow_readers_are_waited_for(void **state)
+{
+    struct slow_reader reader = {.takes = 20};
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.send_timeout_ms = 1000;
+    start_slow_reader(&rig, &reader);
+    while (ev_is_active(&reader.timer)) {
+        rig_wait(&rig);
+        assert_int_equal(0, rig.closes);
+    }
+    /* It takes no more now. */
+    while (rig.closes == 0)
+        rig_wait(&rig);
+    assert_true(rig.closed_bytes < 8000000);
+    close(reader.fd);
+    rig_end(&rig);
+}
+
+static void test_readers_below_the_least_rate_are_cut_off(void **state)
+{
+    struct slow_reader reader = {.takes = UINT32_MAX};
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    rig.limits.send_timeout_ms = 500;
+    rig.limits.send_min_rate = 1000000000;
+    start_slow_reader(&rig, &reader);
+    while (rig.closes == 0)
+        rig_wait(&rig);
+    assert_int_equal(200, rig.closed_status);
+    ev_timer_stop(rig.loop, &reader.timer);
+    close(reader.fd);
+    rig_end(&rig);
+}
+
+/* A pause is no end: the time without a byte begins again with each. */
+static void test_lingers_while_bytes_come(void **state)
+{
+    struct rig rig;
+    struct buf got = BUF_INIT;
+    uint64_t first;
+    int fd;
+
+    (void)state;
+    rig_init(&rig);
+    rig.callbacks.on_request = note_deadline;
+    rig_start(&rig);
+    fd = rig_connect(&rig);
+    rig_send(&rig, fd, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n");
+    rig_await(&rig, fd, &got, "ok");
+    rig_send(&rig, fd, "0123456789");
+    assert_int_equal(1, http_server_connections(rig.server));
+    first = only_connection(&rig)->deadline_ns;
+    assert_int_equal(HTTP_CONNECTION_LINGER, only_connection(&rig)->state);
+    rig_send(&rig, fd, "0123456789");
+    assert_true(only_connection(&rig)->deadline_ns > first);
+    assert_true(only_connection(&rig)->deadline_ns < only_connection(&rig)->linger_ns);
+    rig_finish(&rig, fd, &got);
+}
+
 static void test_linger_ends(void **state)
 {
     struct rig rig;
@@ -249,7 +476,7 @@ static void test_linger_ends(void **state)
 
     (void)state;
     rig_init(&rig);
-    rig.limits.linger_timeout_ms = 20;
+    rig.limits.linger_idle_ms = 20;
     rig_start(&rig);
     fd = rig_connect(&rig);
     rig_send(&rig, fd, "BAD\r\n");
@@ -269,7 +496,7 @@ static void test_dropped_body_has_bounds(void **state)
 
     (void)state;
     rig_init(&rig);
-    rig.limits.linger_bytes = 100000;
+    rig.limits.linger_timeout_ms = 30;
     rig_start(&rig);
     fd = rig_connect(&rig);
     rig_send(&rig, fd, "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -279,10 +506,8 @@ static void test_dropped_body_has_bounds(void **state)
     memset(buf_reserve(&chunk, 65536), 'x', 65536);
     chunk.len += 65536;
     buf_append_str(&chunk, "\r\n");
-    for (int i = 0; i < 100; i++) {
-        if (!rig_send_bytes(&rig, fd, chunk.data, chunk.len))
-            break;
-    }
+    while (rig_send_bytes(&rig, fd, chunk.data, chunk.len))
+        ;
     while (http_server_connections(rig.server) > 0)
         rig_wait(&rig);
     assert_int_equal(1, rig.closes);
@@ -356,6 +581,51 @@ static void test_memory_of_waiting_connections(void **state)
     rig_end(&rig);
 }
 
+/* However many clients take large replies, a turn of the loop sends no more than keeps it
+   short. */
+static void test_turns_stay_short(void **state)
+{
+    enum { COUNT = 20, BYTES = 1000000 };
+    struct rig rig;
+    struct blob *blob;
+    struct http_exchange *exchanges[COUNT];
+    size_t sent = 0;
+    uint8_t *bytes;
+    int fds[COUNT];
+
+    (void)state;
+    rig_init(&rig);
+    rig_start(&rig);
+    blob = blob_new(BYTES, &bytes);
+    memset(bytes, 'x', BYTES);
+    for (int i = 0; i < COUNT; i++) {
+        fds[i] = rig_connect(&rig);
+        rig_send(&rig, fds[i], GET("/1"));
+        exchanges[i] = rig.exchange;
+    }
+    for (int i = 0; i < COUNT; i++) {
+        struct http_reply reply = {.status = 200, .body = blob};
+
+        http_reply(exchanges[i], &reply);
+    }
+    ev_run(rig.loop, EVRUN_NOWAIT);
+    for (int i = 0; i < COUNT; i++) {
+        struct buf got = BUF_INIT;
+
+        assert_false(rig_receive(fds[i], &got, NULL));
+        assert_true(got.len > 0); /* nobody is left out */
+        sent += got.len;
+        buf_free(&got);
+    }
+    /* What was ready before the turn goes first, as a turn of its own. */
+    assert_true(sent <= 2 * (HTTP_SERVER_TURN_BYTES + HTTP_OUTPUT_STEP_BYTES +
+                             COUNT * HTTP_SERVER_SHARE_BYTES));
+    for (int i = 0; i < COUNT; i++)
+        close(fds[i]);
+    blob_unref(&blob);
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,10 +634,17 @@ int main(void)
         cmocka_unit_test(test_early_timers_wait_on),
         cmocka_unit_test(test_slow_head_is_refused),
         cmocka_unit_test(test_stray_line_is_idle),
+        cmocka_unit_test(test_late_stray_line_is_no_end),
+        cmocka_unit_test(test_body_that_does_not_fit_is_refused),
+        cmocka_unit_test(test_slowest_make_room),
+        cmocka_unit_test(test_turns_stay_short),
         cmocka_unit_test(test_slow_body_is_refused),
         cmocka_unit_test(test_steady_body_is_not_refused),
         cmocka_unit_test(test_the_handler_may_take_its_time),
         cmocka_unit_test(test_reader_without_progress_is_cut_off),
+        cmocka_unit_test(test_slow_readers_are_waited_for),
+        cmocka_unit_test(test_readers_below_the_least_rate_are_cut_off),
+        cmocka_unit_test(test_lingers_while_bytes_come),
         cmocka_unit_test(test_linger_ends),
         cmocka_unit_test(test_dropped_body_has_bounds),
         cmocka_unit_test(test_promised_bytes_cost_nothing),

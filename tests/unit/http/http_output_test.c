@@ -31,7 +31,7 @@ static void test_sends_in_order(void **state)
                        (struct slice){NULL, 0});
     assert_int_equal(5 + 12 + 2, out.bytes);
     assert_int_equal(3, blob->refs);
-    assert_int_equal(19, http_output_send(&out, ends[0]));
+    assert_int_equal(19, http_output_send(&out, ends[0], HTTP_OUTPUT_STEP_BYTES));
     assert_true(http_output_is_empty(&out));
     assert_int_equal(1, blob->refs);
     assert_int_equal(12, http_output_take_sent(&out));
@@ -72,7 +72,7 @@ static void test_partial_sends(void **state)
     }
     assert_int_equal(want.len, out.bytes);
     while (!http_output_is_empty(&out)) {
-        ssize_t sent = http_output_send(&out, ends[0]);
+        ssize_t sent = http_output_send(&out, ends[0], HTTP_OUTPUT_STEP_BYTES);
 
         assert_true(sent >= 0 && sent <= HTTP_OUTPUT_STEP_BYTES);
         rig_receive(ends[1], &got, NULL);
@@ -96,7 +96,7 @@ static void test_lost_and_cleared(void **state)
     http_output_init(&out);
     http_output_append(&out, blob, blob->bytes, (struct slice){NULL, 0});
     close(ends[1]);
-    assert_int_equal(-1, http_output_send(&out, ends[0]));
+    assert_int_equal(-1, http_output_send(&out, ends[0], HTTP_OUTPUT_STEP_BYTES));
     http_output_clear(&out);
     assert_true(http_output_is_empty(&out));
     assert_int_equal(1, blob->refs);

@@ -40,7 +40,8 @@ struct rig {
     struct http_exchange *exchange; /* the latest, NULL after its on_close */
     struct buf seen;                /* "GET /path\n" of every request handed up */
     unsigned requests, body_ends, closes, writables;
-    int refused;       /* the last on_refused's status */
+    int refused; /* the last on_refused's status */
+    char refused_line[256];
     int closed_status; /* the last on_close's */
     uint64_t closed_bytes;
     struct buf body; /* what on_body brought */
@@ -94,11 +95,13 @@ static RIG_UNUSED void rig_note_close(struct http_exchange *x, int status, uint6
     rig_current->closed_bytes = sent;
 }
 
-static RIG_UNUSED void rig_note_refused(int status, void *context)
+static RIG_UNUSED void rig_note_refused(const struct http_refusal *refusal, void *context)
 {
     struct rig *rig = context;
 
-    rig->refused = status;
+    rig->refused = refusal->status;
+    snprintf(rig->refused_line, sizeof rig->refused_line, "%.*s", (int)refusal->line.len,
+             refusal->line.len > 0 ? (const char *)refusal->line.data : "");
 }
 
 static RIG_UNUSED void rig_bark(struct ev_loop *loop, struct ev_timer *timer, int revents)

@@ -107,13 +107,82 @@ static void the_budget_bounds_one_job_and_a_turn(void **state)
     (void)state;
     for (unsigned i = 0; i < 8; i++)
         cost.rpc_us[i] = 1e9;                                 /* never worth it */
-    assert_int_equal(choose_first(39000, 2, 0), JOBS_INLINE); /* 197 us */
-    assert_int_equal(choose_first(40000, 2, 0), JOBS_RPC);    /* 202 us */
+    assert_int_equal(choose_first(31000, 2, 0), JOBS_INLINE); /* 157 us */
+    assert_int_equal(choose_first(32000, 2, 0), JOBS_RPC);    /* 162 us: 0.8 of it */
     jobs_auto_end_turn(&chooser);
     while (choose(9600, 2, 0) == JOBS_INLINE)
         turn_us += 50;
     assert_true(turn_us == BUDGET_US * JOBS_AUTO_TURN_BUDGETS);
     assert_int_equal(choose_first(9600, 2, 0), JOBS_INLINE);
+}
+
+/* What a job takes beyond its estimate is taken from those of the same turn. */
+static void overruns_count(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 8; i++)
+        cost.rpc_us[i] = 1e9;
+    assert_int_equal(choose_first(9600, 2, 0), JOBS_INLINE); /* 50 us */
+    jobs_auto_book(&chooser, 50, 40);
+    assert_int_equal(choose(9600, 2, 0), JOBS_INLINE);
+    jobs_auto_book(&chooser, 50, BUDGET_US * JOBS_AUTO_TURN_BUDGETS);
+    assert_int_equal(choose(100, 2, 0), JOBS_RPC);
+    assert_int_equal(choose_first(100, 2, 0), JOBS_INLINE);
+}
+
+/* The names that a request asks for cost what they cost, whatever others taught. */
+static void cheap_requests_teach_nothing_about_dear_ones(void **state)
+{
+    static const uint8_t names[3000];
+    struct codec_call cheap = {.op = CODEC_OP_ENCODE, .in = {NULL, 2000}};
+    struct codec_call dear = cheap;
+
+    (void)state;
+    cheap.fields = (struct slice){names, 2};
+    dear.fields = (struct slice){names, sizeof names}; /* 1,000 of two letters */
+    for (unsigned i = 0; i < 8; i++)
+        cost.rpc_us[i] = 1e9;
+    for (unsigned i = 0; i < 1000; i++)
+        jobs_cost_learn_codec(&cost, &cheap, 1);
+    assert_true(jobs_cost_codec_us(&cost, &dear) > 100);
+    cheap.pretty = true;
+    for (unsigned i = 0; i < 1000; i++)
+        jobs_cost_learn_codec(&cost, &cheap, 100); /* nor do dear ones about cheap ones */
+    cheap.pretty = false;
+    assert_true(jobs_cost_codec_us(&cost, &cheap) < 10);
+}
+
+static void stopped_jobs_teach(void **state)
+{
+    struct codec_call call = {.op = CODEC_OP_ENCODE, .in = {NULL, 1000}};
+    double before = jobs_cost_codec_us(&cost, &call);
+
+    (void)state;
+    call.pretty = true;
+    jobs_cost_learn_stopped(&cost, &call);
+    assert_true(jobs_cost_codec_us(&cost, &call) > before);
+    for (unsigned i = 0; i < 100; i++)
+        jobs_cost_learn_stopped(&cost, &call);
+    assert_true(jobs_cost_codec_us(&cost, &call) > BUDGET_US);
+    call.pretty = false;
+    assert_true(jobs_cost_codec_us(&cost, &call) == before);
+}
+
+/* However cheap documents of that size have been: one string of that size is not. */
+static void many_bytes_never_stay(void **state)
+{
+    struct codec_call call = {.op = CODEC_OP_DECODE, .in = {NULL, 51000}};
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++)
+        cost.rpc_us[i] = 1e9;
+    for (unsigned i = 0; i < 1000; i++)
+        jobs_cost_learn_codec(&cost, &call, 5);
+    assert_int_equal(jobs_auto_choose(&chooser, &call, 2, 0), JOBS_RPC);
+    call.in.len = 49000;
+    assert_int_equal(jobs_auto_choose(&chooser, &call, 2, 0), JOBS_INLINE);
+    call.argument.len = 2000;
+    assert_int_equal(jobs_auto_choose(&chooser, &call, 2, 0), JOBS_RPC);
 }
 
 static void follows_what_is_learned(void **state)
@@ -144,7 +213,7 @@ static void few_processors_keep_more(void **state)
     (void)state;
     assert_true(crossover(2, 15) > crossover(MANY_CPUS, 15));
     assert_int_equal(crossover(3, 15), crossover(MANY_CPUS, 15));
-    assert_int_equal(crossover(1, 1000), 39700); /* the budget alone, 200 us */
+    assert_int_equal(crossover(1, 1000), 31700); /* the budget alone, 160 us */
 }
 
 /* Equal jobs whose result was there show how many come at once. */
@@ -174,6 +243,10 @@ int main(void)
         cmocka_unit_test_setup(the_crossover_sinks_with_the_backlog, setup),
         cmocka_unit_test_setup(demand_is_seen_in_one_turn, setup),
         cmocka_unit_test_setup(the_budget_bounds_one_job_and_a_turn, setup),
+        cmocka_unit_test_setup(overruns_count, setup),
+        cmocka_unit_test_setup(cheap_requests_teach_nothing_about_dear_ones, setup),
+        cmocka_unit_test_setup(stopped_jobs_teach, setup),
+        cmocka_unit_test_setup(many_bytes_never_stay, setup),
         cmocka_unit_test_setup(follows_what_is_learned, setup),
         cmocka_unit_test_setup(few_processors_keep_more, setup),
         cmocka_unit_test_setup(counted_jobs_are_demand, setup),

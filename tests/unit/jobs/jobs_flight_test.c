@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "proto/document_id.h"
 #include "server/jobs/dispatch/jobs_flight.h"
 #include "server/jobs/dispatch/jobs_worker.h"
 
@@ -54,6 +55,10 @@ static void credits_bound_the_window(void **state)
     send(0, 1);
     send(1, 1);
     assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW - 2);
+    jobs_flight_set_window(&flight, 2); /* what is open stays */
+    assert_int_equal(jobs_flight_free(&flight), 0);
+    jobs_flight_set_window(&flight, 3);
+    assert_int_equal(jobs_flight_free(&flight), 1);
 }
 
 static void a_batch_gives_its_credit_back_with_its_last_answer(void **state)
@@ -135,6 +140,38 @@ static void a_job_given_up_is_still_owed_an_answer(void **state)
     assert_int_equal(find(id), FLIGHT_UNKNOWN);
 }
 
+/* What a worker may have been at when it was lost: also what nobody waits for. */
+static void documents_of_what_is_unanswered(void **state)
+{
+    static const uint8_t bytes[] = "0123456789";
+    static uint8_t large[FLIGHT_HASHED_BYTES];
+    struct wire_id documents[FLIGHT_MAX_DOCUMENTS], expected;
+
+    (void)state;
+    for (unsigned i = 0; i < 5; i++)
+        jobs[i].call.in = (struct slice){bytes, i + 1};
+    send(0, 3);
+    send(3, 2);
+    jobs_flight_answer(&flight, jobs[1].id, NOW_NS);
+    jobs_flight_give_up(&flight, &jobs[2]);
+    jobs[2].call.in = (struct slice){NULL, 0}; /* gone with its client */
+    assert_int_equal(jobs_flight_documents(&flight, documents), 4);
+    for (unsigned i = 0; i < 4; i++) {
+        document_id_of((struct slice){bytes, i == 0 ? 1 : i + 2}, (struct slice){NULL, 0},
+                       &expected);
+        assert_true(document_id_is(&documents[i], &expected));
+    }
+    for (unsigned i = 3; i < 5; i++) /* the loop has no time for all of this */
+        jobs[i].call.in = (struct slice){large, sizeof large};
+    jobs[0].call.in = (struct slice){large, sizeof large};
+    assert_int_equal(jobs_flight_documents(&flight, documents), 3);
+    assert_ptr_equal(jobs_flight_take_back(&flight), &jobs[0]);
+    assert_ptr_equal(jobs_flight_take_back(&flight), &jobs[3]);
+    assert_ptr_equal(jobs_flight_take_back(&flight), &jobs[4]);
+    assert_null(jobs_flight_take_back(&flight));
+    assert_int_equal(flight.live, 0);
+}
+
 static void due_jobs_are_found_in_the_order_sent(void **state)
 {
     (void)state;
@@ -183,6 +220,7 @@ int main(void)
         cmocka_unit_test_setup(a_second_answer_is_unknown, setup),
         cmocka_unit_test_setup(how_long_a_worker_is_busy, setup),
         cmocka_unit_test_setup(a_job_given_up_is_still_owed_an_answer, setup),
+        cmocka_unit_test_setup(documents_of_what_is_unanswered, setup),
         cmocka_unit_test_setup(due_jobs_are_found_in_the_order_sent, setup),
         cmocka_unit_test_setup(a_heavy_job_is_known_until_it_is_answered, setup),
         cmocka_unit_test(batches_share_what_waits),

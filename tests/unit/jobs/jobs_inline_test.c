@@ -65,6 +65,46 @@ static void runs_before_submit_returns(void **state)
     assert_int_equal(codec_double_created, 0);
 }
 
+/* What turns out to be long on the loop is stopped there, and a thread does it. */
+static void auto_stops_at_its_budget(void **state)
+{
+    struct stats_front stats = {0};
+    struct jobs *jobs = jobs_create(loop, &(struct jobs_config){.stats = &stats});
+    struct job job = job_of("~bc", JOBS_AUTO);
+
+    (void)state;
+    done_calls = 0;
+    codec_double_runs = 0;
+    jobs_submit(jobs, &job);
+    assert_int_equal(done_calls, 0);
+    assert_int_equal(codec_double_runs, 1);
+    assert_int_equal(stats_read(&stats.jobs_stopped), 1);
+    while (done_calls == 0)
+        ev_run(loop, EVRUN_ONCE);
+    assert_int_equal(job.status, JOB_OK);
+    assert_int_equal(job.ran, JOBS_THREADS);
+    assert_int_equal(codec_double_runs, 2);
+    assert_int_equal(stats_read(&stats.jobs[CODEC_OP_ENCODE][JOBS_THREADS][JOB_OK]), 1);
+    assert_int_equal(stats_read(&stats.jobs[CODEC_OP_ENCODE][JOBS_INLINE][JOB_OK]), 0);
+    jobs_destroy(&jobs);
+}
+
+/* Mode inline is what others do: it runs what it has to. */
+static void inline_never_stops(void **state)
+{
+    struct stats_front stats = {0};
+    struct jobs *jobs = jobs_create(loop, &(struct jobs_config){.stats = &stats});
+    struct job job = job_of("~bc", JOBS_INLINE);
+
+    (void)state;
+    done_calls = 0;
+    jobs_submit(jobs, &job);
+    assert_int_equal(done_calls, 1);
+    assert_int_equal(job.status, JOB_OK);
+    assert_int_equal(stats_read(&stats.jobs_stopped), 0);
+    jobs_destroy(&jobs);
+}
+
 static void refusal_carries_the_fault(void **state)
 {
     struct stats_front stats = {0};
@@ -147,6 +187,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_before_submit_returns),
+        cmocka_unit_test(auto_stops_at_its_budget),
+        cmocka_unit_test(inline_never_stops),
         cmocka_unit_test(refusal_carries_the_fault),
         cmocka_unit_test(limits_come_from_the_configuration),
         cmocka_unit_test(no_codec_before_the_first_inline_job),

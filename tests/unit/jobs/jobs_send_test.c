@@ -75,6 +75,7 @@ int jobs_worker_send(struct jobs_worker *worker, struct job *const *jobs, unsign
 
 static struct jobs_send to_send;
 static struct jobs_worker workers[3];
+static const struct jobs_limits *limits; /* of all workers */
 static struct job jobs[JOBS];
 static unsigned job_count;
 
@@ -85,6 +86,7 @@ static int set_up(void **state)
     memset(jobs, 0, sizeof jobs);
     job_count = batch_count = sizes_seen = 0;
     are_deaf = share_memory = false;
+    limits = jobs_limits_of(false);
     jobs_send_init(&to_send);
     return 0;
 }
@@ -93,7 +95,8 @@ static void add_workers(unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         list_init(&workers[i].link);
-        jobs_flight_init(&workers[i].flight, FLIGHT_WINDOW);
+        workers[i].limits = limits;
+        jobs_flight_init(&workers[i].flight, limits->window);
         list_append(&to_send.workers, &workers[i].link);
     }
 }
@@ -144,7 +147,7 @@ static void test_longer_jobs_are_spread(void **state)
     add_workers(2);
     put_waiting(8, 200, 500);
     jobs_send(&to_send, NOW_NS);
-    assert_int_equal(batch_count, 2 * FLIGHT_WINDOW);
+    assert_int_equal(batch_count, 2 * limits->window);
     for (unsigned i = 0; i < batch_count; i++)
         assert_int_equal(batches[i].count, 2);
     assert_ptr_not_equal(batches[0].worker, batches[1].worker);
@@ -157,7 +160,7 @@ static void test_a_message_is_not_too_long(void **state)
     put_waiting(8, 900, 500);
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(batch_count, 1);
-    assert_int_equal(batches[0].count, JOBS_BATCH_US / 900);
+    assert_int_equal(batches[0].count, limits->batch_us / 900);
     assert_int_equal(to_send.waiting.depth, 8 - sent_jobs());
 }
 
@@ -168,7 +171,7 @@ static void test_a_busy_worker_gets_more_in_time(void **state)
 
     (void)state;
     add_workers(1);
-    put_waiting(1, JOBS_TOP_UP_US + 900, 500);
+    put_waiting(1, limits->top_up_us + 900, 500);
     assert_int_equal(jobs_send_held_us(&to_send, NOW_NS), 0); /* it is not busy */
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(jobs_send_held_us(&to_send, NOW_NS), 0); /* nothing waits */
@@ -177,9 +180,9 @@ static void test_a_busy_worker_gets_more_in_time(void **state)
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(sent_jobs(), 1);
     assert_int_equal(jobs_send_held_us(&to_send, NOW_NS),
-                     worker->flight.cost_us - JOBS_TOP_UP_US);
+                     worker->flight.cost_us - limits->top_up_us);
     worker->flight.progress_ns -=
-        (worker->flight.cost_us - JOBS_TOP_UP_US - 1) * NS_PER_US;
+        (worker->flight.cost_us - limits->top_up_us - 1) * NS_PER_US;
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(jobs_send_held_us(&to_send, NOW_NS), 1);
     worker->flight.progress_ns -= NS_PER_US;
@@ -193,13 +196,14 @@ static void test_what_a_busy_worker_waits_for_goes_to_an_idle_one(void **state)
 {
     (void)state;
     add_workers(1);
-    put_waiting(1, JOBS_TOP_UP_US + 900, 500);
+    put_waiting(1, limits->top_up_us + 900, 500);
     jobs_send(&to_send, NOW_NS);
     put_waiting(1, 900, 500);
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(to_send.waiting.depth, 1);
     list_init(&workers[1].link);
-    jobs_flight_init(&workers[1].flight, FLIGHT_WINDOW);
+    workers[1].limits = limits;
+    jobs_flight_init(&workers[1].flight, limits->window);
     list_append(&to_send.workers, &workers[1].link);
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(to_send.waiting.depth, 0);
@@ -220,7 +224,7 @@ static void test_a_large_job_goes_alone(void **state)
 {
     (void)state;
     add_workers(1);
-    put_waiting(2, JOBS_SECOND_US, 10 * JOBS_BATCH_BYTES);
+    put_waiting(2, limits->second_us, 10 * JOBS_BATCH_BYTES);
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(batch_count, 2);
 }
@@ -251,22 +255,82 @@ static void test_a_second_message_has_enough_work(void **state)
 {
     (void)state;
     add_workers(2);
-    put_waiting(2, JOBS_SECOND_US / 10, 500);
+    put_waiting(2, limits->second_us / 10, 500);
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(batch_count, 1); /* too little to spread at all */
-    put_waiting(6, JOBS_SECOND_US / 10, 500);
+    put_waiting(6, limits->second_us / 10, 500);
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(batch_count, 2); /* all of it is the idle one's */
     assert_int_equal(batches[1].count, 6);
     assert_ptr_not_equal(batches[0].worker, batches[1].worker);
-    put_waiting(18, JOBS_SECOND_US / 10, 500);
+    put_waiting(18, limits->second_us / 10, 500);
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(batch_count, 2); /* 9 each would not be enough */
-    put_waiting(2, JOBS_SECOND_US / 10, 500);
+    put_waiting(2, limits->second_us / 10, 500);
     jobs_send(&to_send, NOW_NS);
     assert_int_equal(batch_count, 4);
     assert_int_equal(batches[2].count, 10);
     assert_int_equal(batches[3].count, 10);
+}
+
+/* ---- on fast paths ---- */
+
+/* Some work is worth a message, and a worker may have many of them... */
+static void test_work_is_sent_as_it_comes(void **state)
+{
+    (void)state;
+    limits = jobs_limits_of(true);
+    add_workers(1);
+    for (unsigned i = 1; i <= 3; i++) {
+        put_waiting(20, limits->second_us / 10, 500);
+        jobs_send(&to_send, NOW_NS);
+        assert_int_equal(batch_count, 1 + i); /* the first is spread over two */
+        assert_int_equal(sent_jobs(), 20 * i);
+    }
+    put_waiting(9, limits->second_us / 10, 500); /* not yet enough */
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(batch_count, 4);
+}
+
+/* ...up to a time's worth. */
+static void test_what_a_worker_has_is_bounded_by_its_time(void **state)
+{
+    (void)state;
+    limits = jobs_limits_of(true);
+    add_workers(2);
+    put_waiting(JOBS, limits->second_us, 500);
+    jobs_send(&to_send, NOW_NS);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t has_us = workers[i].flight.cost_us;
+
+        assert_true(has_us > limits->top_up_us / 2);
+        assert_true(has_us <= limits->top_up_us + limits->batch_us);
+    }
+    assert_true(to_send.waiting.depth > 0);
+}
+
+static void test_each_worker_has_the_limits_of_its_own_way(void **state)
+{
+    (void)state;
+    add_workers(2);
+    workers[1].limits = jobs_limits_of(true);
+    jobs_flight_set_window(&workers[1].flight, workers[1].limits->window);
+    put_waiting(1, 2900, 500);
+    put_waiting(1, 3000, 500);
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(batch_count, 2);
+    for (unsigned i = 0; i < 2; i++)
+        workers[i].flight.progress_ns -= 2890 * NS_PER_US; /* nearly done */
+    for (unsigned i = 0; i < 2; i++) {
+        bool is_fast = batches[i].worker == &workers[1];
+
+        workers[is_fast].flight.cost_us = is_fast ? 2900 : 3000;
+    }
+    put_waiting(60, 10, 500);
+    jobs_send(&to_send, NOW_NS);
+    assert_true(batch_count > 2); /* too little for the seat, enough for the other */
+    for (unsigned i = 2; i < batch_count; i++)
+        assert_ptr_equal(batches[i].worker, &workers[1]);
 }
 
 /* A worker with a message of jobs that are estimated to take no time is not idle. */
@@ -418,6 +482,9 @@ int main(void)
         SEND_TEST(test_shared_memory_takes_no_room_in_a_message),
         SEND_TEST(test_a_batch_has_a_limit),
         SEND_TEST(test_a_second_message_has_enough_work),
+        SEND_TEST(test_work_is_sent_as_it_comes),
+        SEND_TEST(test_what_a_worker_has_is_bounded_by_its_time),
+        SEND_TEST(test_each_worker_has_the_limits_of_its_own_way),
         SEND_TEST(test_an_idle_worker_is_preferred_to_one_with_next_to_nothing),
         SEND_TEST(test_a_heavy_job_does_not_overtake_light_ones),
         SEND_TEST(test_a_lane_is_kept_free_of_heavy_jobs),

@@ -33,14 +33,19 @@ static void on_done(struct job *job)
     to_cancel = NULL;
 }
 
-static void ask(unsigned i, const char *text, uint64_t key)
+static void ask_in(enum jobs_mode mode, unsigned i, const char *text, uint64_t key)
 {
     asked[i] = (struct job){
         .call = {.op = CODEC_OP_ENCODE, .in = {(const uint8_t *)text, strlen(text)}},
         .share_key = {key, 7},
-        .mode = JOBS_THREADS,
+        .mode = mode,
         .done = on_done};
     jobs_submit(jobs, &asked[i]);
+}
+
+static void ask(unsigned i, const char *text, uint64_t key)
+{
+    ask_in(JOBS_THREADS, i, text, key);
 }
 
 static void await(unsigned count)
@@ -84,6 +89,24 @@ static void equal_jobs_run_once(void **state)
     ask(0, "?abc", 1); /* what is over is not kept */
     await(MANY + 1);
     assert_int_equal(codec_double_runs, 2);
+}
+
+/* What auto would have run on the loop follows what is under way elsewhere. */
+static void every_mode_shares_what_is_under_way(void **state)
+{
+    (void)state;
+    ask(0, "?abc", 1);
+    for (unsigned i = 1; i < 5; i++)
+        ask_in(JOBS_AUTO, i, "?abc", 1);
+    assert_int_equal(done_calls, 0);
+    codec_double_open_gate();
+    await(5);
+    assert_int_equal(codec_double_runs, 1);
+    assert_int_equal(stats_read(&stats.jobs_shared), 4);
+    ask_in(JOBS_AUTO, 0, "?abc",
+           1); /* nothing is under way: it runs here, and leads none */
+    await(6);
+    assert_int_equal(asked[0].ran, JOBS_INLINE);
 }
 
 static void refusals_are_shared_too(void **state)
@@ -179,6 +202,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equal_jobs_run_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_mode_shares_what_is_under_way, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(refusals_are_shared_too, setup, teardown),
         cmocka_unit_test_setup_teardown(others_run_for_themselves, setup, teardown),
         cmocka_unit_test_setup_teardown(a_follower_may_leave, setup, teardown),

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "common/codec/codec.h"
+#include "proto/frame.h"
 #include "proto/wire.h"
 
 #define TEXT(literal)                                   \
@@ -216,8 +217,8 @@ static void test_seat_welcome(void **state)
 static void test_seat_welcome_with_arena(void **state)
 {
     static struct wire_message message;
-    struct wire_seat_welcome welcome = {70000,    true,     TEXT("/run/offloop/arena"),
-                                        64 << 20, other_id, 0};
+    struct wire_seat_welcome welcome = {
+        70000, true, TEXT("/run/offloop/arena"), 64 << 20, other_id, 0, false};
     struct buf bytes;
     struct buf out = BUF_INIT;
 
@@ -235,8 +236,8 @@ static void test_seat_welcome_with_arena(void **state)
 static void test_seat_welcome_with_pool(void **state)
 {
     static struct wire_message message;
-    struct wire_seat_welcome welcome = {70000,    true,     TEXT("/run/offloop/arena"),
-                                        64 << 20, other_id, 32 << 20};
+    struct wire_seat_welcome welcome = {
+        70000, true, TEXT("/run/offloop/arena"), 64 << 20, other_id, 32 << 20, false};
     struct buf bytes;
     struct buf out = BUF_INIT;
 
@@ -247,6 +248,56 @@ static void test_seat_welcome_with_pool(void **state)
     assert_int_equal(message.seat_welcome.pool_bytes, 32 << 20);
     wire_put_seat_welcome(&out, &welcome);
     check_same(&out, &bytes);
+}
+
+static void test_seat_welcome_with_fastpath(void **state)
+{
+    static struct wire_message message;
+    struct wire_seat_welcome welcome = {
+        70000, true, TEXT("/run/offloop/arena"), 64 << 20, other_id, 0, true};
+    struct buf bytes;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    decode_example("SEAT_WELCOME-FASTPATH", WIRE_SEAT_WELCOME, &bytes, &message);
+    assert_true(message.seat_welcome.has_arena && message.seat_welcome.has_fastpath);
+    assert_int_equal(message.seat_welcome.arena_bytes, 64 << 20);
+    assert_int_equal(message.seat_welcome.pool_bytes, 0);
+    wire_put_seat_welcome(&out, &welcome);
+    check_same(&out, &bytes);
+    welcome.arena_bytes = 0; /* a fast path and nothing else */
+    wire_put_seat_welcome(&out, &welcome);
+    assert_int_equal(wire_decode(buf_slice(&out), &message, NULL), WIRE_OK);
+    assert_int_equal(message.seat_welcome.arena_bytes, 0);
+    out.data[out.len - 1] = 2; /* another kind */
+    assert_int_equal(wire_decode(buf_slice(&out), &message, NULL), WIRE_BAD);
+    out.data[out.len - 1] = 1;
+    out.data[out.len - 2] = 1; /* a pool behind no arena */
+    assert_int_equal(wire_decode(buf_slice(&out), &message, NULL), WIRE_BAD);
+    buf_free(&out);
+}
+
+static void test_frame(void **state)
+{
+    static struct wire_message decoded;
+    struct frame_reader reader;
+    struct buf bytes = example("FRAME");
+    struct slice message;
+    uint8_t head[FRAME_HEAD_BYTES];
+    size_t room;
+
+    (void)state;
+    frame_reader_init(&reader, WIRE_MAX_FAST_BYTES);
+    memcpy(frame_reader_space(&reader, &room), bytes.data, bytes.len);
+    frame_reader_add(&reader, bytes.len);
+    assert_int_equal(frame_reader_next(&reader, &message), FRAME_MESSAGE);
+    assert_int_equal(wire_decode(message, &decoded, NULL), WIRE_OK);
+    assert_int_equal(decoded.type, WIRE_CANCEL);
+    frame_put_head(head, message.len);
+    assert_memory_equal(head, bytes.data, sizeof head);
+    assert_int_equal(bytes.len, sizeof head + message.len);
+    frame_reader_free(&reader);
+    buf_free(&bytes);
 }
 
 /* A pool has bytes; and no message of five items, or of one that is not the pool's, is
@@ -428,6 +479,66 @@ static void test_ping_started_alive_and_bye(void **state)
     check_same(&out, &bytes);
 }
 
+static void test_app_hello(void **state)
+{
+    static struct wire_message message;
+    const struct wire_app_hello hello = {1, TEXT("billing"), 0};
+    struct buf bytes;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    decode_example("APP_HELLO", WIRE_APP_HELLO, &bytes, &message);
+    assert_int_equal(message.app_hello.version, 1);
+    check_text(message.app_hello.name, "billing");
+    assert_int_equal(message.app_hello.capabilities, 0);
+    wire_put_app_hello(&out, &hello);
+    check_same(&out, &bytes);
+}
+
+static void test_app_welcome(void **state)
+{
+    static struct wire_message message;
+    const struct wire_app_welcome welcome = {1, 1024, 128 << 20, WIRE_APP_ZSTD,
+                                             TEXT("yajl")};
+    struct buf bytes;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    decode_example("APP_WELCOME", WIRE_APP_WELCOME, &bytes, &message);
+    assert_int_equal(message.app_welcome.version, 1);
+    assert_int_equal(message.app_welcome.max_jobs, 1024);
+    assert_int_equal(message.app_welcome.max_bytes, 128 << 20);
+    assert_int_equal(message.app_welcome.capabilities, WIRE_APP_ZSTD);
+    check_text(message.app_welcome.engine, "yajl");
+    wire_put_app_welcome(&out, &welcome);
+    check_same(&out, &bytes);
+}
+
+static void test_app_results(void **state)
+{
+    static struct wire_message message;
+    struct buf bytes;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    decode_example("RESULTS-APP", WIRE_RESULTS, &bytes, &message);
+    assert_int_equal(message.results.count, 4);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(message.results.results[i].verdict, WIRE_OVERLOADED + i);
+    wire_put_results(&out, message.results.results, 4);
+    check_same(&out, &bytes);
+}
+
+static void test_greeting(void **state)
+{
+    struct buf bytes = example("GREETING");
+
+    (void)state;
+    assert_int_equal(bytes.len, WIRE_GREETING_BYTES);
+    assert_memory_equal(bytes.data, WIRE_GREETING, WIRE_GREETING_BYTES);
+    buf_free(&bytes);
+}
+
 /* The document's table of types is the header's. */
 static void test_table_of_types(void **state)
 {
@@ -472,12 +583,18 @@ int main(void)
         cmocka_unit_test(test_seat_welcome_with_arena),
         cmocka_unit_test(test_seat_welcome_with_pool),
         cmocka_unit_test(test_seat_welcome_with_wrong_pool),
+        cmocka_unit_test(test_seat_welcome_with_fastpath),
+        cmocka_unit_test(test_frame),
         cmocka_unit_test(test_jobs),
         cmocka_unit_test(test_jobs_in_an_arena),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_results_in_an_arena),
         cmocka_unit_test(test_ping_started_alive_and_bye),
+        cmocka_unit_test(test_app_hello),
+        cmocka_unit_test(test_app_welcome),
+        cmocka_unit_test(test_app_results),
+        cmocka_unit_test(test_greeting),
         cmocka_unit_test(test_table_of_types),
     };
 

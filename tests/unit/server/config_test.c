@@ -82,6 +82,10 @@ static void defaults(void **state)
 
     (void)state;
     assert_int_equal(READ(&config, &text, NULL), OPTIONS_RUN);
+    assert_int_equal(config.host.count, 0);
+    assert_int_equal(config.memory_bytes, UINT64_C(1) << 30);
+    assert_int_equal(config.idle_timeout_ns, UINT64_C(75000000000));
+    assert_int_equal(config.send_timeout_ns, UINT64_C(300000000000));
     assert_int_equal(config.listen.count, 1);
     assert_string_equal(config.listen.items[0], "127.0.0.1:8080");
     assert_string_equal(config.admin, "127.0.0.1:8081");
@@ -95,6 +99,7 @@ static void defaults(void **state)
     assert_int_equal(config.queue, 1024);
     assert_true(config.job_timeout_ns == UINT64_C(10000000000));
     assert_int_equal(config.max_reply_bytes, 512 << 20);
+    assert_int_equal(config.reply_cache_bytes, 32 << 20);
     assert_true(config.drain_timeout_ns == UINT64_C(30000000000));
     assert_true(config.lmdb_sync);
     assert_true(config.lmdb_max_bytes == UINT64_C(64) << 30);
@@ -153,6 +158,10 @@ static void refusals(void **state)
          "--listen: 127.0.0.1:9 is given twice"},
         {{"--listen=127.0.0.1:9", "--admin=127.0.0.1:9"},
          "--admin: 127.0.0.1:9 is a client listener too: expected another"},
+        {{"--host=docs.example:80"},
+         "--host: \"docs.example:80\" is not valid: expected a host's name without a "
+         "port, "
+         "or any"},
         {{"--store=files:x"},
          "--store: \"files:x\" is not valid: expected lmdb:DIR, "
          "redis://[user:password@]host[:port][/db], "

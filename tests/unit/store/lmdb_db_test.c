@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "tests/unit/store/store_rig.h"
@@ -354,6 +355,109 @@ static void errors_become_statuses(void **state)
     assert_int_equal(lmdb_db_status(MDB_CORRUPTED), STORE_ERROR);
 }
 
+/* What a child prints to stderr while it opens the store as a writer or reader; its wait
+   status. */
+static int open_in_child(const struct rig *rig, int (*open_it)(const struct rig *rig),
+                         char log[4096])
+{
+    size_t len = 0;
+    ssize_t n;
+    int pipe_fds[2], status;
+    pid_t pid;
+
+    RIG_CHECK(pipe(pipe_fds) == 0);
+    pid = fork();
+    RIG_CHECK(pid >= 0);
+    if (pid == 0) {
+        RIG_CHECK(dup2(pipe_fds[1], STDERR_FILENO) >= 0);
+        signal(SIGBUS, SIG_DFL);
+        _exit(open_it(rig) == 0 ? 0 : 1);
+    }
+    close(pipe_fds[1]);
+    while ((n = read(pipe_fds[0], log + len, 4095 - len)) > 0)
+        len += (size_t)n;
+    log[len] = 0;
+    close(pipe_fds[0]);
+    RIG_CHECK(waitpid(pid, &status, 0) == pid);
+    return status;
+}
+
+static int open_as_writer(const struct rig *rig)
+{
+    struct lmdb_db db;
+    MDB_txn *txn;
+
+    if (lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true) < 0)
+        return -1;
+    RIG_CHECK(lmdb_db_begin_write(&db, &txn) == 0); /* touches the lock file */
+    mdb_txn_abort(txn);
+    lmdb_db_close(&db);
+    return 0;
+}
+
+/* Every size of a disk that is too small, and the first that is not. */
+static void a_full_disk_is_said(void **state)
+{
+    struct rig *rig = *state;
+    char options[32], log[4096];
+    int status = 1, refused = 0;
+
+    for (int pages = 2; status != 0 && pages < 200; pages++) {
+        snprintf(options, sizeof options, "size=%dk", pages * 4);
+        if (mount("tmpfs", rig->dir, "tmpfs", 0, options) < 0)
+            skip(); /* not root, or not allowed to */
+        status = open_in_child(rig, open_as_writer, log);
+        RIG_CHECK(umount2(rig->dir, MNT_DETACH) == 0);
+        assert_true(WIFEXITED(status));
+        if (status != 0) {
+            assert_non_null(strstr(log, "the disk is full"));
+            refused++;
+        }
+    }
+    assert_int_equal(status, 0);
+    assert_true(refused > 10); /* the lock file alone has nine pages */
+}
+
+/* Another container's process has our number where pid namespaces are not shared. */
+static int open_beside_a_namesake(const struct rig *rig)
+{
+    struct flock place = {.l_type = F_WRLCK, .l_start = getpid(), .l_len = 1};
+    char path[128], byte = 0;
+    int ready[2], fd;
+    struct lmdb_db db;
+    pid_t pid;
+    int rc;
+
+    RIG_CHECK(pipe(ready) == 0);
+    pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        snprintf(path, sizeof path, "%s/lock.mdb", rig->dir);
+        fd = open(path, O_RDWR);
+        RIG_CHECK(fd >= 0 && fcntl(fd, F_SETLK, &place) == 0);
+        RIG_CHECK(write(ready[1], &byte, 1) == 1);
+        pause();
+    }
+    RIG_CHECK(read(ready[0], &byte, 1) == 1);
+    rc = lmdb_db_open_reader(&db, rig->dir, MAP_BYTES);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    if (rc < 0)
+        return -1;
+    lmdb_db_close(&db);
+    return 0;
+}
+
+static void a_namesake_in_another_container_is_said(void **state)
+{
+    struct rig *rig = *state;
+    char log[4096];
+
+    assert_int_equal(open_in_child(rig, open_as_writer, log), 0);
+    assert_int_equal(WEXITSTATUS(open_in_child(rig, open_beside_a_namesake, log)), 1);
+    assert_non_null(strstr(log, "share the pid namespace"));
+}
+
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -370,6 +474,8 @@ int main(void)
         IN_DIR(writer_follows_a_larger_map),
         IN_DIR(killed_readers_are_reaped),
         cmocka_unit_test(errors_become_statuses),
+        IN_DIR(a_full_disk_is_said),
+        IN_DIR(a_namesake_in_another_container_is_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

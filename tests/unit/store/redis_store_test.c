@@ -3,12 +3,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <inttypes.h>
 
 #include "tests/unit/store/redis_rig.h"
 #include "tests/unit/store/store_promises.h"
 
 #include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "server/store/redis/redis_flight.h"
+#include "server/store/store_check.h"
 
 static int setup(void **state)
 {
@@ -46,6 +49,11 @@ static void conditions(void **state)
     promise_conditions(rig_of(state));
 }
 
+static void known_version(void **state)
+{
+    promise_known_version(rig_of(state));
+}
+
 static void longest_names(void **state)
 {
     promise_longest_names(rig_of(state));
@@ -69,7 +77,7 @@ static void versions_only_grow(void **state)
 {
     struct redis_rig *redis = *state;
     struct rig *rig = rig_of(state);
-    uint64_t last = 0;
+    uint64_t last = 0, ahead = clock_real_us() + UINT64_C(86400000000);
 
     for (int i = 0; i < 20; i++) {
         uint64_t version = put_version(rig);
@@ -79,7 +87,13 @@ static void versions_only_grow(void **state)
         if (i == 10) /* all is lost, the counter too */
             redis_rig_command(redis, "OK", "FLUSHALL");
     }
-    /* a clock that stands still or was set back */
+    /* a clock that was set back: after a restore of what was */
+    redis_rig_command(redis, "OK", "SET offloop:{v}:v %" PRIu64, ahead);
+    last = put_version(rig);
+    assert_in_range(last, ahead + 1, ahead + (1 << 20));
+    redis_rig_command(redis, "OK", "SET offloop:{v}:v %" PRIu64, ahead);
+    assert_int_not_equal(put_version(rig), last);
+    /* one that is not believed any more, near the last number there is */
     redis_rig_command(redis, "OK", "SET offloop:{v}:v 9000000000000000");
     assert_int_equal(put_version(rig), UINT64_C(9000000000000001));
     assert_int_equal(put_version(rig), UINT64_C(9000000000000002));
@@ -401,6 +415,30 @@ static void damaged_documents(void **state)
     assert_int_equal(list_run(rig, "l", "", 100, 1000).status, STORE_OK);
 }
 
+/* Such a name would be more than a name in a reply's head, or in its JSON. */
+static void names_that_are_none(void **state)
+{
+    struct redis_rig *redis = *state;
+    struct rig *rig = rig_of(state);
+    static const char line[] = "x\r\ny";
+    struct counted counted = {.count = {.collection = rig_slice("l"),
+                                        .after = rig_slice("l"),
+                                        .max_documents = 1,
+                                        .done = on_counted}};
+
+    put_some(rig);
+    redis_rig_command(redis, "1", "ZADD offloop:{l}:i 0 %s", line);
+    redis_rig_command(redis, "OK",
+                      "SET offloop:{l}:d:%s o1m:0000000000000001:0000000001:x", line);
+    assert_int_equal(list_run(rig, "l", "", 100, 1000).status, STORE_ERROR);
+    store_count(rig->store, &counted.count);
+    while (!counted.done)
+        ev_run(rig->loop, EVRUN_ONCE);
+    assert_int_equal(counted.count.status, STORE_ERROR);
+    redis_rig_command(redis, "1", "ZREM offloop:{l}:i %s", line);
+    assert_int_equal(list_run(rig, "l", "", 100, 1000).status, STORE_OK);
+}
+
 /* ---- cancelling ---- */
 
 static void never(void)
@@ -521,11 +559,54 @@ static void opening_leaks_nothing(void **state)
     assert_int_equal(rig_count_fds(), before);
 }
 
+#define LOADERS 3
+
+/* Writes and deletes a document for ever. */
+static pid_t start_loader(const struct redis_rig *redis)
+{
+    pid_t pid = fork();
+    struct rig rig;
+
+    RIG_CHECK(pid >= 0);
+    if (pid > 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    redis_rig_open(redis, &rig);
+    for (;;) {
+        rig_put_text(&rig, "busy", "1", "x");
+        rig_remove(&rig, "busy", "1");
+    }
+}
+
+static void writes_beside_a_check_are_no_damage(void **state)
+{
+    struct redis_rig *redis = *state;
+    pid_t loaders[LOADERS];
+    char url[64];
+    int status;
+
+    for (int i = 0; i < LOADERS; i++)
+        loaders[i] = start_loader(redis);
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d/0", redis->port);
+    for (int i = 0; i < 300; i++) {
+        struct store_check_counts counts;
+
+        assert_int_equal(
+            store_check(&(struct store_config){.url = url}, NULL, NULL, &counts), 0);
+        assert_int_equal(counts.damaged, 0);
+        RIG_CHECK(waitpid(loaders[0], &status, WNOHANG) == 0);
+    }
+    for (int i = 0; i < LOADERS; i++)
+        RIG_CHECK(kill(loaders[i], SIGKILL) == 0 &&
+                  waitpid(loaders[i], &status, 0) == loaders[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(put_get_delete),
         cmocka_unit_test(conditions),
+        cmocka_unit_test(known_version),
         cmocka_unit_test(versions_only_grow),
         cmocka_unit_test(sizes_around_every_bound),
         cmocka_unit_test(a_large_put_that_is_refused_leaves_nothing),
@@ -539,8 +620,10 @@ int main(void)
         cmocka_unit_test(many_at_once),
         cmocka_unit_test(the_queue_is_bounded),
         cmocka_unit_test(damaged_documents),
+        cmocka_unit_test(names_that_are_none),
         cmocka_unit_test(cancelled_requests_stay_silent),
         cmocka_unit_test(opening_leaks_nothing),
+        cmocka_unit_test(writes_beside_a_check_are_no_damage), /* leaves something */
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

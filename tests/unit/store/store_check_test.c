@@ -114,7 +114,7 @@ static void damage_is_found(void **state)
     assert_int_equal(count_damage(rig), 1);
     assert_int_equal(rig_find(rig, "a", "1"), STORE_ERROR);
     assert_int_equal(rig_find(rig, "a", "2"), STORE_OK);
-    layout_put_head(value, STORE_JSON, 999); /* never given out */
+    layout_put_head(value, STORE_JSON, UINT64_MAX / 2); /* never given out */
     tamper(rig, 'd', a1, (struct slice){value, sizeof value});
     assert_int_equal(count_damage(rig), 1);
     layout_put_head(value, STORE_JSON, 1);
@@ -127,6 +127,100 @@ static void damage_is_found(void **state)
     assert_int_equal(count_damage(rig), 1);
     tamper(rig, 'd', (struct slice){(const uint8_t *)"a\0002", 3}, none);
     assert_true(count_damage(rig) >= 1); /* a count without documents */
+}
+
+/* A reading, and whether it is over. */
+struct reading {
+    union {
+        struct store_list list;
+        struct store_count count;
+        struct store_collections collections;
+    };
+    bool done;
+};
+
+static void list_done(struct store_list *list)
+{
+    ((struct reading *)(void *)list)->done = true;
+}
+
+static void count_done(struct store_count *count)
+{
+    ((struct reading *)(void *)count)->done = true;
+}
+
+static void collections_done(struct store_collections *collections)
+{
+    ((struct reading *)(void *)collections)->done = true;
+}
+
+static void wait_for(struct rig *rig, const struct reading *reading)
+{
+    while (!reading->done)
+        ev_run(rig->loop, EVRUN_ONCE);
+}
+
+/* Reads all of collection a, and says what came of it. Counting looks only at the last
+   key that it counts: there it must come to the same. */
+static enum store_status read_all(struct rig *rig)
+{
+    struct reading list = {.list = {.collection = rig_slice("a"),
+                                    .max_documents = 10,
+                                    .max_bytes = 1000,
+                                    .done = list_done}};
+    struct reading count = {
+        .count = {.collection = rig_slice("a"), .max_documents = 3, .done = count_done}};
+
+    store_list(rig->store, &list.list);
+    wait_for(rig, &list);
+    store_count(rig->store, &count.count);
+    wait_for(rig, &count);
+    if (count.count.status == STORE_OK && count.count.more)
+        assert_true(count.count.last_id_len == 1 && count.count.last_id[0] == '3');
+    return list.list.status;
+}
+
+static enum store_status read_names(struct rig *rig)
+{
+    struct reading names = {.collections = {.max_count = 10, .done = collections_done}};
+
+    store_collections(rig->store, &names.collections);
+    wait_for(rig, &names);
+    return names.collections.status;
+}
+
+/* Keys that the store never gave out: longer than any name, or of bytes that would be a
+   line's end in a reply's head. */
+static void names_that_are_none_are_refused(void **state)
+{
+    static const struct slice none = {NULL, 0};
+    struct rig *rig = *state;
+    uint8_t value[20], key[302] = "a";
+    const struct slice bytes = {value, sizeof value};
+    const struct slice keys[] = {{key, sizeof key}, {(const uint8_t *)"a\0x\r\n", 5}};
+
+    memset(key + 2, 'x', sizeof key - 2);
+    layout_put_head(value, STORE_JSON, 1);
+    for (size_t i = 0; i < 4; i++)
+        value[LAYOUT_HEAD_BYTES + i] = '1';
+    assert_int_equal(rig_put_text(rig, "a", "3", "more"), STORE_CREATED);
+    for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++) {
+        assert_int_equal(read_all(rig), STORE_OK);
+        tamper(rig, 'd', (struct slice){(const uint8_t *)"a\0001", 3}, none);
+        tamper(rig, 'd', keys[i], bytes);
+        assert_int_equal(read_all(rig), STORE_ERROR);
+        assert_true(count_damage(rig) > 0);
+        tamper(rig, 'd', keys[i], none);
+        tamper(rig, 'd', (struct slice){(const uint8_t *)"a\0001", 3}, bytes);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct slice name = i == 0 ? (struct slice){key + 2, 300} : rig_slice("\r\n\"");
+
+        assert_int_equal(read_names(rig), STORE_OK);
+        tamper(rig, 'c', name, rig_slice("12345678"));
+        assert_int_equal(read_names(rig), STORE_ERROR);
+        tamper(rig, 'c', name, none);
+    }
 }
 
 static void damaged_records_are_found(void **state)
@@ -145,6 +239,109 @@ static void damaged_records_are_found(void **state)
         -1);
     assert_int_equal(rig_put_text(rig, "a", "1", "x"), STORE_ERROR);
     assert_int_equal(rig_find(rig, "a", "1"), STORE_OK);
+}
+
+/* More documents than the check looks at in one transaction. */
+#define MANY 10500
+
+/* Another process that writes while the check is in the middle of its work: see
+   writes_between. */
+struct loader {
+    pid_t pid;
+    int ask[2], answer[2];
+    unsigned seen; /* documents, by the check */
+};
+
+static void be_loader(struct rig *rig, const struct loader *loader)
+{
+    char byte;
+
+    alarm(RIG_ALARM_S);
+    rig->loop = ev_loop_new(EVFLAG_AUTO);
+    rig_open_store(rig);
+    RIG_CHECK(read(loader->ask[0], &byte, 1) == 1);
+    RIG_CHECK(rig_put_text(rig, "many", "0", "before all others") == STORE_CREATED);
+    RIG_CHECK(rig_remove(rig, "b", "1") == STORE_OK);
+    RIG_CHECK(rig_put_text(rig, "b2", "1", "new, and the check is past it") ==
+              STORE_CREATED);
+    RIG_CHECK(write(loader->answer[1], &byte, 1) == 1);
+    RIG_CHECK(read(loader->ask[0], &byte, 1) == 0);
+    _exit(0);
+}
+
+static void start_loader(struct rig *rig, struct loader *loader)
+{
+    *loader = (struct loader){0};
+    RIG_CHECK(pipe(loader->ask) == 0 && pipe(loader->answer) == 0);
+    loader->pid = fork();
+    RIG_CHECK(loader->pid >= 0);
+    if (loader->pid == 0) {
+        close(loader->ask[1]);
+        be_loader(rig, loader);
+    }
+}
+
+static void end_loader(struct loader *loader)
+{
+    int status;
+
+    close(loader->ask[1]);
+    RIG_CHECK(waitpid(loader->pid, &status, 0) == loader->pid && status == 0);
+    close(loader->ask[0]);
+    close(loader->answer[0]);
+    close(loader->answer[1]);
+}
+
+/* Has the loader write in the middle of the collection "many". */
+static int writes_between(void *ctx, struct store_key key, enum store_format format,
+                          struct slice bytes)
+{
+    struct loader *loader = ctx;
+    char byte = 0;
+
+    (void)key, (void)format, (void)bytes;
+    if (++loader->seen == 5000) {
+        RIG_CHECK(write(loader->ask[1], &byte, 1) == 1);
+        RIG_CHECK(read(loader->answer[0], &byte, 1) == 1);
+    }
+    return 0;
+}
+
+static void fill_many(struct rig *rig)
+{
+    static struct rig_put puts[MANY];
+    static char ids[MANY][8];
+
+    for (int i = 0; i < MANY; i++) {
+        snprintf(ids[i], sizeof ids[i], "%05d", i);
+        rig_begin_put(rig, &puts[i], "many", ids[i], "x", 1);
+        if (i >= 1000) /* a window: the queue has a bound */
+            RIG_CHECK(rig_wait_put(rig, &puts[i - 1000], NULL) == STORE_CREATED);
+    }
+    for (int i = MANY - 1000; i < MANY; i++)
+        RIG_CHECK(rig_wait_put(rig, &puts[i], NULL) == STORE_CREATED);
+}
+
+static void writes_beside_a_check_are_no_damage(void **state)
+{
+    struct rig *rig = *state;
+    struct store_check_counts counts;
+    struct loader loader;
+
+    fill_many(rig);
+    start_loader(rig, &loader);
+    assert_int_equal(
+        store_check(&(struct store_config){.url = rig->url, .lmdb_max = MAP_BYTES},
+                    writes_between, &loader, &counts),
+        0);
+    assert_int_equal(counts.damaged, 0);
+    assert_int_equal(counts.documents, MANY + 3);
+    end_loader(&loader);
+    /* what is wrong is found all the same */
+    tamper(rig, 'c', rig_slice("many"), rig_slice("12345678"));
+    assert_int_equal(count_damage(rig), 1);
+    tamper(rig, 'c', rig_slice("zzz"), rig_slice("12345678"));
+    assert_int_equal(count_damage(rig), 2);
 }
 
 /* Pages overwritten with noise: whatever LMDB makes of it, a verdict comes. */
@@ -211,7 +408,9 @@ int main(void)
         WITH_STORE(sound_store_passes),
         WITH_STORE(verify_has_its_say),
         WITH_STORE(damage_is_found),
+        WITH_STORE(names_that_are_none_are_refused),
         WITH_STORE(damaged_records_are_found),
+        WITH_STORE(writes_beside_a_check_are_no_damage),
         WITH_STORE(noise_in_the_pages_is_survived),
         cmocka_unit_test(what_is_no_store_is_refused),
     };

@@ -335,6 +335,25 @@ static inline void rig_begin_get(struct rig *rig, struct rig_get *get,
     store_get(rig->store, &get->get);
 }
 
+/* Waits for a GET by one who knows that version; true where it is told that this is still
+   the document. */
+static inline bool rig_is_unchanged(struct rig *rig, const char *collection,
+                                    const char *id, uint64_t version)
+{
+    struct rig_get get = {.get = {.key = {rig_slice(collection), rig_slice(id)},
+                                  .known_version = version,
+                                  .done = rig_get_done}};
+    bool unchanged;
+
+    store_get(rig->store, &get.get);
+    while (!get.done)
+        ev_run(rig->loop, EVRUN_ONCE);
+    unchanged =
+        get.get.status == STORE_OK && get.blob == NULL && get.get.version == version;
+    blob_unref(&get.blob);
+    return unchanged;
+}
+
 /* Waits for a GET; *blob_r (NULL unless OK) is the caller's. */
 static inline enum store_status rig_get_blob(struct rig *rig, const char *collection,
                                              const char *id, struct blob **blob_r,

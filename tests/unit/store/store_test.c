@@ -42,6 +42,11 @@ static void conditions(void **state)
     promise_conditions(*state);
 }
 
+static void known_version(void **state)
+{
+    promise_known_version(*state);
+}
+
 static void versions_only_grow(void **state)
 {
     struct rig *rig = *state;
@@ -452,6 +457,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_STORE(put_get_delete),
         WITH_STORE(conditions),
+        WITH_STORE(known_version),
         WITH_STORE(versions_only_grow),
         WITH_STORE(sizes_around_every_bound),
         WITH_STORE(resident_ones_are_done_at_once),

@@ -8,14 +8,19 @@
 #include "tests/unit/store/store_rig.h"
 
 #include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "server/store/writer/writer_client.h"
 #include "server/store/writer/writer_protocol.h"
+
+/* Long enough for a writer that answers, on a machine with much to do. */
+#define TIMEOUT_S 3.0
 
 struct fake {
     struct rig rig; /* its loop and listening socket */
     struct writer_client *link;
     int ups;
     int fd; /* the fake writer's end */
+    uint64_t began_ns;
 };
 
 static void on_up(void *ctx)
@@ -112,8 +117,9 @@ static int setup(void **state)
 
     rig_init(&f->rig, 1 << 20);
     RIG_CHECK(fcntl(f->rig.listen_fd, F_SETFL, O_NONBLOCK) == 0);
-    f->link = writer_client_create(f->rig.loop, f->rig.listen_fd, on_up, f);
+    f->link = writer_client_create(f->rig.loop, f->rig.listen_fd, TIMEOUT_S, on_up, f);
     RIG_CHECK(f->link != NULL && !writer_client_is_up(f->link));
+    f->began_ns = clock_now_ns();
     *state = f;
     return 0;
 }
@@ -286,6 +292,51 @@ static void held_writes_end_as_down(void **state)
     wait_done(f, &late, STORE_OK);
 }
 
+/* What it has may have happened, what it has a part of has not, the rest waits for the
+   next for a moment. */
+static void a_writer_that_hangs_is_left(void **state)
+{
+    struct fake *f = *state;
+    struct rig_put sent, large, behind;
+
+    meet(f);
+    begin(f, &sent, 1);
+    read_write(f);
+    begin(f, &large, 8 << 20);
+    begin(f, &behind, 1);
+    assert_int_equal(read_head(f).payload_len, 8 << 20);
+    assert_false(writer_client_is_hung(f->link));
+    wait_done(f, &sent, STORE_UNSURE);
+    assert_true(writer_client_is_hung(f->link));
+    assert_false(writer_client_is_up(f->link));
+    wait_done(f, &large, STORE_DOWN);
+    wait_done(f, &behind, STORE_DOWN);
+    close(f->fd);
+    meet(f);
+    assert_false(writer_client_is_hung(f->link));
+    begin(f, &sent, 1);
+    reply(f, read_write(f).number, STORE_OK);
+    wait_done(f, &sent, STORE_OK);
+}
+
+/* A front that stood still itself finds the answer there, and no fault of the writer's.
+ */
+static void an_answer_that_is_there_is_in_time(void **state)
+{
+    struct fake *f = *state;
+    struct rig_put put;
+    uint64_t number;
+
+    meet(f);
+    begin(f, &put, 1);
+    number = read_write(f).number;
+    reply(f, number, STORE_OK);
+    while (clock_now_ns() < f->began_ns + 2 * (uint64_t)TIMEOUT_S * NS_PER_S)
+        usleep(10000); /* the front does nothing */
+    wait_done(f, &put, STORE_OK);
+    assert_false(writer_client_is_hung(f->link));
+}
+
 /* Each of these costs the writer its connection, and the write its answer. */
 static void bad_messages_drop_the_writer(void **state)
 {
@@ -386,6 +437,8 @@ int main(void)
         WITH_FAKE(half_sent_write_is_lost),
         WITH_FAKE(bye_loses_nothing),
         WITH_FAKE(held_writes_end_as_down),
+        WITH_FAKE(a_writer_that_hangs_is_left),
+        WITH_FAKE(an_answer_that_is_there_is_in_time),
         WITH_FAKE(bad_messages_drop_the_writer),
         WITH_FAKE(callbacks_may_queue_and_cancel),
     };

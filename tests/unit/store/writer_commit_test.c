@@ -8,7 +8,9 @@
 #include "tests/unit/store/store_rig.h"
 
 #include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "server/store/lmdb/lmdb_read.h"
+#include "server/store/lmdb/lmdb_version.h"
 #include "server/store/store_check.h"
 #include "server/store/writer/writer_commit.h"
 
@@ -123,12 +125,97 @@ static void a_group_is_one_commit(void **state)
     run(b);
     for (int i = 0; i < 200; i++) {
         assert_int_equal(b->all[i]->status, i < 150 ? STORE_CREATED : STORE_OK);
-        assert_int_equal(b->all[i]->version, i + 1);
+        assert_int_equal(b->all[i]->version, b->all[0]->version + (uint64_t)i);
     }
     totals = writer_commit_totals(b->commit);
     assert_int_equal(totals.commits, 1);
     assert_int_equal(totals.writes, 200);
     assert_int_equal(total(b, "c"), 150);
+}
+
+static uint64_t put_version(struct bench *b, const char *id)
+{
+    struct writer_op *op = add(b, "c", id, 1);
+    uint64_t version;
+
+    run(b);
+    assert_true(op->status == STORE_CREATED || op->status == STORE_OK);
+    version = op->version;
+    clear(b);
+    return version;
+}
+
+static void set_last_version(struct bench *b, uint64_t version)
+{
+    MDB_val key = {7, "version"}, value = {sizeof version, &version}; /* little-endian */
+    MDB_txn *txn;
+
+    RIG_CHECK(lmdb_db_begin_write(&b->db, &txn) == 0);
+    RIG_CHECK(mdb_put(txn, b->db.meta, &key, &value, 0) == 0);
+    RIG_CHECK(mdb_txn_commit(txn) == 0);
+}
+
+/* Another writer, on a copy of what the store was: a backup that is restored. */
+static void back_up(struct bench *b, char path[128])
+{
+    snprintf(path, 128, "%s/backup", b->rig.dir);
+    RIG_CHECK(mkdir(path, 0700) == 0);
+    RIG_CHECK(mdb_env_copy(b->db.env, path) == 0);
+}
+
+static void restore(struct bench *b, const char *path)
+{
+    char from[160], to[160];
+
+    writer_commit_destroy(&b->commit);
+    lmdb_db_close(&b->db);
+    snprintf(from, sizeof from, "%s/data.mdb", path);
+    snprintf(to, sizeof to, "%s/data.mdb", b->rig.dir);
+    RIG_CHECK(rename(from, to) == 0 && rmdir(path) == 0);
+    RIG_CHECK(lmdb_db_open_writer(&b->db, b->rig.dir, MAP_BYTES, false) == 0);
+    b->commit = writer_commit_create(&b->db);
+}
+
+/* Versions of the same document before a restore and after it: none comes twice. */
+static void check_restore(struct bench *b)
+{
+    uint64_t before[50], last = put_version(b, "x");
+    char path[128];
+
+    back_up(b, path);
+    for (int i = 0; i < 50; i++) {
+        if (i % 3 == 2) /* gone and made again */
+            assert_int_equal(run_one(b, "x", -1), STORE_OK);
+        before[i] = put_version(b, "x");
+        assert_true(before[i] > last);
+        last = before[i];
+    }
+    restore(b, path);
+    for (int i = 0; i < 50; i++) {
+        uint64_t version = put_version(b, "x");
+
+        for (int j = 0; j < 50; j++)
+            assert_int_not_equal(version, before[j]);
+    }
+}
+
+static void no_version_comes_again_after_a_restore(void **state)
+{
+    struct bench *b = *state;
+
+    set_last_version(b, 5); /* a store that counted from 1 until now */
+    check_restore(b);
+}
+
+static void nor_where_the_clock_was_set_back(void **state)
+{
+    struct bench *b = *state;
+    uint64_t ahead = clock_real_us() + UINT64_C(86400000000) * 365;
+
+    set_last_version(b, ahead);
+    check_restore(b);
+    assert_true(put_version(b, "x") > ahead);
+    assert_true(put_version(b, "x") < ahead + 2 * (LMDB_VERSION_GAP_MAX + 200));
 }
 
 static void writes_of_a_group_see_one_another(void **state)
@@ -313,6 +400,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_ENV(a_group_is_one_commit),
+        WITH_ENV(no_version_comes_again_after_a_restore),
+        WITH_ENV(nor_where_the_clock_was_set_back),
         WITH_ENV(writes_of_a_group_see_one_another),
         WITH_ENV(nothing_changed_nothing_flushed),
         WITH_ENV(full_map_takes_deletes),

@@ -18,13 +18,18 @@
 
 #define BYTES 65536
 
+/* A front to which we came over a network, and which is on this host all the same. */
+static const struct arena_front neighbour = {"tcp://127.0.0.1:1", true};
+
 /* A front that answers one worker on a thread of its own. */
 struct front {
     int listen_fd;
-    int files[2];  /* what it hands out; -1: it hangs up instead, or has no second */
-    bool plain;    /* a byte without a descriptor */
+    int files[2]; /* what it hands out; -1: it hangs up instead, or has no second */
+    bool plain;   /* a byte without a descriptor */
+    const char *greeting;
     char name[32]; /* "@..." */
     uint8_t token[16];
+    ssize_t told; /* bytes of the token that came */
     uint8_t word; /* what the worker said at last; 0 for nothing */
     pthread_t thread;
 };
@@ -58,7 +63,8 @@ static void *serve(void *arg)
     struct front *front = arg;
     int fd = accept(front->listen_fd, NULL, NULL);
 
-    (void)!recv(fd, front->token, sizeof front->token, MSG_WAITALL);
+    (void)!send(fd, front->greeting, strlen(front->greeting), MSG_NOSIGNAL);
+    front->told = recv(fd, front->token, sizeof front->token, MSG_WAITALL);
     if (front->plain)
         (void)!send(fd, "x", 1, MSG_NOSIGNAL);
     else if (front->files[0] >= 0)
@@ -70,12 +76,13 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void front_start_with(struct front *front, int file, int pool, bool plain)
+static void front_start_saying(struct front *front, const char *greeting, int file,
+                               int pool, bool plain)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     socklen_t len = sizeof address;
 
-    *front = (struct front){.files = {file, pool}, .plain = plain};
+    *front = (struct front){.files = {file, pool}, .plain = plain, .greeting = greeting};
     front->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(
         bind(front->listen_fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
@@ -85,6 +92,11 @@ static void front_start_with(struct front *front, int file, int pool, bool plain
     memcpy(front->name, address.sun_path, len);
     front->name[0] = '@';
     assert_int_equal(pthread_create(&front->thread, NULL, serve, front), 0);
+}
+
+static void front_start_with(struct front *front, int file, int pool, bool plain)
+{
+    front_start_saying(front, WIRE_DOOR_GREETING, file, pool, plain);
 }
 
 static void front_start(struct front *front, int file, bool plain)
@@ -130,7 +142,7 @@ static void an_arena_is_shared(void **state)
     (void)state;
     front_start(&front, file, false);
     welcome = welcome_of(front.name);
-    arena = arena_fetch(&welcome, &why);
+    arena = arena_fetch(&neighbour, &welcome, NULL, &why);
     assert_non_null(arena);
     front_end(&front);
     assert_memory_equal(front.token, welcome.arena_token.bytes, 16);
@@ -156,7 +168,7 @@ static void is_refused(int file, bool plain)
 
     front_start(&front, file, plain);
     welcome = welcome_of(front.name);
-    assert_null(arena_fetch(&welcome, &why));
+    assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
     assert_non_null(why);
     front_end(&front);
     assert_int_equal(front.word, 0);
@@ -185,13 +197,96 @@ static void addresses_that_are_none(void **state)
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
         welcome = welcome_of(paths[i]);
-        assert_null(arena_fetch(&welcome, &why));
+        assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
         assert_non_null(why);
     }
     memset(long_path, 'x', sizeof long_path);
     long_path[sizeof long_path - 1] = '\0';
     welcome = welcome_of(long_path);
-    assert_null(arena_fetch(&welcome, &why));
+    assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
+}
+
+/* Whoever does not say what a door says is not told a single byte. */
+static void others_are_told_nothing(void **state)
+{
+    static const char *const words[] = {"", "offloop arena 2\n", "-ERR unknown\r\n 123",
+                                        "offloop arena"};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+        struct wire_seat_welcome welcome;
+        struct front front;
+        const char *why = NULL;
+
+        front_start_saying(&front, words[i], file_of(BYTES, F_SEAL_SHRINK | F_SEAL_GROW),
+                           -1, false);
+        welcome = welcome_of(front.name);
+        assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
+        assert_non_null(why);
+        front_end(&front);
+        assert_true(front.told <= 0);
+    }
+}
+
+/* Fetches, by a front at that URL, from a door with that name or path. Returns whether
+   the door was connected to. */
+static bool comes_to(const char *url, bool is_here, const char *path)
+{
+    const struct arena_front front = {url, is_here};
+    struct wire_seat_welcome welcome = welcome_of(path);
+    const char *why = NULL;
+
+    assert_null(arena_fetch(&front, &welcome, NULL, &why));
+    return strstr(why, "where no front of its server can be") == NULL;
+}
+
+static void only_its_fronts_doors_are_gone_to(void **state)
+{
+    (void)state;
+    assert_true(comes_to("ipc:///nonexistent/rpc-1", false, "/elsewhere/door"));
+    assert_true(comes_to("tcp://127.0.0.1:1", true, "@fffff"));
+    assert_false(comes_to("tcp://192.0.2.1:1", false, "@fffff"));
+    assert_false(comes_to("tcp://127.0.0.1:1", true, "/run/redis/redis.sock"));
+    assert_false(comes_to("tcp://127.0.0.1:1", true, "@/tmp/.X11-unix/X0"));
+    assert_false(comes_to("ipc:///nonexistent/rpc-1", false, "@fffff"));
+}
+
+/* The socket stands last, and is taken where it is wanted, with an arena or without. */
+static void fetch_with_socket(int file, bool is_wanted, unsigned word)
+{
+    struct wire_seat_welcome welcome;
+    struct arena *arena;
+    struct front front;
+    int ends[2], fast = -1;
+    const char *why;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    front_start_with(&front, file, ends[1], false);
+    welcome = welcome_of(front.name);
+    welcome.has_fastpath = true;
+    arena = arena_fetch(&neighbour, &welcome, is_wanted ? &fast : NULL, &why);
+    front_end(&front);
+    assert_int_equal(front.word, word);
+    assert_int_equal(arena != NULL, (word & WIRE_TOOK_ARENA) != 0);
+    assert_int_equal(fast >= 0, is_wanted);
+    if (is_wanted) {
+        assert_int_equal(send(ends[0], "x", 1, MSG_NOSIGNAL), 1);
+        assert_int_equal(recv(fast, &(char){0}, 1, 0), 1);
+        close(fast);
+    }
+    assert_int_equal(send(ends[0], "x", 1, MSG_NOSIGNAL), -1); /* nothing is left open */
+    close(ends[0]);
+    arena_unref(&arena);
+}
+
+static void a_fast_path_comes_last(void **state)
+{
+    const int sound = F_SEAL_SHRINK | F_SEAL_GROW;
+
+    (void)state;
+    fetch_with_socket(file_of(BYTES, sound), true, WIRE_TOOK_ARENA | WIRE_TOOK_FASTPATH);
+    fetch_with_socket(file_of(BYTES, sound), false, WIRE_TOOK_ARENA);
+    fetch_with_socket(file_of(BYTES / 2, sound), true, WIRE_TOOK_FASTPATH);
 }
 
 /* What a worker has of a front that offers a pool of such a size, and has that one. */
@@ -206,7 +301,7 @@ static struct arena *fetch_with_pool(uint64_t pool_bytes, int pool, uint8_t *wor
     front_start_with(&front, file, pool, false);
     welcome = welcome_of(front.name);
     welcome.pool_bytes = pool_bytes;
-    arena = arena_fetch(&welcome, &why);
+    arena = arena_fetch(&neighbour, &welcome, NULL, &why);
     assert_non_null(arena);
     front_end(&front);
     *word_r = front.word;
@@ -324,7 +419,7 @@ static void jobs_must_lie_inside(void **state)
     (void)state;
     front_start(&front, file_of(BYTES, F_SEAL_SHRINK | F_SEAL_GROW), false);
     welcome = welcome_of(front.name);
-    arena = arena_fetch(&welcome, &why);
+    arena = arena_fetch(&neighbour, &welcome, NULL, &why);
     assert_non_null(arena);
     front_end(&front);
     assert_true(fits(arena, false, 0, 1 << 30, false, 0, 0)); /* in the message */
@@ -374,11 +469,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_arena_is_shared),
         cmocka_unit_test(wrong_fronts_are_done_without),
+        cmocka_unit_test(a_fast_path_comes_last),
         cmocka_unit_test(a_pool_is_read_behind_the_arena),
         cmocka_unit_test(wrong_pools_are_done_without),
         cmocka_unit_test(fronts_cannot_have_it_all),
         cmocka_unit_test(payloads_must_not_cross_into_the_pool),
         cmocka_unit_test(addresses_that_are_none),
+        cmocka_unit_test(others_are_told_nothing),
+        cmocka_unit_test(only_its_fronts_doors_are_gone_to),
         cmocka_unit_test(jobs_must_lie_inside),
     };
 

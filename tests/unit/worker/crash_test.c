@@ -10,10 +10,13 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/document_id.h"
+#include "worker/sandbox/sandbox.h"
+#include "worker/sandbox/sandbox_calls.h"
 #include "worker/crash.h"
 
 #define PLACE 3
@@ -73,6 +76,59 @@ static void segv_at_work(void)
 
     crash_blame(document);
     *page = 1;
+}
+
+/* Needs more stack than there is. */
+static unsigned go_deeper(volatile unsigned *depth)
+{
+    volatile char page[4096];
+
+    page[0] = (char)*depth;
+    if (++*depth == UINT32_MAX)
+        return 0;
+    return go_deeper(depth) + (unsigned)page[0];
+}
+
+static void *overflow(void *unused)
+{
+    volatile unsigned depth = 0;
+
+    crash_blame(document);
+    (void)go_deeper(&depth);
+    return unused;
+}
+
+static void overflow_at_work(void)
+{
+    overflow(NULL);
+}
+
+/* As jobs run: not on the main thread. */
+static void overflow_in_a_thread(void)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, overflow, NULL);
+    pthread_join(thread, NULL);
+}
+
+static void call_what_is_forbidden(void)
+{
+    if (sandbox_calls_load() != 0)
+        _exit(1);
+    crash_blame(document);
+    syscall(SYS_getppid);
+    _exit(0); /* the call was passed over, and that was all */
+}
+
+/* What is taken over by its input must not live on after a forbidden call. */
+static void call_what_is_forbidden_with_a_handler(void)
+{
+    if (sandbox_calls_load() != 0)
+        _exit(1);
+    crash_blame(document);
+    signal(SIGSYS, SIG_IGN);
+    _exit(0);
 }
 
 static void abort_after_work(void)
@@ -140,6 +196,22 @@ static void own_faults_at_work_are_told(void **state)
     expect(segv_at_work, SIGSEGV, 2);
 }
 
+static void a_stack_used_up_is_told(void **state)
+{
+    (void)state;
+    expect(overflow_at_work, SIGSEGV, 1);
+    expect(overflow_in_a_thread, SIGSEGV, 2);
+}
+
+static void a_forbidden_call_is_told(void **state)
+{
+    (void)state;
+    if (!sandbox_is_possible())
+        skip();
+    expect(call_what_is_forbidden, SIGSYS, 1);
+    expect(call_what_is_forbidden_with_a_handler, SIGSYS, 2);
+}
+
 static void other_ends_are_not(void **state)
 {
     (void)state;
@@ -181,6 +253,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(own_faults_at_work_are_told, setup),
+        cmocka_unit_test_setup(a_stack_used_up_is_told, setup),
+        cmocka_unit_test_setup(a_forbidden_call_is_told, setup),
         cmocka_unit_test_setup(other_ends_are_not, setup),
         cmocka_unit_test_setup(a_note_alone_is_not_enough, setup),
         cmocka_unit_test_setup(records_grow_old_and_are_pushed_out, setup),

@@ -300,6 +300,32 @@ static void test_heavy_job_lets_results_go_first(void **state)
     mem_free(heavy);
 }
 
+/* What is as large as what is finished takes about as long: it shares a message, unless
+   this process has to wait for the processor in between. */
+static void test_heavy_jobs_of_one_size_share_a_message(void **state)
+{
+    struct sink *sink = &((struct fixture *)*state)->sink;
+    char *heavy = mem_alloc(40001);
+    const char *const texts[] = {heavy, heavy, heavy, NULL};
+    bool is_shared = false;
+
+    memset(heavy, ' ', 40000);
+    heavy[39999] = '5';
+    heavy[40000] = '\0';
+    for (unsigned i = 0; i < 1000 && !is_shared; i++) {
+        unsigned messages = sink->messages;
+
+        sink->seen = 0;
+        sink->payload_bytes = 0;
+        assert_int_equal(submit(sink, 1, 10, texts, 0, 0), 0);
+        runner_run(sink->runner);
+        assert_int_equal(sink->seen, 3);
+        is_shared = sink->messages == messages + 1;
+    }
+    assert_true(is_shared);
+    mem_free(heavy);
+}
+
 static void test_gone_peer_is_forgotten(void **state)
 {
     struct sink *sink = &((struct fixture *)*state)->sink;
@@ -400,6 +426,7 @@ int main(void)
         RUNNER_TEST(test_cancelled_within_the_running_batch),
         RUNNER_TEST(test_late_jobs_are_not_run),
         RUNNER_TEST(test_heavy_job_lets_results_go_first),
+        RUNNER_TEST(test_heavy_jobs_of_one_size_share_a_message),
         RUNNER_TEST(test_gone_peer_is_forgotten),
         RUNNER_TEST(test_credits_are_kept),
         cmocka_unit_test_setup_teardown(test_wear_and_idleness_are_announced,

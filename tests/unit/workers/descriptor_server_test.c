@@ -94,7 +94,18 @@ static void run(void)
         ev_run(loop, EVRUN_NOWAIT);
 }
 
-/* What the door has sent: 1 with descriptors (-1 for none), 0 at its end, -1 for nothing.
+/* Reads over the greeting where that comes next. */
+static void skip_greeting(int from)
+{
+    char text[sizeof WIRE_DOOR_GREETING - 1];
+
+    if (recv(from, text, sizeof text, MSG_DONTWAIT | MSG_PEEK) == sizeof text &&
+        memcmp(text, WIRE_DOOR_GREETING, sizeof text) == 0)
+        assert_int_equal(recv(from, text, sizeof text, 0), sizeof text);
+}
+
+/* What the door has sent behind its greeting: 1 with descriptors (-1 for none), 0 at its
+ * end, -1 for nothing.
  */
 static int receive_files(int from, int files_r[2])
 {
@@ -108,9 +119,12 @@ static int receive_files(int from, int files_r[2])
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof control.bytes};
-    ssize_t got = recvmsg(from, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    struct cmsghdr *head = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
+    struct cmsghdr *head;
+    ssize_t got;
 
+    skip_greeting(from);
+    got = recvmsg(from, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    head = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
     files_r[0] = files_r[1] = -1;
     if (head != NULL)
         memcpy(files_r, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
@@ -134,6 +148,22 @@ static void check_hung_up(int fd)
     assert_int_equal(receive(fd, &none), 0);
     assert_int_equal(none, -1);
     close(fd);
+}
+
+/* By what it says first, and at once, a worker knows where it is. */
+static void a_door_speaks_first(void **state)
+{
+    int guest = connect_to_descriptor_server();
+    char text[64];
+
+    (void)state;
+    run();
+    assert_int_equal(recv(guest, text, sizeof text, MSG_DONTWAIT), 16);
+    assert_memory_equal(text, "offloop arena 1\n", 16);
+    assert_int_equal(recv(guest, text, sizeof text, MSG_DONTWAIT), -1);
+    assert_int_equal(asked, 0);
+    close(guest);
+    run();
 }
 
 static void the_token_gets_the_descriptor(void **state)
@@ -189,7 +219,14 @@ static void a_pool_comes_with_the_arena(void **state)
     assert_int_equal(mapped, 2);
     hand_out_two(3);
     hand_out_two(0);
+    hand_out_two(WIRE_TOOK_POOL | WIRE_TOOK_FASTPATH); /* three were not handed out */
+    hand_out_two(8);
     assert_int_equal(mapped, 2);
+    hand_out_two(WIRE_TOOK_ARENA |
+                 WIRE_TOOK_FASTPATH); /* whether it was one knows who asks */
+    assert_int_equal(mapped_count, WIRE_TOOK_ARENA | WIRE_TOOK_FASTPATH);
+    hand_out_two(WIRE_TOOK_FASTPATH);
+    assert_int_equal(mapped_count, WIRE_TOOK_FASTPATH);
     close(pool_fd);
 }
 
@@ -350,8 +387,8 @@ static void ending_hangs_up(void **state)
 static bool is_served_as_another(const gid_t *more)
 {
     pid_t pid = fork(), ended;
+    char text[sizeof WIRE_DOOR_GREETING - 1];
     int status, guest;
-    char byte;
 
     if (pid == 0) {
         if (setgroups(more != NULL, more) != 0 || setgid(65534) != 0 ||
@@ -359,7 +396,8 @@ static bool is_served_as_another(const gid_t *more)
             _exit(2);
         guest = connect_to_descriptor_server();
         (void)!send(guest, token.bytes, 16, MSG_NOSIGNAL);
-        _exit(recv(guest, &byte, 1, 0) == 1 ? 1 : 0);
+        _exit(recv(guest, text, sizeof text, MSG_WAITALL) == sizeof text &&
+              recv(guest, text, 1, 0) == 1);
     }
     while ((ended = waitpid(pid, &status, WNOHANG)) == 0) {
         usleep(1000);
@@ -405,11 +443,17 @@ static void other_users_need_our_group(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_token_gets_the_descriptor), TEST(a_pool_comes_with_the_arena),
-        TEST(a_door_may_have_a_path),        TEST(a_path_too_long_is_refused),
-        TEST(a_token_may_come_in_pieces),    TEST(another_token_gets_nothing),
-        TEST(another_word_means_nothing),    TEST(leaving_early_hurts_nobody),
-        TEST(a_crowd_is_served_in_the_end),  TEST(ending_hangs_up),
+        TEST(a_door_speaks_first),
+        TEST(the_token_gets_the_descriptor),
+        TEST(a_pool_comes_with_the_arena),
+        TEST(a_door_may_have_a_path),
+        TEST(a_path_too_long_is_refused),
+        TEST(a_token_may_come_in_pieces),
+        TEST(another_token_gets_nothing),
+        TEST(another_word_means_nothing),
+        TEST(leaving_early_hurts_nobody),
+        TEST(a_crowd_is_served_in_the_end),
+        TEST(ending_hangs_up),
         TEST(other_users_need_our_group),
     };
 

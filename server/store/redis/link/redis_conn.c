@@ -1,9 +1,7 @@
-#include "server/store/redis/link/redis_conn.h"
+#include "server/store/redis/link/redis_conn_private.h"
 
 #include <assert.h>
-#include <ev.h>
 #include <fcntl.h>
-#include <hiredis/async.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -11,58 +9,13 @@
 #include "common/base/clock.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
-#include "server/store/redis/link/redis_greeting.h"
-#include "server/store/redis/link/redis_reader.h"
-#include "server/store/redis/link/redis_resolve.h"
-#include "server/store/redis/place/redis_sentinel.h"
 
-/* Errors of Redis that are logged, at most one in this time. */
-#define GRUMBLE_NS NS_PER_S
-
-/* How often a server that takes no writes is asked again whether it does. */
-#define REPLICA_S 1.0
-
-enum conn_state {
-    CONN_PAUSED,     /* the timer ends the pause */
-    CONN_SEARCHING,  /* Sentinels are asked, who give up by themselves */
-    CONN_RESOLVING,  /* a thread looks the name up; the timer gives up */
-    CONN_CONNECTING, /* connect() and greeting; the timer gives up */
-    CONN_UP          /* while commands wait the timer guards against silence */
-};
-
-struct redis_conn {
-    struct ev_loop *loop;
-    const struct redis_url *url;
-    const struct redis_tls *tls;
-    struct redis_sentinels *sentinels; /* NULL where the URL says where the server is */
-    struct redis_found server;         /* host and port of this attempt; not for a path */
-    char *where;                       /* for the log */
-    enum redis_purpose purpose;
-    enum conn_state state;
-    struct ev_timer timer;
-    struct ev_timer replica; /* runs while the server takes no writes; with Sentinels
-                                always: is it still the one? */
-    struct redis_call probe; /* ROLE, which it sends */
-    bool probing;            /* its reply is to come */
-    struct ev_prepare flush; /* runs while commands are unsent */
-    redisAsyncContext *ac;   /* NULL for none */
-    struct redis_pump *pump; /* of that, by TLS */
-    struct redis_reader reader;
-    struct redis_resolve *resolve;
-    struct redis_addresses addresses;
-    size_t next_address;
-    struct redis_greeting greeting;
-    double pause_s;
-    uint64_t waiting;
-    uint64_t connects;
-    bool settled;   /* the first attempt has had its end, good or bad */
-    bool told_down; /* that it is down has been logged */
-    const char *why;
-    uint64_t grumbled_ns;
-};
+/* An idle connection that lives shorter is no idle one that was closed, but a server that
+   wants nobody. */
+#define RENEW_AFTER_NS (NS_PER_S / 2)
+#define RENEW_PAUSE_S  0.001
 
 static void begin(struct redis_conn *conn);
-static void fail(struct redis_conn *conn, const char *why, const char *detail);
 
 static void enter(struct redis_conn *conn, enum conn_state state, double timer_s)
 {
@@ -83,7 +36,7 @@ static void stop_connection(struct redis_conn *conn)
     if (conn->sentinels != NULL)
         redis_sentinels_drop(conn->sentinels);
     ev_prepare_stop(conn->loop, &conn->flush);
-    ev_timer_stop(conn->loop, &conn->replica);
+    redis_conn_watch_stop(conn);
     conn->ac = NULL;
     conn->pump = NULL; /* goes with it */
     if (ac != NULL)
@@ -108,11 +61,11 @@ static void tell_down(struct redis_conn *conn, const char *why, const char *deta
     conn->told_down = true;
 }
 
-/* The attempt or the connection is over. why is static. */
-static void fail(struct redis_conn *conn, const char *why, const char *detail)
+void redis_conn_fail(struct redis_conn *conn, const char *why, const char *detail)
 {
     tell_down(conn, why, detail);
     conn->why = why;
+    conn->renewing = false;
     if (conn->state != CONN_PAUSED)
         pause_conn(conn); /* first: callbacks must find it down */
     stop_connection(conn);
@@ -120,7 +73,21 @@ static void fail(struct redis_conn *conn, const char *why, const char *detail)
 
 void redis_conn_drop(struct redis_conn *conn, const char *why)
 {
-    fail(conn, why, "");
+    redis_conn_fail(conn, why, "");
+}
+
+/* The server has closed the connection, or the network has. */
+static void lost(struct redis_conn *conn, const char *why, const char *detail)
+{
+    if (conn->state != CONN_UP || conn->waiting > 0 ||
+        clock_now_ns() - conn->up_since_ns < RENEW_AFTER_NS) {
+        redis_conn_fail(conn, why, detail);
+        return;
+    }
+    conn->why = why;
+    conn->renewing = true;
+    enter(conn, CONN_PAUSED, RENEW_PAUSE_S);
+    stop_connection(conn);
 }
 
 /* hiredis frees the context after this. */
@@ -132,7 +99,7 @@ static void on_disconnect(const redisAsyncContext *ac, int status)
         return; /* we did it */
     conn->ac = NULL;
     conn->pump = NULL;
-    fail(conn, "the connection was lost", status == REDIS_OK ? "" : ac->errstr);
+    lost(conn, "the connection was lost", status == REDIS_OK ? "" : ac->errstr);
 }
 
 /* ---- replies ---- */
@@ -203,30 +170,6 @@ int redis_conn_send(struct redis_conn *conn, const struct redis_command *args,
     return 0;
 }
 
-static void grumble(struct redis_conn *conn, const struct redisReply *reply)
-{
-    uint64_t now = clock_now_ns();
-
-    if (conn->grumbled_ns != 0 && now - conn->grumbled_ns < GRUMBLE_NS)
-        return;
-    conn->grumbled_ns = now;
-    log_warn("store: %s answered: %.200s", conn->where, reply->str);
-}
-
-static void start_asking(struct redis_conn *conn)
-{
-    if (!ev_is_active(&conn->replica)) {
-        ev_timer_set(&conn->replica, REPLICA_S, REPLICA_S);
-        ev_timer_start(conn->loop, &conn->replica);
-    }
-}
-
-static void set_replica(struct redis_conn *conn)
-{
-    conn->greeting.is_replica = true;
-    start_asking(conn);
-}
-
 struct redis_error redis_conn_take_error(struct redis_conn *conn,
                                          const struct redisReply *reply)
 {
@@ -236,63 +179,16 @@ struct redis_error redis_conn_take_error(struct redis_conn *conn,
     error = redis_error_read(reply->str, reply->len);
     if (error.remedy != REDIS_REMEDY_LOAD && error.remedy != REDIS_REMEDY_MOVED &&
         error.remedy != REDIS_REMEDY_ASK && error.remedy != REDIS_REMEDY_WAIT)
-        grumble(conn, reply);
+        log_limited_warn(&conn->errors_log, LOG_EVERY_SECOND,
+                         "store: %s answered: %.200s", conn->where, reply->str);
     if (error.remedy == REDIS_REMEDY_REPLICA && conn->purpose == REDIS_FOR_DATA)
-        set_replica(conn);
+        redis_conn_watch_replica(conn);
     if (error.remedy == REDIS_REMEDY_RECONNECT && conn->state == CONN_UP) {
         conn->told_down = true; /* by the line above */
         conn->why = "Redis refuses us: see the log";
         enter(conn, CONN_PAUSED, conn->pause_s);
     }
     return error;
-}
-
-static void on_probed(struct redis_call *call, const struct redisReply *reply)
-{
-    struct redis_conn *conn = container_of(call, struct redis_conn, probe);
-
-    conn->probing = false;
-    if (reply == NULL || !redis_greeting_is_master(reply) || conn->state != CONN_UP ||
-        !conn->greeting.is_replica)
-        return;
-    conn->greeting.is_replica = false;
-    if (conn->sentinels == NULL)
-        ev_timer_stop(conn->loop, &conn->replica);
-    log_info("store: %s takes writes again", conn->where);
-}
-
-/* Another server is the master where most Sentinels say so, or where one does and ours is
-   none. */
-static void on_still(void *ctx, const struct redis_found *found)
-{
-    struct redis_conn *conn = ctx;
-
-    if (conn->state != CONN_UP || found->host[0] == 0 ||
-        redis_found_equals(found, &conn->server))
-        return;
-    if (conn->greeting.is_replica ||
-        2 * found->votes > redis_sentinels_count(conn->sentinels))
-        fail(conn, "another server is the master now", "");
-}
-
-/* A server that was a replica may be a master now. Its connection carries reads
-   meanwhile, so it is asked on that. */
-static void on_replica(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    struct redis_conn *conn = timer->data;
-    struct redis_command args = {0};
-
-    (void)loop;
-    (void)events;
-    redis_command_text(&args, "ROLE");
-    if (conn->greeting.is_replica && !conn->probing &&
-        redis_conn_send(conn, &args, &conn->probe) == 0)
-        conn->probing = true;
-    if (conn->sentinels != NULL && conn->state == CONN_UP &&
-        !redis_sentinels_is_searching(conn->sentinels))
-        redis_sentinels_search(conn->sentinels,
-                               conn->greeting.is_replica ? &conn->server : NULL, on_still,
-                               conn);
 }
 
 /* ---- the greeting ---- */
@@ -302,6 +198,7 @@ static void on_greeted(void *ctx, const char *why, const char *detail)
     struct redis_conn *conn = ctx;
 
     conn->settled = true;
+    conn->renewing = false;
     if (why == NULL && conn->sentinels != NULL && conn->greeting.is_replica)
         why = "the server that Sentinel names is no master (yet)";
     if (why != NULL) {
@@ -315,12 +212,12 @@ static void on_greeted(void *ctx, const char *why, const char *detail)
     conn->told_down = false;
     conn->pause_s = REDIS_CONN_PAUSE_MIN_S;
     conn->connects++;
+    conn->up_since_ns = clock_now_ns();
     enter(conn, CONN_UP, 0.);
     ev_timer_set(&conn->timer, 0., REDIS_CONN_SILENCE_S);
     if (conn->purpose == REDIS_FOR_CLUSTER)
         conn->greeting.is_replica = false; /* it redirects us */
-    if (conn->greeting.is_replica || conn->sentinels != NULL)
-        start_asking(conn);
+    redis_conn_watch_start(conn);
 }
 
 static int greet(void *ctx, const struct redis_command *args, struct redis_call *call)
@@ -338,7 +235,7 @@ static void on_opened(void *ctx)
 
 static void on_lost(void *ctx, const char *why, const char *detail)
 {
-    fail(ctx, why, detail);
+    lost(ctx, why, detail);
 }
 
 static void on_connect(const redisAsyncContext *ac, int status)
@@ -350,7 +247,7 @@ static void on_connect(const redisAsyncContext *ac, int status)
     if (status != REDIS_OK) {
         conn->ac = NULL; /* hiredis frees it */
         conn->pump = NULL;
-        fail(conn, "no connection", ac->errstr);
+        redis_conn_fail(conn, "no connection", ac->errstr);
         return;
     }
     if (conn->pump != NULL)
@@ -391,7 +288,7 @@ static void connect_now(struct redis_conn *conn)
     if (ac == NULL)
         log_fatal("store: out of memory");
     if (ac->err != 0) {
-        fail(conn, "no connection", ac->errstr);
+        redis_conn_fail(conn, "no connection", ac->errstr);
         redisAsyncFree(ac);
         return;
     }
@@ -411,7 +308,7 @@ static void on_resolved(void *ctx, const struct redis_addresses *addresses,
 
     conn->resolve = NULL;
     if (addresses->count == 0) {
-        fail(conn, "the host's name has no address", why);
+        redis_conn_fail(conn, "the host's name has no address", why);
         return;
     }
     conn->addresses = *addresses;
@@ -439,7 +336,7 @@ static void on_found(void *ctx, const struct redis_found *found)
 
     assert(conn->state == CONN_SEARCHING);
     if (found->host[0] == 0) {
-        fail(conn, found->why, "");
+        redis_conn_fail(conn, found->why, "");
         return;
     }
     conn->server = *found;
@@ -474,9 +371,11 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
         begin(conn);
         break;
     case CONN_SEARCHING: log_panic("a search has a patience of its own");
-    case CONN_RESOLVING: fail(conn, "the host's name is not found in time", ""); break;
-    case CONN_CONNECTING: fail(conn, "no connection in time", ""); break;
-    case CONN_UP: fail(conn, "no reply in time", ""); break;
+    case CONN_RESOLVING:
+        redis_conn_fail(conn, "the host's name is not found in time", "");
+        break;
+    case CONN_CONNECTING: redis_conn_fail(conn, "no connection in time", ""); break;
+    case CONN_UP: redis_conn_fail(conn, "no reply in time", ""); break;
     }
 }
 
@@ -485,10 +384,11 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 static void init_watchers(struct redis_conn *conn)
 {
     ev_init(&conn->timer, on_timer);
-    ev_init(&conn->replica, on_replica);
+    /* where this process stood still the replies that are there come first */
+    ev_set_priority(&conn->timer, EV_MINPRI);
     ev_prepare_init(&conn->flush, on_flush);
-    conn->probe.on_reply = on_probed;
-    conn->timer.data = conn->replica.data = conn->flush.data = conn;
+    conn->timer.data = conn->flush.data = conn;
+    redis_conn_watch_init(conn);
 }
 
 static void init_texts(struct redis_conn *conn, const struct redis_conn_config *config)
@@ -548,6 +448,11 @@ bool redis_conn_is_up(const struct redis_conn *conn, const char **why_r)
 {
     *why_r = conn->state == CONN_UP ? NULL : conn->why;
     return conn->state == CONN_UP;
+}
+
+bool redis_conn_is_renewing(const struct redis_conn *conn)
+{
+    return conn->renewing;
 }
 
 bool redis_conn_is_settled(const struct redis_conn *conn)

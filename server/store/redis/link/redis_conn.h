@@ -8,6 +8,9 @@
  *   ever sent twice.
  * - No reply for REDIS_CONN_SILENCE_S while commands wait is a lost connection:
  *   a server that hangs.
+ * - A connection that Redis closes while it is idle is made anew at once, and what
+ *   comes meanwhile may wait for it (redis_conn_is_renewing()). Where Redis tells
+ *   its `timeout` it is asked for something now and then, so that it does not.
  * - The pause before a new attempt grows from REDIS_CONN_PAUSE_MIN_S to _MAX_S.
  * - At most REDIS_CONN_MAX_WAITING commands and REDIS_CONN_MAX_BYTES unsent.
  * - Commands given in one turn of the loop are written with one system call
@@ -69,6 +72,10 @@ void redis_conn_destroy(struct redis_conn **conn);
 
 /* True where commands are taken; else *why_r is a static text. */
 bool redis_conn_is_up(const struct redis_conn *conn, const char **why_r);
+
+/* True from when an idle connection was closed until the first attempt to make it anew
+   has ended: it is not up, but hardly ever for longer than a moment. */
+bool redis_conn_is_renewing(const struct redis_conn *conn);
 
 /* True once the first attempt to connect has ended, well or not. */
 bool redis_conn_is_settled(const struct redis_conn *conn);

@@ -13,11 +13,13 @@
 
 #define REDIS_DIGEST_CHARS 40
 
-/* Redis' settings that a 2xx depends on, as far as they are known. */
+/* Redis' settings that matter to us, as far as they are known: what a 2xx depends on, and
+   how long a connection may be idle. */
 enum redis_setting {
     REDIS_SETTING_APPENDONLY,
     REDIS_SETTING_APPENDFSYNC,
     REDIS_SETTING_POLICY,
+    REDIS_SETTING_TIMEOUT,
     REDIS_SETTINGS /* how many */
 };
 

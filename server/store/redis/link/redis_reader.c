@@ -1,5 +1,6 @@
 #include "server/store/redis/link/redis_reader.h"
 
+#include <assert.h>
 #include <ev.h>
 #include <hiredis/adapters/libev.h>
 #include <hiredis/async.h>
@@ -74,16 +75,33 @@ static void *refuse_bool(const redisReadTask *task, int value)
 }
 #endif
 
+/* The reply that is not to be freed. A reply's call and its end follow each other on the
+   one loop there is, and hiredis frees without a context. */
+static const void *kept;
+
+void redis_reader_keep(const struct redisReply *reply)
+{
+    assert(kept == NULL && reply != NULL);
+    kept = reply;
+}
+
+static void free_object(void *reply)
+{
+    if (reply == kept)
+        kept = NULL;
+    else
+        freeReplyObject(reply);
+}
+
 void redis_reader_bound(struct redis_reader *reader, redisAsyncContext *ac)
 {
     reader->bytes = 0;
     reader->defaults = ac->c.reader->fn;
-    reader->functions =
-        (redisReplyObjectFunctions){.createString = create_string,
-                                    .createArray = create_array,
-                                    .createInteger = create_integer,
-                                    .createNil = create_nil,
-                                    .freeObject = reader->defaults->freeObject};
+    reader->functions = (redisReplyObjectFunctions){.createString = create_string,
+                                                    .createArray = create_array,
+                                                    .createInteger = create_integer,
+                                                    .createNil = create_nil,
+                                                    .freeObject = free_object};
 #if HIREDIS_MAJOR >= 1
     reader->functions.createDouble = refuse_double;
     reader->functions.createBool = refuse_bool;

@@ -31,6 +31,10 @@ struct redis_reader {
 /* Bounds the replies of a fresh context. */
 void redis_reader_bound(struct redis_reader *reader, struct redisAsyncContext *ac);
 
+/* Within a call for a reply: the reply is not freed afterwards, but by the caller in its
+   own time, with freeReplyObject(). */
+void redis_reader_keep(const struct redisReply *reply);
+
 /* True where what has come without being a whole reply is too much, or its line too long.
  */
 bool redis_reader_is_full(const struct redisAsyncContext *ac);

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/loop/loop_defer.h"
 #include "common/base/list.h"
-#include "common/base/log.h"
+#include "server/store/redis/place/redis_cluster_map.h"
+#include "server/store/redis/link/redis_reader.h"
 
 /* How often it is looked whether the map is still good, and after how many looks a node
    that has no slot any more is let go. */
@@ -22,6 +24,7 @@ struct node {
     struct redis_conn *conn;
     bool is_first; /* of the URL: stays, as who to ask */
     bool has_slots;
+    bool in_next; /* has slots in the map that is being read */
     unsigned idle_ticks;
 };
 
@@ -31,7 +34,7 @@ struct redis_cluster {
     const struct redis_tls *tls;
     struct ev_timer tick;
     struct redis_call call; /* CLUSTER SLOTS */
-    struct node *asked;     /* who is asked; NULL for nobody */
+    struct node *asked;     /* who is asked, or whose map is read; NULL for nobody */
     unsigned next;          /* who is asked next */
     unsigned pause;         /* ticks before the next question */
     bool doubt;             /* the map may not be good any more */
@@ -40,6 +43,9 @@ struct redis_cluster {
     unsigned count;
     struct node *nodes[REDIS_CLUSTER_NODES]; /* sorted: compare() */
     struct node *slots[REDIS_SLOTS];         /* NULL for none */
+    struct redis_cluster_map map;            /* that is being read... */
+    struct node *next_slots[REDIS_SLOTS];    /* ...to here */
+    struct loop_defer *later;                /* for its steps */
 };
 
 /* ---- nodes ---- */
@@ -119,8 +125,8 @@ static void let_go(struct redis_cluster *cluster)
 
     for (unsigned i = 0; i < cluster->count; i++) {
         struct node *node = cluster->nodes[i];
-        bool needed = node->has_slots || node->is_first || node == cluster->asked ||
-                      redis_conn_waiting(node->conn) > 0;
+        bool needed = node->has_slots || node->in_next || node->is_first ||
+                      node == cluster->asked || redis_conn_waiting(node->conn) > 0;
 
         node->idle_ticks = needed ? 0 : node->idle_ticks + 1;
         if (node->idle_ticks < IDLE_TICKS) {
@@ -135,107 +141,69 @@ static void let_go(struct redis_cluster *cluster)
 
 /* ---- the map ---- */
 
-/* Calls take() for each range of CLUSTER SLOTS; -1 where the reply makes no sense. */
-static int each_range(struct redis_cluster *cluster, const struct redisReply *reply,
-                      int (*take)(struct redis_cluster *cluster, unsigned from,
-                                  unsigned to, const struct redisReply *place))
+static void take_range(void *ctx, const struct redis_cluster_range *range)
 {
-    long long slots = 0; /* no slot comes twice, so that the work has a bound */
+    struct redis_cluster *cluster = ctx;
+    const char *host = range->host != NULL ? range->host : cluster->asked->url.host;
+    struct node *node = take_node(cluster, host, range->port);
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
-        reply->elements > REDIS_SLOTS)
-        return -1;
-    for (size_t i = 0; i < reply->elements; i++) {
-        const struct redisReply *range = reply->element[i];
-
-        if (range->type != REDIS_REPLY_ARRAY || range->elements < 3 ||
-            range->element[0]->type != REDIS_REPLY_INTEGER ||
-            range->element[1]->type != REDIS_REPLY_INTEGER ||
-            range->element[0]->integer < 0 ||
-            range->element[0]->integer > range->element[1]->integer ||
-            range->element[1]->integer >= REDIS_SLOTS)
-            return -1;
-        slots += range->element[1]->integer - range->element[0]->integer + 1;
-        if (slots > REDIS_SLOTS ||
-            take(cluster, (unsigned)range->element[0]->integer,
-                 (unsigned)range->element[1]->integer, range->element[2]) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* {host, port, …}; a host of NULL or "" is that of who was asked. */
-static int read_place(const struct redis_cluster *cluster, const struct redisReply *place,
-                      const char **host_r, unsigned *port_r)
-{
-    const struct redisReply *host, *port;
-
-    if (place->type != REDIS_REPLY_ARRAY || place->elements < 2)
-        return -1;
-    host = place->element[0];
-    port = place->element[1];
-    if (port->type != REDIS_REPLY_INTEGER || port->integer < 1 || port->integer > 65535)
-        return -1;
-    *port_r = (unsigned)port->integer;
-    if (host->type == REDIS_REPLY_NIL ||
-        (host->type == REDIS_REPLY_STRING && host->len == 0))
-        *host_r = cluster->asked->url.host;
-    else if (host->type != REDIS_REPLY_STRING || host->len > REDIS_HOST_MAX ||
-             strlen(host->str) != host->len)
-        return -1;
-    else
-        *host_r = host->str;
-    return 0;
-}
-
-static int check_range(struct redis_cluster *cluster, unsigned from, unsigned to,
-                       const struct redisReply *place)
-{
-    const char *host;
-    unsigned port;
-
-    (void)from, (void)to;
-    return read_place(cluster, place, &host, &port);
-}
-
-static int take_range(struct redis_cluster *cluster, unsigned from, unsigned to,
-                      const struct redisReply *place)
-{
-    struct node *node;
-    const char *host;
-    unsigned port;
-
-    if (read_place(cluster, place, &host, &port) < 0)
-        return -1;
-    node = take_node(cluster, host, port);
     if (node != NULL)
-        node->has_slots = true;
-    for (unsigned slot = from; slot <= to; slot++)
-        cluster->slots[slot] = node;
-    return 0;
+        node->in_next = true;
+    for (unsigned slot = range->from; slot <= range->to; slot++)
+        cluster->next_slots[slot] = node;
 }
 
-static void take_map(struct redis_cluster *cluster, const struct redisReply *reply)
+/* The map is read: it is in force from now on. */
+static void take_map(struct redis_cluster *cluster)
 {
-    if (each_range(cluster, reply, check_range) < 0)
-        return;
     for (unsigned i = 0; i < cluster->count; i++)
-        cluster->nodes[i]->has_slots = false;
-    memset(cluster->slots, 0, sizeof cluster->slots);
-    if (each_range(cluster, reply, take_range) < 0)
-        log_panic("a map that was checked is none");
+        cluster->nodes[i]->has_slots = cluster->nodes[i]->in_next;
+    memcpy(cluster->slots, cluster->next_slots, sizeof cluster->slots);
     cluster->has_map = true;
+}
+
+/* A step of reading the map. While that goes on, who was asked stays. */
+static void on_map_step(void *ctx)
+{
+    struct redis_cluster *cluster = ctx;
+
+    switch (redis_cluster_map_step(&cluster->map, take_range, cluster)) {
+    case REDIS_MAP_MORE: break;
+    case REDIS_MAP_TAKEN:
+        take_map(cluster);
+        cluster->asked = NULL;
+        break;
+    case REDIS_MAP_BAD:
+        cluster->doubt = true;
+        cluster->asked = NULL;
+        break;
+    case REDIS_MAP_DONE: return;
+    }
+    loop_defer_ask(cluster->later, 0);
+}
+
+/* A redirection from now on is newer than this map. */
+static void begin_map(struct redis_cluster *cluster, const struct redisReply *reply)
+{
+    redis_reader_keep(reply);
+    redis_cluster_map_begin(&cluster->map, (struct redisReply *)(uintptr_t)reply);
+    for (unsigned i = 0; i < cluster->count; i++)
+        cluster->nodes[i]->in_next = false;
+    memset(cluster->next_slots, 0, sizeof cluster->next_slots);
     cluster->doubt = false;
+    loop_defer_ask(cluster->later, 0);
 }
 
 static void on_slots(struct redis_call *call, const struct redisReply *reply)
 {
     struct redis_cluster *cluster = container_of(call, struct redis_cluster, call);
 
-    if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+    if (reply != NULL && reply->type != REDIS_REPLY_ERROR) {
+        begin_map(cluster, reply);
+        return;
+    }
+    if (reply != NULL)
         (void)redis_conn_take_error(cluster->asked->conn, reply); /* for the log */
-    else if (reply != NULL)
-        take_map(cluster, reply);
     cluster->asked = NULL;
 }
 
@@ -275,7 +243,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     let_go(cluster);
     if (cluster->pause > 0)
         cluster->pause--;
-    else if (cluster->asked == NULL &&
+    else if (cluster->asked == NULL && cluster->map.state == REDIS_MAP_NONE &&
              (!cluster->has_map || cluster->doubt || has_gap(cluster)))
         ask(cluster);
 }
@@ -324,6 +292,7 @@ struct redis_cluster *redis_cluster_create(struct ev_loop *loop,
     cluster->url = url;
     cluster->tls = tls;
     cluster->call.on_reply = on_slots;
+    cluster->later = loop_defer_create(loop, on_map_step, cluster);
     for (size_t i = 0; i < url->place_count; i++)
         take_node(cluster, url->places[i].host, url->places[i].port)->is_first = true;
     ev_timer_init(&cluster->tick, on_tick, 0., TICK_S);
@@ -339,6 +308,8 @@ void redis_cluster_destroy(struct redis_cluster **cluster)
     if (c == NULL)
         return;
     ev_timer_stop(c->loop, &c->tick);
+    loop_defer_destroy(&c->later);
+    redis_cluster_map_end(&c->map);
     memset(c->slots, 0, sizeof c->slots); /* what ends may begin something else */
     for (unsigned i = 0; i < c->count; i++)
         free_node(c->nodes[i]);

@@ -5,7 +5,9 @@
  *
  * The map is asked for (CLUSTER SLOTS) at the start, after a MOVED, and again and
  * again while a node is not there; of any node that answers, the URL's first
- * ones among them. A map that makes no sense leaves the last one as it is.
+ * ones among them. A map that makes no sense leaves the last one as it is. One of
+ * thousands of ranges is read in steps (redis_cluster_map.h) and counts when it is
+ * read whole.
  *
  * Loop thread only.
  */

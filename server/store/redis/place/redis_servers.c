@@ -57,7 +57,9 @@ int redis_servers_open(struct redis_servers *servers, struct ev_loop *loop,
     }
     /* Uploads of different fronts must not meet. */
     if (getrandom(&servers->uploads, sizeof servers->uploads, 0) !=
-        (ssize_t)sizeof servers->uploads)
+            (ssize_t)sizeof servers->uploads ||
+        getrandom(&servers->random, sizeof servers->random, 0) !=
+            (ssize_t)sizeof servers->random)
         log_fatal("store: no random numbers: %m");
     servers->loop = loop;
     servers->asked.on_reply = on_nothing;
@@ -104,6 +106,9 @@ bool redis_servers_is_ready(const struct redis_servers *servers, const char **wh
 {
     if (servers->cluster != NULL)
         return redis_cluster_is_ready(servers->cluster, why_r);
+    *why_r = NULL;
+    if (redis_conn_is_renewing(servers->conn))
+        return true;
     if (!redis_conn_is_up(servers->conn, why_r))
         return false;
     if (!redis_conn_is_writable(servers->conn))

@@ -12,6 +12,9 @@
 #include "server/store/redis/place/redis_cluster.h"
 #include "server/store/store.h"
 
+/* Collections whose last version a hub remembers to have asked for. */
+#define REDIS_LEARNED 64
+
 /* What the verbs share; the counters are theirs. */
 struct redis_servers {
     struct ev_loop *loop;
@@ -24,6 +27,10 @@ struct redis_servers {
     struct list delayed;               /* commands of flights that wait a moment */
     struct ev_timer delay;             /* runs while there are any */
     uint64_t uploads;                  /* names the next one */
+    uint64_t newest_version;           /* that a reply has told */
+    uint64_t learned[REDIS_LEARNED];   /* hashes of collections; 0 for none */
+    uint64_t learned_after;            /* so many reconnects */
+    uint64_t random;                   /* the generator of steps between versions */
     uint64_t writes_sent;
     uint64_t writes_unsure;
     uint64_t writes_waiting;
