@@ -17,7 +17,8 @@ PACKAGES_REDIS=(redis-server redis-tools) # with scripts/run --store redis
 # libFuzzer; with --no-install-recommends clang comes without.
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-dev clang-format
     groff-base haproxy nginx-light openssl iproute2 file
-    chromium prometheus redis-server python3-jsonschema python3-httpx nodejs)
+    chromium prometheus redis-server python3-jsonschema python3-httpx nodejs
+    python3-aiohttp wrk)
 
 # Seconds since the script began come first: they show what takes long.
 say() {

@@ -20,18 +20,17 @@ OPTION(LIST, listen, "listen", "ADDR:PORT", "127.0.0.1:8080",
 OPTION(STRING, admin, "admin", "ADDR:PORT", "127.0.0.1:8081",
        "operations listener (health, metrics), or off", .check = config_check_admin)
 OPTION(LIST, host, "host", "NAME", "",
-       "hosts that requests may name besides those that no stranger can own, or any; "
-       "others get 421",
+       "further hosts that requests may name, or any; requests for other hosts get 421",
        .shown = "at listeners on loopback addresses without tokens, those that no stranger "
                 "can own (address literals, localhost, *.localhost, names without a dot); "
                 "elsewhere any",
        .check = config_check_host)
 OPTION(DURATION, idle_timeout_ns, "idle-timeout", "D", "75s",
-       "how long a connection is kept without a request",
+       "how long the server keeps a connection without a request",
        .min = 1000000, .max = UINT64_C(86400000000000))
 OPTION(DURATION, send_timeout_ns, "send-timeout", "D", "5m",
-       "how long a client may acknowledge no byte of a reply, and in which it takes 256 "
-       "bytes a second",
+       "cut off a client that acknowledges no byte of a reply for this long, or reads less "
+       "than 256 bytes a second over it",
        .min = 1000000, .max = UINT64_C(86400000000000))
 OPTION(STRING, rpc, "rpc", "URL", NULL,
        "where workers connect: ipc:///path, tls+tcp://ADDR:PORT, or tcp:// on this host",
@@ -63,12 +62,12 @@ OPTION(SIZE, max_reply_bytes, "max-reply", "SIZE", "512MiB",
        .min = 1, .max = UINT64_C(1) << 40)
 
 OPTION(SIZE, reply_cache_bytes, "reply-cache", "SIZE|off", "32MiB",
-       "encoded replies of documents that are asked for again, per front",
+       "cache of encoded replies of documents that are asked for again, per front",
        .min = 64 << 10, .max = UINT64_C(1) << 40, .may_be_off = true)
 
 OPTION(SIZE, memory_bytes, "memory", "SIZE", "1GiB",
-       "per front: what bodies being received, inputs of jobs and replies waiting may take "
-       "together; what does not fit is refused (503), large ones first",
+       "per front, for request bodies, inputs of jobs and waiting replies together; requests "
+       "that do not fit are refused (503), large ones first",
        .min = 16 << 20, .max = UINT64_C(1) << 46)
 
 GROUP("Access")
@@ -92,13 +91,13 @@ OPTION(DURATION, inline_budget_ns, "inline-budget", "D", "200us",
 OPTION(UNSIGNED, queue, "queue", "N", "1024",
        "how many jobs may wait for a worker, per front; more get 503", .min = 1, .max = 10000000)
 OPTION(DURATION, job_timeout_ns, "job-timeout", "D", "10s",
-       "how long a codec job may take (then 504); also how long the store may stand still, 5s to 60s", .min = 1000000, .max = UINT64_C(3600000000000))
+       "how long a codec job may take (then 504), and the store stand still (5s to 60s)", .min = 1000000, .max = UINT64_C(3600000000000))
 OPTION(SIZE, arena_bytes, "arena", "SIZE|off", "64MiB",
        "shared memory for large documents: this much for each front with each worker on "
        "this host, and once more for each front with all workers",
        .min = 1 << 20, .max = UINT64_C(1) << 36, .may_be_off = true)
 OPTION(SWITCH, fastpath, "fastpath", "on|off", "on",
-       "jobs of workers on this host travel on a socket beside nng, without its threads")
+       "send jobs to workers on this host over a socket of their own, without nng's threads")
 
 GROUP("Processes")
 OPTION(UNSIGNED, processes, "processes", "N", "1",
