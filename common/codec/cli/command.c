@@ -53,6 +53,23 @@ int command_read(const char *path, struct buf *content)
     return result;
 }
 
+int command_write(const struct buf *content)
+{
+    size_t done = 0;
+
+    while (done < content->len) {
+        ssize_t wrote = write(STDOUT_FILENO, content->data + done, content->len - done);
+
+        if (wrote > 0) {
+            done += (size_t)wrote;
+        } else if (errno != EINTR) {
+            fprintf(stderr, "offloop-codec: <stdout>: %s\n", strerror(errno));
+            return -1;
+        }
+    }
+    return 0;
+}
+
 struct codec_call command_call(enum codec_op op, const struct buf *in)
 {
     return (struct codec_call){

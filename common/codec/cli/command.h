@@ -9,11 +9,21 @@
 
 #include "common/codec/codec.h"
 
+struct jq_program;
+
 /* Exit status for a bad command line. */
 #define COMMAND_EXIT_USAGE 2
 
 /* The repetitions of `bench` when none are asked for: enough for a steady figure. */
 #define COMMAND_REPEAT_AUTO (-1)
+
+/* Most --arg of one command line. */
+#define COMMAND_MAX_ARGUMENTS 32
+
+/* An --arg NAME VALUE. */
+struct command_argument {
+    const char *name, *value;
+};
 
 /* What the command line says; strings are argv's. */
 struct command_options {
@@ -21,6 +31,10 @@ struct command_options {
     const char *direction; /* bench: "decode" or "encode" alone, or NULL */
     bool pretty;
     bool json;
+    bool msgpack;        /* jq: the input is MessagePack */
+    const char *program; /* bench: a jq program that is run before encoding, or NULL */
+    struct command_argument arguments[COMMAND_MAX_ARGUMENTS];
+    int argument_count;
     long repeat;
     char **files; /* "-" is stdin */
     int file_count;
@@ -37,12 +51,24 @@ int command_check(const struct command_options *options);
    of each engine (or the one asked for) in each direction. */
 int command_bench(const struct command_options *options);
 
+/* jq: runs the program files[0] on each value of the file files[1] (or stdin) and prints
+   its results, one a line. */
+int command_jq(const struct command_options *options);
+
 /* How a file is called in messages: stdin is "<stdin>". */
 const char *command_file_name(const char *path);
 
 /* Appends all of a file, or of stdin for "-". Returns -1 with a message on stderr. */
 int command_read(const char *path, struct buf *content)
     __attribute__((warn_unused_result));
+
+/* Compiles a jq program; NULL with a message on stderr where it is none. The caller ends
+   it with jq_destroy(). */
+struct jq_program *command_compile(const char *text, const struct slice *names,
+                                   size_t count);
+
+/* Writes all to stdout. Returns -1 with a message on stderr. */
+int command_write(const struct buf *content) __attribute__((warn_unused_result));
 
 /* A codec call on `in` without limits but the machine's. */
 struct codec_call command_call(enum codec_op op, const struct buf *in);
