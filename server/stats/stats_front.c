@@ -22,7 +22,7 @@ void stats_front_leave(struct stats_front *slot)
 void stats_front_take(struct stats_front *slot, uint64_t pid)
 {
     assert(pid != 0);
-    stats_front_leave(slot); /* a predecessor that was killed could not */
+    stats_front_leave(slot); /* a front before this one that was killed could not */
     stats_set(&slot->pid, pid);
     stats_set(&slot->running, 1);
 }
@@ -33,7 +33,7 @@ bool stats_front_is_alive(const struct stats_front *slot)
 
     if (pid == 0 || stats_read(&slot->running) == 0)
         return false;
-    /* EPERM is life too: another user's. */
+    /* EPERM: the process of another user lives. */
     return kill((pid_t)pid, 0) == 0 || errno == EPERM;
 }
 
@@ -60,7 +60,7 @@ struct stats_worker *stats_worker_take(struct stats_front *slot, uint64_t pid)
 
         if (stats_read(&at->up) != 0)
             continue;
-        /* The same process again, or else the first row that is free. */
+        /* The row that this process had before, or else the first free one. */
         if (stats_read(&at->pid) == pid) {
             row = at;
             break;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/base/text.h"
 #include "server/http/parser/http_chars.h"
 #include "server/http/parser/http_target.h"
 
@@ -263,7 +264,7 @@ static enum http_method method_of(const uint8_t *bytes, size_t len)
                    {"OPTIONS", HTTP_OPTIONS}};
 
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (strlen(methods[i].text) == len && memcmp(methods[i].text, bytes, len) == 0)
+        if (slice_is((struct slice){bytes, len}, methods[i].text))
             return methods[i].method;
     }
     return HTTP_OTHER;
