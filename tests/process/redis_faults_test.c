@@ -264,7 +264,7 @@ static void a_unix_socket_that_comes_later(void **state)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), fd;
     struct rig rig = {.loop = ev_loop_new(EVFLAG_AUTO)};
-    char dir[] = "/tmp/offloop-redis-XXXXXX", url[96];
+    char dir[] = "/tmp/offloop-redis-XXXXXX", url[160];
 
     (void)state;
     alarm(RIG_ALARM_S);

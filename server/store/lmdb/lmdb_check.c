@@ -120,7 +120,7 @@ static void check_document(struct walk *walk, struct slice key, struct slice val
     walk->counts->bytes += document.bytes.len;
     if (document.version == 0 || document.version > walk->last_version)
         found(walk, "the document's version was never given out", key);
-    if (walk->verify &&
+    if (walk->verify != NULL &&
         walk->verify(walk->ctx, name, document.format, document.bytes) < 0)
         found(walk, "the document's bytes are damaged", key);
 }

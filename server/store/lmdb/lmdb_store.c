@@ -86,7 +86,7 @@ static void on_reopen(struct ev_loop *loop, struct ev_timer *timer, int events)
     on_writer_up(timer->data);
 }
 
-static void lmdb_close(struct store *base)
+static void close_store(struct store *base)
 {
     struct lmdb_store *store = of(base);
 
@@ -100,7 +100,7 @@ static void lmdb_close(struct store *base)
     mem_free(store);
 }
 
-static struct store *lmdb_open(struct ev_loop *loop, const struct store_config *config)
+static struct store *open_store(struct ev_loop *loop, const struct store_config *config)
 {
     const char *dir = store_url_lmdb_dir(config->url);
     struct lmdb_store *store = mem_zalloc(sizeof *store);
@@ -121,11 +121,11 @@ static struct store *lmdb_open(struct ev_loop *loop, const struct store_config *
         (void)!open_db(store);
     if (store->writer != NULL)
         return &store->base;
-    lmdb_close(&store->base);
+    close_store(&store->base);
     return NULL;
 }
 
-static bool lmdb_is_ready(const struct store *base, const char **why_r)
+static bool is_ready(const struct store *base, const char **why_r)
 {
     const struct lmdb_store *store =
         (const struct lmdb_store *)(const void *)base; /* its first member */
@@ -249,7 +249,7 @@ static void get_by_thread(struct lmdb_store *store, struct store_get *get, size_
     lmdb_thread_run(store->thread, lmdb_task_for_get(get, target, bytes));
 }
 
-static void lmdb_get(struct store *base, struct store_get *get)
+static void get_document(struct store *base, struct store_get *get)
 {
     struct lmdb_store *store = of(base);
     struct blob *blob;
@@ -268,7 +268,7 @@ static void lmdb_get(struct store *base, struct store_get *get)
     blob_unref(&blob);
 }
 
-static void lmdb_list(struct store *base, struct store_list *list)
+static void list_documents(struct store *base, struct store_list *list)
 {
     struct lmdb_store *store = of(base);
 
@@ -278,7 +278,7 @@ static void lmdb_list(struct store *base, struct store_list *list)
         STORE_BACKEND_END(list, STORE_DOWN);
 }
 
-static void lmdb_count(struct store *base, struct store_count *count)
+static void count_documents(struct store *base, struct store_count *count)
 {
     struct lmdb_store *store = of(base);
 
@@ -288,7 +288,7 @@ static void lmdb_count(struct store *base, struct store_count *count)
         STORE_BACKEND_END(count, STORE_DOWN);
 }
 
-static void lmdb_collections(struct store *base, struct store_collections *collections)
+static void list_collections(struct store *base, struct store_collections *collections)
 {
     struct lmdb_store *store = of(base);
 
@@ -298,27 +298,26 @@ static void lmdb_collections(struct store *base, struct store_collections *colle
         STORE_BACKEND_END(collections, STORE_DOWN);
 }
 
-static void lmdb_put(struct store *base, struct store_put *put)
+static void put_document(struct store *base, struct store_put *put)
 {
     writer_client_put(of(base)->writer, put);
 }
 
-static int lmdb_reap_readers(struct store *base)
+static int reap_readers(struct store *base)
 {
     struct lmdb_store *store = of(base);
 
     return is_open(store) ? lmdb_db_reap_readers(&store->db) : 0;
 }
 
-static uint64_t lmdb_clock_us(const struct store *base)
+static uint64_t clock_us(const struct store *base)
 {
     const struct lmdb_store *store = (const struct lmdb_store *)(const void *)base;
 
     return writer_client_last_version(store->writer);
 }
 
-static void lmdb_read_counters(const struct store *base,
-                               struct store_counters *counters_r)
+static void read_counters(const struct store *base, struct store_counters *counters_r)
 {
     const struct lmdb_store *store = (const struct lmdb_store *)(const void *)base;
 
@@ -327,8 +326,8 @@ static void lmdb_read_counters(const struct store *base,
         counters_r->thread_waiting = lmdb_thread_waiting(store->thread);
 }
 
-static int lmdb_check(const struct store_config *config, store_check_verify *verify,
-                      void *ctx, struct store_check_counts *counts_r)
+static int check_store(const struct store_config *config, store_check_verify *verify,
+                       void *ctx, struct store_check_counts *counts_r)
 {
     return lmdb_check_in_child(store_url_lmdb_dir(config->url), config->lmdb_max, verify,
                                ctx, counts_r);
@@ -337,18 +336,18 @@ static int lmdb_check(const struct store_config *config, store_check_verify *ver
 const struct store_backend *lmdb_store_backend(void)
 {
     static const struct store_backend backend = {
-        .open = lmdb_open,
-        .close = lmdb_close,
-        .is_ready = lmdb_is_ready,
-        .get = lmdb_get,
-        .list = lmdb_list,
-        .count = lmdb_count,
-        .collections = lmdb_collections,
-        .put = lmdb_put,
-        .reap_readers = lmdb_reap_readers,
-        .clock_us = lmdb_clock_us,
-        .read_counters = lmdb_read_counters,
-        .check = lmdb_check,
+        .open = open_store,
+        .close = close_store,
+        .is_ready = is_ready,
+        .get = get_document,
+        .list = list_documents,
+        .count = count_documents,
+        .collections = list_collections,
+        .put = put_document,
+        .reap_readers = reap_readers,
+        .clock_us = clock_us,
+        .read_counters = read_counters,
+        .check = check_store,
     };
 
     return &backend;

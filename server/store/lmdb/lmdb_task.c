@@ -321,7 +321,7 @@ static void end_count(struct lmdb_task *task, struct store_count *count)
     count->documents = task->number;
     count->more = task->more;
     count->last_id_len = 0;
-    if (task->number > 0) {
+    if (task->number > 0 && task->id.len > 0) { /* no id if the last one is damaged */
         assert(task->id.len <= sizeof count->last_id);
         count->last_id_len = (uint8_t)task->id.len;
         memcpy(count->last_id, task->id.data, task->id.len);

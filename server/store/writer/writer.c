@@ -158,7 +158,7 @@ static int do_group(struct writer *writer)
                            writer_commit_totals(writer->commit));
     writer->shared.last_version = writer_commit_totals(writer->commit).last_version;
     writer->shared.group_bytes = writer->shared.group_writes = 0;
-    if (!writer->did && writer->config->on_did)
+    if (!writer->did && writer->config->on_did != NULL)
         writer->config->on_did(writer->config->ctx);
     writer->did = true;
     return rc;
@@ -225,7 +225,7 @@ int store_writer_main(const struct store_writer_config *config)
     writer.shared.last_version = writer_commit_totals(writer.commit).last_version;
     writer_commit_set_step(writer.commit, on_step, &writer);
     init_watchers(&writer);
-    if (config->on_ready)
+    if (config->on_ready != NULL)
         config->on_ready(config->ctx);
     rc = run(&writer);
     writer_conn_close_all(&writer.shared);

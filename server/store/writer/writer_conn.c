@@ -151,7 +151,7 @@ static ssize_t receive(struct writer_conn *conn, uint8_t *scratch, size_t *direc
 {
     struct iovec iov[2] = {{NULL, 0}, {scratch, SCRATCH_BYTES}};
 
-    *direct_r = conn->op ? op_need(conn->op) - conn->op_have : 0;
+    *direct_r = conn->op != NULL ? op_need(conn->op) - conn->op_have : 0;
     if (conn->op != NULL)
         iov[0] = (struct iovec){conn->op->bytes + conn->op_have, *direct_r};
     return readv(conn->fd, iov, 2);
