@@ -11,7 +11,7 @@
 
 /* Bumped with any change of struct stats_front: a front of another build that maps the
    memory (an upgrade under one master) must not misread it. */
-#define STATS_LAYOUT UINT64_C(0x0ff1009000000002)
+#define STATS_LAYOUT UINT64_C(0x0ff1009000000003)
 /* Instead of a layout, before the first front has given the memory one: a master may be
    of another build than the fronts that it starts (an upgrade). */
 #define STATS_BLANK UINT64_C(0)
