@@ -203,8 +203,9 @@ void query_print_unknown(const struct query *query, char detail_r[QUERY_DETAIL_M
         if (parameters[i].scopes & QUERY_OF_COLLECTION)
             at += (size_t)snprintf(detail_r + at, QUERY_DETAIL_MAX - at, " %s,",
                                    parameters[i].name);
-    snprintf(detail_r + at, QUERY_DETAIL_MAX - at,
-             " arg.NAME; filter with ?jq=select(...); names that begin with _ are ignored");
+    snprintf(
+        detail_r + at, QUERY_DETAIL_MAX - at,
+        " arg.NAME; filter with ?jq=select(...); names that begin with _ are ignored");
 }
 
 void query_free(struct query *query)
