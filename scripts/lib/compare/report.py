@@ -6,7 +6,8 @@ from charts import duration, escape, short
 from measure import ALL_MODES, PHASES
 
 HERE = pathlib.Path(__file__).resolve().parent
-WORKLOADS = {"read": "plain read", "change": "decode, change, encode (?fields=)"}
+WORKLOADS = {"read": "plain read", "change": "decode, change, encode (?fields=)",
+             "compute": "a member more in every object (?jq=)"}
 
 
 def size(count):
@@ -88,7 +89,7 @@ def speed_chart(key, modes, unavailable):
                 note += f", loop {row['loop_us']:.0f} µs"
             rows.append((mode, row["per_second"], f"mode-{mode}", note))
         else:
-            why = "needs the codec" if key[0] == "change" and mode == "as-is" else unavailable.get(mode)
+            why = "needs the codec" if key[0] != "read" and mode == "as-is" else unavailable.get(mode)
             rows.append((mode, None, "", why or "not measured"))
     return charts.bars(rows, f"Requests a second, {row_name(key, modes)}: " + ", ".join(
         f"{mode} {short(row['per_second'])}" for mode, row in modes.items()))
