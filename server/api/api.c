@@ -317,6 +317,7 @@ static void on_close(struct http_exchange *x, int status, uint64_t sent_bytes)
     if (status > 0 && status < STATS_HTTP_CODES)
         stats_add(&stats->requests[e->route.kind][status], 1);
     stats_add(&stats->sent_bytes, sent_bytes);
+    program_count(e, status);
     if (e->api->config.on_event != NULL) {
         const struct api_event event = {.x = x,
                                         .status = status,

@@ -149,6 +149,16 @@ static void begin(struct exchange *e)
 {
     assert(e->program == NULL);
     e->program = mem_zalloc(sizeof *e->program);
+    e->program->row = stats_program_row(e->api->config.stats, "");
+}
+
+void program_count(const struct exchange *e, int status)
+{
+    if (e->program == NULL)
+        return;
+    stats_add(&e->program->row->requests, 1);
+    stats_add(&e->program->row->failures, status >= 400);
+    stats_add(&e->program->row->codec_us, e->codec_us);
 }
 
 void program_free(struct exchange *e)
@@ -209,8 +219,10 @@ static const struct view *take_view(struct exchange *e, const char **fault_r)
         view = views_find(e->api->config.views, buf_slice(&name));
     if (view == NULL)
         *fault_r = "there is no view of that name";
-    else
+    else {
+        e->program->row = stats_program_row(e->api->config.stats, view->name);
         buf_append(&e->program->text, view->text.data, view->text.len);
+    }
     buf_free(&name);
     return view;
 }

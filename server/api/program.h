@@ -14,6 +14,7 @@
 #define PROGRAM_MEDIA "application/jq"
 
 struct program {
+    struct stats_program *row; /* where it is counted */
     struct buf text;
     struct buf arguments;  /* a MessagePack map */
     struct blob *argument; /* of a call on the document that the route names */
@@ -38,6 +39,9 @@ void program_put_call(const struct exchange *e, struct codec_call *call);
 /* A call's argument for documents with these names, a '\n' behind each; data NULL for
    none. One reference. */
 struct blob *program_argument_for(const struct exchange *e, struct slice ids);
+
+/* Counts the exchange's program, if it has one, by the status of its reply. */
+void program_count(const struct exchange *e, int status);
 
 /* Frees what the exchange has; none is allowed. */
 void program_free(struct exchange *e);

@@ -282,6 +282,9 @@ def views_are_the_operators_programs(pair):
     check_problem(pair.ask("GET", "/v1/v/a?view=none"), 400, "no view")
     check_problem(pair.ask("GET", "/v1/v/a?jq=."), 403, "--jq")
     check_problem(pair.ask("PATCH", "/v1/v/a", b".", JQ), 403, "--jq")
+    count = pair.metric("offloop_program_requests_total", view="above")
+    equal(count, 3)
+    equal(pair.metric("offloop_program_failures_total", view="above"), 1)
     lines = (b'{"id":"x","document":{"n":1,"keep":true}}\n'
              b'{"id":"y","document":{"n":2}}\n{"id":"z","document":5}\n')
     report = pair.ask("POST", "/v1/v-bulk?view=shape", lines, LINES).json()

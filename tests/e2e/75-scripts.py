@@ -63,7 +63,8 @@ def compare_on_own_documents(pair):
     for mode in report["modes"]:
         for keep_alive in (False, True):
             assert ("read", keep_alive, mode) in cells, (keep_alive, mode)
-        assert (("change", True, mode) in cells) == (mode != "as-is"), mode
+        for workload in ("change", "compute"):
+            assert ((workload, True, mode) in cells) == (mode != "as-is"), (workload, mode)
     for row in report["rows"]:
         assert row["per_second"] > 0 and row["p99_ms"] >= row["p50_ms"] > 0, row
         equal(row["requests"], int(count))

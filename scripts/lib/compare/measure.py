@@ -26,7 +26,7 @@ class Cell:
     def modes(self, available):
         """As-is cannot change a document without a codec."""
         return [mode for mode in ALL_MODES if available.get(mode, "") is None
-                and not (self.workload == "change" and mode == "as-is")]
+                and not (self.workload != "read" and mode == "as-is")]
 
     def label(self, mode):
         return f"{self.workload} {self.name}, {'keep-alive' if self.keep_alive else 'no keep-alive'}, {mode}"
