@@ -39,7 +39,7 @@ CALLS = [  # method, arguments, options, what comes back
     ("encode", [b"\x91\xc4\x00"], {}, ("type", 1)),
     ("patch", [b"{}", b'{"a":1,"a":2}'], {}, ("duplicate", None)),
     ("jq", [TEXT, ".b"], {}, b'{"c":null}'),
-    ("jq", [PACKED, ".a[] | . * $n", {"n": 2}], {}, b"2\n5.0\n36893488147419103230"),
+    ("jq", [PACKED, ".a[] | [., $n]", {"n": 2}], {}, b"[1,2]\n[2.5,2]\n[18446744073709551615,2]"),
     ("jq", [TEXT, "empty"], {}, b""),
 ]
 
