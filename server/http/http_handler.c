@@ -120,11 +120,6 @@ static void queue_head(struct http_exchange *x, const struct http_reply *reply,
     x->status = reply->status;
 }
 
-bool http_is_local(const struct http_exchange *x)
-{
-    return x->connection->peer.is_local;
-}
-
 void http_reply(struct http_exchange *x, const struct http_reply *reply)
 {
     struct slice part = {NULL, 0};

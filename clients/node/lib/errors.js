@@ -31,6 +31,7 @@ const STATUSES = [
   ['several', 'the program gives several results where one is needed'],
   ['none', 'the program gives no result where one is needed'],
   ['argument', 'an argument of the program is malformed'],
+  ['stopped', 'the job was stopped'],
 ];
 const LAST_OFFSET = Number.MAX_SAFE_INTEGER; // above: a fault that has no place
 

@@ -3,6 +3,8 @@
 const { JobError, Overloaded, NoWorker, JobTimeout, JobLost } = require('./errors.js');
 
 const JSON_TYPE = 'application/json';
+// A program that compiles and does not get through with this document.
+const PROGRAM_FAILED = ['failed', 'steps', 'several', 'none'];
 const NDJSON_TYPE = 'application/x-ndjson';
 
 /** The result of a document for a reply: {status, headers, body}. */
@@ -18,14 +20,11 @@ async function make(jobs, document, options, acceptEncoding) {
   return { headers, body };
 }
 
-// Of programs; a stored document that is malformed is the application's own fault.
-const PROGRAM_STATUSES = { program: 400, argument: 400, failed: 422, steps: 422, several: 422, none: 422 };
-
 /** The HTTP status that an error of a job means. */
 function statusOf(problem) {
   if (problem instanceof Overloaded || problem instanceof NoWorker || problem instanceof JobLost) return 503;
   if (problem instanceof JobTimeout) return 504;
-  if (problem instanceof JobError) return PROGRAM_STATUSES[problem.status] || 500;
+  if (problem instanceof JobError) return PROGRAM_FAILED.includes(problem.status) ? 422 : 500;
   return 500;
 }
 

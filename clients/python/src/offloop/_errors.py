@@ -31,6 +31,7 @@ STATUSES = (
     ("several", "the program gives several results where one is needed"),
     ("none", "the program gives no result where one is needed"),
     ("argument", "an argument of the program is malformed"),
+    ("stopped", "the job was stopped"),
 )
 
 
@@ -53,7 +54,7 @@ class JobError(OffloopError):
     """The job ran, and its document or program was refused.
 
     status is a word ("syntax", "utf8", ...), offset the byte that is wrong: in the document,
-    or in the program for the statuses from "program" on; None where it is no one byte.
+    or in the program where the status is about that; None where it is no one byte.
     """
 
     def __init__(self, status: str, offset: Optional[int], text: str = "") -> None:

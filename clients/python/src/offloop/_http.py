@@ -11,6 +11,10 @@ _TAKES_GZIP = re.compile(r"(?:^|[\s,])(?:gzip|\*)\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:
                          re.IGNORECASE)
 
 
+# A program that compiles and does not get through with this document.
+_PROGRAM_FAILED = ("failed", "steps", "several", "none")
+
+
 def takes_gzip(accept_encoding: Optional[str]) -> bool:
     """Whether an Accept-Encoding field allows gzip."""
     return bool(accept_encoding and _TAKES_GZIP.search(accept_encoding))
@@ -37,17 +41,12 @@ async def make_reply(jobs: Jobs, document: Document, accept_encoding: Optional[s
     return headers, body
 
 
-# Of programs; a stored document that is malformed is the application's own fault.
-_PROGRAM_STATUSES = {"program": 400, "argument": 400, "failed": 422, "steps": 422, "several": 422,
-                     "none": 422}
-
-
 def status_of(problem: OffloopError) -> int:
     """The HTTP status that an error of a job means."""
     if isinstance(problem, (Overloaded, NoWorker, JobLost)):
         return 503
     if isinstance(problem, JobTimeout):
         return 504
-    if isinstance(problem, JobError):
-        return _PROGRAM_STATUSES.get(problem.status, 500)
+    if isinstance(problem, JobError) and problem.status in _PROGRAM_FAILED:
+        return 422
     return 500
