@@ -29,7 +29,7 @@ struct buf {
         NULL, 0, 0 \
     }
 
-/* Makes room for `extra` bytes behind len (growing by doubling) and returns where they
+/* Makes space for `extra` bytes behind len (growing by doubling) and returns where they
    go; the caller adds to len what it wrote. */
 uint8_t *buf_reserve(struct buf *buf, size_t extra) __attribute__((returns_nonnull));
 

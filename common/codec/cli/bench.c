@@ -1,4 +1,4 @@
-#include "common/codec/cli/command.h"
+#include "common/codec/cli/bench.h"
 
 #include <assert.h>
 #include <stdio.h>

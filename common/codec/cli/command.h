@@ -1,8 +1,8 @@
 /*
- * offloop-codec, the codec on the command line: its commands and what they
- * share. A command reads files (or stdin), says what is wrong on stderr, and
- * returns the exit status: EXIT_SUCCESS, or EXIT_FAILURE for bad input and
- * files that cannot be read or written. One process, one thread.
+ * offloop-codec, the codec on the command line: its options, its commands but `bench`
+ * (bench.h), and what all of them share. A command reads files or stdin and prints errors
+ * on stderr. It returns the exit status: EXIT_SUCCESS, or EXIT_FAILURE where the input is
+ * bad or a file cannot be read or written. One process, one thread.
  */
 #ifndef OFFLOOP_COMMON_CODEC_CLI_COMMAND_H
 #define OFFLOOP_COMMON_CODEC_CLI_COMMAND_H
@@ -15,7 +15,7 @@
 /* The repetitions of `bench` when none are asked for: enough for a steady figure. */
 #define COMMAND_REPEAT_AUTO (-1)
 
-/* What the command line says; strings are argv's. */
+/* The command line; its strings are argv's. */
 struct command_options {
     const char *codec;     /* an engine's name, or NULL where none was given */
     const char *direction; /* bench: "decode" or "encode" alone, or NULL */
@@ -30,24 +30,20 @@ struct command_options {
 int command_transcode(const struct command_options *options, enum codec_op op);
 
 /* check: are the files valid? Those named *.msgpack or *.mp are MessagePack, all others
-   JSON. Says nothing about good ones. */
+   JSON. Prints nothing about valid ones. */
 int command_check(const struct command_options *options);
 
-/* bench: transcodes each JSON file both ways, options->repeat times, and prints the speed
-   of each engine (or the one asked for) in each direction. */
-int command_bench(const struct command_options *options);
-
-/* How a file is called in messages: stdin is "<stdin>". */
+/* The name of a file in messages: stdin is "<stdin>". */
 const char *command_file_name(const char *path);
 
 /* Appends all of a file, or of stdin for "-". Returns -1 with a message on stderr. */
 int command_read(const char *path, struct buf *content)
     __attribute__((warn_unused_result));
 
-/* A codec call on `in` without limits but the machine's. */
+/* A codec call on `in` without limits. */
 struct codec_call command_call(enum codec_op op, const struct buf *in);
 
-/* Says on stderr what is wrong with a file's content. */
+/* Prints on stderr what is wrong with a file's content. */
 void command_report(const char *path, const struct codec_fault *fault);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/codec/cli/bench.h"
 #include "common/codec/cli/command.h"
 
 static const char usage_text[] =

@@ -15,7 +15,7 @@
 #define STEP_BYTES       (256u * 1024)
 #define OFFER_BYTES      (64u * 1024) /* between offers of the processor: a ms or two */
 
-/* Makes room for a step of output; -1 where memory is out. */
+/* Makes space for a step of output; -1 where memory is out. */
 static int grow(struct buf *out, size_t start, size_t max_bytes)
 {
     size_t used = out->len - start, want = used + STEP_BYTES, cap;
@@ -109,7 +109,7 @@ static enum codec_status compress_as(bool part, struct slice in, size_t max_byte
         else
             result =
                 step(&z, deflate, in.len > OFFER_BYTES ? Z_NO_FLUSH : last, &in, out);
-        /* a flush is over when it has left room, a frame when zlib says so */
+        /* a flush is over when it has left space, a frame when zlib says so */
         ended = part ? in.len == 0 && out->len < out->cap : result == Z_STREAM_END;
         if (status == CODEC_OK && out->len - start > max_bytes)
             status = CODEC_TOO_LARGE;

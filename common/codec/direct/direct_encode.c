@@ -11,13 +11,13 @@
 /* What a step takes for granted: a number, or a chunk of a string with what may stand
    before and behind it. At most ENGINE_SLACK_BYTES, so that asking for it never fails a
    job whose result would fit. */
-#define ROOM_BYTES 56
+#define SPACE_BYTES 56
 
 /* A MessagePack value being read. */
 struct encoder {
     const uint8_t *end; /* of the input */
     uint8_t *out;       /* where the next byte goes */
-    uint8_t *limit;     /* up to here there is room for ROOM_BYTES */
+    uint8_t *limit;     /* up to here there is space for SPACE_BYTES */
     struct direct_frame *top;
     struct engine_job *job;
     struct direct *state;
@@ -47,13 +47,13 @@ static int grow(struct encoder *e, size_t extra)
     if (e->status != CODEC_OK)
         return -1;
     e->out = out->data + out->len;
-    e->limit = end - ROOM_BYTES;
+    e->limit = end - SPACE_BYTES;
     return 0;
 }
 
-static inline int ensure_room(struct encoder *e)
+static inline int ensure_space(struct encoder *e)
 {
-    return e->out <= e->limit ? 0 : grow(e, ROOM_BYTES);
+    return e->out <= e->limit ? 0 : grow(e, SPACE_BYTES);
 }
 
 /* Reads a big-endian integer of 1, 2, 4 or 8 bytes. */
@@ -98,7 +98,7 @@ static void put_escape(struct encoder *e, uint8_t byte)
     e->out = out;
 }
 
-/* Copies a run of non-ASCII characters, as far as there is room. */
+/* Copies a run of non-ASCII characters, as far as there is space. */
 static const uint8_t *take_sequences(struct encoder *e, const uint8_t *at,
                                      const uint8_t *last)
 {
@@ -128,7 +128,7 @@ static const uint8_t *encode_text(struct encoder *e, const uint8_t *at,
 {
     *e->out++ = '"';
     while (at < last) {
-        if (ensure_room(e) < 0)
+        if (ensure_space(e) < 0)
             return NULL;
         if (e->end - at >= DIRECT_CHUNK) {
             size_t plain = direct_copy_plain(e->out, at);
@@ -152,7 +152,7 @@ static const uint8_t *encode_text(struct encoder *e, const uint8_t *at,
             *e->out++ = *at;
         at++;
     }
-    if (ensure_room(e) < 0)
+    if (ensure_space(e) < 0)
         return NULL;
     *e->out++ = '"';
     return at;
@@ -251,7 +251,7 @@ static const uint8_t *encode_ext(struct encoder *e, const uint8_t *at,
         return fail(e, CODEC_TRUNCATED, e->end);
     if (len == 0 || number_scan(text, len) != len)
         return fail(e, CODEC_NUMBER, at);
-    if (grow(e, len + ROOM_BYTES) < 0)
+    if (grow(e, len + SPACE_BYTES) < 0)
         return NULL;
     memcpy(e->out, text, len);
     e->out += len;
@@ -322,7 +322,7 @@ static inline const uint8_t *encode_key(struct encoder *e, const uint8_t *at)
 {
     if (at == e->end)
         return fail(e, CODEC_TRUNCATED, at);
-    if (ensure_room(e) < 0)
+    if (ensure_space(e) < 0)
         return NULL;
     if ((*at & 0xe0) == 0xa0)
         at = encode_fixstr(e, at);
@@ -344,7 +344,7 @@ static const uint8_t *encode_value(struct encoder *e, const uint8_t *at)
 
         if (at == e->end)
             return fail(e, CODEC_TRUNCATED, at);
-        if (ensure_room(e) < 0)
+        if (ensure_space(e) < 0)
             return NULL;
         if ((*at & 0xe0) == 0xa0)
             return encode_fixstr(e, at);
@@ -368,7 +368,7 @@ static const uint8_t *encode_value(struct encoder *e, const uint8_t *at)
 static const uint8_t *find_next(struct encoder *e, const uint8_t *at)
 {
     while (e->top > e->state->frames) {
-        if (ensure_room(e) < 0)
+        if (ensure_space(e) < 0)
             return NULL;
         if (--e->top->items > 0) {
             *e->out++ = ',';
@@ -389,7 +389,7 @@ enum codec_status direct_encode(void *state, struct engine_job *job, size_t *at)
     assert(*at <= job->in.len);
     if (*at == job->in.len)
         return engine_fail(job, CODEC_TRUNCATED, job->in.len);
-    if (grow(&e, ROOM_BYTES) < 0)
+    if (grow(&e, SPACE_BYTES) < 0)
         return e.status;
     e.end = job->in.data + job->in.len;
     p = job->in.data + *at;
@@ -400,7 +400,7 @@ enum codec_status direct_encode(void *state, struct engine_job *job, size_t *at)
     } while (p != NULL && e.top > direct->frames);
     if (p == NULL)
         return e.status;
-    assert(e.out <= e.limit + ROOM_BYTES);
+    assert(e.out <= e.limit + SPACE_BYTES);
     *at = (size_t)(p - job->in.data);
     job->out->len = (size_t)(e.out - job->out->data);
     return CODEC_OK;

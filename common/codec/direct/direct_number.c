@@ -1,4 +1,4 @@
-#include "common/codec/direct/direct_decoder.h"
+#include "common/codec/direct/direct_number.h"
 
 #include <assert.h>
 #include <float.h>
@@ -43,7 +43,7 @@ static const uint8_t *find_break(const struct direct_decoder *d, const uint8_t *
 static int put_text(struct direct_decoder *d, const uint8_t *text, size_t len)
 {
     assert(len > 0 && len <= UINT32_MAX);
-    if (direct_grow(d, len + DIRECT_ROOM_BYTES) < 0)
+    if (direct_grow(d, len + DIRECT_SPACE_BYTES) < 0)
         return -1;
     d->out = pack_ext(d->out, CODEC_EXT_NUMBER, (uint32_t)len);
     memcpy(d->out, text, len);

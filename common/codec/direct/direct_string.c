@@ -1,4 +1,4 @@
-#include "common/codec/direct/direct_decoder.h"
+#include "common/codec/direct/direct_string.h"
 
 #include <assert.h>
 #include <string.h>
@@ -134,7 +134,7 @@ static const uint8_t *take_sequence_slowly(struct direct_decoder *d, const uint8
     return at + len;
 }
 
-/* Copies a run of non-ASCII characters, as far as there is room. */
+/* Copies a run of non-ASCII characters, as far as there is space. */
 static const uint8_t *take_sequences(struct direct_decoder *d, const uint8_t *at)
 {
     uint8_t *out = d->out, *limit = d->limit;
@@ -168,20 +168,20 @@ static const uint8_t *take_other(struct direct_decoder *d, const uint8_t *at)
 }
 
 /* Writes the header of the string whose reserved byte is out->data[start]; there are at
-   least 4 bytes of room. */
+   least 4 bytes of space. */
 static void finish_string(struct direct_decoder *d, size_t start)
 {
     uint8_t *header = d->job->out->data + start, *text = header + 1;
     size_t len = (size_t)(d->out - text);
-    uint8_t room[PACK_MAX_BYTES];
+    uint8_t header_bytes[PACK_MAX_BYTES];
     size_t growth;
 
-    assert(len <= UINT32_MAX && d->out <= d->limit + DIRECT_ROOM_BYTES - 4);
+    assert(len <= UINT32_MAX && d->out <= d->limit + DIRECT_SPACE_BYTES - 4);
     if (len <= FIXSTR_MAX) {
         *header = (uint8_t)(0xa0 | len);
         return;
     }
-    growth = (size_t)(pack_str(room, (uint32_t)len) - room) - 1;
+    growth = (size_t)(pack_str(header_bytes, (uint32_t)len) - header_bytes) - 1;
     memmove(text + growth, text, len);
     pack_str(header, (uint32_t)len);
     d->out += growth;
@@ -193,7 +193,7 @@ const uint8_t *direct_decode_string(struct direct_decoder *d, const uint8_t *at)
 
     d->out++;
     for (;;) {
-        if (direct_ensure_room(d) < 0)
+        if (direct_ensure_space(d) < 0)
             return NULL;
         if (d->end - at > DIRECT_CHUNK) {
             unsigned plain = direct_copy_plain(d->out, at);

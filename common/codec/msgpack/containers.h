@@ -2,8 +2,8 @@
  * Container headers of MessagePack written in one pass. A container's count is
  * known only at its end, and its header is one byte up to 15 items, three or
  * five above. So an engine leaves one byte at the start of every container,
- * sets it at the end when the count fits, and notes the few that need more
- * here; one backward pass over the output then makes room for all of them.
+ * sets it at the end when the count fits, and records the few that need more
+ * here; one backward pass over the output then makes space for all of them.
  *
  * The list lives in scratch memory: 16 bytes for each container of more than
  * 15 items, so at most half the size of the JSON text.
@@ -24,7 +24,7 @@ struct containers {
     size_t growth_bytes; /* by which the output will grow */
 };
 
-/* Forgets what an earlier job noted; call at the start of a job. */
+/* Forgets what an earlier job recorded; call at the start of a job. */
 static inline void containers_reset(struct containers *wide)
 {
     wide->count = 0;
@@ -38,7 +38,7 @@ enum codec_status containers_note(struct engine_job *job, struct containers *wid
                                   size_t at, size_t items, bool map)
     __attribute__((warn_unused_result));
 
-/* Widens all noted headers; call once when the value is complete. Returns CODEC_OK,
+/* Widens all recorded headers; call once when the value is complete. Returns CODEC_OK,
    CODEC_TOO_LARGE or CODEC_MEMORY. */
 enum codec_status containers_fix(struct engine_job *job, struct containers *wide)
     __attribute__((warn_unused_result));

@@ -1,6 +1,6 @@
 /*
  * Stores of MessagePack, each value in its shortest form: straight to memory
- * that the caller has made room for. Each returns where the next byte goes.
+ * that the caller has made space for. Each returns where the next byte goes.
  * (msgpack_pack_* does the same through a callback for every piece, at about
  * four times the instructions.) No state; cannot fail.
  *

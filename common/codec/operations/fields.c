@@ -110,7 +110,7 @@ static int compare_paths(const void *a, const void *b)
     return p < one->end ? 1 : q < two->end ? -1 : 0;
 }
 
-/* Room for as many names and paths as the text can hold. */
+/* Space for as many names and paths as the text can hold. */
 static void make_paths(struct paths *paths, struct slice text)
 {
     size_t most = 1;
@@ -146,7 +146,7 @@ static int read_paths(struct fields *fields, struct paths *paths, struct slice t
 }
 
 /* Makes the node's children from the paths that lead through it; -1 where there is no
-   room for them. */
+   space for them. */
 static int make_children(struct fields *fields, struct paths *paths, struct node *node,
                          struct run run)
 {

@@ -140,7 +140,7 @@ enum codec_status pretty_expand(struct engine_job *job, size_t from, unsigned de
     status = engine_reserve(job, wide - len);
     if (status != CODEC_OK)
         return status;
-    /* The compact text moves to the end of its room and is widened forwards: what is
+    /* The compact text moves to the end of its space and is widened forwards: what is
        still to be read always lies behind what is written. */
     memmove(out->data + from + wide - len, out->data + from, len);
     to = (struct writer){out->data + from, 0, wide, depth};

@@ -29,7 +29,7 @@ struct level {
 struct yajl_decoder {
     struct engine_job *job;
     uint8_t *pos; /* where the next byte of output goes; out->len is set at the end */
-    uint8_t *end; /* of the output's room */
+    uint8_t *end; /* of the output's space */
     struct level *top;
     uintptr_t inside_from; /* the input without a margin at either end: an address ... */
     size_t inside_bytes;   /* ... and a length */
@@ -61,8 +61,8 @@ static int grow(struct yajl_decoder *d, size_t bytes)
     return 1;
 }
 
-/* Makes room; 0 where there is none (yajl's word for "stop"). */
-static inline int room(struct yajl_decoder *d, size_t bytes)
+/* Makes space for bytes of output. Returns 0 where it cannot: that tells yajl to stop. */
+static inline int make_space(struct yajl_decoder *d, size_t bytes)
 {
     return (size_t)(d->end - d->pos) >= bytes ? 1 : grow(d, bytes);
 }
@@ -82,7 +82,7 @@ static inline int value_done(struct yajl_decoder *d)
 
 static int put_literal(struct yajl_decoder *d, uint8_t byte)
 {
-    if (!room(d, 1))
+    if (!make_space(d, 1))
         return 0;
     *d->pos++ = byte;
     return value_done(d);
@@ -118,7 +118,7 @@ static __attribute__((noinline)) int put_number(struct yajl_decoder *d,
 {
     struct number number;
 
-    if (!room(d, PACK_MAX_BYTES) ||
+    if (!make_space(d, PACK_MAX_BYTES) ||
         (len > NUMBER_LONG && !spend(d, len * NUMBER_DIGIT_WORK)))
         return 0;
     yajl_number_parse(text, len, &number);
@@ -129,7 +129,7 @@ static __attribute__((noinline)) int put_number(struct yajl_decoder *d,
     case NUMBER_INT: d->pos = pack_negative(d->pos, number.i); break;
     case NUMBER_DOUBLE: d->pos = pack_double(d->pos, number.d); break;
     case NUMBER_TEXT:
-        if (!room(d, PACK_MAX_BYTES + len))
+        if (!make_space(d, PACK_MAX_BYTES + len))
             return 0;
         d->pos = pack_ext(d->pos, CODEC_EXT_NUMBER, (uint32_t)len);
         d->pos = pack_bytes(d->pos, text, len);
@@ -171,7 +171,7 @@ static int on_number(void *ctx, const char *chars, size_t len)
 static __attribute__((noinline)) int put_any_string(struct yajl_decoder *d,
                                                     const uint8_t *text, size_t len)
 {
-    if (!room(d, PACK_MAX_BYTES + len))
+    if (!make_space(d, PACK_MAX_BYTES + len))
         return 0;
     d->pos = pack_str(d->pos, (uint32_t)len);
     d->pos = pack_bytes(d->pos, text, len);
@@ -208,7 +208,7 @@ static int on_start(void *ctx)
 {
     struct yajl_decoder *d = ctx;
 
-    if (d->top == d->levels + d->job->max_depth || !room(d, 1))
+    if (d->top == d->levels + d->job->max_depth || !make_space(d, 1))
         return 0;
     *++d->top = (struct level){(size_t)(d->pos - d->job->out->data), 0};
     d->pos++;
@@ -287,7 +287,7 @@ static bool is_worth_parsing(struct slice text)
 }
 
 /* Runs yajl over the text. Afterwards d->done says whether a value is complete, d->status
-   whether we ran out of room. */
+   whether we ran out of space. */
 static void parse(struct yajl_decoder *d)
 {
     yajl_alloc_funcs hooks = yajl_arena_hooks(&d->arena);

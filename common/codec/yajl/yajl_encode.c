@@ -19,7 +19,7 @@
 struct yajl_encoder {
     struct engine_job *job;
     uint8_t *pos; /* where the next byte of output goes; out->len is set at the end */
-    uint8_t *end; /* of the output's room */
+    uint8_t *end; /* of the output's space */
     enum codec_status status; /* CODEC_OK, or why output is being dropped */
     yajl_gen gen;             /* the storey in use */
     yajl_gen storeys[STOREYS];
@@ -79,7 +79,7 @@ static void put_piece(void *ctx, const char *chars, size_t len)
     } else if (len == 1) {
         *pos = piece[0];
         e->pos = pos + 1;
-    } else if (len > 0) { /* an empty piece may come before there is any room */
+    } else if (len > 0) { /* an empty piece may come before there is any space */
         e->pos = pack_bytes(pos, piece, len);
     }
 }

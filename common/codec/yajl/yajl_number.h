@@ -14,13 +14,13 @@
 /* As number_parse(). */
 void yajl_number_parse(const uint8_t *text, size_t len, struct number *number_r);
 
-/* As number_print_double(); the same room. */
+/* As number_print_double(); the same space. */
 size_t yajl_number_print_double(double value, uint8_t *out);
 
-/* As number_print_u64(); the same room. */
+/* As number_print_u64(); the same space. */
 size_t yajl_number_print_uint(uint64_t value, uint8_t *out);
 
-#define YAJL_NUMBER_EACH_BYTE(b) ((uint64_t)(b)*UINT64_C(0x0101010101010101))
+#define YAJL_NUMBER_EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
 
 /* The value of eight digits, each less '0', the first in the lowest byte: neighbours are
    joined to pairs, fours and all eight. */

@@ -1,5 +1,5 @@
 /*
- * Engine direct's limits: it asks for room in steps that are larger than what it writes,
+ * Engine direct's limits: it asks for space in steps that are larger than what it writes,
  * and that must never show.
  */
 #include <setjmp.h>
