@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/text.h"
 #include "common/base/units.h"
 
 /* The kernel cuts it to net.core.somaxconn. */
@@ -86,8 +87,8 @@ int endpoint_parse(const char *text, struct endpoint *endpoint_r, const char **e
 
     memset(endpoint_r, 0, sizeof *endpoint_r);
     *expected_r = EXPECTED;
-    if (strncmp(text, "unix:", 5) == 0)
-        return parse_unix(text + 5, endpoint_r, expected_r);
+    if (text_starts_with(text, "unix:"))
+        return parse_unix(text_after(text, "unix:"), endpoint_r, expected_r);
     if (colon == NULL)
         return -1;
     if (units_parse_number(colon + 1, &port) < 0 || port > UINT16_MAX) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/address/endpoint.h"
+#include "common/base/text.h"
 
 #define IPC_SCHEME "ipc://"
 #define TCP_SCHEME "tcp://"
@@ -30,22 +31,15 @@ static bool has_port_0(const struct endpoint *endpoint)
     return !endpoint_is_unix(endpoint) && in->sin_port == 0;
 }
 
-static bool starts_with(const char *text, const char *start)
+bool rpc_url_is_tls(const char *url)
 {
-    return strncmp(text, start, strlen(start)) == 0;
+    return text_starts_with(url, TLS_SCHEME);
 }
 
 /* What is behind the scheme of a URL over TCP; NULL for others. */
 static const char *tcp_address(const char *url)
 {
-    if (starts_with(url, TLS_SCHEME))
-        return url + strlen(TLS_SCHEME);
-    return starts_with(url, TCP_SCHEME) ? url + strlen(TCP_SCHEME) : NULL;
-}
-
-bool rpc_url_is_tls(const char *url)
-{
-    return starts_with(url, TLS_SCHEME);
+    return text_after(url, rpc_url_is_tls(url) ? TLS_SCHEME : TCP_SCHEME);
 }
 
 static int check_path(const char *path, const char **expected_r)
@@ -63,7 +57,7 @@ int rpc_url_check(const char *url, const char **expected_r)
     struct endpoint endpoint;
 
     *expected_r = "ipc:///path, tcp://ADDR:PORT or tls+tcp://ADDR:PORT, numeric";
-    if (starts_with(url, IPC_SCHEME))
+    if (text_starts_with(url, IPC_SCHEME))
         return check_path(url + strlen(IPC_SCHEME), expected_r);
     if (address == NULL || endpoint_parse(address, &endpoint, &(const char *){0}) < 0 ||
         endpoint_is_unix(&endpoint))

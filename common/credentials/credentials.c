@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "common/base/text.h"
 #include "common/credentials/pem.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
@@ -147,15 +148,10 @@ static void pack_hex(const struct buf *bytes, struct buf *hex)
         buf_printf(hex, "%02x", bytes->data[i]);
 }
 
-static uint8_t hex_digit(char digit)
-{
-    return (uint8_t)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
-}
-
 static void unpack_hex(const char *hex, struct buf *bytes)
 {
     for (; hex[0] != '\0' && hex[1] != '\0'; hex += 2) {
-        uint8_t byte = (uint8_t)(hex_digit(hex[0]) << 4 | hex_digit(hex[1]));
+        uint8_t byte = (uint8_t)hex_byte_value((uint8_t)hex[0], (uint8_t)hex[1]);
 
         buf_append(bytes, &byte, 1);
     }

@@ -8,6 +8,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/file.h"
+#include "common/base/text.h"
 #include "common/options/option_value.h"
 
 /* A configuration file larger than this is none. */
@@ -256,25 +257,20 @@ static int read_variable(struct reader *reader, const struct option_row *row,
 static bool is_config_variable(const struct options_program *program,
                                const char *variable, const char **value_r)
 {
-    size_t prefix = strlen(program->env_prefix);
-
-    if (strncmp(variable + prefix, "CONFIG=", 7) != 0)
-        return false;
-    *value_r = variable + prefix + 7;
-    return true;
+    *value_r = text_after(variable + strlen(program->env_prefix), "CONFIG=");
+    return *value_r != NULL;
 }
 
 static int read_environment(struct reader *reader, char **env)
 {
     const struct options_program *program = reader->program;
-    size_t prefix = strlen(program->env_prefix);
     const char *ignored;
 
     for (; *env != NULL; env++) {
         const struct option_row *row;
 
-        if (strncmp(*env, program->env_prefix, prefix) != 0 ||
-            strchr(*env, '=') == NULL || is_config_variable(program, *env, &ignored))
+        if (!text_starts_with(*env, program->env_prefix) || strchr(*env, '=') == NULL ||
+            is_config_variable(program, *env, &ignored))
             continue;
         row = find_variable(program, *env);
         if (row == NULL)
@@ -291,7 +287,7 @@ static void find_config_variable(struct reader *reader, char **env)
     const char *prefix = reader->program->env_prefix;
 
     for (; *env != NULL && reader->file == NULL; env++)
-        if (strncmp(*env, prefix, strlen(prefix)) == 0)
+        if (text_starts_with(*env, prefix))
             is_config_variable(reader->program, *env, &reader->file);
 }
 
@@ -322,7 +318,7 @@ static const char *take_value(const struct option_row *row, int argc, char **arg
     if (equals != NULL)
         return equals + 1;
     if (row != NULL && row->kind == OPTION_SWITCH &&
-        (*at + 1 == argc || strncmp(argv[*at + 1], "--", 2) == 0))
+        (*at + 1 == argc || text_starts_with(argv[*at + 1], "--")))
         return "on";
     return *at + 1 < argc ? argv[++*at] : NULL;
 }
@@ -336,7 +332,7 @@ static int read_flag(struct reader *reader, int argc, char **argv, int *at)
     bool is_config = len == 6 && memcmp(name, "config", len) == 0;
     const char *value;
 
-    if (strncmp(argv[*at], "--", 2) != 0 || len == 0)
+    if (!text_starts_with(argv[*at], "--") || len == 0)
         return fail(reader, "unexpected argument \"%s\" (see --help)", argv[*at]);
     if (request != ASK_NOTHING && name[len] == '=')
         return fail(reader, "--%.*s: takes no value", (int)len, name);

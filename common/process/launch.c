@@ -12,6 +12,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 
 /* Everything the child needs, made before the fork. */
 struct parcel {
@@ -28,7 +29,7 @@ static bool is_masters(const char *variable)
                                            "LISTEN_"};
 
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-        if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
+        if (text_starts_with(variable, prefixes[i]))
             return true;
     return false;
 }

@@ -11,6 +11,7 @@
 #include "common/base/alloc.h"
 #include "common/base/file.h"
 #include "common/base/document_name.h"
+#include "common/base/text.h"
 
 /* What is read of a file, and of a token. */
 #define FILE_MAX_BYTES  (256 * 1024)
@@ -48,41 +49,27 @@ static struct slice take_word(struct slice *line)
     return word;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-        return (c | 0x20) - 'a' + 10;
-    return -1;
-}
-
 static int read_hash(struct slice text, uint8_t hash_r[SHA256_DIGEST_SIZE])
 {
     if (text.len != 2 * SHA256_DIGEST_SIZE)
         return -1;
     for (size_t i = 0; i < SHA256_DIGEST_SIZE; i++) {
-        int high = hex_digit(text.data[2 * i]), low = hex_digit(text.data[2 * i + 1]);
+        int byte = hex_byte_value(text.data[2 * i], text.data[2 * i + 1]);
 
-        if (high < 0 || low < 0)
+        if (byte < 0)
             return -1;
-        hash_r[i] = (uint8_t)(high * 16 + low);
+        hash_r[i] = (uint8_t)byte;
     }
     return 0;
 }
 
-static bool word_is(struct slice word, const char *text)
-{
-    return word.len == strlen(text) && memcmp(word.data, text, word.len) == 0;
-}
-
 static unsigned read_rights(struct slice word)
 {
-    if (word_is(word, "r"))
+    if (slice_is(word, "r"))
         return AUTH_READ;
-    if (word_is(word, "w"))
+    if (slice_is(word, "w"))
         return AUTH_WRITE;
-    return word_is(word, "rw") ? AUTH_READ | AUTH_WRITE : 0;
+    return slice_is(word, "rw") ? AUTH_READ | AUTH_WRITE : 0;
 }
 
 /* Reads a line that is not empty; NULL, or what was expected. */
@@ -98,7 +85,7 @@ static const char *read_grant(struct slice line, struct grant *grant)
     grant->rights = read_rights(rights);
     if (grant->rights == 0)
         return "expected r, w or rw behind the hash";
-    grant->everything = word_is(prefix, "*");
+    grant->everything = slice_is(prefix, "*");
     if (!grant->everything && !document_name_is_valid(prefix) && !name_is_dots(prefix))
         return "expected a prefix of collections' names, or *, behind the rights";
     if (take_word(&line).len > 0)

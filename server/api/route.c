@@ -4,31 +4,20 @@
 #include <string.h>
 
 #include "common/base/document_name.h"
-
-static int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+#include "common/base/text.h"
 
 int route_next_byte(struct slice text, size_t *at)
 {
-    int high, low;
+    size_t digits;
 
     assert(*at < text.len);
     if (text.data[*at] != '%')
         return text.data[(*at)++];
     if (text.len - *at < 3)
         return -1;
-    high = hex_value(text.data[*at + 1]);
-    low = hex_value(text.data[*at + 2]);
+    digits = *at + 1;
     *at += 3;
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
+    return hex_byte_value(text.data[digits], text.data[digits + 1]);
 }
 
 int route_name_decode(struct slice text, uint8_t name_r[ROUTE_NAME_MAX])
@@ -43,13 +32,6 @@ int route_name_decode(struct slice text, uint8_t name_r[ROUTE_NAME_MAX])
         name_r[len++] = (uint8_t)byte;
     }
     return len > 0 ? len : -1;
-}
-
-static bool starts_with(struct slice text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    return text.len >= len && memcmp(text.data, prefix, len) == 0;
 }
 
 static bool decode_into(struct slice text, uint8_t *name_r, uint8_t *len_r)
@@ -69,12 +51,12 @@ void route_parse(struct slice path, struct route *route_r)
     route_r->is_description = false;
     route_r->names_valid = route_r->ends_in_slash = false;
     route_r->collection_len = route_r->id_len = 0;
-    if (path.len == 3 && starts_with(path, "/v1")) {
+    if (slice_is(path, "/v1")) {
         route_r->kind = STATS_ROUTE_COLLECTIONS;
         return;
     }
-    if (!starts_with(path, "/v1/")) {
-        route_r->is_description = path.len == 13 && starts_with(path, "/openapi.json");
+    if (!slice_starts_with(path, "/v1/")) {
+        route_r->is_description = slice_is(path, "/openapi.json");
         return;
     }
     rest = (struct slice){path.data + 4, path.len - 4};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/text.h"
 #include "server/ops/debug.h"
 #include "server/ops/metrics.h"
 #include "server/ops/page.h"
@@ -182,25 +183,16 @@ static int read_seconds(struct slice text, unsigned *seconds_r)
     return *seconds_r == 0 ? -1 : 0;
 }
 
-/* The text behind a prefix; data is NULL where it does not begin with it. */
-static struct slice behind(struct slice text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    if (text.len < len || memcmp(text.data, prefix, len) != 0)
-        return (struct slice){NULL, 0};
-    return (struct slice){text.data + len, text.len - len};
-}
-
 static int read_parameter(struct slice text, struct profile_query *query_r)
 {
-    struct slice seconds = behind(text, "seconds="), clock = behind(text, "clock=");
+    struct slice seconds = slice_after(text, "seconds=");
+    struct slice clock = slice_after(text, "clock=");
 
     if (seconds.data != NULL)
         return read_seconds(seconds, &query_r->seconds);
-    if (clock.len == 3 && memcmp(clock.data, "cpu", 3) == 0)
+    if (slice_is(clock, "cpu"))
         query_r->clock = PROFILER_CPU;
-    else if (clock.len == 4 && memcmp(clock.data, "wall", 4) == 0)
+    else if (slice_is(clock, "wall"))
         query_r->clock = PROFILER_WALL;
     else
         return clock.data != NULL ? -1 : 0;

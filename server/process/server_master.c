@@ -12,6 +12,7 @@
 #include "common/base/alloc.h"
 #include "common/address/endpoint.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/master/master.h"
 #include "common/process/privileges.h"
 #include "server/process/output_files.h"
@@ -283,18 +284,19 @@ static struct server_config *open_all(struct server_master *master,
 /* Gives the user the directories that children make files in, and is that user then. */
 static void drop_privileges(const struct server_config *config)
 {
-    static const char ipc[] = "ipc://", lmdb[] = "lmdb:";
+    const char *path = text_after(config->rpc, "ipc://");
+    const char *store = text_after(config->store, "lmdb:");
     char *directory;
 
-    if (strncmp(config->rpc, ipc, sizeof ipc - 1) == 0) {
-        directory = str_dup(config->rpc + sizeof ipc - 1);
+    if (path != NULL) {
+        directory = str_dup(path);
         *strrchr(directory, '/') = '\0';
         if (directory[0] != '\0')
             privileges_give_directory(config->user, directory);
         mem_free(directory);
     }
-    if (strncmp(config->store, lmdb, sizeof lmdb - 1) == 0)
-        privileges_give_directory(config->user, config->store + sizeof lmdb - 1);
+    if (store != NULL)
+        privileges_give_directory(config->user, store);
     privileges_drop(config->user);
     if (config->sandbox)
         privileges_forgo();

@@ -5,6 +5,7 @@
 
 #include "common/base/log.h"
 #include "common/base/document_name.h"
+#include "common/base/text.h"
 #include "server/store/lmdb/lmdb_store.h"
 #include "server/store/redis/redis_store.h"
 #include "server/store/redis/redis_url.h"
@@ -13,9 +14,9 @@
 
 const char *store_backend_match(const char *url, const char *scheme)
 {
-    size_t len = strlen(scheme);
+    const char *rest = text_after(url, scheme);
 
-    return strncmp(url, scheme, len) == 0 && url[len] == ':' ? url + len + 1 : NULL;
+    return rest != NULL && rest[0] == ':' ? rest + 1 : NULL;
 }
 
 struct store *store_open(struct ev_loop *loop, const struct store_config *config)

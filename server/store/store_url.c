@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/text.h"
 #include "server/store/redis/redis_url.h"
 
 #define LMDB_SCHEME "lmdb:"
@@ -23,7 +24,7 @@ int store_url_check(const char *url, const char **expected_r)
 
 bool store_url_needs_writer(const char *url)
 {
-    return strncmp(url, LMDB_SCHEME, strlen(LMDB_SCHEME)) == 0;
+    return text_starts_with(url, LMDB_SCHEME);
 }
 
 /* What stands between "//" and the last "@" may be a login, however broken the rest. */

@@ -10,6 +10,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/log_limited.h"
 #include "common/nng_faults/nng_cpus.h"
 #include "common/address/host_id.h"
 #include "common/base/log.h"
@@ -24,7 +25,6 @@
 #include "server/workers/memory/input_pool.h"
 #include "server/workers/nng_faults/socket_closer.h"
 #include "server/workers/memory/memory_quarantine.h"
-#include "server/workers/link/strangers.h"
 #include "server/workers/link/tls.h"
 #include "server/workers/memory/transfer.h"
 #include "server/workers/worker.h"
@@ -62,7 +62,7 @@ struct rpc_client {
     struct list workers;
     bool is_stuck; /* nng's closing hangs, and that was told */
     unsigned worker_count;
-    struct strangers floods;
+    struct log_limited floods_log;
     ev_timer tick;
     uint64_t ticked_ns; /* when it was last */
     ev_timer more;      /* active where events were left for the next turn */
@@ -136,8 +136,10 @@ static struct rpc_worker *add_worker(struct rpc_client *client, const struct wir
     struct rpc_worker *worker;
 
     if (client->worker_count == MAX_WORKERS || count_unseated(client) >= MAX_UNSEATED) {
-        strangers_note(&client->floods, client->config.rpc_url,
-                       "too many workers that say hello and do not come");
+        log_limited_warn(&client->floods_log, LOG_EVERY_MINUTE,
+                         "%s: a stranger was turned away: too many workers that say "
+                         "hello and do not come",
+                         client->config.rpc_url);
         return NULL;
     }
     client->worker_count++;

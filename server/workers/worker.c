@@ -127,7 +127,8 @@ static void leave_seat(struct rpc_worker *worker, enum worker_state next)
    of a worker, which is not to blame: it gets another one. */
 static void turn_away(struct rpc_worker *worker, const char *why)
 {
-    strangers_note(&worker->shared->strangers, worker->address.url, why);
+    log_limited_warn(&worker->shared->strangers_log, LOG_EVERY_MINUTE,
+                     "%s: a stranger was turned away: %s", worker->address.url, why);
     stats_add(&worker->shared->config->stats->peers_dropped, 1);
     leave_seat(worker, WORKER_AWAY);
 }

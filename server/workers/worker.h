@@ -10,9 +10,9 @@
 #include <sys/types.h>
 
 #include "common/base/list.h"
+#include "common/base/log_limited.h"
 #include "server/workers/link/rpc_address.h"
 #include "server/workers/rpc_client.h"
-#include "server/workers/link/strangers.h"
 #include "server/workers/worker_secret.h"
 
 struct arena;
@@ -57,7 +57,7 @@ struct workers_shared {
     struct transfers *transfers;
     struct descriptor_server *descriptor_server; /* NULL where no arenas are wanted */
     struct nng_tls_config *tls;                  /* NULL without */
-    struct strangers strangers;
+    struct log_limited strangers_log;
     struct wire_id host;   /* ours; zeros where unknown */
     uint64_t incarnation;  /* of this front process */
     uint64_t next_seat_id; /* from 1 */

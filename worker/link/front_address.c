@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/base/text.h"
+
 #define IPC_SCHEME "ipc://"
 
 /* What the kernel names a socket that was bound to no name: unix(7), "autobind". */
@@ -51,9 +53,7 @@ static int put_path_near(const char *near, struct slice named, struct buf *path)
 /* The path in an ipc:// URL; NULL for other URLs. */
 static const char *path_in(const char *url)
 {
-    size_t len = sizeof IPC_SCHEME - 1;
-
-    return strncmp(url, IPC_SCHEME, len) == 0 ? url + len : NULL;
+    return text_after(url, IPC_SCHEME);
 }
 
 int front_address_of_seat(const char *gate_url, struct slice named, struct buf *url)

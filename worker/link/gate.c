@@ -11,9 +11,10 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/log_limited.h"
+#include "common/base/text.h"
 #include "worker/nng_faults/pipe_order.h"
 #include "worker/nng_faults/dialer.h"
-#include "worker/grumble.h"
 #include "worker/link/secret_exchange.h"
 
 /* The longest that one hello may be on its way, either direction: a lost answer costs
@@ -44,7 +45,7 @@ struct gate {
     nng_socket socket;
     nng_aio *aio;
     struct dial dial;
-    struct grumble grumble;
+    struct log_limited refusals_log;
     nng_msg *current;          /* what the last welcome's slices point into */
     uint64_t asked_ns;         /* when the last hello was sent off */
     uint64_t missing_since_ns; /* no connection since then; 0 while there is one */
@@ -180,7 +181,7 @@ struct gate *gate_create(const struct gate_server *server, const struct wire_hel
 
     gate->hello = hello;
     gate->secret = server->secret;
-    gate->is_remote = strncmp(server->url, "ipc://", 6) != 0;
+    gate->is_remote = !text_starts_with(server->url, "ipc://");
     gate->wake = wake;
     gate->wake_arg = arg;
     gate->state = GATE_IDLE;
@@ -339,7 +340,8 @@ static bool gate_read_answer(struct gate *gate, nng_msg *answer,
             why = "an answer that a gate does not give";
         }
     }
-    grumble_about(&gate->grumble, gate->dial.url, why);
+    log_limited_warn(&gate->refusals_log, LOG_EVERY_10_SECONDS, "%s: %s", gate->dial.url,
+                     why);
     return false;
 }
 

@@ -126,7 +126,7 @@ static void seat_send_small(struct seat *seat, uint32_t peer, struct buf *envelo
 void seat_drop_peer(struct seat *seat, nng_pipe pipe, const char *why)
 {
     pthread_mutex_lock(&seat->lock);
-    grumble_about(&seat->grumble, seat->url, why);
+    log_limited_warn(&seat->faults_log, LOG_EVERY_10_SECONDS, "%s: %s", seat->url, why);
     pthread_mutex_unlock(&seat->lock);
     nng_pipe_close(pipe);
 }

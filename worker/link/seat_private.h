@@ -12,7 +12,7 @@
 #include "common/base/list.h"
 #include "worker/nng_faults/pipe_order.h"
 #include "worker/nng_faults/dialer.h"
-#include "worker/grumble.h"
+#include "common/base/log_limited.h"
 #include "worker/link/seat.h"
 #include "worker/link/secret_exchange.h"
 
@@ -44,7 +44,7 @@ struct seat {
     struct list unsent;
     unsigned unsent_count;
     unsigned bye; /* enum wire_bye once said, else 0 */
-    struct grumble grumble;
+    struct log_limited faults_log;
 };
 
 /* seat.c: sends envelope and payloads to the connection `peer`, or nothing where that is

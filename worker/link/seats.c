@@ -5,8 +5,8 @@
 
 #include "common/base/alloc.h"
 #include "common/base/buf.h"
+#include "common/base/log_limited.h"
 #include "worker/link/front_address.h"
-#include "worker/grumble.h"
 
 /* Listed fronts, and as many that drain. */
 #define SEATS_MAX (2 * WIRE_MAX_SEATS)
@@ -20,7 +20,7 @@ struct seats {
     const struct seat_world *world;
     const char *gate_url;
     struct nng_tls_config *tls;
-    struct grumble grumble;
+    struct log_limited bad_seats_log;
     struct buf urls; /* of the list that is being taken */
     unsigned count;  /* of entries, used or to be used again */
     struct seats_entry entries[SEATS_MAX];
@@ -97,8 +97,9 @@ static void seats_translate(struct seats *seats, const struct wire_welcome *name
 
         *seat = named->seats[i];
         if (front_address_of_seat(seats->gate_url, seat->url, &seats->urls) != 0) {
-            grumble_about(&seats->grumble, seats->gate_url,
-                          "it names a front where none of its can be");
+            log_limited_warn(&seats->bad_seats_log, LOG_EVERY_10_SECONDS,
+                             "%s: it names a front where none of its can be",
+                             seats->gate_url);
             continue;
         }
         seat->url.len = seats->urls.len - start;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/base/text.h"
 #include "common/codec/direct/direct_text.h"
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/utf8.h"
@@ -25,25 +26,17 @@ static uint8_t unescape(uint8_t byte)
     }
 }
 
-/* The value of a hex digit; 16 or more for other bytes. */
-static unsigned hex_value(uint8_t byte)
-{
-    unsigned digit = byte - (unsigned)'0', letter = (byte | 0x20u) - (unsigned)'a';
-
-    return digit < 10 ? digit : letter < 6 ? letter + 10 : 16;
-}
-
 /* Reads four hex digits. */
 static const uint8_t *take_hex(struct direct_decoder *d, const uint8_t *at,
                                uint32_t *code_r)
 {
     *code_r = 0;
     for (const uint8_t *last = at + 4; at < last; at++) {
-        unsigned value = at < d->end ? hex_value(*at) : 16;
+        int value = at < d->end ? hex_digit_value(*at) : -1;
 
-        if (value >= 16)
+        if (value < 0)
             return direct_fail_at_byte(d, CODEC_SYNTAX, at);
-        *code_r = *code_r << 4 | value;
+        *code_r = *code_r << 4 | (uint32_t)value;
     }
     return at;
 }

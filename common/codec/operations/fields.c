@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/text.h"
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/sort.h"
 
@@ -36,14 +37,6 @@ static int compare_text(struct slice a, struct slice b)
     return a.len < b.len ? -1 : a.len > b.len;
 }
 
-static int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_name_end(struct slice text, size_t at)
 {
     return at == text.len || text.data[at] == '.' || text.data[at] == ',';
@@ -63,10 +56,13 @@ static int decode_name(struct slice text, size_t *at, uint8_t *out)
         uint8_t c = text.data[(*at)++];
 
         if (c == '%') {
-            if (text.len - *at < 2 || hex_value(text.data[*at]) < 0 ||
-                hex_value(text.data[*at + 1]) < 0)
+            int byte = -1;
+
+            if (text.len - *at >= 2)
+                byte = hex_byte_value(text.data[*at], text.data[*at + 1]);
+            if (byte < 0)
                 return -1;
-            c = (uint8_t)(hex_value(text.data[*at]) * 16 + hex_value(text.data[*at + 1]));
+            c = (uint8_t)byte;
             *at += 2;
         } else if (c == '+') {
             c = ' '; /* as forms encode a space in a query */

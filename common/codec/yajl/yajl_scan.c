@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/base/text.h"
 #include "common/codec/utf8.h"
 
 /* What may stand next (white space aside). */
@@ -34,20 +35,12 @@ static bool is_digit(uint8_t c)
     return c >= '0' && c <= '9';
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (is_digit(c))
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 int yajl_scan_hex4(const uint8_t *digits)
 {
     int value = 0;
 
     for (size_t i = 0; i < 4; i++) {
-        int digit = hex_digit(digits[i]);
+        int digit = hex_digit_value(digits[i]);
 
         if (digit < 0)
             return -1;
@@ -62,7 +55,7 @@ static enum codec_status scan_hex(struct scan *s, int *unit_r)
     for (size_t i = 0; i < 4; i++, s->at++) {
         if (at_end(s))
             return CODEC_TRUNCATED;
-        if (hex_digit(s->text[s->at]) < 0)
+        if (hex_digit_value(s->text[s->at]) < 0)
             return CODEC_SYNTAX;
     }
     *unit_r = yajl_scan_hex4(s->text + s->at - 4);

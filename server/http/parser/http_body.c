@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/base/text.h"
 #include "server/http/parser/http_chars.h"
 
 #define SIZE_DIGITS_MAX 16
@@ -31,19 +32,16 @@ static void refuse(struct http_body *body, int status, const char *reason)
     body->reason = reason;
 }
 
-static unsigned hex_value(uint8_t byte)
-{
-    return byte <= '9' ? byte - 0u - '0' : http_char_lower(byte) - 0u - 'a' + 10;
-}
-
 static void read_size(struct http_body *body, uint8_t byte)
 {
-    if (http_char_classes(byte) & HTTP_CHAR_HEX) {
+    int digit = hex_digit_value(byte);
+
+    if (digit >= 0) {
         if (body->digits == SIZE_DIGITS_MAX) {
             refuse(body, 400, "a chunk's size has more than 16 digits");
             return;
         }
-        body->left = body->left << 4 | hex_value(byte);
+        body->left = body->left << 4 | (uint64_t)digit;
         body->digits++;
     } else if (body->digits == 0) {
         refuse(body, 400, "a chunk's size is not a hex number");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/text.h"
 
 /* What a URL may begin with. */
 struct scheme {
@@ -15,15 +16,7 @@ struct scheme {
 
 bool redis_url_is_redis(const char *text)
 {
-    return strncmp(text, "redis", strlen("redis")) == 0 && strchr(text, ':') != NULL;
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return text_starts_with(text, "redis") && strchr(text, ':') != NULL;
 }
 
 static char *copy(const char *text, size_t len)
@@ -41,13 +34,15 @@ static char *decode(const char *text, size_t len)
         char c = text[i];
 
         if (c == '%') {
-            int high = i + 2 < len ? hex_value(text[i + 1]) : -1;
-            int low = high < 0 ? -1 : hex_value(text[i + 2]);
+            int byte = -1;
 
-            if (low < 0 || (c = (char)(high << 4 | low)) == 0) {
+            if (i + 2 < len)
+                byte = hex_byte_value((uint8_t)text[i + 1], (uint8_t)text[i + 2]);
+            if (byte <= 0) {
                 mem_free(out);
                 return NULL;
             }
+            c = (char)byte;
             i += 2;
         }
         out[n++] = c;
@@ -193,16 +188,17 @@ static int read_cluster(struct redis_url *url, const char *text)
 static int read_unix(struct redis_url *url, const char *text)
 {
     size_t len = strcspn(text, "?");
+    const char *number;
 
     if (text[0] != '/' || len < 2 || len > 107) /* sun_path */
         return -1;
     url->path = copy(text, len);
     if (text[len] == 0)
         return 0;
-    if (strncmp(text + len, "?db=", 4) != 0)
+    number = text_after(text + len, "?db=");
+    if (number == NULL)
         return -1;
-    return read_number(text + len + 4, strlen(text + len + 4), REDIS_URL_DB_MAX,
-                       &url->db);
+    return read_number(number, strlen(number), REDIS_URL_DB_MAX, &url->db);
 }
 
 static const struct scheme schemes[] = {
@@ -218,7 +214,7 @@ static const struct scheme schemes[] = {
 static const struct scheme *find_scheme(const char *text)
 {
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        if (strncmp(text, schemes[i].text, strlen(schemes[i].text)) == 0)
+        if (text_starts_with(text, schemes[i].text))
             return &schemes[i];
     return NULL;
 }

@@ -11,6 +11,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/log_limited.h"
 #include "common/credentials/credentials.h"
 #include "common/nng_faults/tls_probe.h"
 #include "common/base/list.h"
@@ -23,7 +24,6 @@
 #include "server/workers/nng_faults/gate_probe.h"
 #include "server/workers/gate/gate_socket.h"
 #include "server/workers/gate/gate_secret.h"
-#include "server/workers/link/strangers.h"
 #include "server/workers/link/tls.h"
 
 /* A worker's first hello waits so long for the fronts to make their seats; where there is
@@ -62,8 +62,8 @@ struct gate {
     struct gate_secret secret_state;
     struct nng_tls_config *tls; /* NULL without */
     struct tls_probe *visitor;  /* the probe's, with TLS */
-    struct strangers strangers;
-    struct strangers floods;
+    struct log_limited strangers_log;
+    struct log_limited floods_log;
     uint64_t second_ns; /* when hellos were counted from... */
     unsigned hellos;    /* ...and how many there have been */
     bool heard;         /* a request, since quiet_timer last looked */
@@ -230,7 +230,8 @@ static void wait_for_offers(struct gate *gate, struct gate_request *request,
 static void turn_away(struct gate *gate, struct gate_request *request,
                       enum wire_refusal reason, const char *why, const char *answer)
 {
-    strangers_note(&gate->strangers, gate->config->rpc_url, why);
+    log_limited_warn(&gate->strangers_log, LOG_EVERY_MINUTE,
+                     "%s: a stranger was turned away: %s", gate->config->rpc_url, why);
     refuse(request, reason, answer);
 }
 
@@ -278,7 +279,9 @@ static void take_hello(struct gate *gate, struct gate_request *request,
         return;
     }
     if (!may_pass_on(gate, now_ns)) {
-        strangers_note(&gate->floods, gate->config->rpc_url, "too many hellos a second");
+        log_limited_warn(&gate->floods_log, LOG_EVERY_MINUTE,
+                         "%s: a stranger was turned away: too many hellos a second",
+                         gate->config->rpc_url);
         gate_request_drop(request);
         return;
     }

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/base/text.h"
+
 #define IPC_SCHEME "ipc://"
 #define TCP_SCHEME "tcp://"
 #define TLS_SCHEME "tls+tcp://"
@@ -19,14 +21,9 @@ static_assert(RPC_ADDRESS_MAX_PATH_BYTES + sizeof "-9999999-4194304-9999999999" 
                   sizeof(((struct sockaddr_un *)0)->sun_path),
               "a seat's path fits into a socket address");
 
-static int starts_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
 const char *rpc_address_path(const char *url)
 {
-    return starts_with(url, IPC_SCHEME) ? url + strlen(IPC_SCHEME) : NULL;
+    return text_after(url, IPC_SCHEME);
 }
 
 static int check_path(const char *path, const char **why_r)
@@ -43,15 +40,13 @@ static int check_path(const char *path, const char **why_r)
 
 bool rpc_address_is_tls(const char *url)
 {
-    return starts_with(url, TLS_SCHEME);
+    return text_starts_with(url, TLS_SCHEME);
 }
 
 /* What is behind the scheme of a URL over TCP; NULL for others. */
 static const char *host_and_port(const char *url)
 {
-    if (rpc_address_is_tls(url))
-        return url + strlen(TLS_SCHEME);
-    return starts_with(url, TCP_SCHEME) ? url + strlen(TCP_SCHEME) : NULL;
+    return text_after(url, rpc_address_is_tls(url) ? TLS_SCHEME : TCP_SCHEME);
 }
 
 int rpc_address_check(const char *url, const char **why_r)
@@ -136,7 +131,7 @@ bool rpc_address_set_host(struct rpc_address *address, const char *host)
     const char *old = host_and_port(address->url);
 
     for (size_t i = 0; old != NULL && i < sizeof wildcards / sizeof *wildcards; i++)
-        if (starts_with(old, wildcards[i])) {
+        if (text_starts_with(old, wildcards[i])) {
             struct rpc_address set;
             int len =
                 snprintf(set.url, sizeof set.url, "%.*s%s%s", (int)(old - address->url),
@@ -176,9 +171,9 @@ static pid_t seat_file_pid(const char *name, const char *base)
     unsigned long long generation, seat;
     int pid, end = 0;
 
-    if (!starts_with(name, base) || name[strlen(base)] != '-')
+    name = text_after(name, base);
+    if (name == NULL || name[0] != '-')
         return 0;
-    name += strlen(base);
     if (sscanf(name, "-%llu-%d-%llu%n", &generation, &pid, &seat, &end) != 3 ||
         name[end] != '\0' || pid <= 0)
         return 0;

@@ -15,7 +15,7 @@
 #include "common/base/alloc.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
-#include "server/workers/link/strangers.h"
+#include "common/base/log_limited.h"
 
 #define BACKLOG 64
 
@@ -59,7 +59,7 @@ struct descriptor_server {
     ev_io incoming; /* not active while there are MAX_GUESTS */
     unsigned guest_count;
     struct list guests;
-    struct strangers strangers;
+    struct log_limited strangers_log;
 };
 
 static_assert(DESCRIPTOR_SERVER_NAME_BYTES > sizeof(((struct sockaddr_un *)0)->sun_path),
@@ -195,7 +195,8 @@ static bool is_trusted(struct descriptor_server *descriptor_server, int fd,
         return true;
     snprintf(why, sizeof why, "user %u, group %u is neither ours nor of our group %u",
              peer->uid, peer->gid, getegid());
-    strangers_note(&descriptor_server->strangers, descriptor_server->name, why);
+    log_limited_warn(&descriptor_server->strangers_log, LOG_EVERY_MINUTE,
+                     "%s: a stranger was turned away: %s", descriptor_server->name, why);
     return false;
 }
 

@@ -10,9 +10,6 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 
-/* Errors of Redis that are logged, at most one in this time. */
-#define GRUMBLE_NS NS_PER_S
-
 /* An idle connection that lives shorter is no idle one that was closed, but a server that
    wants nobody. */
 #define RENEW_AFTER_NS (NS_PER_S / 2)
@@ -173,16 +170,6 @@ int redis_conn_send(struct redis_conn *conn, const struct redis_command *args,
     return 0;
 }
 
-static void grumble(struct redis_conn *conn, const struct redisReply *reply)
-{
-    uint64_t now = clock_now_ns();
-
-    if (conn->grumbled_ns != 0 && now - conn->grumbled_ns < GRUMBLE_NS)
-        return;
-    conn->grumbled_ns = now;
-    log_warn("store: %s answered: %.200s", conn->where, reply->str);
-}
-
 struct redis_error redis_conn_take_error(struct redis_conn *conn,
                                          const struct redisReply *reply)
 {
@@ -192,7 +179,8 @@ struct redis_error redis_conn_take_error(struct redis_conn *conn,
     error = redis_error_read(reply->str, reply->len);
     if (error.remedy != REDIS_REMEDY_LOAD && error.remedy != REDIS_REMEDY_MOVED &&
         error.remedy != REDIS_REMEDY_ASK && error.remedy != REDIS_REMEDY_WAIT)
-        grumble(conn, reply);
+        log_limited_warn(&conn->errors_log, LOG_EVERY_SECOND,
+                         "store: %s answered: %.200s", conn->where, reply->str);
     if (error.remedy == REDIS_REMEDY_REPLICA && conn->purpose == REDIS_FOR_DATA)
         redis_conn_watch_replica(conn);
     if (error.remedy == REDIS_REMEDY_RECONNECT && conn->state == CONN_UP) {

@@ -9,6 +9,7 @@
 #include <ev.h>
 #include <hiredis/async.h>
 
+#include "common/base/log_limited.h"
 #include "server/store/redis/link/redis_conn.h"
 #include "server/store/redis/link/redis_greeting.h"
 #include "server/store/redis/link/redis_reader.h"
@@ -55,7 +56,7 @@ struct redis_conn {
     bool settled;   /* the first attempt has had its end, good or bad */
     bool told_down; /* that it is down has been logged */
     const char *why;
-    uint64_t grumbled_ns;
+    struct log_limited errors_log;
 };
 
 /* redis_conn.c: the attempt or the connection is over; why is static text. */

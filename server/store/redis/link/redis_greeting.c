@@ -7,6 +7,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 
 /* The commands; SCRIPT is followed by the script's number, SETTING by the setting's. */
 enum step {
@@ -98,20 +99,21 @@ static bool may_be_forbidden(const struct redis_greeting *greeting, unsigned ste
                              const struct redisReply *reply)
 {
     if (greeting->is_sentinel && step == STEP_AUTH)
-        return strncmp(reply->str, "ERR", 3) == 0; /* it has no password */
+        return text_starts_with(reply->str, "ERR"); /* it has no password */
     return step != STEP_AUTH && step != STEP_SELECT &&
-           (strncmp(reply->str, "NOPERM", 6) == 0 || strncmp(reply->str, "ERR", 3) == 0);
+           (text_starts_with(reply->str, "NOPERM") ||
+            text_starts_with(reply->str, "ERR"));
 }
 
 static const char *refusal(unsigned step, const struct redisReply *reply)
 {
     if (step == STEP_AUTH)
         return "Redis refuses the user or password";
-    if (strncmp(reply->str, "NOAUTH", 6) == 0)
+    if (text_starts_with(reply->str, "NOAUTH"))
         return "Redis wants a password";
     if (step == STEP_SELECT)
         return "Redis refuses the db number";
-    if (strncmp(reply->str, "LOADING", 7) == 0)
+    if (text_starts_with(reply->str, "LOADING"))
         return "Redis is loading its data";
     return "Redis is not ready";
 }
