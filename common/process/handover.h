@@ -1,12 +1,12 @@
 /*
- * What a master leaves to its successor when it executes another binary in its
- * own place (an upgrade): same pid, same children, same sockets, other code.
+ * What a master leaves to its successor when it executes another binary in its own place
+ * (an upgrade): the pid, the children and the sockets stay the same; the code changes.
  *
- * The state is a list of records, each a key and a text, in a sealed memory file
- * whose number stands in OFFLOOP_HANDOVER="<SPAWN_VERSION> <fd>". Descriptors that
- * records name stay open across the exec, under the same numbers. Who owns a thing
- * writes its records and reads them again: the children are the master's (common/
- * master_adopt.c), listeners and services the daemon's.
+ * The state is a list of records, each a key and a text, in a sealed memory file. Its
+ * descriptor's number is in OFFLOOP_HANDOVER="<SPAWN_VERSION> <fd>". Descriptors that
+ * records name stay open across the exec, under the same numbers. The owner of a thing
+ * writes its records and reads them again: the master owns the children
+ * (common/master/master_change.c), the daemon owns listeners and services.
  *
  * Masters only; one thread.
  */

@@ -84,9 +84,9 @@ bool spawn_is_child(void)
     return is_child;
 }
 
-void spawn_tell(enum spawn_note note)
+void spawn_tell(enum spawn_message message)
 {
-    unsigned char byte = (unsigned char)note;
+    unsigned char byte = (unsigned char)message;
     ssize_t sent = send(SPAWN_FD_CONTROL, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 
     /* a master that is gone shows as end of file on the same socket */

@@ -16,7 +16,7 @@
  *   --dump-config prints, so that a child sees what its master validated and
  *   never a file that was edited meanwhile.
  * - Control: SPAWN_FD_CONTROL, a SOCK_SEQPACKET pair with the master. One byte
- *   a message (enum spawn_note). End of file means that the master is gone:
+ *   a message (enum spawn_message). End of file means that the master is gone:
  *   the child drains and exits.
  * - Signals: TERM drains and exits 0. INT, HUP and USR2 are the master's alone
  *   and start ignored (a terminal's Ctrl-C reaches the whole process group, but
@@ -72,7 +72,7 @@ enum spawn_role {
 };
 
 /* A note on the control socket, from child to master. */
-enum spawn_note {
+enum spawn_message {
     SPAWN_READY = 'R', /* the child can do its work now; once */
     SPAWN_DID = 'D',   /* it has finished something (first request, first job); once: a
                           child that dies after this is restarted without a pause */
@@ -103,7 +103,7 @@ int spawn_self_read(struct spawn_self *self_r) __attribute__((warn_unused_result
 bool spawn_is_child(void);
 
 /* Child: tells the master. A master that is gone is not an error here. */
-void spawn_tell(enum spawn_note note);
+void spawn_tell(enum spawn_message message);
 
 /* The role's name, "front". */
 const char *spawn_role_name(enum spawn_role role);

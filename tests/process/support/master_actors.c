@@ -1,5 +1,9 @@
 #include "tests/process/support/master_actors.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "common/base/clock.h"
 #include "common/base/file.h"
@@ -370,17 +376,38 @@ int master_actors_main(int argc, char **argv, int (*tests)(void))
     return tests();
 }
 
+struct daemon *master_actors_start(const char *scenario, const char *next)
+{
+    return daemon_start((const char *const[]){self_path, "master", scenario, next, NULL});
+}
+
+struct daemon *master_actors_ready(const char *scenario, const char *next)
+{
+    struct daemon *d = master_actors_start(scenario, next);
+
+    daemon_expect(d, "all ready");
+    return d;
+}
+
 struct daemon *master_actors_upgrade(const char *binary, const char *next)
 {
     struct daemon *d;
 
     setenv("MASTER_TEST_BINARY", binary != NULL ? binary : self_path, 1);
-    d = master_actors_start("serve", next);
+    d = master_actors_ready("serve", next);
     unsetenv("MASTER_TEST_BINARY");
+    daemon_signal(d, SIGUSR2);
     return d;
 }
 
-struct daemon *master_actors_start(const char *scenario, const char *next)
+void master_actors_drain(struct daemon *d)
 {
-    return daemon_start((const char *const[]){self_path, "master", scenario, next, NULL});
+    daemon_signal(d, SIGTERM);
+    assert_int_equal(daemon_wait(d), 0);
+}
+
+void master_actors_end(struct daemon *d)
+{
+    master_actors_drain(d);
+    daemon_end(d);
 }
