@@ -16,7 +16,7 @@ static uint8_t *item(const struct heap *heap, size_t i)
     return heap->items + i * heap->bytes;
 }
 
-/* The leaf that is reached from `top` by way of the larger children of `count` items. */
+/* The leaf at the end of the path from `top` through the larger children. */
 static size_t find_leaf(const struct heap *heap, size_t top, size_t count)
 {
     size_t child;
@@ -30,9 +30,9 @@ static size_t find_leaf(const struct heap *heap, size_t top, size_t count)
     return top;
 }
 
-/* Puts `moving` where it belongs on the way down from `top`, whose item may be
-   overwritten. Most items belong near a leaf: so the place is looked for from below,
-   which takes half the comparisons. */
+/* Puts `moving` into its place on the path down from `top`, whose item may be
+   overwritten. Most items belong near a leaf, so the search starts at the leaf: that
+   takes half the comparisons. */
 static void sift(const struct heap *heap, size_t top, size_t count, const uint8_t *moving)
 {
     uint8_t moved[SORT_MAX_BYTES], next[SORT_MAX_BYTES];
@@ -41,7 +41,7 @@ static void sift(const struct heap *heap, size_t top, size_t count, const uint8_
     while (at > top && heap->compare(item(heap, at), moving) < 0)
         at = (at - 1) / 2;
     memcpy(moved, moving, heap->bytes);
-    for (;;) { /* those above it move up, each to its parent's place */
+    for (;;) { /* each item above moves up to its parent's place */
         memcpy(next, item(heap, at), heap->bytes);
         memcpy(item(heap, at), moved, heap->bytes);
         if (at == top)

@@ -41,7 +41,7 @@ void process_dump_no_core(void)
         return;
     limit.rlim_cur = 0;
     if (setrlimit(RLIMIT_CORE, &limit) != 0)
-        log_warn("core files may hold keys or secrets: %m");
+        log_warn("core files may contain keys or secrets: %m");
 }
 
 void process_print_end(int status, struct buf *out)

@@ -19,7 +19,7 @@ static const uint8_t *skip_space(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
-/* To the next byte that is not white space; the text must not end before. */
+/* Goes to the next byte that is not white space. The text must not end before it. */
 static inline const uint8_t *find_token(struct direct_decoder *d, const uint8_t *at)
 {
     if (d->end > at && at[0] > ' ')
@@ -33,7 +33,7 @@ static bool starts_with(const uint8_t *at, const char *four)
     return memcmp(at, four, 4) == 0;
 }
 
-/* A literal near the text's end, or a byte that begins no value. */
+/* Reads a literal near the text's end, or fails at a byte that begins no value. */
 static const uint8_t *decode_literal_slowly(struct direct_decoder *d, const uint8_t *at)
 {
     static const struct {
@@ -76,7 +76,7 @@ static const uint8_t *decode_literal(struct direct_decoder *d, const uint8_t *at
     return at + len;
 }
 
-/* A string from behind its opening quote: most are plain and fit one chunk. */
+/* Reads a string from behind its opening quote. Most are plain and fit into one chunk. */
 static inline const uint8_t *decode_string(struct direct_decoder *d, const uint8_t *at)
 {
     if (d->end - at > DIRECT_CHUNK) {
@@ -91,7 +91,7 @@ static inline const uint8_t *decode_string(struct direct_decoder *d, const uint8
     return direct_decode_string(d, at);
 }
 
-/* A member's name, the colon, and up to the first byte of its value. */
+/* Reads a member's name and the colon, and goes to the first byte of the value. */
 static inline const uint8_t *decode_name(struct direct_decoder *d, const uint8_t *at)
 {
     if (*at != '"')
@@ -111,7 +111,7 @@ static inline const uint8_t *decode_name(struct direct_decoder *d, const uint8_t
     return find_token(d, at + 1);
 }
 
-/* A bracket: the container begins with one byte for its header. */
+/* Reads an opening bracket. Reserves one byte for the container's header. */
 static const uint8_t *open_container(struct direct_decoder *d, const uint8_t *at)
 {
     if (d->top == d->state->frames + d->job->max_depth)
@@ -141,8 +141,8 @@ static uint8_t closing_bracket(const struct direct_frame *frame)
     return frame->map ? '}' : ']';
 }
 
-/* A value from its first byte: a scalar, an empty container, or the start of a container
-   up to its first scalar or empty container. */
+/* Reads a value from its first byte: a scalar, an empty container, or the start of a
+   container up to its first scalar or empty container. */
 static const uint8_t *decode_value(struct direct_decoder *d, const uint8_t *at)
 {
     while (at != NULL) {
@@ -163,8 +163,8 @@ static const uint8_t *decode_value(struct direct_decoder *d, const uint8_t *at)
     return NULL;
 }
 
-/* Behind a value: ends the containers that end here and goes to the next value, or
-   behind the outermost one. */
+/* After a value: ends the containers that end here, and goes to the next value, or behind
+   the outermost one. */
 static const uint8_t *find_next(struct direct_decoder *d, const uint8_t *at)
 {
     while (d->top > d->state->frames) {

@@ -12,9 +12,9 @@
 
 #include "common/codec/direct/direct.h"
 
-/* What a step takes for granted: a string's header and a chunk of 16 bytes, a few more
-   bytes, or a number. Not above ENGINE_SLACK_BYTES, so that asking for it never fails a
-   job whose result would fit. */
+/* The space that every step needs: for a string's header, a chunk of 16 bytes and a few
+   more bytes, or for a number. At most ENGINE_SLACK_BYTES: so a job whose result fits
+   never fails because of it. */
 #define DIRECT_SPACE_BYTES 40
 
 struct direct_decoder {
@@ -30,15 +30,15 @@ struct direct_decoder {
 /* Makes space for extra bytes. Returns 0, or -1 with decoder.status set. */
 int direct_grow(struct direct_decoder *d, size_t extra);
 
-/* The job fails because of the byte there; returns NULL. */
+/* The job fails because of the byte at `at`. Returns NULL. */
 const uint8_t *direct_fail(struct direct_decoder *d, enum codec_status status,
                            const uint8_t *at);
 
-/* The same, but TRUNCATED where that is the input's end. */
+/* As direct_fail(), but with CODEC_TRUNCATED where `at` is the input's end. */
 const uint8_t *direct_fail_at_byte(struct direct_decoder *d, enum codec_status status,
                                    const uint8_t *at);
 
-/* Makes sure of DIRECT_SPACE_BYTES. Returns as direct_grow(). */
+/* Makes space for DIRECT_SPACE_BYTES, if it is missing. Returns as direct_grow(). */
 static inline int direct_ensure_space(struct direct_decoder *d)
 {
     return d->out <= d->limit ? 0 : direct_grow(d, DIRECT_SPACE_BYTES);

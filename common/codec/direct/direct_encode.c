@@ -8,12 +8,12 @@
 #include "common/codec/number/number.h"
 #include "common/codec/utf8.h"
 
-/* What a step takes for granted: a number, or a chunk of a string with what may stand
-   before and behind it. At most ENGINE_SLACK_BYTES, so that asking for it never fails a
-   job whose result would fit. */
+/* The space that every step needs: for a number, or for a chunk of a string with the
+   bytes around it. At most ENGINE_SLACK_BYTES: so a job whose result fits never fails
+   because of it. */
 #define SPACE_BYTES 56
 
-/* A MessagePack value being read. */
+/* A MessagePack value that is read. */
 struct encoder {
     const uint8_t *end; /* of the input */
     uint8_t *out;       /* where the next byte goes */
@@ -25,8 +25,8 @@ struct encoder {
 };
 
 /*
- * Every step takes the place in the input where it starts and returns the place behind
- * what it read, or NULL where the job failed (encoder.status says why).
+ * Every step takes the place in the input where it starts, and returns the place behind
+ * what it read. It returns NULL where the job failed: then encoder.status says why.
  */
 
 static const uint8_t *fail(struct encoder *e, enum codec_status status, const uint8_t *at)
@@ -122,7 +122,7 @@ static const uint8_t *take_sequences(struct encoder *e, const uint8_t *at,
     return at;
 }
 
-/* The bytes of a string up to `last`, of any length and content, between quotes. */
+/* Writes a string of any length and content, up to `last`, between quotes. */
 static const uint8_t *encode_text(struct encoder *e, const uint8_t *at,
                                   const uint8_t *last)
 {
@@ -165,7 +165,7 @@ static const uint8_t *encode_long_string(struct encoder *e, const uint8_t *at, s
     return encode_text(e, at, at + len);
 }
 
-/* A string of up to 31 bytes from its header: most are plain and fit one chunk. */
+/* Writes a string of up to 31 bytes. Most are plain and fit into one chunk. */
 static inline const uint8_t *encode_fixstr(struct encoder *e, const uint8_t *at)
 {
     size_t len = *at & 31;
@@ -237,7 +237,8 @@ static const uint8_t *encode_signed(struct encoder *e, const uint8_t *at)
     return at;
 }
 
-/* Ext type 1: the text of a number. `at` is the value, `type` its type byte. */
+/* Writes an ext of type 1, the text of a number. `at` is the value, `type` its type byte.
+ */
 static const uint8_t *encode_ext(struct encoder *e, const uint8_t *at,
                                  const uint8_t *type, size_t len)
 {
@@ -266,7 +267,7 @@ static const uint8_t *encode_long_ext(struct encoder *e, const uint8_t *at)
     return type == NULL ? NULL : encode_ext(e, at, type, len);
 }
 
-/* Scalars that are rarer than those of encode_value(). */
+/* Writes the scalars that are rarer than those in encode_value(). */
 static const uint8_t *encode_scalar(struct encoder *e, const uint8_t *at)
 {
     switch (*at) {
@@ -290,8 +291,8 @@ static bool is_container(uint8_t byte)
     return (byte & 0xe0) == 0x80 || (byte >= 0xdc && byte <= 0xdf);
 }
 
-/* A container's header: writes the opening bracket, and the closing one where it is
-   empty; else it is the innermost open container from now on. */
+/* Reads a container's header and writes the opening bracket. Closes an empty container at
+   once; another one becomes the innermost open container. */
 static const uint8_t *open_container(struct encoder *e, const uint8_t *at)
 {
     bool map = (*at & 0xf0) == 0x80 || *at >= 0xde;
@@ -317,7 +318,7 @@ static const uint8_t *open_container(struct encoder *e, const uint8_t *at)
     return items;
 }
 
-/* A pair's key, and the colon. */
+/* Writes a pair's key and the colon. */
 static inline const uint8_t *encode_key(struct encoder *e, const uint8_t *at)
 {
     if (at == e->end)
@@ -335,8 +336,8 @@ static inline const uint8_t *encode_key(struct encoder *e, const uint8_t *at)
     return at;
 }
 
-/* A value from its first byte: a scalar, an empty container, or the start of a container
-   up to its first scalar or empty container. */
+/* Reads a value from its first byte: a scalar, an empty container, or the start of a
+   container up to its first scalar or empty container. */
 static const uint8_t *encode_value(struct encoder *e, const uint8_t *at)
 {
     while (at != NULL) {
@@ -363,8 +364,8 @@ static const uint8_t *encode_value(struct encoder *e, const uint8_t *at)
     return NULL;
 }
 
-/* Behind a value: ends the containers that end here and goes to the next value, or
-   behind the outermost one. */
+/* After a value: ends the containers that end here, and goes to the next value, or behind
+   the outermost one. */
 static const uint8_t *find_next(struct encoder *e, const uint8_t *at)
 {
     while (e->top > e->state->frames) {

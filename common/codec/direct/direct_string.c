@@ -10,7 +10,7 @@
 
 #define FIXSTR_MAX 31
 
-/* What a byte behind a backslash stands for; 0 where it stands for nothing. */
+/* The byte that an escape means, by the byte after its backslash; 0 for no escape. */
 static uint8_t unescape(uint8_t byte)
 {
     switch (byte) {
@@ -63,8 +63,8 @@ static void put_utf8(struct direct_decoder *d, uint32_t code)
     d->out = out;
 }
 
-/* Behind the high surrogate of the escape at `escape`: reads the low one's escape and
-   makes the character of both. */
+/* After the high surrogate of the escape at `escape`: reads the escape of the low one,
+   and makes one character of both. */
 static const uint8_t *take_low(struct direct_decoder *d, const uint8_t *at,
                                const uint8_t *escape, uint32_t *code)
 {
@@ -113,7 +113,7 @@ static const uint8_t *take_escape(struct direct_decoder *d, const uint8_t *escap
     return at;
 }
 
-/* Near the text's end, or where something is wrong. */
+/* Copies one sequence near the text's end, or fails at an ill-formed one. */
 static const uint8_t *take_sequence_slowly(struct direct_decoder *d, const uint8_t *at)
 {
     int cut;
@@ -147,7 +147,7 @@ static const uint8_t *take_sequences(struct direct_decoder *d, const uint8_t *at
     return at;
 }
 
-/* Reads what direct_copy_plain() stopped at, other than the closing quote. */
+/* Reads the byte at which direct_copy_plain() stopped, except the closing quote. */
 static const uint8_t *take_other(struct direct_decoder *d, const uint8_t *at)
 {
     if (*at >= 0x80)

@@ -37,8 +37,8 @@ static size_t bytes_left(const struct cursor *c)
     return (size_t)(c->end - c->at);
 }
 
-/* Reads a big-endian integer of 1, 2, 4 or 8 bytes (0: nothing); the caller knows they
-   are there. */
+/* Reads a big-endian integer of 1, 2, 4 or 8 bytes (0: nothing). The caller has checked
+   that they are there. */
 static inline uint64_t read_be(struct cursor *c, size_t size)
 {
     const uint8_t *p = c->at;
@@ -116,7 +116,7 @@ static enum cursor_event read_long_str(struct cursor *c, size_t header)
     return read_str(c, (size_t)read_be(c, header));
 }
 
-/* At an ext's length field of `header` bytes (0: `len` is known). */
+/* Reads an ext from its length field of `header` bytes (0: `len` is known). */
 static enum cursor_event read_ext(struct cursor *c, size_t header, size_t len)
 {
     const uint8_t *value_at = c->at - 1;
@@ -136,7 +136,7 @@ static enum cursor_event read_ext(struct cursor *c, size_t header, size_t len)
     return CURSOR_NUMBER;
 }
 
-/* A container whose header has been read. */
+/* Opens a container whose header has been read. */
 static enum cursor_event open_level(struct cursor *c, const uint8_t *value_at,
                                     uint64_t items, bool map)
 {
@@ -159,7 +159,7 @@ static enum cursor_event read_container(struct cursor *c, size_t header, bool ma
     return open_level(c, value_at, read_be(c, header), map);
 }
 
-/* A value whose type byte, 0xc0 to 0xdf, has been read. */
+/* Reads a value after its type byte, 0xc0 to 0xdf. */
 static enum cursor_event read_typed(struct cursor *c, uint8_t type)
 {
     switch (type) {

@@ -61,10 +61,10 @@ bool bulk_is_blank(struct slice line)
     return true;
 }
 
-/* What a line takes beside its bytes, in units of a budget. */
+/* The cost of a line beside its bytes, in units of a budget. */
 #define BULK_LINE_WORK 64
 
-/* The job while it runs. */
+/* A job that runs. */
 struct bulk_job {
     struct codec *codec;
     bulk_step_fn *run_step;
@@ -73,7 +73,7 @@ struct bulk_job {
     struct buf value;      /* the line as MessagePack */
 };
 
-/* What a step may still use of the job's memory. */
+/* The memory that a step may still use. */
 static size_t memory_left(const struct bulk_job *job)
 {
     size_t used = job->value.cap + (job->out.out->cap - job->out.base);
@@ -81,7 +81,7 @@ static size_t memory_left(const struct bulk_job *job)
     return used < job->call->max_memory ? job->call->max_memory - used : 0;
 }
 
-/* One step of a line, appended to out. */
+/* Runs one step of a line and appends its result to out. */
 static enum codec_status run_step(struct bulk_job *job, enum codec_op op, struct slice in,
                                   size_t max_output, struct buf *out,
                                   struct codec_fault *fault_r)
@@ -99,7 +99,7 @@ static enum codec_status run_step(struct bulk_job *job, enum codec_op op, struct
     return job->run_step(job->codec, &call, out, fault_r);
 }
 
-/* Finds the two members in the line's MessagePack, which our decoder made. */
+/* Finds the two members in the line's MessagePack, which the decoder has made. */
 static enum codec_status find_members(struct slice value, struct slice *id_r,
                                       struct slice *document_r)
 {
@@ -157,7 +157,7 @@ static enum codec_status put_failure(struct bulk_job *job, enum codec_status why
     return put_head(job, &record);
 }
 
-/* Appends the document; a fault of it is its line's. */
+/* Appends the document. Its fault is the fault of its line. */
 static enum codec_status put_document(struct bulk_job *job, struct slice document)
 {
     struct buf *out = job->out.out;

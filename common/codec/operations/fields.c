@@ -9,7 +9,7 @@
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/sort.h"
 
-/* What looking an item up takes, in units of a budget. */
+/* The cost of a look-up, in units of a budget. */
 #define ITEM_WORK 32
 
 /* A name in the tree; its children are a run of the same array. */
@@ -20,7 +20,7 @@ struct node {
     struct slice name;
 };
 
-/* nodes[0] is the root; children lie behind their parents, sorted by name. */
+/* nodes[0] is the root. Children come after their parents, sorted by name. */
 struct fields {
     uint32_t count;
     struct node nodes[FIELDS_MAX_NAMES + 1];
@@ -42,8 +42,8 @@ static bool is_name_end(struct slice text, size_t at)
     return at == text.len || text.data[at] == '.' || text.data[at] == ',';
 }
 
-/* Decodes the name at *at, up to '.', ',' or the end, to `out`; -1 where there is none or
-   it has a broken escape. '%' alone is the empty name. */
+/* Decodes the name at *at, up to '.', ',' or the end, to `out`. -1 where there is no name
+   or its escape is malformed. '%' alone is the empty name. */
 static int decode_name(struct slice text, size_t *at, uint8_t *out)
 {
     int len = 0;
@@ -65,25 +65,25 @@ static int decode_name(struct slice text, size_t *at, uint8_t *out)
             c = (uint8_t)byte;
             *at += 2;
         } else if (c == '+') {
-            c = ' '; /* as forms encode a space in a query */
+            c = ' '; /* in a query, HTML forms encode a space as + */
         }
         out[len++] = c;
     }
     return len > 0 ? len : -1;
 }
 
-/* A path while the tree is made. */
+/* A path, while the tree is built. */
 struct path {
     const struct slice *at;  /* its next name */
-    const struct slice *end; /* behind its last one */
+    const struct slice *end; /* after its last one */
 };
 
-/* The paths that lead through a node: a run of the sorted ones. */
+/* The paths that lead through a node: a range of the sorted paths. */
 struct run {
     uint32_t from, to;
 };
 
-/* What the tree is made from. */
+/* The input of the tree. */
 struct paths {
     struct slice *names;
     struct path *paths;
@@ -91,7 +91,7 @@ struct paths {
     struct run runs[FIELDS_MAX_NAMES + 1]; /* by node */
 };
 
-/* Orders paths so that those with the same beginning stand together. */
+/* Orders paths, so that those with the same first names are neighbours. */
 static int compare_paths(const void *a, const void *b)
 {
     const struct path *one = a, *two = b;
@@ -118,7 +118,7 @@ static void make_paths(struct paths *paths, struct slice text)
     paths->count = 0;
 }
 
-/* Decodes the names and lists the paths; -1 where a name is malformed. */
+/* Decodes the names and lists the paths. -1 where a name is malformed. */
 static int read_paths(struct fields *fields, struct paths *paths, struct slice text)
 {
     struct slice *name = paths->names, *first = name;
@@ -141,7 +141,7 @@ static int read_paths(struct fields *fields, struct paths *paths, struct slice t
     }
 }
 
-/* Makes the node's children from the paths that lead through it; -1 where there is no
+/* Makes the node's children from the paths that lead through it. -1 where there is no
    space for them. */
 static int make_children(struct fields *fields, struct paths *paths, struct node *node,
                          struct run run)
@@ -170,7 +170,7 @@ static int make_children(struct fields *fields, struct paths *paths, struct node
     return 0;
 }
 
-/* Breadth first, so that the children of a node are one run, sorted as the paths are. */
+/* Breadth first, so that the children of a node are one range, in the paths' order. */
 static int make_tree(struct fields *fields, struct paths *paths)
 {
     sort_items(paths->paths, paths->count, sizeof *paths->paths, compare_paths);
@@ -273,7 +273,7 @@ static enum codec_status put_bytes(struct engine_job *job, struct slice bytes)
 /* A walk over a container's items that stops at those that are wanted. */
 struct walk {
     struct engine_job *job;
-    enum codec_status status; /* OK, or why it ended before the last item */
+    enum codec_status status; /* OK, or why the walk ended before the last item */
     const struct fields *fields;
     const struct tape *tape;
     const struct node *node;
@@ -318,8 +318,8 @@ static bool walk_next(struct walk *walk)
     return false;
 }
 
-/* Appends what `node` keeps of a container. Recurses as deep as the fields' paths and
-   the document both are. */
+/* Appends the part of a container that `node` keeps. Recurses as deep as the fields'
+   paths and the document both are. */
 static enum codec_status project(struct engine_job *job, const struct fields *fields,
                                  const struct tape *tape, const struct node *node,
                                  struct tape_value container)

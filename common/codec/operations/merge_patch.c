@@ -7,7 +7,7 @@
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/sort.h"
 
-/* What comparing two names takes, in units of a budget. */
+/* The cost of comparing two names, in units of a budget. */
 #define COMPARE_WORK 4
 
 /* A member of a patch object while it is applied. */
@@ -15,7 +15,7 @@ struct member {
     struct slice name;
     struct tape_value value;
     uint32_t order;   /* in the patch */
-    uint32_t matches; /* members of that name in the target, still to come */
+    uint32_t matches; /* members of that name that still come in the target */
     bool matched;
 };
 
@@ -57,7 +57,7 @@ static struct member *find_member(const struct merge *merge, size_t base, uint32
                  : NULL;
 }
 
-/* Lists the members of a patch object, sorted by name, from `base` on. */
+/* Lists the members of a patch object from `base` on, sorted by name. */
 static enum codec_status list_members(struct merge *merge, struct engine_job *job,
                                       struct tape_value patch, size_t base,
                                       uint32_t *count_r)
@@ -107,8 +107,8 @@ static enum codec_status put_map(struct engine_job *job, uint32_t pairs)
     return status;
 }
 
-/* Counts how the target's members meet the patch's; returns how many pairs the result
-   will have. */
+/* Counts the target's members for each name of the patch. Returns the number of pairs of
+   the result. */
 static uint32_t count_pairs(struct merge *merge, size_t base, uint32_t count,
                             const struct tape_value *target)
 {
@@ -138,7 +138,7 @@ static uint32_t count_pairs(struct merge *merge, size_t base, uint32_t count,
 static enum codec_status apply(struct merge *merge, struct engine_job *job,
                                const struct tape_value *target, struct tape_value patch);
 
-/* One member of the target: kept, patched, or dropped. */
+/* Keeps, patches or drops one member of the target. */
 static enum codec_status put_target_member(struct merge *merge, struct engine_job *job,
                                            size_t base, uint32_t count,
                                            struct tape_value name)
@@ -159,7 +159,7 @@ static enum codec_status put_target_member(struct merge *merge, struct engine_jo
     return apply(merge, job, &value, found->value);
 }
 
-/* The members that only the patch has, in its order. */
+/* Appends the members that only the patch has, in its order. */
 static enum codec_status put_new_members(struct merge *merge, struct engine_job *job,
                                          struct tape_value patch, size_t base,
                                          uint32_t count)
@@ -185,8 +185,7 @@ static enum codec_status put_new_members(struct merge *merge, struct engine_job 
     return status;
 }
 
-/* Asks the job's budget for what sorting the patch's members and looking each of the
-   target's up will take. */
+/* Spends the job's budget for sorting the patch's members and looking up the target's. */
 static enum codec_status afford_object(const struct merge *merge, struct engine_job *job,
                                        uint32_t target_count, struct tape_value patch)
 {
@@ -225,8 +224,8 @@ static enum codec_status apply_object(struct merge *merge, struct engine_job *jo
     return status;
 }
 
-/* MergePatch of RFC 7396 section 2. target NULL is an undefined one. Recurses as deep as
-   the patch is nested: 512 at most. */
+/* MergePatch of RFC 7396 section 2. target NULL means undefined. Recurses as deep as the
+   patch: at most 512 levels. */
 static enum codec_status apply(struct merge *merge, struct engine_job *job,
                                const struct tape_value *target, struct tape_value patch)
 {
