@@ -29,7 +29,7 @@ function(generated path_variable template)
   set(${path_variable} ${path} PARENT_SCOPE)
 endfunction()
 
-foreach(page offloop-server.8 offloop-worker.8 offloop-codec.1 offloop.conf.5)
+foreach(page offloop-server.8 offloop-worker.8 offloop-codec.1 offloop.conf.5 liboffloop.3)
   generated(path docs/man/${page}.in)
   string(REGEX REPLACE ".*\\." "" section ${page})
   add_custom_command(OUTPUT ${path}.gz COMMAND gzip -9nkf ${path} DEPENDS ${path} VERBATIM)
@@ -57,7 +57,8 @@ add_custom_target(generated_files ALL DEPENDS ${generated_files})
 
 set(system COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES deploy/offloop-server.service deploy/offloop-worker.service
-        deploy/offloop-server.socket DESTINATION lib/systemd/system ${system})
+        deploy/offloop-server.socket deploy/offloop-worker.socket
+        DESTINATION lib/systemd/system ${system})
 install(FILES deploy/offloop.sysusers DESTINATION lib/sysusers.d RENAME offloop.conf ${system})
 install(FILES deploy/offloop.tmpfiles DESTINATION lib/tmpfiles.d RENAME offloop.conf ${system})
 install(FILES deploy/offloop.logrotate DESTINATION /etc/logrotate.d RENAME offloop ${system})
@@ -87,7 +88,7 @@ units and the manual.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_CMAKE_PROJECTS
-    "${CMAKE_BINARY_DIR};offloop;Unspecified;/;${CMAKE_BINARY_DIR};offloop;system;/")
+    "${CMAKE_BINARY_DIR};offloop;Unspecified;/;${CMAKE_BINARY_DIR};offloop;dev;/;${CMAKE_BINARY_DIR};offloop;system;/")
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE
     GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

@@ -35,21 +35,26 @@ static enum codec_coding coding_in(unsigned flags)
     return flags & OPTIONS_ZSTD ? CODING_ZSTD : CODING_NONE;
 }
 
-void call_options_put(struct buf *out, const struct codec_call *call)
+void call_options_put_parts(struct buf *out, unsigned flags, uint64_t argument_bytes,
+                            uint64_t max_expanded, struct slice fields)
 {
-    unsigned flags = flags_of(call);
     size_t start = out->len;
 
-    assert(call->fields.len <= CALL_OPTIONS_MAX_FIELDS);
-    if (flags == 0 && call->argument.len == 0 && call->max_expanded == 0 &&
-        call->fields.len == 0)
+    assert(fields.len <= CALL_OPTIONS_MAX_FIELDS);
+    if (flags == 0 && argument_bytes == 0 && max_expanded == 0 && fields.len == 0)
         return;
     envelope_put_array(out, OPTIONS_ITEMS);
     envelope_put_uint(out, flags);
-    envelope_put_uint(out, call->argument.len);
-    envelope_put_uint(out, call->max_expanded);
-    envelope_put_bin(out, call->fields.data, call->fields.len);
+    envelope_put_uint(out, argument_bytes);
+    envelope_put_uint(out, max_expanded);
+    envelope_put_bin(out, fields.data, fields.len);
     assert(out->len - start <= WIRE_MAX_OPTIONS_BYTES);
+}
+
+void call_options_put(struct buf *out, const struct codec_call *call)
+{
+    call_options_put_parts(out, flags_of(call), call->argument.len, call->max_expanded,
+                           call->fields);
 }
 
 int call_options_read(struct slice options, struct codec_call *call)
@@ -79,4 +84,23 @@ int call_options_read(struct slice options, struct codec_call *call)
     if ((flags & OPTIONS_GZIP) != 0 && (flags & OPTIONS_ZSTD) != 0)
         return -1;
     return in.why == NULL && in.at == in.end ? 0 : -1;
+}
+
+void call_options_glance(struct slice options, struct codec_call *call)
+{
+    struct envelope_reader in = {options.data, options.data + options.len, NULL};
+    unsigned flags;
+    uint64_t max_expanded;
+
+    if (options.len == 0)
+        return;
+    envelope_get_array(&in, OPTIONS_ITEMS, OPTIONS_ITEMS);
+    flags = (unsigned)envelope_get_uint(&in, UINT32_MAX);
+    (void)envelope_get_uint(&in, UINT64_MAX);
+    max_expanded = envelope_get_uint(&in, SIZE_MAX / 2);
+    if (in.why != NULL)
+        return;
+    call->coding = coding_in(flags);
+    call->gunzip = flags & OPTIONS_GUNZIP;
+    call->max_expanded = max_expanded;
 }

@@ -13,6 +13,10 @@
    WIRE_MAX_OPTIONS_BYTES: call.fields must be no longer than CALL_OPTIONS_MAX_FIELDS. */
 void call_options_put(struct buf *out, const struct codec_call *call);
 
+/* The same from the parts as PROTOCOL.md has them, for one that knows no more of them. */
+void call_options_put_parts(struct buf *out, unsigned flags, uint64_t argument_bytes,
+                            uint64_t max_expanded, struct slice fields);
+
 /* Longest call.fields that can travel. */
 #define CALL_OPTIONS_MAX_FIELDS 8128
 
@@ -22,5 +26,11 @@ void call_options_put(struct buf *out, const struct codec_call *call);
  */
 int call_options_read(struct slice options, struct codec_call *call)
     __attribute__((warn_unused_result));
+
+/* Notes in a call what options say that changes what it costs and how far into its input
+   a fault can be, for one that only passes them on: flags that this side does not know
+   are no fault, and neither are options that cannot be read. The call's input stays
+   whole. */
+void call_options_glance(struct slice options, struct codec_call *call);
 
 #endif

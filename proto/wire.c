@@ -238,6 +238,26 @@ void wire_put_bye(struct buf *out, enum wire_bye reason)
     wire_put_number(out, WIRE_BYE, reason);
 }
 
+void wire_put_app_hello(struct buf *out, const struct wire_app_hello *hello)
+{
+    assert(hello->name.len <= WIRE_MAX_APP_BYTES);
+    wire_put_head(out, WIRE_APP_HELLO, APP_HELLO_ITEMS);
+    envelope_put_uint(out, hello->version);
+    envelope_put_str(out, hello->name);
+    envelope_put_uint(out, hello->capabilities);
+}
+
+void wire_put_app_welcome(struct buf *out, const struct wire_app_welcome *welcome)
+{
+    assert(welcome->engine.len <= WIRE_MAX_TEXT_BYTES);
+    wire_put_head(out, WIRE_APP_WELCOME, APP_WELCOME_ITEMS);
+    envelope_put_uint(out, welcome->version);
+    envelope_put_uint(out, welcome->max_jobs);
+    envelope_put_uint(out, welcome->max_bytes);
+    envelope_put_uint(out, welcome->capabilities);
+    envelope_put_str(out, welcome->engine);
+}
+
 const char *wire_type_name(enum wire_type type)
 {
     switch (type) {

@@ -35,6 +35,12 @@
 #define WIRE_PROOF_BYTES       32 /* nonces and proofs of the shared secret */
 #define WIRE_MAX_CRASHES       4  /* crash reports in a hello */
 #define WIRE_MAX_CREDITS       64 /* JOBS messages a worker takes unanswered */
+#define WIRE_MAX_APP_BYTES     64 /* an application's name */
+
+/* Both sides of the job socket send these bytes first: what nng says on an ipc connection
+   of a PAIR0 socket, so that one of those can dial it. */
+#define WIRE_GREETING       "\0SP\0\0\x10\0\0"
+#define WIRE_GREETING_BYTES 8
 
 /* What the socket of an arena says first to whoever connects (PROTOCOL.md section 4). */
 #define WIRE_DOOR_GREETING "offloop arena 1\n"
@@ -67,7 +73,9 @@
     X(RESULTS, 32)      /* worker to front */                                           \
     X(STARTED, 33)      /* worker to front: before a job with WIRE_JOB_REPORT runs */   \
     X(ALIVE, 34)        /* worker to front, every second and after a PING */            \
-    X(BYE, 35)          /* worker to front: no new jobs please; those it has it answers */
+    X(BYE, 35)       /* worker to front: no new jobs please; those it has it answers */ \
+    X(APP_HELLO, 48) /* application to daemon: the first message on the job socket */   \
+    X(APP_WELCOME, 49) /* daemon to application: the answer to it */
 
 enum wire_type {
 #define X(name, value) WIRE_##name = value,
@@ -96,8 +104,17 @@ enum wire_verdict {
     WIRE_DONE = 0,      /* the codec ran; its status stands beside */
     WIRE_EXPIRED = 1,   /* the deadline had passed before it could start */
     WIRE_CANCELLED = 2, /* a CANCEL came before it started */
+    WIRE_WORKER_VERDICTS,
+    /* on the job socket only */
+    WIRE_OVERLOADED = 3, /* too much is unanswered: it was not run */
+    WIRE_NO_WORKER = 4,  /* no worker came within half of the deadline */
+    WIRE_LOST = 5,       /* its workers were lost on it */
+    WIRE_POISON = 6,     /* the payload has crashed workers and is refused for now */
     WIRE_VERDICTS
 };
+
+/* What a daemon says of itself to applications, as bits of an APP_WELCOME. */
+enum wire_app_capability { WIRE_APP_TRANSFORM = 1, WIRE_APP_ZSTD = 2 };
 
 /* How a worker tells what it has taken of what a SEAT_WELCOME named: one of the first two
    where it is an arena, and the last where the socket is in use. */
@@ -241,6 +258,20 @@ struct wire_alive {
     uint32_t running_ms; /* how long already */
 };
 
+struct wire_app_hello {
+    uint64_t version;      /* WIRE_VERSION, or another one: that is refused */
+    struct slice name;     /* for logs and metrics; may be empty */
+    uint64_t capabilities; /* none is known yet */
+};
+
+struct wire_app_welcome {
+    uint64_t version;
+    uint64_t max_jobs;     /* that may be unanswered... */
+    uint64_t max_bytes;    /* ...and bytes of their payloads */
+    uint64_t capabilities; /* enum wire_app_capability bits */
+    struct slice engine;   /* the codec's name */
+};
+
 /* A decoded message; slices point into the bytes it was decoded from. About 13 KiB. */
 struct wire_message {
     enum wire_type type;
@@ -260,6 +291,8 @@ struct wire_message {
         uint64_t started_id;
         struct wire_alive alive;
         enum wire_bye bye;
+        struct wire_app_hello app_hello;
+        struct wire_app_welcome app_welcome;
     };
 };
 
@@ -323,6 +356,12 @@ void wire_put_alive(struct buf *out, const struct wire_alive *alive);
 
 /* Appends a BYE. */
 void wire_put_bye(struct buf *out, enum wire_bye reason);
+
+/* Appends an APP_HELLO. */
+void wire_put_app_hello(struct buf *out, const struct wire_app_hello *hello);
+
+/* Appends an APP_WELCOME. */
+void wire_put_app_welcome(struct buf *out, const struct wire_app_welcome *welcome);
 
 /* The name of a type, "JOBS"; "?" for what is none. */
 const char *wire_type_name(enum wire_type type);

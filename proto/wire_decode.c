@@ -233,6 +233,25 @@ static void wire_get_alive(struct envelope_reader *in, struct wire_alive *alive_
     alive_r->running_ms = (uint32_t)envelope_get_uint(in, UINT32_MAX);
 }
 
+static void wire_get_app_hello(struct envelope_reader *in, struct wire_app_hello *hello_r)
+{
+    wire_get_array(in, APP_HELLO_ITEMS);
+    hello_r->version = envelope_get_uint(in, UINT64_MAX);
+    hello_r->name = envelope_get_str(in, WIRE_MAX_APP_BYTES);
+    hello_r->capabilities = envelope_get_uint(in, UINT64_MAX);
+}
+
+static void wire_get_app_welcome(struct envelope_reader *in,
+                                 struct wire_app_welcome *welcome_r)
+{
+    wire_get_array(in, APP_WELCOME_ITEMS);
+    welcome_r->version = envelope_get_uint(in, UINT64_MAX);
+    welcome_r->max_jobs = envelope_get_uint(in, UINT64_MAX);
+    welcome_r->max_bytes = envelope_get_uint(in, UINT64_MAX);
+    welcome_r->capabilities = envelope_get_uint(in, UINT64_MAX);
+    welcome_r->engine = envelope_get_str(in, WIRE_MAX_TEXT_BYTES);
+}
+
 /* The number of a message that has but one. */
 static uint64_t wire_get_number(struct envelope_reader *in, uint64_t min, uint64_t max)
 {
@@ -266,6 +285,8 @@ static void wire_get_body(struct envelope_reader *in, struct wire_message *msg_r
     case WIRE_BYE:
         msg_r->bye = (enum wire_bye)wire_get_number(in, WIRE_BYE_DRAIN, WIRE_BYE_RETIRE);
         break;
+    case WIRE_APP_HELLO: wire_get_app_hello(in, &msg_r->app_hello); break;
+    case WIRE_APP_WELCOME: wire_get_app_welcome(in, &msg_r->app_welcome); break;
     default: envelope_fail(in, "unknown type"); break;
     }
 }

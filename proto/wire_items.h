@@ -25,7 +25,9 @@ enum {
     JOB_ITEMS = 10,
     REPLY_SPACE_ITEMS = 2,
     RESULT_ITEMS = 8,
-    ALIVE_ITEMS = 3
+    ALIVE_ITEMS = 3,
+    APP_HELLO_ITEMS = 3,
+    APP_WELCOME_ITEMS = 5
 };
 
 /* The one kind of fast path that there is. */

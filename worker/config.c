@@ -4,12 +4,35 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/address/endpoint.h"
 #include "common/codec/codec.h"
 #include "common/options/config.h"
 #include "common/process/privileges.h"
 #include "common/credentials/credentials.h"
 #include "common/address/rpc_url.h"
 #include "common/address/runtime_dir.h"
+
+#define NO_LISTENER "off"
+
+static int worker_config_check_listen(const char *text, const char **expected_r)
+{
+    static const char prefix[] = "unix:";
+
+    if (strcmp(text, NO_LISTENER) == 0 ||
+        (strncmp(text, prefix, sizeof prefix - 1) == 0 &&
+         endpoint_check(text, expected_r) == 0))
+        return 0;
+    *expected_r = "unix:/path, or off";
+    return -1;
+}
+
+static int worker_config_check_admin(const char *text, const char **expected_r)
+{
+    if (strcmp(text, NO_LISTENER) == 0 || endpoint_check(text, expected_r) == 0)
+        return 0;
+    *expected_r = "ADDR:PORT, [ADDR6]:PORT or unix:/path, numeric, or off";
+    return -1;
+}
 
 static const struct option_row rows[] = {
 #define GROUP       OPTION_ROW_GROUP
@@ -64,7 +87,13 @@ static int resolve(void *context, struct buf *why)
 
     if (config->processes == 0)
         config->processes = count_cpus();
-    if (connect->count == 0) {
+    if (worker_config_has_admin(config) && !worker_config_has_broker(config)) {
+        buf_printf(why,
+                   "--admin: there is no job socket to tell of: expected --listen too");
+        return -1;
+    }
+    /* With a job socket workers have something to do without any server. */
+    if (connect->count == 0 && !worker_config_has_broker(config)) {
         connect->items = mem_alloc(sizeof *connect->items);
         connect->items[connect->count++] = runtime_dir_rpc_url();
         if (rpc_url_check(connect->items[0], &expected) < 0) {
@@ -78,13 +107,30 @@ static int resolve(void *context, struct buf *why)
 
 static const struct options_program program = {
     .name = "offloop-worker",
-    .summary = "Worker processes that transcode JSON for offloop-server.",
+    .summary =
+        "Worker processes that transcode JSON for offloop-server and for applications.",
     .env_prefix = "OFFLOOP_WORKER_",
     .config_size = sizeof(struct worker_config),
     .rows = rows,
     .row_count = sizeof rows / sizeof *rows,
     .resolve = resolve,
 };
+
+bool worker_config_has_broker(const struct worker_config *config)
+{
+    return strcmp(config->listen, NO_LISTENER) != 0;
+}
+
+bool worker_config_has_admin(const struct worker_config *config)
+{
+    return strcmp(config->admin, NO_LISTENER) != 0;
+}
+
+void worker_config_set_broker_url(struct worker_config *config, const char *url)
+{
+    mem_free(config->broker_url);
+    config->broker_url = str_dup(url);
+}
 
 const struct options_program *worker_config_program(void)
 {

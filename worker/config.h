@@ -15,6 +15,13 @@ struct worker_config {
 #include "worker/options.tbl.h"
 };
 
+/* True where there is a job socket, and an operations listener. */
+bool worker_config_has_broker(const struct worker_config *config);
+bool worker_config_has_admin(const struct worker_config *config);
+
+/* Master: where the broker's gate listens; for the children. Copied. */
+void worker_config_set_broker_url(struct worker_config *config, const char *url);
+
 /* The table as rows, for --help and tests. */
 const struct options_program *worker_config_program(void);
 

@@ -41,7 +41,7 @@ void job_fail(const struct wire_job *job, enum codec_status status,
 void job_skip(const struct wire_job *job, enum wire_verdict verdict,
               struct wire_result *result_r)
 {
-    assert(verdict != WIRE_DONE && verdict < WIRE_VERDICTS);
+    assert(verdict != WIRE_DONE && verdict < WIRE_WORKER_VERDICTS);
     job_clear_result(job, result_r);
     result_r->verdict = verdict;
 }

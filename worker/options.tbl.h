@@ -13,7 +13,18 @@
 GROUP("Servers")
 OPTION(LIST, connect, "connect", "URL", NULL,
        "a server's --rpc URL: ipc:///path, tls+tcp://ADDR:PORT, or tcp:// on this host",
-       .shown = "ipc:// rpc.sock in the runtime directory", .check = rpc_url_check)
+       .shown = "ipc:// rpc.sock in the runtime directory; none with --listen",
+       .check = rpc_url_check)
+
+GROUP("Applications")
+OPTION(STRING, listen, "listen", "unix:PATH", "off",
+       "the job socket, where applications of this host connect; off for none",
+       .check = worker_config_check_listen)
+OPTION(STRING, admin, "admin", "ADDR:PORT", "off",
+       "operations listener of the job socket: health, metrics, the live page",
+       .check = worker_config_check_admin)
+OPTION(STRING, broker_url, "broker-url", "URL", "",
+       "where the broker's gate listens", .internal = true)
 
 GROUP("Codec")
 OPTION(STRING, codec, "codec", "ENGINE", "yajl",

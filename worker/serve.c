@@ -165,7 +165,7 @@ static int serve_open_servers(struct serve *serve)
 /* Without it fronts send all jobs on their seats. */
 static void serve_open_fastpath(struct serve *serve)
 {
-    serve->world.fastpath = fastpath_create(serve->runner);
+    serve->world.fastpath = fastpath_start_thread(serve->runner);
     if (serve->world.fastpath)
         return;
     log_warn("no fast path: %m");

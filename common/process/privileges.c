@@ -135,6 +135,17 @@ void privileges_give_directory(const char *user, const char *path)
     mem_free(plain);
 }
 
+void privileges_give_file(const char *user, const char *path)
+{
+    const struct passwd *entry;
+
+    if (user[0] == '\0' || geteuid() != 0)
+        return;
+    entry = find_user(user);
+    if (lchown(path, entry->pw_uid, entry->pw_gid) != 0 && errno != ENOENT)
+        log_warn("cannot give %s to %s: %m", path, user);
+}
+
 void privileges_forgo(void)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

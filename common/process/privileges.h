@@ -22,6 +22,10 @@ void privileges_drop(const char *user);
    it. A link is not followed, and only a directory is given. Failures are logged. */
 void privileges_give_directory(const char *user, const char *path);
 
+/* The same for the file of a socket that was just made. Does nothing where there is no
+   file. */
+void privileges_give_file(const char *user, const char *path);
+
 /* From now on no program that this process or its children execute gains rights
    (no_new_privs). */
 void privileges_forgo(void);

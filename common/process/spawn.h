@@ -53,13 +53,23 @@ enum spawn_server_fd {
     SPAWN_FD_CLIENT /* the first of as many as --listen names */
 };
 
+/* The worker daemon's descriptors. The broker has all of them, the gate the first. */
+enum spawn_broker_fd {
+    SPAWN_FD_BROKER_GATE =
+        SPAWN_FD_FIRST,    /* abstract AF_UNIX SOCK_SEQPACKET, listening */
+    SPAWN_FD_BROKER_STATS, /* a memfd of statistics */
+    SPAWN_FD_BROKER_ADMIN, /* or /dev/null */
+    SPAWN_FD_BROKER_LISTEN /* AF_UNIX SOCK_STREAM, listening */
+};
+
 /* The roles of processes: NAME, text (in OFFLOOP_CHILD, the log, the process list). */
 #define SPAWN_ROLE_MAP(X)                                         \
     X(MASTER, "master") /* no OFFLOOP_CHILD in the environment */ \
     X(FRONT, "front")                                             \
     X(GATE, "gate")                                               \
     X(WRITER, "writer")                                           \
-    X(WORKER, "worker")
+    X(WORKER, "worker")                                           \
+    X(BROKER, "broker") /* of a worker daemon, for applications */
 
 enum spawn_role {
 #define X(name, text) SPAWN_##name,

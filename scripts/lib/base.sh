@@ -14,10 +14,13 @@ PACKAGES_BUILD=(build-essential cmake ninja-build pkg-config libev-dev libssl-de
 PACKAGES_RUN=("${PACKAGES_BUILD[@]}" curl apache2-utils python3)
 PACKAGES_REDIS=(redis-server redis-tools) # with scripts/run --store redis
 # chromium looks at the live page, prometheus brings promtool. libclang-rt-dev brings
-# libFuzzer; with --no-install-recommends clang comes without.
+# libFuzzer; with --no-install-recommends clang comes without. The last two lines are what the
+# clients for Python and node are tried with.
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-dev clang-format
     groff-base haproxy nginx-light openssl iproute2 file
-    chromium prometheus redis-server python3-jsonschema python3-httpx nodejs)
+    chromium prometheus redis-server python3-jsonschema
+    nodejs node-express python3-tornado python3-aiohttp python3-starlette python3-httpx
+    python3-uvloop python3-build python3-setuptools python3-wheel jq)
 
 # Seconds since the script began come first: they show what takes long.
 say() {

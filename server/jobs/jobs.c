@@ -131,9 +131,9 @@ void jobs_destroy(struct jobs **jobs)
     *jobs = NULL;
 }
 
-static uint32_t estimate_us(const struct jobs *jobs, const struct job *job)
+uint32_t jobs_estimate_us(const struct jobs *jobs, const struct codec_call *call)
 {
-    double us = jobs_cost_codec_us(&jobs->context.cost, &job->call);
+    double us = jobs_cost_codec_us(&jobs->context.cost, call);
 
     return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
@@ -145,6 +145,8 @@ static void prepare(const struct jobs *jobs, struct job *job)
 
     assert(job->owner == NULL && job->done != NULL);
     assert(job->call.op < CODEC_OPS && job->mode < JOBS_MODES);
+    assert(job->options.len == 0 ||
+           (job->mode == JOBS_RPC && job->call.argument.len == 0));
     list_init(&job->link);
     list_init(&job->share);
     list_init(&job->followers);
@@ -153,7 +155,7 @@ static void prepare(const struct jobs *jobs, struct job *job)
     job->queue_us = job->codec_us = 0;
     job->attempts = 0;
     job->crashed = false;
-    job->cost_us = estimate_us(jobs, job);
+    job->cost_us = jobs_estimate_us(jobs, &job->call);
     job->submitted_ns = now_ns;
     if (job->deadline_ns == 0)
         job->deadline_ns = now_ns + config->job_timeout_ns;

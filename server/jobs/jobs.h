@@ -65,6 +65,9 @@ struct job {
     uint64_t share_key[2]; /* names the bytes of call.in (a document's version): jobs of
                               the same key and options that are in flight together may
                               be run once; zeros for a job of its own */
+    struct slice options;  /* not empty: what a worker is told in place of the call's own
+                              options (proto/call_options.h), unread. call.in is the whole
+                              payload then, and the mode is RPC */
     bool sends_result; /* the result is sent as it is, and neither looked at nor kept: it
                           may lie in memory that a worker can still write to */
     enum jobs_mode mode;
@@ -76,15 +79,16 @@ struct job {
     struct codec_fault fault; /* where status is REFUSED */
     struct blob *result;      /* where status is OK */
     enum jobs_mode ran;       /* where it really ran */
-    uint32_t queue_us;        /* waiting for a worker */
-    uint32_t codec_us;        /* inside the codec */
+    unsigned attempts;        /* times it was sent to a worker */
+    uint64_t submitted_ns;
+    uint32_t queue_us; /* waiting for a worker */
+    uint32_t codec_us; /* inside the codec */
 
     /* private to jobs */
     struct list link;  /* in the queue it waits in */
     struct list share; /* among those that lead, or the followers of one */
     struct list followers;
     uint64_t id; /* with a worker: its id in the messages */
-    uint64_t submitted_ns;
     uint64_t sent_ns;
     uint64_t lost_ns;   /* when its last worker was lost */
     bool crashed;       /* workers have crashed on its document, as far as is known */
@@ -92,7 +96,6 @@ struct job {
     size_t most_output; /* call.max_output as submitted: jobs_memory.h */
     uint64_t promised_bytes; /* for the result */
     void *owner;             /* who has the job now; NULL where it is not in flight */
-    unsigned attempts;       /* times it was sent to a worker */
 };
 
 /* Copied by jobs_create(), strings too. A 0 takes the default in brackets. */
@@ -132,6 +135,9 @@ void jobs_destroy(struct jobs **jobs);
    no such memory: then it is the caller's own. */
 struct blob *jobs_make_input(struct jobs *jobs, enum jobs_mode mode, size_t len,
                              uint8_t **bytes_r);
+
+/* How long the codec will take for a call, by estimate. */
+uint32_t jobs_estimate_us(const struct jobs *jobs, const struct codec_call *call);
 
 /* Starts a job; see the head of this file. */
 void jobs_submit(struct jobs *jobs, struct job *job);

@@ -10,7 +10,6 @@
 #include "server/ops/page.h"
 #include "server/ops/profiler.h"
 #include "server/stats/stats.h"
-#include "server/store/store.h"
 
 /* How long /debug/profile takes where it is not told. */
 #define PROFILE_DEFAULT_SECONDS 10
@@ -99,7 +98,7 @@ static void answer_ready(struct ops *ops, struct http_exchange *x)
 
     if (ops->draining)
         put_reason(&reasons, "the server is draining", &count);
-    if (!store_is_ready(ops->config.store, &why))
+    if (ops->config.is_ready != NULL && !ops->config.is_ready(ops->config.context, &why))
         put_reason(&reasons, why, &count);
     ready = count == 0 && !(degraded && ops->config.mode == JOBS_RPC);
     if (degraded)
@@ -121,6 +120,8 @@ static void answer_metrics(struct ops *ops, struct http_exchange *x)
     struct buf text = BUF_INIT;
 
     metrics_print(ops->config.stats, &text);
+    if (ops->config.print_metrics != NULL)
+        ops->config.print_metrics(ops->config.context, &text);
     reply_text(x, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 

@@ -1,7 +1,8 @@
 /*
  * The operations listener: health, readiness, metrics, loop accounting, CPU
  * profiles and the live page, for operators and their tools, never for clients. Any front
- * answers for all of them from the shared statistics.
+ * answers for all of them from the shared statistics. The broker of a worker daemon is a
+ * front here, too.
  *
  * Only the front's loop thread may call.
  */
@@ -16,15 +17,19 @@
 struct ev_loop;
 struct ops;
 struct stats;
-struct store;
 
 struct ops_config {
     struct ev_loop *loop;
     struct stats *stats;
     unsigned front_index; /* whose slot counts the requests answered here */
-    const struct store *store;
     const struct jobs *jobs;
     enum jobs_mode mode; /* RPC demands a worker for readiness */
+    /* False with a static text where something else that is needed is not there; NULL for
+       nothing else. */
+    bool (*is_ready)(void *context, const char **why_r);
+    /* Appends metrics of the process's own; NULL for none. */
+    void (*print_metrics)(void *context, struct buf *text);
+    void *context;
 };
 
 /* Makes the answers of one front; the caller ends it with ops_destroy() once no exchange

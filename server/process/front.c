@@ -238,14 +238,22 @@ static void create_clients(struct front *front)
     http_server_set_hosts(front->clients, &hosts);
 }
 
+static bool is_ready(void *context, const char **why_r)
+{
+    const struct front *front = context;
+
+    return store_is_ready(front->store, why_r);
+}
+
 static void create_operators(struct front *front)
 {
     const struct ops_config config = {.loop = front->loop,
                                       .stats = front->stats,
                                       .front_index = front->self->index,
-                                      .store = front->store,
                                       .jobs = front->jobs,
-                                      .mode = (enum jobs_mode)front->config->mode};
+                                      .mode = (enum jobs_mode)front->config->mode,
+                                      .is_ready = is_ready,
+                                      .context = front};
     const struct http_limits limits = limits_of(front->config);
     const struct http_hosts hosts = hosts_of(front->config, false);
     const struct http_callbacks callbacks = ops_callbacks();

@@ -8,7 +8,7 @@
 
 #include "common/master/master.h"
 #include "server/process/config.h"
-#include "server/process/listeners.h"
+#include "common/process/listeners.h"
 
 /* The stages: fronts stop first, then what serves them. */
 enum server_stage { SERVER_STAGE_SERVICES, SERVER_STAGE_FRONTS };

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import socket
@@ -184,6 +185,11 @@ class Daemon:
                 os.kill(pid, number)
         self.wait()
         eventually(lambda: not any(alive(pid) for pid in family), "killed processes end")
+
+
+def select_readable(sockets):
+    """Those that have bytes now."""
+    return select.select(sockets, [], [], 0)[0]
 
 
 def free_port():

@@ -309,6 +309,7 @@ DROPPED(a_second_answer_is_dropped, "twice", 0)
 DROPPED(a_wrong_id_is_dropped, "wrong-id", 70000)
 DROPPED(a_missing_payload_is_dropped, "short-payload", 1)
 DROPPED(leftover_bytes_are_dropped, "long-payload", 1)
+DROPPED(a_verdict_of_the_job_socket_is_dropped, "verdict", 3)
 DROPPED(an_impostor_is_dropped, "impostor", 0)
 DROPPED(a_mute_is_dropped, "mute", 0)
 
@@ -395,6 +396,7 @@ int main(int argc, char **argv)
         TEST(a_wrong_id_is_dropped),
         TEST(a_missing_payload_is_dropped),
         TEST(leftover_bytes_are_dropped),
+        TEST(a_verdict_of_the_job_socket_is_dropped),
         TEST(an_impostor_is_dropped),
         TEST(a_mute_is_dropped),
         TEST(without_workers_half_the_deadline_is_waited),

@@ -227,7 +227,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-struct fastpath *fastpath_create(struct runner *runner)
+struct fastpath *fastpath_start_thread(struct runner *runner)
 {
     struct fastpath *fastpath = mem_zalloc(sizeof *fastpath);
     int error;

@@ -33,7 +33,7 @@ struct fastpath_events {
 
 /* Starts the thread, which runs what comes with that runner; both live as long as the
    process. Returns NULL with errno. */
-struct fastpath *fastpath_create(struct runner *runner);
+struct fastpath *fastpath_start_thread(struct runner *runner);
 
 /* Takes a socket over and reads it from now on. Returns NULL, with the socket closed,
    where that cannot be. One reference, the caller's. Any thread. */

@@ -77,8 +77,8 @@ static nng_msg *seat_queue(struct seat *seat, nng_msg *message)
     return seat->is_sending ? NULL : seat_next_unsent(seat);
 }
 
-void seat_send(struct seat *seat, uint32_t peer, struct buf *envelope,
-               struct slice payloads)
+void seat_send_message(struct seat *seat, uint32_t peer, struct buf *envelope,
+                       struct slice payloads)
 {
     nng_msg *message, *now = NULL;
     bool is_stuck = false;
@@ -118,7 +118,7 @@ static uint32_t seat_greeted(struct seat *seat)
 
 static void seat_send_small(struct seat *seat, uint32_t peer, struct buf *envelope)
 {
-    seat_send(seat, peer, envelope, (struct slice){NULL, 0});
+    seat_send_message(seat, peer, envelope, (struct slice){NULL, 0});
 }
 
 /* ---- receiving ---- */

@@ -36,7 +36,7 @@ static struct fastpath_link *seat_fast(struct seat *seat, uint32_t peer)
     return fast;
 }
 
-/* The same as seat_send() by the fast path. */
+/* The same as seat_send_message() by the fast path. */
 static void seat_send_fast(struct seat *seat, uint32_t peer, struct buf *envelope,
                            struct slice payloads)
 {
@@ -61,7 +61,8 @@ static void seat_take_results(struct runner_sink *sink, uint32_t peer,
     if (is_fast && envelope.len + payloads.len <= WIRE_MAX_FAST_BYTES)
         seat_send_fast(seat_of_sink(sink), peer & ~SEAT_FAST_PEER, &envelope, payloads);
     else
-        seat_send(seat_of_sink(sink), peer & ~SEAT_FAST_PEER, &envelope, payloads);
+        seat_send_message(seat_of_sink(sink), peer & ~SEAT_FAST_PEER, &envelope,
+                          payloads);
 }
 
 static void seat_take_started(struct runner_sink *sink, uint32_t peer, uint64_t id)
@@ -69,8 +70,8 @@ static void seat_take_started(struct runner_sink *sink, uint32_t peer, uint64_t 
     struct buf envelope = BUF_INIT;
 
     wire_put_started(&envelope, id);
-    seat_send(seat_of_sink(sink), peer & ~SEAT_FAST_PEER, &envelope,
-              (struct slice){NULL, 0});
+    seat_send_message(seat_of_sink(sink), peer & ~SEAT_FAST_PEER, &envelope,
+                      (struct slice){NULL, 0});
 }
 
 static void seat_release(struct runner_sink *sink, void *message)

@@ -49,8 +49,8 @@ struct seat {
 
 /* seat.c: sends envelope and payloads to the connection `peer`, or nothing where that is
    gone. Any thread, no lock held. */
-void seat_send(struct seat *seat, uint32_t peer, struct buf *envelope,
-               struct slice payloads);
+void seat_send_message(struct seat *seat, uint32_t peer, struct buf *envelope,
+                       struct slice payloads);
 
 /* seat.c: hangs up on a peer that sent what is wrong. */
 void seat_drop_peer(struct seat *seat, nng_pipe pipe, const char *why);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/codec/cli/run_jq.h"
 #include "common/codec/msgpack/cursor.h"
+#include "common/codec/jq/jq.h"
 #include "common/codec/msgpack/pack.h"
 
 /* How much text the automatic number of repetitions makes of a file. */
@@ -17,7 +19,8 @@ struct figure {
     const char *file;
     const char *engine;
     enum codec_op op;
-    size_t text_bytes; /* of JSON, for one run */
+    const struct jq_program *program; /* run before encoding, or NULL */
+    size_t text_bytes;                /* of JSON, for one run */
     uint64_t values;
     long repeat;
     uint64_t elapsed_ns; /* for all runs */
@@ -38,6 +41,12 @@ static double mb_per_second(const struct figure *figure)
 static double ns_per_value(const struct figure *figure)
 {
     return (double)figure->elapsed_ns / (double)figure->repeat / (double)figure->values;
+}
+
+/* What was measured. */
+static const char *figure_name(const struct figure *figure)
+{
+    return figure->program != NULL ? "jq" : codec_op_name(figure->op);
 }
 
 static bool has_speed(const struct figure *figure)
@@ -72,7 +81,7 @@ static void print_json(struct report *report, const struct figure *figure)
     printf(
         ", \"engine\": \"%s\", \"direction\": \"%s\", \"bytes\": %zu, \"values\": %llu, "
         "\"repeat\": %ld, \"elapsed_ns\": %llu",
-        figure->engine, codec_op_name(figure->op), figure->text_bytes,
+        figure->engine, figure_name(figure), figure->text_bytes,
         (unsigned long long)figure->values, figure->repeat,
         (unsigned long long)figure->elapsed_ns);
     if (has_speed(figure))
@@ -88,8 +97,7 @@ static void print_row(struct report *report, const struct figure *figure)
         printf("%-32s %-8s %-9s %12s %10s %9s %9s\n", "file", "engine", "direction",
                "JSON bytes", "values", "MB/s", "ns/value");
     printf("%-32s %-8s %-9s %12zu %10llu", figure->file, figure->engine,
-           codec_op_name(figure->op), figure->text_bytes,
-           (unsigned long long)figure->values);
+           figure_name(figure), figure->text_bytes, (unsigned long long)figure->values);
     if (has_speed(figure))
         printf(" %9.1f %9.2f\n", mb_per_second(figure), ns_per_value(figure));
     else
@@ -136,29 +144,75 @@ static uint64_t count_values(const struct buf *packed)
     return events - ends - names;
 }
 
+/* One run of the codec. */
+static void run_once(struct codec *codec, const struct codec_call *call, struct buf *out)
+{
+    struct codec_fault fault;
+    enum codec_status status = codec_run(codec, call, out, &fault);
+
+    if (status != CODEC_OK) {
+        fprintf(stderr, "offloop-codec: cannot repeat: %s\n", codec_status_text(status));
+        exit(EXIT_FAILURE);
+    }
+}
+
+/* A result of a program is encoded as it comes. */
+struct results {
+    struct codec *codec;
+    struct codec_call call;
+    struct buf *out;
+};
+
+static bool encode_result(void *context, struct slice result)
+{
+    struct results *results = context;
+
+    results->call.in = result;
+    run_once(results->codec, &results->call, results->out);
+    return true;
+}
+
+/* One run of the program on what is to be encoded. */
+static void run_program(struct codec *codec, const struct codec_call *call,
+                        const struct jq_program *program, struct buf *out)
+{
+    struct results results = {codec, *call, out};
+    struct jq_call run = {.program = program,
+                          .document = call->in,
+                          .max_steps = JQ_STEPS(call->in.len),
+                          .max_memory = JQ_MEMORY(call->in.len),
+                          .max_output = SIZE_MAX,
+                          .take = encode_result,
+                          .context = &results};
+    struct jq_outcome outcome;
+
+    if (jq_run(&run, &outcome) != JQ_OK) {
+        fprintf(stderr, "offloop-codec: jq: %s\n", outcome.reason);
+        exit(EXIT_FAILURE);
+    }
+}
+
 /* Runs a call figure->repeat times; the result of the last is in out. */
 static void measure(struct codec *codec, const struct codec_call *call, struct buf *out,
                     struct figure *figure)
 {
     uint64_t start_ns = clock_now_ns();
-    struct codec_fault fault;
 
     for (long i = 0; i < figure->repeat; i++) {
-        enum codec_status status;
-
         out->len = 0;
-        status = codec_run(codec, call, out, &fault);
-        if (status != CODEC_OK) {
-            fprintf(stderr, "offloop-codec: cannot repeat: %s\n",
-                    codec_status_text(status));
-            exit(EXIT_FAILURE);
-        }
+        if (figure->program != NULL)
+            run_program(codec, call, figure->program, out);
+        else
+            run_once(codec, call, out);
     }
     figure->elapsed_ns = figure->repeat > 0 ? clock_now_ns() - start_ns : 0;
 }
 
+/* A program is run before encoding: then decoding is not measured. */
 static bool is_wanted(const struct command_options *options, enum codec_op op)
 {
+    if (options->program != NULL)
+        return op == CODEC_OP_ENCODE;
     return options->direction == NULL ||
            strcmp(options->direction, codec_op_name(op)) == 0;
 }
@@ -175,13 +229,15 @@ static long repetitions(const struct command_options *options, size_t text_bytes
 /* Both directions of one engine. What every run needs once (the MessagePack form, and the
    compact text's length) is made whatever the repetitions are. */
 static int bench_engine(const struct command_options *options, const char *engine,
-                        const char *path, const struct buf *text, struct report *report)
+                        const struct jq_program *program, const char *path,
+                        const struct buf *text, struct report *report)
 {
     struct codec *codec = codec_create(engine);
     struct buf packed = BUF_INIT, out = BUF_INIT;
     struct codec_call decode = command_call(CODEC_OP_DECODE, text), encode;
     struct codec_fault fault;
-    struct figure figure = {.file = command_file_name(path), .engine = engine};
+    struct figure figure = {
+        .file = command_file_name(path), .engine = engine, .program = program};
     enum codec_status status = codec_run(codec, &decode, &packed, &fault);
 
     if (status == CODEC_OK) {
@@ -212,7 +268,8 @@ static int bench_engine(const struct command_options *options, const char *engin
     return status == CODEC_OK ? 0 : -1;
 }
 
-static int bench_file(const struct command_options *options, const char *path,
+static int bench_file(const struct command_options *options,
+                      const struct jq_program *program, const char *path,
                       struct report *report)
 {
     const char *const *names = codec_engine_names();
@@ -221,7 +278,7 @@ static int bench_file(const struct command_options *options, const char *path,
 
     for (; result == 0 && *names != NULL; names++)
         if (options->codec == NULL || strcmp(options->codec, *names) == 0)
-            result = bench_engine(options, *names, path, &text, report);
+            result = bench_engine(options, *names, program, path, &text, report);
     buf_free(&text);
     return result;
 }
@@ -230,11 +287,18 @@ int command_bench(const struct command_options *options)
 {
     struct report report = {.json = options->json,
                             .codec = codec_create(codec_engine_names()[0])};
+    struct jq_program *program = NULL;
     int result = EXIT_SUCCESS;
 
+    if (options->program != NULL) {
+        program = command_compile(options->program, NULL, 0);
+        if (program == NULL)
+            exit(EXIT_FAILURE);
+    }
     for (int i = 0; i < options->file_count; i++)
-        if (bench_file(options, options->files[i], &report) < 0)
+        if (bench_file(options, program, options->files[i], &report) < 0)
             result = EXIT_FAILURE;
+    jq_destroy(&program);
     if (report_end(&report) < 0)
         result = EXIT_FAILURE;
     codec_destroy(&report.codec);

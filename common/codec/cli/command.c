@@ -54,6 +54,23 @@ int command_read(const char *path, struct buf *content)
     return result;
 }
 
+int command_write(const struct buf *content)
+{
+    size_t done = 0;
+
+    while (done < content->len) {
+        ssize_t wrote = write(STDOUT_FILENO, content->data + done, content->len - done);
+
+        if (wrote > 0) {
+            done += (size_t)wrote;
+        } else if (errno != EINTR) {
+            fprintf(stderr, "offloop-codec: <stdout>: %s\n", strerror(errno));
+            return -1;
+        }
+    }
+    return 0;
+}
+
 struct codec_call command_call(enum codec_op op, const struct buf *in)
 {
     return (struct codec_call){
@@ -71,23 +88,6 @@ static struct codec *codec_wanted(const struct command_options *options)
 {
     return codec_create(options->codec != NULL ? options->codec
                                                : codec_engine_names()[0]);
-}
-
-static int write_all(int fd, const struct buf *content)
-{
-    size_t done = 0;
-
-    while (done < content->len) {
-        ssize_t wrote = write(fd, content->data + done, content->len - done);
-
-        if (wrote > 0) {
-            done += (size_t)wrote;
-        } else if (errno != EINTR) {
-            fprintf(stderr, "offloop-codec: <stdout>: %s\n", strerror(errno));
-            return -1;
-        }
-    }
-    return 0;
 }
 
 static int run_file(struct codec *codec, const char *path, enum codec_op op, bool pretty,
@@ -118,7 +118,7 @@ int command_transcode(const struct command_options *options, enum codec_op op)
     int result = run_file(codec, path, op, options->pretty, &out);
 
     if (result == 0)
-        result = write_all(STDOUT_FILENO, &out);
+        result = command_write(&out);
     buf_free(&out);
     codec_destroy(&codec);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

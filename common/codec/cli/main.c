@@ -8,6 +8,7 @@
 
 #include "common/codec/cli/bench.h"
 #include "common/codec/cli/command.h"
+#include "common/codec/cli/run_jq.h"
 
 static const char usage_text[] =
     "usage: offloop-codec json2msgpack [--codec ENGINE] [FILE]\n"
@@ -15,10 +16,13 @@ static const char usage_text[] =
     "       offloop-codec check [--codec ENGINE] FILE...\n"
     "       offloop-codec bench [--codec ENGINE] [--repeat N] [--json] [--only "
     "DIRECTION]\n"
-    "                           FILE...\n"
+    "                           [--jq PROGRAM] FILE...\n"
+    "       offloop-codec jq [--codec ENGINE] [--msgpack] [--arg NAME VALUE] PROGRAM "
+    "[FILE]\n"
     "\n"
     "Transcodes from FILE (or stdin) to stdout; checks files (*.msgpack and *.mp are\n"
-    "MessagePack, others JSON); measures the speed on JSON files. FILE - is stdin.\n"
+    "MessagePack, others JSON); measures the speed on JSON files; runs a jq program on\n"
+    "each value of FILE and prints its results, one a line. FILE - is stdin.\n"
     "\n"
     "  --codec ENGINE     ";
 static const char options_text[] =
@@ -28,6 +32,9 @@ static const char options_text[] =
     "                     default: enough for 64 MiB of text, at least 5)\n"
     "  --only DIRECTION   decode (JSON to MessagePack) or encode\n"
     "  --json             print the figures as JSON\n"
+    "  --jq PROGRAM       run the program, too, before encoding\n"
+    "  --msgpack          FILE is MessagePack\n"
+    "  --arg NAME VALUE   $NAME in the program is VALUE: JSON, or else a string\n"
     "  --help, --version\n"
     "\n"
     "Exit status: 0; 1 for bad input (FILE: error at byte N: why); 2 for a bad command "
@@ -39,6 +46,9 @@ enum option_id {
     OPTION_REPEAT,
     OPTION_ONLY,
     OPTION_JSON,
+    OPTION_JQ,
+    OPTION_MSGPACK,
+    OPTION_ARG,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -49,6 +59,9 @@ static const struct option long_options[] = {
     {"repeat", required_argument, NULL, OPTION_REPEAT},
     {"only", required_argument, NULL, OPTION_ONLY},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"jq", required_argument, NULL, OPTION_JQ},
+    {"msgpack", no_argument, NULL, OPTION_MSGPACK},
+    {"arg", required_argument, NULL, OPTION_ARG},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -69,12 +82,13 @@ static const struct command {
     const char *name;
     int (*run)(const struct command_options *options);
     int files_min, files_max;
-    bool takes_pretty, takes_bench;
+    bool takes_pretty, takes_bench, takes_arguments;
 } commands[] = {
-    {"json2msgpack", run_json2msgpack, 0, 1, true, false},
-    {"msgpack2json", run_msgpack2json, 0, 1, true, false},
-    {"check", command_check, 1, INT32_MAX, false, false},
-    {"bench", command_bench, 1, INT32_MAX, false, true},
+    {"json2msgpack", run_json2msgpack, 0, 1, true, false, false},
+    {"msgpack2json", run_msgpack2json, 0, 1, true, false, false},
+    {"check", command_check, 1, INT32_MAX, false, false, false},
+    {"bench", command_bench, 1, INT32_MAX, false, true, false},
+    {"jq", command_jq, 1, 2, false, false, true},
 };
 
 static void print_usage(FILE *to)
@@ -133,8 +147,19 @@ static const struct command *command_named(const char *name)
     usage_error("%s: no such command (see --help)", name);
 }
 
+/* --arg NAME VALUE: both are words of their own, and there. */
+static void take_argument(char **argv, struct command_options *options)
+{
+    if (argv[optind - 1] != optarg)
+        usage_error("--arg=%s: the name is a word of its own", optarg);
+    if (options->argument_count == COMMAND_MAX_ARGUMENTS)
+        usage_error("--arg %s: that is too many", optarg);
+    options->arguments[options->argument_count++] =
+        (struct command_argument){optarg, argv[optind++]};
+}
+
 /* One option of the command line; ends the process for the informative ones. */
-static void take_option(int option, struct command_options *options)
+static void take_option(int option, char **argv, struct command_options *options)
 {
     switch (option) {
     case OPTION_CODEC: options->codec = engine_named(optarg); break;
@@ -142,6 +167,9 @@ static void take_option(int option, struct command_options *options)
     case OPTION_REPEAT: options->repeat = repeat_named(optarg); break;
     case OPTION_ONLY: options->direction = direction_named(optarg); break;
     case OPTION_JSON: options->json = true; break;
+    case OPTION_JQ: options->program = optarg; break;
+    case OPTION_MSGPACK: options->msgpack = true; break;
+    case OPTION_ARG: take_argument(argv, options); break;
     case OPTION_HELP: print_usage(stdout); exit(EXIT_SUCCESS);
     case OPTION_VERSION: puts("offloop-codec " OFFLOOP_VERSION); exit(EXIT_SUCCESS);
     default: exit(COMMAND_EXIT_USAGE); /* getopt has said why */
@@ -152,26 +180,76 @@ static void check_fit(const struct command *command,
                       const struct command_options *options)
 {
     bool bench_only = options->json || options->direction != NULL ||
-                      options->repeat != COMMAND_REPEAT_AUTO;
+                      options->program != NULL || options->repeat != COMMAND_REPEAT_AUTO;
+    bool jq_only = options->msgpack || options->argument_count > 0;
 
     if (options->file_count < command->files_min)
-        usage_error("%s: which file?", command->name);
+        usage_error(command->takes_arguments ? "%s: which program?" : "%s: which file?",
+                    command->name);
     if (options->file_count > command->files_max)
         usage_error("%s: one file at a time", command->name);
     if (options->pretty && !command->takes_pretty)
         usage_error("%s: --pretty does not apply", command->name);
     if (bench_only && !command->takes_bench)
-        usage_error("%s: --repeat, --only and --json do not apply", command->name);
+        usage_error("%s: --repeat, --only, --jq and --json do not apply", command->name);
+    if (jq_only && !command->takes_arguments)
+        usage_error("%s: --msgpack and --arg do not apply", command->name);
 }
 
-int main(int argc, char **argv)
+/* How many words behind an option are its own. */
+static int words_of_option(const char *text)
+{
+    for (const struct option *one = long_options; one->name != NULL; one++)
+        if (strncmp(one->name, text + 2, strlen(text + 2)) == 0)
+            return one->val == OPTION_ARG ? 2 : one->has_arg == required_argument;
+    return 0; /* with "=", or none that there is */
+}
+
+/* Puts what is no option behind all options and a "--", into `ordered`: a program may
+   begin with "-", as `-.a` does, and there are no options of one letter. */
+static void order_words(int argc, char **argv, char **ordered)
+{
+    static char end[] = "--";
+    int count = 1, rest = 0;
+    char **others = ordered + argc + 1; /* the second half is for them */
+
+    ordered[0] = argv[0];
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            while (++i < argc)
+                others[rest++] = argv[i];
+        } else if (strncmp(argv[i], "--", 2) != 0) {
+            others[rest++] = argv[i];
+        } else {
+            int words = words_of_option(argv[i]);
+
+            ordered[count++] = argv[i];
+            if (i + words >= argc)
+                usage_error("%s: which value?", argv[i]);
+            for (; words > 0; words--)
+                ordered[count++] = argv[++i];
+        }
+    }
+    ordered[count++] = end;
+    for (int i = 0; i < rest; i++)
+        ordered[count++] = others[i];
+    ordered[count] = NULL;
+}
+
+int main(int argc, char **words)
 {
     struct command_options options = {.repeat = COMMAND_REPEAT_AUTO};
+    char **argv = calloc((size_t)argc * 2 + 3, sizeof *argv);
     const struct command *command;
     int option;
 
+    if (argv == NULL)
+        return EXIT_FAILURE;
+    order_words(argc, words, argv);
+    for (argc = 0; argv[argc] != NULL;)
+        argc++;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-        take_option(option, &options);
+        take_option(option, argv, &options);
     if (optind == argc) {
         print_usage(stderr);
         return COMMAND_EXIT_USAGE;
@@ -180,5 +258,7 @@ int main(int argc, char **argv)
     options.files = argv + optind;
     options.file_count = argc - optind;
     check_fit(command, &options);
-    return command->run(&options);
+    option = command->run(&options);
+    free(argv);
+    return option;
 }

@@ -335,7 +335,7 @@ static uint64_t last_offset(const struct codec_call *call)
 /* True for a result that this job can have. */
 static bool is_plausible(const struct job *job, const struct wire_result *result)
 {
-    if (result->verdict == WIRE_CANCELLED)
+    if (result->verdict >= WIRE_CANCELLED)
         return false;
     return result->payload.bytes.len <= job->call.max_output &&
            (result->fault_offset <= last_offset(&job->call) ||

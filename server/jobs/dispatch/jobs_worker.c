@@ -90,7 +90,10 @@ static struct wire_job job_on_wire(const struct job *job, uint64_t now_ns,
     uint64_t left_ms = (job->deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
 
     assert(job->deadline_ns > now_ns);
-    call_options_put(options, &job->call);
+    if (job->options.len > 0)
+        buf_append(options, job->options.data, job->options.len);
+    else
+        call_options_put(options, &job->call);
     return (struct wire_job){
         .id = job->id,
         .op = job->call.op,

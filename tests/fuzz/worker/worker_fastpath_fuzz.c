@@ -50,7 +50,7 @@ static struct fastpath *start(void)
         .engine = "yajl", .memory_bytes = 1 << 20, .wake = wake};
 
     sem_init(&ended, 0, 0);
-    return fastpath_create(runner_create(&config));
+    return fastpath_start_thread(runner_create(&config));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -47,6 +47,7 @@
     X(IMPOSTOR, "impostor", 0)   /* its seat hello names another worker */                   \
     X(MUTE, "mute", 0)           /* connects to its seat and never says hello */             \
     X(EXPIRE, "expire", 0)       /* says of every job that it came too late */               \
+    X(VERDICT, "verdict", 3)     /* says N of every job, as no worker may */                 \
     X(OLD, "old", 31)            /* knows the flags of options that are in N */              \
     X(BYE, "bye", 1)             /* after N jobs it says goodbye, then answers               \
                                     what it has and exits when hung up on */                 \
@@ -257,6 +258,9 @@ static void fake_do_job(struct fake_seat *seat, struct wire_job *job,
         job->op = CODEC_OPS; /* as little known */
     if (fake->mode == FAKE_EXPIRE)
         job_skip(job, WIRE_EXPIRED, result_r);
+    else if (fake->mode == FAKE_VERDICT)
+        *result_r =
+            (struct wire_result){.id = job->id, .verdict = (enum wire_verdict)fake->n};
     else
         job_run(fake->codec, job, 1 << 30, payloads, result_r);
     if (fake->mode == FAKE_NO_CODING && fake->answered >= fake->n && fake_is_new(job)) {

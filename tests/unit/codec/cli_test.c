@@ -240,6 +240,38 @@ static void test_command_line(void **state)
     expect_part(ARGS("--frobnicate"), 2, NULL, "frobnicate");
 }
 
+static void test_jq(void **state)
+{
+    (void)state;
+    expect(ARGS("jq", ".a | map(. + 1)"), "{\"a\":[1,2]}", 0, "[2,3]\n", "");
+    expect(ARGS("jq", ".[]"), "[1,\"x\"]", 0, "1\n\"x\"\n", "");
+    expect(ARGS("jq", "--codec", "yajl", ". + 1"), "1 2\n\n3 ", 0, "2\n3\n4\n", "");
+    expect(ARGS("jq", "."), "", 0, "", "");
+    expect(ARGS("jq", "--msgpack", ".[1]"), "\x92\x01\x02\x91\x07", 0, "2\nnull\n", "");
+    expect(ARGS("jq", "--arg", "x", "[1]", "--arg", "y", "a b", "[$x, $y]"), "0", 0,
+           "[[1],\"a b\"]\n", "");
+    expect(ARGS("jq", "-.a", "in"), "{\"a\":1}", 0, "-1\n", "");
+    expect(ARGS("jq", "--", "-1"), "null", 0, "-1\n", "");
+    expect(ARGS("jq", ".a, error(\"no\")"), "{\"a\":1} {}", 1, "1\n",
+           "offloop-codec: jq: error at byte 4 of the program: no\n");
+    expect(ARGS("jq", ".a | now"), "{}", 1, "",
+           "offloop-codec: jq: error at byte 5 of the program: programs see no clock and "
+           "no time zone\n");
+    expect(ARGS("jq", "."), "1 [2", 1, "1\n",
+           "<stdin>: error at byte 4: ends too early\n");
+    expect(ARGS("jq", "range(1e9) | empty"), "1", 1, "",
+           "offloop-codec: jq: the program takes too many steps\n");
+    write_file("a b\".json", "{\"a\":[1,2.5,\"x\"]}", 17);
+    expect_part(ARGS("bench", "--repeat", "1", "--jq", ".a", "a b\".json"), 0, "jq",
+                NULL);
+    expect_part(ARGS("jq"), 2, NULL, "which program?");
+    expect_part(ARGS("jq", ".", "a", "b"), 2, NULL, "one file at a time");
+    expect_part(ARGS("jq", "--arg", "x"), 2, NULL, "which value?");
+    expect_part(ARGS("jq", "--arg=x", "1", "."), 2, NULL, "a word of its own");
+    expect_part(ARGS("check", "--msgpack", "in"), 2, NULL, "do not apply");
+    expect_part(ARGS("check", "--jq", ".", "in"), 2, NULL, "do not apply");
+}
+
 /* A full disk is no success. */
 static void test_full_disk(void **state)
 {
@@ -308,7 +340,7 @@ int main(void)
         cmocka_unit_test(test_transcoding),  cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_check),        cmocka_unit_test(test_bench),
         cmocka_unit_test(test_command_line), cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_large_input),
+        cmocka_unit_test(test_large_input),  cmocka_unit_test(test_jq),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

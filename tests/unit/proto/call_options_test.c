@@ -105,6 +105,28 @@ static void test_bad_options(void **state)
     }
 }
 
+/* For one that passes options on: what it does not know is no fault. */
+static void test_a_glance(void **state)
+{
+    struct codec_call call = plain();
+    struct buf options = BUF_INIT;
+    size_t len = call.in.len;
+
+    (void)state;
+    call_options_glance((struct slice){NULL, 0}, &call);
+    call_options_glance((struct slice){(const uint8_t *)"\x93\x01", 2}, &call);
+    assert_int_equal(call.coding, CODING_NONE);
+    buf_append(&options, "\x94\xcd\x40\x0a\x05\xcd\x10\x00\xc4\x00", 10);
+    call_options_glance(buf_slice(&options),
+                        &call); /* 0x4000 is unknown; 8 and 2 are not */
+    assert_int_equal(call.coding, CODING_ZSTD);
+    assert_true(call.gunzip);
+    assert_int_equal(call.max_expanded, 4096);
+    assert_int_equal(call.in.len, len);
+    assert_int_equal(call.argument.len, 0);
+    buf_free(&options);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +134,7 @@ int main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_each_flag_alone),
         cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_a_glance),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -479,6 +479,66 @@ static void test_ping_started_alive_and_bye(void **state)
     check_same(&out, &bytes);
 }
 
+static void test_app_hello(void **state)
+{
+    static struct wire_message message;
+    const struct wire_app_hello hello = {1, TEXT("billing"), 0};
+    struct buf bytes;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    decode_example("APP_HELLO", WIRE_APP_HELLO, &bytes, &message);
+    assert_int_equal(message.app_hello.version, 1);
+    check_text(message.app_hello.name, "billing");
+    assert_int_equal(message.app_hello.capabilities, 0);
+    wire_put_app_hello(&out, &hello);
+    check_same(&out, &bytes);
+}
+
+static void test_app_welcome(void **state)
+{
+    static struct wire_message message;
+    const struct wire_app_welcome welcome = {1, 1024, 128 << 20, WIRE_APP_ZSTD,
+                                             TEXT("yajl")};
+    struct buf bytes;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    decode_example("APP_WELCOME", WIRE_APP_WELCOME, &bytes, &message);
+    assert_int_equal(message.app_welcome.version, 1);
+    assert_int_equal(message.app_welcome.max_jobs, 1024);
+    assert_int_equal(message.app_welcome.max_bytes, 128 << 20);
+    assert_int_equal(message.app_welcome.capabilities, WIRE_APP_ZSTD);
+    check_text(message.app_welcome.engine, "yajl");
+    wire_put_app_welcome(&out, &welcome);
+    check_same(&out, &bytes);
+}
+
+static void test_app_results(void **state)
+{
+    static struct wire_message message;
+    struct buf bytes;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    decode_example("RESULTS-APP", WIRE_RESULTS, &bytes, &message);
+    assert_int_equal(message.results.count, 4);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(message.results.results[i].verdict, WIRE_OVERLOADED + i);
+    wire_put_results(&out, message.results.results, 4);
+    check_same(&out, &bytes);
+}
+
+static void test_greeting(void **state)
+{
+    struct buf bytes = example("GREETING");
+
+    (void)state;
+    assert_int_equal(bytes.len, WIRE_GREETING_BYTES);
+    assert_memory_equal(bytes.data, WIRE_GREETING, WIRE_GREETING_BYTES);
+    buf_free(&bytes);
+}
+
 /* The document's table of types is the header's. */
 static void test_table_of_types(void **state)
 {
@@ -531,6 +591,10 @@ int main(void)
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_results_in_an_arena),
         cmocka_unit_test(test_ping_started_alive_and_bye),
+        cmocka_unit_test(test_app_hello),
+        cmocka_unit_test(test_app_welcome),
+        cmocka_unit_test(test_app_results),
+        cmocka_unit_test(test_greeting),
         cmocka_unit_test(test_table_of_types),
     };
 

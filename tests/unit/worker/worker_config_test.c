@@ -58,6 +58,26 @@ static void several_servers(void **state)
     end(&config, &text);
 }
 
+/* With a job socket there is work without a server, so none is looked for. */
+static void applications(void **state)
+{
+    struct worker_config config;
+    struct buf text;
+
+    (void)state;
+    assert_int_equal(READ(&config, &text, "--listen=unix:/tmp/jobs.sock"), OPTIONS_RUN);
+    assert_true(worker_config_has_broker(&config));
+    assert_false(worker_config_has_admin(&config));
+    assert_int_equal(config.connect.count, 0);
+    end(&config, &text);
+    assert_int_equal(READ(&config, &text, "--listen=unix:/tmp/jobs.sock",
+                          "--connect=ipc:///a", "--admin=127.0.0.1:0"),
+                     OPTIONS_RUN);
+    assert_true(worker_config_has_admin(&config));
+    assert_int_equal(config.connect.count, 1);
+    end(&config, &text);
+}
+
 static void refusals(void **state)
 {
     static const struct {
@@ -81,7 +101,12 @@ static void refusals(void **state)
         {{"--memory=1KiB"}, "--memory: \"1KiB\" is out of range: expected 1MiB to 64TiB"},
         {{"--max-jobs=-1"},
          "--max-jobs: \"-1\" is not a number: expected a whole number"},
-        {{"--listen=x"}, "unknown flag --listen (see --help)"},
+        {{"--listen=x"}, "--listen: \"x\" is not valid: expected unix:/path, or off"},
+        {{"--listen=127.0.0.1:5"},
+         "--listen: \"127.0.0.1:5\" is not valid: expected unix:/path, or off"},
+        {{"--admin=127.0.0.1:5"},
+         "--admin: there is no job socket to tell of: expected --listen too"},
+        {{"--broker-url=ipc:///a"}, "unknown flag --broker-url (see --help)"},
     };
 
     (void)state;
@@ -128,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
         cmocka_unit_test(several_servers),
+        cmocka_unit_test(applications),
         cmocka_unit_test(refusals),
         cmocka_unit_test(children_read_the_same),
         cmocka_unit_test(long_runtime_dir_is_named),

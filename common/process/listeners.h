@@ -1,5 +1,5 @@
 /*
- * The listening sockets of the server's master, by the address that the
+ * The listening sockets of a master, by the address that the
  * configuration gives them: a reload keeps those that it still names.
  *
  * Several plans may hold one listener; it closes when the last lets go. Sockets
@@ -7,8 +7,8 @@
  * bound to; their files are the manager's.
  * Master only.
  */
-#ifndef OFFLOOP_SERVER_PROCESS_LISTENERS_H
-#define OFFLOOP_SERVER_PROCESS_LISTENERS_H
+#ifndef OFFLOOP_COMMON_PROCESS_LISTENERS_H
+#define OFFLOOP_COMMON_PROCESS_LISTENERS_H
 
 #include <stddef.h>
 

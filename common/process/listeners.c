@@ -1,4 +1,4 @@
-#include "server/process/listeners.h"
+#include "common/process/listeners.h"
 
 #include <assert.h>
 #include <fcntl.h>

@@ -1,0 +1,470 @@
+"""The job socket: applications beside each other, good ones and bad ones, while workers are
+killed, the configuration is read again and the daemon starts anew."""
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import stat
+import threading
+import time
+
+import harness
+from harness import BUILD, SANITIZED, Daemon, alive, case, equal, eventually
+from job_socket import (BULK, CANCELLED, COMPACT, DECODE, ENCODE, EXPIRED, GREETING, GZIP,
+                        INPUT_JSON, LOST, NO_WORKER, OVERLOADED, PATCH, POISON, PROJECT, RAN,
+                        SEQUENCE, VALIDATE, Application, Client, cancel, frame, hello, job, jobs,
+                        message, options, uint)
+
+PAIR = {"workers": 0}
+DOCUMENT = json.dumps([{"n": n, "text": "x" * 20} for n in range(50)]).encode()  # 2 KB
+PLAIN = json.dumps(json.loads(DOCUMENT), separators=(",", ":")).encode()
+LARGE = json.dumps([{"n": n, "text": "x" * 20} for n in range(5000)]).encode()  # 200 KB
+LOAD = 1000 if SANITIZED else 10000
+
+
+class Jobs(Daemon):
+    """A worker daemon with a job socket and a runtime directory of its own."""
+    made = 0
+
+    def __init__(self, pair, *arguments, workers=2, name="offloop-worker", programs=None):
+        Jobs.made += 1
+        self.folder = pair.folder / f"jobs-{Jobs.made}"
+        self.folder.mkdir()
+        self.runtime = self.folder / "run"
+        self.path = self.folder / "jobs.sock"
+        self.arguments = ["--listen", f"unix:{self.path}", "--admin", "127.0.0.1:0",
+                          "--processes", str(workers), *arguments]
+        self.workers = workers
+        self.pair = pair
+        self.program, self.programs = name, programs
+        super().__init__(name, self.arguments, self.runtime, self.folder, programs)
+        self._wait()
+
+    def _wait(self):
+        self.pair.daemons.append(self)
+        self.wait_line(r"applications on unix:")
+        self.port = int(self.wait_line(r"operations on http://127\.0\.0\.1:(\d+)").group(1))
+        eventually(lambda: self.get("/readyz")[0] == 200, "a worker has come")
+        eventually(lambda: self.metric("offloop_worker_connections") == self.workers,
+                   "all workers have come")
+
+    def again(self):
+        """A daemon started with the same arguments."""
+        Daemon.__init__(self, self.program, self.arguments, self.runtime, self.folder,
+                        self.programs)
+        self._wait()
+
+    def get(self, target):
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            link.request("GET", target)
+            reply = link.getresponse()
+            return reply.status, reply.read().decode()
+        finally:
+            link.close()
+
+    def metric(self, name, **labels):
+        total = None
+        for line in self.get("/metrics")[1].splitlines():
+            found = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
+            if not found:
+                continue
+            has = dict(re.findall(r'(\w+)="([^"]*)"', found.group(1) or ""))
+            if all(has.get(key) == value for key, value in labels.items()):
+                total = (total or 0) + float(found.group(2))
+        return total
+
+    def stop(self):
+        super().stop()
+        left = [one for one in self.folder.rglob("*") if not one.is_dir()]
+        assert not left, f"the daemon leaves {left}"
+
+    def log_has(self, text):
+        return eventually(lambda: any(text in line for line in self.log),
+                          f"the log says {text!r}")
+
+
+@contextlib.contextmanager
+def daemon(pair, *arguments, **more):
+    one = Jobs(pair, *arguments, **more)
+    yield one
+    one.stop()
+
+
+def ok(result, payload):
+    equal((result.verdict, result.status), (RAN, 0))
+    equal(result.payload, payload)
+
+
+@case
+def every_operation(pair):
+    with daemon(pair) as host, Application(host.path) as app:
+        stored = options(INPUT_JSON, 0, b"a")
+        ok(app.run(DECODE, b'{"a":1}'), b"\x81\xa1a\x01")
+        ok(app.run(ENCODE, b"\x81\xa1a\x01"), b'{"a":1}')
+        ok(app.run(SEQUENCE, b"\x01\xc3", separator=44), b"1,true")
+        ok(app.run(VALIDATE, b"\x81\xa1a\x01"), b"\x81\xa1a\x01")
+        ok(app.run(COMPACT, b"[1 , 2]"), b"[1,2]")
+        ok(app.run(PROJECT, b'{"a":1,"b":2}', more=stored), b"\x81\xa1a\x01")
+        ok(app.run(PATCH, b'{"a":1}{"b":2}', more=options(INPUT_JSON, 7)), b'{"a":1,"b":2}')
+        ok(app.run(BULK, b'{"id":"x","document":1}'), b"\x00\x01\0\0\0\x01x\x01")
+        result = app.run(DECODE, b"[1,")
+        equal((result.verdict, result.status, result.fault), (RAN, 2, 3))
+        result = app.run(200, b"[1]")  # of a later version
+        equal((result.verdict, result.status), (RAN, 14))
+        result = app.run(COMPACT, b"[1]", more=b"\x94\xcd\x40\x00\x00\x00\xc4\x00")
+        equal((result.verdict, result.status), (RAN, 14))  # an option of a later version
+        packed = app.run(COMPACT, LARGE, more=options(GZIP)).payload
+        equal(packed[:2], b"\x1f\x8b")
+        ok(app.run(COMPACT, LARGE), json.dumps(json.loads(LARGE),
+                                               separators=(",", ":")).encode())
+        equal(app.welcome[0], 1)
+        equal(app.welcome[4], "yajl")
+
+
+@case
+def a_ping_and_a_large_document(pair):
+    with daemon(pair) as host, Application(host.path) as app:
+        text = b"[" + b"1," * 5_000_000 + b"1]"
+        app.submit([job(1, COMPACT, text)])
+        app.send(message(0x14, b"\x91" + uint(77)))
+        ok(app.wait([1])[1], text)
+        app.read_until(lambda: app.alive)
+        equal(app.alive, [[77, 0, 0]])
+
+
+@case
+def only_the_group_may_connect(pair):
+    with daemon(pair) as host:
+        equal(stat.S_IMODE(os.stat(host.path).st_mode), 0o660)
+        with Application(host.path, "named"):
+            host.log_has(f"application named (pid {os.getpid()}, uid {os.getuid()}")
+        with Application(host.path, "") as app:
+            app.read_until(lambda: app.welcome)
+        host.log_has("application python3 (pid")
+
+
+BAD = {
+    "another greeting": (False, b"GET / HTTP/1.1\r\n\r\n"),
+    "no frame": (True, b"\x02" + b"\0" * 8 + b"x"),
+    "an empty frame": (True, b"\x01" + b"\0" * 8),
+    "a frame that is too long": (True, b"\x01" + b"\xff" * 8),
+    "no message": (True, frame(b"what?")),
+    "another hello": (True, hello("twice")),
+    "a worker's message": (True, message(0x20, b"\x90")),
+    "id 0": (True, jobs([job(0, COMPACT, b"1")])),
+    "one id twice": (True, jobs([job(1, COMPACT, LARGE), job(1, COMPACT, LARGE)])),
+    "a place in an arena": (True, jobs([(job(1, COMPACT, b"", offset=uint(0)))])),
+    "room in an arena": (True, jobs([job(1, COMPACT, b"1", reply=b"\x92\x00\x10")])),
+    "an unknown flag": (True, jobs([job(1, COMPACT, b"1", flags=2)])),
+    "a payload too few": (True, frame(jobs([job(1, COMPACT, b"12345")])[9:-1])),
+}
+
+
+@case
+def who_breaks_a_rule_is_left(pair):
+    with daemon(pair) as host, Application(host.path, "good") as good:
+        for name, (greets, data) in BAD.items():
+            before = len([line for line in host.log if "is closed" in line])
+            with Application(host.path, "bad", greet=greets) as app:
+                app.send(data)
+                app.wait_end()
+            eventually(lambda: len([line for line in host.log if "is closed" in line]) ==
+                       before + 1, f"one line of {name}")
+            ok(good.run(COMPACT, b"[1 ]"), b"[1]")
+        with Application(host.path, greet=False) as app:
+            app.send(GREETING + hello("new", 2))
+            app.wait_end()
+            equal(app.refused[0], 1)
+        with Application(host.path, greet=False) as app:
+            app.send(GREETING + jobs([job(1, COMPACT, b"1")]))
+            app.wait_end()
+            equal(app.answers, {})
+
+
+@case
+def who_dies_in_the_middle_of_a_frame(pair):
+    with daemon(pair) as host, Application(host.path, "good") as good:
+        whole = jobs([job(1, COMPACT, LARGE)])
+        for cut in (1, 8, 9, 12, 40, 70_000, len(whole) - 1):
+            with Application(host.path, "bad") as app:
+                app.send(whole[:cut])
+        ok(good.run(COMPACT, b"[1 ]"), b"[1]")
+        eventually(lambda: host.metric("offloop_application_connections", application="bad") == 0,
+                   "their connections are gone")
+        equal(host.metric("offloop_application_jobs_unanswered"), 0)
+
+
+@case
+def what_is_unanswered_is_bounded(pair):
+    with daemon(pair) as host, Application(host.path, "flood") as app:
+        app.submit([job(n, COMPACT, DOCUMENT) for n in range(1, 5001)])
+        answers = app.wait(range(1, 5001))
+        ran = [one for one in answers.values() if one.verdict == RAN]
+        over = [one for one in answers.values() if one.verdict == OVERLOADED]
+        equal(len(ran) + len(over), 5000)
+        assert len(ran) >= app.welcome[1], f"{len(ran)} ran"
+        for one in ran:
+            ok(one, PLAIN)
+        equal(host.metric("offloop_application_jobs_total", application="flood",
+                          result="overloaded") or 0, len(over))
+        # jobs that nobody reads the answers of count until they are answered
+        blocker = [job(n, COMPACT, LARGE) for n in range(1, 1025)]
+        app.answers.clear()
+        app.submit(blocker[:512])
+        app.submit([job(9999, COMPACT, b"[" + b"1," * (30 << 20) + b"1]")])
+        equal(app.wait([9999])[9999].verdict, OVERLOADED)  # too many bytes
+        app.wait(range(1, 513))
+
+
+@case
+def a_job_is_taken_back(pair):
+    with daemon(pair, workers=1) as host, Application(host.path) as app:
+        count = 400
+        app.submit([job(n, COMPACT, LARGE) for n in range(1, count + 1)])
+        app.send(cancel(list(range(count, 0, -1))[:300] + [123456]))
+        answers = app.wait(range(1, count + 1))
+        taken = [one for one in answers.values() if one.verdict == CANCELLED]
+        equal(len(answers), count)
+        assert len(taken) > 100, f"{len(taken)} were taken back"
+        equal({one.verdict for one in answers.values()} - {RAN, CANCELLED}, set())
+        ok(app.run(COMPACT, b"[1 ]", number=7000), b"[1]")
+
+
+@case
+def no_worker_and_a_deadline(pair):
+    """A worker that is stopped lets deadlines pass; where none is there half is waited."""
+    with daemon(pair, workers=1) as host, Application(host.path) as app:
+        worker = host.of_role("worker")[0]
+        os.kill(worker, signal.SIGSTOP)
+        batch = [job(n, COMPACT, DOCUMENT, deadline_ms=300) for n in range(1, 601)]
+        app.submit(batch)
+        equal({one.verdict for one in app.wait(range(1, 601)).values()}, {EXPIRED})
+        gate = host.of_role("gate")[0]
+        os.kill(gate, signal.SIGSTOP)  # the next worker finds nobody
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: host.metric("offloop_worker_connections") == 0, "the worker is gone")
+        app.answers.clear()
+        app.submit([job(n, COMPACT, DOCUMENT, deadline_ms=1000) for n in range(1, 601)])
+        equal({one.verdict for one in app.wait(range(1, 601)).values()}, {NO_WORKER})
+        os.kill(gate, signal.SIGCONT)
+        result = app.run(COMPACT, b"[1 ]", number=1000)
+        ok(result, b"[1]")
+
+
+@case
+def a_flood_delays_nobody_else(pair):
+    """A light job of another application passes what a flood has waiting."""
+    with daemon(pair, workers=1) as host, Application(host.path, "flood") as flood, \
+            Application(host.path, "other") as other:
+        flood.submit([job(n, COMPACT, LARGE) for n in range(1, 501)])
+        flood.read_until(lambda: len(flood.answers) > 5)
+        for n in range(1, 11):
+            before = len(flood.answers)
+            ok(other.run(COMPACT, b"[1 ]", number=n), b"[1]")
+            while before + 100 > len(flood.answers) and flood.socket in \
+                    harness.select_readable([flood.socket]):
+                flood.read_some()
+            assert len(flood.answers) < before + 60, f"{len(flood.answers) - before} were before"
+        assert len(flood.answers) < 500, "the flood was over too early"
+        flood.wait(range(1, 501))
+
+
+@case
+def two_floods_share_the_workers(pair):
+    """By what they cost: who sends more at a time gets no more."""
+    with daemon(pair, workers=1) as host, Application(host.path, "many") as many, \
+            Application(host.path, "few") as few:
+        many.submit([job(n, COMPACT, LARGE) for n in range(1, 501)])
+        few.submit([job(n, COMPACT, LARGE) for n in range(1, 51)])
+        few.wait(range(1, 51))
+        while many.socket in harness.select_readable([many.socket]):
+            many.read_some()
+        done = len(many.answers)
+        assert done < 250, f"{done} of the one, 50 of the other"
+        many.wait(range(1, 501))
+
+
+@case
+def who_reads_nothing_harms_nobody(pair):
+    with daemon(pair) as host, Application(host.path, "deaf") as deaf, \
+            Application(host.path, "good") as good:
+        deaf.read_until(lambda: deaf.welcome)
+        batch = jobs([job(n, COMPACT, LARGE) for n in range(1, 401)])  # 80 MB of answers
+        sender = threading.Thread(target=deaf.socket.sendall, args=(batch,))
+        sender.start()
+        for n in range(1, 201):
+            ok(good.run(COMPACT, DOCUMENT, number=n), PLAIN)
+        broker = host.of_role("broker")[0]
+        sender.join()
+        eventually(lambda: host.metric("offloop_jobs_in_flight") == 0, "nothing is run for it")
+        assert harness.memory_bytes(broker) < 400 << 20, harness.memory_bytes(broker)
+        assert host.metric("offloop_application_jobs_unanswered", application="deaf") > 200
+        equal(len(deaf.wait(range(1, 401))), 400)  # nothing is lost where it reads again
+
+
+@case
+def sixty_four_applications(pair):
+    """One floods, one sends nonsense, one is stopped; the others get what they asked for."""
+    with daemon(pair) as host, contextlib.ExitStack() as stack:
+        apps = [stack.enter_context(Application(host.path, f"app-{n}")) for n in range(64)]
+        apps[0].submit([job(n, COMPACT, LARGE) for n in range(1, 301)])
+        apps[1].send(frame(b"nonsense"))
+        apps[2].socket.sendall(jobs([job(n, COMPACT, LARGE) for n in range(1, 3)]))  # never reads
+        for round_number in range(1, 21):
+            for app in apps[3:]:
+                app.submit([job(round_number, COMPACT, DOCUMENT)])
+            for app in apps[3:]:
+                ok(app.wait([round_number])[round_number], PLAIN)
+        apps[0].wait(range(1, 301))
+        apps[1].wait_end()
+
+
+@case
+def more_applications_than_are_told_apart(pair):
+    with daemon(pair) as host, contextlib.ExitStack() as stack:
+        for n in range(80):
+            app = stack.enter_context(Application(host.path, f'na"me\\{n}'))
+            ok(app.run(COMPACT, b"[1 ]"), b"[1]")
+        lines = [line for line in host.get("/metrics")[1].splitlines()
+                 if line.startswith("offloop_application_jobs_total")]
+        equal(len(lines), 65)
+        assert all(re.fullmatch(r'[a-z_]+\{application="[^"\\]+",result="ok"\} \d+', line)
+                   for line in lines), lines
+        equal(host.metric("offloop_application_jobs_total", application="(others)"), 16)
+        equal(host.get("/")[0], 200)
+        equal(host.get("/healthz")[0], 200)
+
+
+def killer(host, role, done, stop):
+    """Kills one process of that role after another."""
+    while not stop.wait(0.2):
+        for pid in host.of_role(role)[:1]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                done.append(pid)
+
+
+def reloader(host, done, stop):
+    while not stop.wait(0.2):
+        before = sum("serves" in line for line in host.log)
+        host.send_signal(signal.SIGHUP)
+        end = time.monotonic() + harness.WAIT
+        while sum("serves" in line for line in host.log) == before and time.monotonic() < end:
+            time.sleep(0.02)
+        done.append(before)
+
+
+def run_load(host, disturb, *arguments, times=3, count=LOAD):
+    """Jobs, at least so many and until the daemon has been disturbed so often."""
+    done, stop = [], threading.Event()
+    thread = threading.Thread(target=disturb, args=(host, *arguments, done, stop))
+    client = Client(host.path, "load", seconds=60)
+    first = 1
+    thread.start()
+    try:
+        while first <= count or len(done) < times:
+            results = client.run_all([(n, job(n, COMPACT, DOCUMENT))
+                                      for n in range(first, first + 1000)])
+            equal(sorted(results), list(range(first, first + 1000)))
+            wrong = [one for one in results.values()
+                     if (one.verdict, one.status, one.payload) != (RAN, 0, PLAIN)]
+            assert not wrong, f"{len(wrong)} wrong, first {wrong[0]}"
+            results.clear()
+            first += 1000
+    finally:
+        stop.set()
+        thread.join()
+        client.close()
+    return client
+
+
+@case
+def workers_are_killed(pair):
+    """No answer is lost, none comes twice, none is wrong."""
+    with daemon(pair) as host:
+        client = run_load(host, killer, "worker", times=10)
+        equal(client.connections, 1)
+
+
+@case
+def the_broker_is_killed(pair):
+    with daemon(pair) as host:
+        client = run_load(host, killer, "broker")
+        assert client.connections > 1, "it was never killed"
+
+
+@case
+def the_configuration_is_read_again(pair):
+    """Applications hear BYE and find another broker; no connection is refused."""
+    with daemon(pair) as host:
+        first = Application(host.path, "idle")
+        first.read_until(lambda: first.welcome)
+        client = run_load(host, reloader)
+        assert client.connections > 1, "there was no reload"
+        first.wait_end()
+        assert first.said_bye
+        first.close()
+        equal([line for line in host.log if "warning" in line], [])
+
+
+@case
+def the_daemon_starts_anew(pair):
+    """It answers what it has read; what it has not is sent to the next."""
+    host = Jobs(pair)
+    client = Client(host.path, "load", seconds=60)
+    client.run_all([(n, job(n, COMPACT, DOCUMENT)) for n in range(1, 101)])
+    host.send_signal(signal.SIGTERM)
+    client.submit([(n, job(n, COMPACT, LARGE)) for n in range(101, 133)])
+    with contextlib.suppress(AssertionError):
+        client.seconds = 0.1  # there is nobody
+        while client.unanswered:
+            client.read_some()
+    equal(host.wait(), 0)
+    client.link, client.seconds = None, 60
+    host.again()
+    client.run_all([(n, job(n, COMPACT, DOCUMENT)) for n in range(201, 301)])
+    equal(len(client.results), 232)
+    equal({one.verdict for one in client.results.values()}, {RAN})
+    client.close()
+    host.stop()
+
+
+CRASH = b'["crash the worker", %d]'
+
+
+@case
+def poison_is_refused(pair):
+    """A document that crashes workers is refused; an application that varies it, too."""
+    with daemon(pair, name="poison-worker", programs=BUILD / "tests") as host, \
+            Application(host.path, "bad", seconds=120) as bad, \
+            Application(host.path, "good", seconds=120) as good:
+        equal(bad.run(COMPACT, CRASH % 0).verdict, POISON)
+        equal(bad.run(COMPACT, CRASH % 0, number=2).verdict, POISON)
+        ok(bad.run(COMPACT, b"[1 ]", number=3), b"[1]")
+        equal(host.metric("offloop_application_crashes_total", application="bad"), 1)
+        ok(good.run(COMPACT, DOCUMENT), PLAIN)
+        for n in range(1, 8):
+            result = bad.run(COMPACT, CRASH % n, number=10 + n)
+            assert result.verdict in (POISON, LOST), result
+            ok(good.run(COMPACT, DOCUMENT, number=10 + n), PLAIN)
+        if host.metric("offloop_application_crashes_total", application="bad") >= 8:
+            equal(bad.run(COMPACT, b"[1 ]", number=100).verdict, POISON)
+        ok(good.run(COMPACT, DOCUMENT, number=100), PLAIN)
+
+
+@case(own=True)
+def a_server_and_applications(pair):
+    """One daemon's workers serve both."""
+    host = Jobs(pair, "--connect", f"ipc://{pair.runtime}/rpc.sock")
+    eventually(pair.ready, "the server has workers")
+    pair.put("/v1/jobs/doc", {"a": 1})
+    equal(pair.ask("GET", "/v1/jobs/doc").body, b'{"a":1}')
+    with Application(host.path) as app:
+        ok(app.run(COMPACT, b"[1 ]"), b"[1]")
+    pair.server.stop()
+    with Application(host.path) as app:  # it is a matter of its own
+        ok(app.run(COMPACT, b"[1 ]"), b"[1]")
+    host.stop()

@@ -1,0 +1,81 @@
+/*
+ * Whose job is next: fair queueing of the applications' jobs in front of
+ * server/jobs, which knows nothing of applications and orders what it has by cost.
+ *
+ * At most so much work is with server/jobs at a time, by estimate, as keeps the workers
+ * busy; what comes next is of the application that has been served least. So one that
+ * floods waits behind itself, and a job of another waits for what the workers have just
+ * begun and for no more. Light and heavy jobs have room of their own there: a few heavy
+ * ones do not keep light ones from server/jobs, which lets those pass.
+ *
+ * An application that was idle begins where those that are served stand, so that nobody
+ * saves turns up. No clock, no socket; the loop's thread only.
+ */
+#ifndef OFFLOOP_WORKER_BROKER_TURNS_H
+#define OFFLOOP_WORKER_BROKER_TURNS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/list.h"
+
+/* A job of more is heavy: as server/jobs has it. */
+#define TURNS_HEAVY_US 5000
+
+enum turns_lane { TURNS_LIGHT, TURNS_HEAVY, TURNS_LANES };
+
+struct turns {
+    struct list active;   /* members that have jobs waiting */
+    uint64_t clock_us;    /* how much the member that was served last had been served */
+    uint64_t next_number; /* of items, in the order in which they come */
+    unsigned workers;
+    struct {
+        unsigned count;
+        uint64_t cost_us;
+    } taken[TURNS_LANES]; /* with server/jobs now */
+};
+
+/* An application. */
+struct turns_member {
+    struct list link; /* in turns.active */
+    struct list waiting[TURNS_LANES];
+    unsigned waiting_count;
+    unsigned taken_count;
+    uint64_t served_us;
+    bool is_held; /* it gets no turns for now */
+};
+
+/* A job. */
+struct turns_item {
+    struct list link;
+    struct turns_member *member; /* NULL where it neither waits nor is taken */
+    uint64_t number;
+    uint32_t cost_us;
+    bool is_taken;
+};
+
+/* Nobody waits; as for one worker. */
+void turns_init(struct turns *turns);
+
+/* So many workers are there; 0 counts as 1. */
+void turns_set_workers(struct turns *turns, unsigned workers);
+
+/* A member without jobs. */
+void turns_member_init(struct turns_member *member);
+
+/* A job of the member's, which takes so long by estimate, waits from now on. */
+void turns_push(struct turns *turns, struct turns_member *member, struct turns_item *item,
+                uint32_t cost_us);
+
+/* The job that is next, taken from now on; NULL where none waits or there is enough
+   under way. */
+struct turns_item *turns_next(struct turns *turns);
+
+/* A job is over, waiting or taken. Its member has been served `us` where it was taken:
+   the estimate is put right by that. */
+void turns_end(struct turns *turns, struct turns_item *item, uint32_t us);
+
+/* The member has cost so much more than its jobs took. */
+void turns_charge(struct turns_member *member, uint64_t us);
+
+#endif
