@@ -19,7 +19,7 @@ static const struct form {
 
 static const struct form *form_of(uint8_t first)
 {
-    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         if (first >= forms[i].first_min && first <= forms[i].first_max)
             return &forms[i];
     return NULL;
@@ -71,7 +71,7 @@ static inline uint64_t word_at(const uint8_t *p)
 {
     uint64_t word;
 
-    memcpy(&word, p, sizeof(word));
+    memcpy(&word, p, sizeof word);
     return word;
 }
 

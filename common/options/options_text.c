@@ -98,7 +98,8 @@ static void append_values(const struct option_row *row, struct buf *text)
             buf_printf(text, "%s%s", name == row->names() ? ": " : ", ", *name);
     if (row->kind == OPTION_COMMAND)
         return;
-    buf_printf(text, " (default: %s%s)", fallback && fallback[0] ? fallback : "none",
+    buf_printf(text, " (default: %s%s)",
+               fallback != NULL && fallback[0] != '\0' ? fallback : "none",
                row->kind == OPTION_LIST ? "; may be repeated" : "");
 }
 

@@ -50,7 +50,8 @@ void process_print_end(int status, struct buf *out)
 
     if (WIFSIGNALED(status)) {
         name = sigabbrev_np(WTERMSIG(status));
-        buf_printf(out, "%s%s", name ? "SIG" : "signal", name ? name : "");
+        buf_printf(out, "%s%s", name != NULL ? "SIG" : "signal",
+                   name != NULL ? name : "");
         if (WCOREDUMP(status))
             buf_append_str(out, ", core dumped");
     } else {

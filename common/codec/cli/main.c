@@ -141,7 +141,7 @@ static const char *direction_named(const char *text)
 
 static const struct command *command_named(const char *name)
 {
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
     usage_error("%s: no such command (see --help)", name);

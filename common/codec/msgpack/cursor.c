@@ -51,9 +51,9 @@ static inline uint64_t read_be(struct cursor *c, size_t size)
     switch (size) {
     case 0: return 0;
     case 1: return *p;
-    case 2: memcpy(&v16, p, sizeof(v16)); return __builtin_bswap16(v16);
-    case 4: memcpy(&v32, p, sizeof(v32)); return __builtin_bswap32(v32);
-    default: memcpy(&v64, p, sizeof(v64)); return __builtin_bswap64(v64);
+    case 2: memcpy(&v16, p, sizeof v16); return __builtin_bswap16(v16);
+    case 4: memcpy(&v32, p, sizeof v32); return __builtin_bswap32(v32);
+    default: memcpy(&v64, p, sizeof v64); return __builtin_bswap64(v64);
     }
 }
 
@@ -85,12 +85,12 @@ static enum cursor_event read_float(struct cursor *c, size_t size)
         uint32_t bits = (uint32_t)read_be(c, 4);
         float single;
 
-        memcpy(&single, &bits, sizeof(single));
+        memcpy(&single, &bits, sizeof single);
         c->value.d = (double)single;
     } else {
         uint64_t bits = read_be(c, 8);
 
-        memcpy(&c->value.d, &bits, sizeof(c->value.d));
+        memcpy(&c->value.d, &bits, sizeof c->value.d);
     }
     return isfinite(c->value.d) ? CURSOR_DOUBLE : fault(c, CODEC_TYPE, value_at);
 }

@@ -32,24 +32,24 @@
 static inline uint8_t *pack_be16(uint8_t *p, uint16_t v)
 {
     v = __builtin_bswap16(v);
-    memcpy(p, &v, sizeof(v));
-    return p + sizeof(v);
+    memcpy(p, &v, sizeof v);
+    return p + sizeof v;
 }
 
 /* As pack_be16, 4 bytes. */
 static inline uint8_t *pack_be32(uint8_t *p, uint32_t v)
 {
     v = __builtin_bswap32(v);
-    memcpy(p, &v, sizeof(v));
-    return p + sizeof(v);
+    memcpy(p, &v, sizeof v);
+    return p + sizeof v;
 }
 
 /* As pack_be16, 8 bytes. */
 static inline uint8_t *pack_be64(uint8_t *p, uint64_t v)
 {
     v = __builtin_bswap64(v);
-    memcpy(p, &v, sizeof(v));
-    return p + sizeof(v);
+    memcpy(p, &v, sizeof v);
+    return p + sizeof v;
 }
 
 /* Copies `len` bytes. Few bytes, as in most names and strings, are copied without a call.
@@ -125,7 +125,7 @@ static inline uint8_t *pack_double(uint8_t *p, double v)
 {
     uint64_t bits;
 
-    memcpy(&bits, &v, sizeof(bits));
+    memcpy(&bits, &v, sizeof bits);
     *p = 0xcb;
     return pack_be64(p + 1, bits);
 }

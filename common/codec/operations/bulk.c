@@ -6,6 +6,7 @@
 #include "common/codec/engine.h"
 #include "common/codec/msgpack/cursor.h"
 #include "common/codec/msgpack/pack.h"
+#include "common/codec/operations/bytes.h"
 
 static uint32_t read_be32(const uint8_t *p)
 {
@@ -164,17 +165,10 @@ static enum codec_status put_document(struct bulk_job *job, struct slice documen
     size_t used = out->len - job->out.base;
     size_t left = used < job->out.max_output ? job->out.max_output - used : 0;
     struct codec_fault fault;
-    enum codec_status status;
 
     if (job->call->format == CODEC_FORMAT_JSON)
         return run_step(job, CODEC_OP_ENCODE, document, left, out, &fault);
-    status =
-        document.len > left ? CODEC_TOO_LARGE : engine_reserve(&job->out, document.len);
-    if (status == CODEC_OK) {
-        memcpy(out->data + out->len, document.data, document.len);
-        out->len += document.len;
-    }
-    return status;
+    return document.len > left ? CODEC_TOO_LARGE : bytes_append(&job->out, document);
 }
 
 static enum codec_status put_line(struct bulk_job *job, struct slice id,
@@ -243,12 +237,12 @@ enum codec_status bulk_run(struct codec *codec, bulk_step_fn *step,
         job.out.max_output = SIZE_MAX / 2;
     while (status == CODEC_OK && rest.len > 0) {
         const uint8_t *end = memchr(rest.data, '\n', rest.len);
-        size_t len = end ? (size_t)(end - rest.data) : rest.len;
+        size_t len = end != NULL ? (size_t)(end - rest.data) : rest.len;
 
         status = run_line(&job, (struct slice){rest.data, len});
         if (status == CODEC_OK)
             status = engine_spend(&job.out, len + BULK_LINE_WORK);
-        len = end ? len + 1 : len;
+        len = end != NULL ? len + 1 : len;
         rest.data += len;
         rest.len -= len;
     }

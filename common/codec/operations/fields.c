@@ -8,6 +8,7 @@
 #include "common/base/text.h"
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/sort.h"
+#include "common/codec/operations/bytes.h"
 
 /* The cost of a look-up, in units of a budget. */
 #define ITEM_WORK 32
@@ -26,16 +27,6 @@ struct fields {
     struct node nodes[FIELDS_MAX_NAMES + 1];
     uint8_t text[FIELDS_MAX_BYTES]; /* the names, decoded */
 };
-
-static int compare_text(struct slice a, struct slice b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.data, b.data, len) : 0;
-
-    if (order != 0)
-        return order;
-    return a.len < b.len ? -1 : a.len > b.len;
-}
 
 static bool is_name_end(struct slice text, size_t at)
 {
@@ -98,7 +89,7 @@ static int compare_paths(const void *a, const void *b)
     const struct slice *p = one->at, *q = two->at;
 
     for (; p < one->end && q < two->end; p++, q++) {
-        int order = compare_text(*p, *q);
+        int order = bytes_compare(*p, *q);
 
         if (order != 0)
             return order;
@@ -156,7 +147,7 @@ static int make_children(struct fields *fields, struct paths *paths, struct node
             continue;
         }
         if (fields->count == node->first ||
-            compare_text(fields->nodes[last].name, *path->at) != 0) {
+            bytes_compare(fields->nodes[last].name, *path->at) != 0) {
             if (fields->count > FIELDS_MAX_NAMES)
                 return -1;
             last = fields->count++;
@@ -228,7 +219,7 @@ static const struct node *find_child(const struct fields *fields, const struct n
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        int order = compare_text(fields->nodes[middle].name, name);
+        int order = bytes_compare(fields->nodes[middle].name, name);
 
         if (order == 0)
             return &fields->nodes[middle];
@@ -257,17 +248,6 @@ static bool is_container(const struct tape *tape, struct tape_value value)
     enum tape_kind kind = tape_kind(tape, value);
 
     return kind == TAPE_MAP || kind == TAPE_ARRAY;
-}
-
-static enum codec_status put_bytes(struct engine_job *job, struct slice bytes)
-{
-    enum codec_status status = engine_reserve(job, bytes.len);
-
-    if (status != CODEC_OK)
-        return status;
-    memcpy(job->out->data + job->out->len, bytes.data, bytes.len);
-    job->out->len += bytes.len;
-    return CODEC_OK;
 }
 
 /* A walk over a container's items that stops at those that are wanted. */
@@ -340,10 +320,10 @@ static enum codec_status project(struct engine_job *job, const struct fields *fi
     walk = walk_open(job, fields, tape, node, container);
     while (status == CODEC_OK && walk_next(&walk)) {
         if (walk.map)
-            status = put_bytes(job, tape_bytes(tape, walk.name));
+            status = bytes_append(job, tape_bytes(tape, walk.name));
         if (status != CODEC_OK)
             break;
-        status = walk.wanted->whole ? put_bytes(job, tape_bytes(tape, walk.value))
+        status = walk.wanted->whole ? bytes_append(job, tape_bytes(tape, walk.value))
                                     : project(job, fields, tape, walk.wanted, walk.value);
     }
     return status == CODEC_OK ? walk.status : status;
@@ -353,7 +333,7 @@ static enum codec_status project_root(struct tape *tape, struct engine_job *job,
                                       const struct fields *fields)
 {
     if (!is_container(tape, tape_root()))
-        return put_bytes(job, tape_bytes(tape, tape_root()));
+        return bytes_append(job, tape_bytes(tape, tape_root()));
     return project(job, fields, tape, &fields->nodes[0], tape_root());
 }
 

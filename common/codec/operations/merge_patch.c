@@ -6,6 +6,7 @@
 
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/sort.h"
+#include "common/codec/operations/bytes.h"
 
 /* The cost of comparing two names, in units of a budget. */
 #define COMPARE_WORK 4
@@ -19,21 +20,11 @@ struct member {
     bool matched;
 };
 
-static int compare_text(struct slice a, struct slice b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.data, b.data, len) : 0;
-
-    if (order != 0)
-        return order;
-    return a.len < b.len ? -1 : a.len > b.len;
-}
-
 static int compare_members(const void *a, const void *b)
 {
     const struct member *one = a, *two = b;
 
-    return compare_text(one->name, two->name);
+    return bytes_compare(one->name, two->name);
 }
 
 static int compare_order(const void *a, const void *b)
@@ -83,17 +74,6 @@ static enum codec_status list_members(struct merge *merge, struct engine_job *jo
             return engine_fail(job, CODEC_DUPLICATE, CODEC_NO_OFFSET);
     merge->member_count = base + count;
     *count_r = count;
-    return CODEC_OK;
-}
-
-static enum codec_status put_bytes(struct engine_job *job, struct slice bytes)
-{
-    enum codec_status status = engine_reserve(job, bytes.len);
-
-    if (status != CODEC_OK)
-        return status;
-    memcpy(job->out->data + job->out->len, bytes.data, bytes.len);
-    job->out->len += bytes.len;
     return CODEC_OK;
 }
 
@@ -151,11 +131,11 @@ static enum codec_status put_target_member(struct merge *merge, struct engine_jo
     if (found != NULL &&
         (--found->matches > 0 || tape_kind(&merge->patch, found->value) == TAPE_NIL))
         return CODEC_OK;
-    status = put_bytes(job, tape_bytes(&merge->target, name));
+    status = bytes_append(job, tape_bytes(&merge->target, name));
     if (status != CODEC_OK)
         return status;
     if (found == NULL)
-        return put_bytes(job, tape_bytes(&merge->target, value));
+        return bytes_append(job, tape_bytes(&merge->target, value));
     return apply(merge, job, &value, found->value);
 }
 
@@ -176,7 +156,7 @@ static enum codec_status put_new_members(struct merge *merge, struct engine_job 
 
         if (!members(merge, base)[i].matched &&
             tape_kind(&merge->patch, value) != TAPE_NIL) {
-            status = put_bytes(job, tape_bytes(&merge->patch, at));
+            status = bytes_append(job, tape_bytes(&merge->patch, at));
             if (status == CODEC_OK)
                 status = apply(merge, job, NULL, value);
         }
@@ -230,7 +210,7 @@ static enum codec_status apply(struct merge *merge, struct engine_job *job,
                                const struct tape_value *target, struct tape_value patch)
 {
     if (tape_kind(&merge->patch, patch) != TAPE_MAP)
-        return put_bytes(job, tape_bytes(&merge->patch, patch));
+        return bytes_append(job, tape_bytes(&merge->patch, patch));
     if (target != NULL && tape_kind(&merge->target, *target) != TAPE_MAP)
         target = NULL;
     return apply_object(merge, job, target, patch);

@@ -203,7 +203,7 @@ static const yajl_alloc_funcs hooks = {hook_malloc, hook_realloc, hook_free, NUL
 
 struct yajl_encoder *yajl_encoder_create(void)
 {
-    struct yajl_encoder *e = mem_zalloc(sizeof(*e));
+    struct yajl_encoder *e = mem_zalloc(sizeof *e);
 
     for (size_t i = 0; i < STOREYS; i++) {
         e->storeys[i] = yajl_gen_alloc(&hooks);

@@ -42,7 +42,7 @@ static inline int yajl_number_short(const uint8_t *end, size_t len, uint64_t *di
     unsigned unused_bits = 64 - 8 * (unsigned)len, point;
     uint64_t word, marks, before;
 
-    memcpy(&word, end - 8, sizeof(word));
+    memcpy(&word, end - 8, sizeof word);
     /* Digits become 0 to 9, and so do the bytes before them; other bytes keep high bits.
      */
     word = (word ^ YAJL_NUMBER_EACH_BYTE('0')) & ~UINT64_C(0) << unused_bits;

@@ -69,7 +69,7 @@ static enum codec_status scan_low(struct scan *s, size_t high)
     int unit = 0;
     enum codec_status status;
 
-    for (size_t i = 0; i < sizeof(start); i++, s->at++) {
+    for (size_t i = 0; i < sizeof start; i++, s->at++) {
         if (at_end(s))
             return CODEC_TRUNCATED;
         if (s->text[s->at] != start[i]) {
