@@ -1,4 +1,4 @@
-/* HUP: a new generation beside the old one, and the way back; what systemd is told. */
+/* HUP: a new generation beside the old one, and the way back; messages to systemd. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,7 +64,7 @@ static void refused_reload_changes_nothing(void **state)
     daemon_end(d);
 }
 
-/* Children of the new generation move on: a service that dies later is of the new plan.
+/* Children that a reload keeps belong to the new plan: one that dies is started from it.
  */
 static void kept_children_follow_the_new_plan(void **state)
 {
@@ -80,7 +80,7 @@ static void kept_children_follow_the_new_plan(void **state)
     daemon_end(d);
 }
 
-/* Receives what the service manager is told next and compares its start. */
+/* Receives the next message to the service manager, and compares its start. */
 static void expect_notice(int fd, const char *text)
 {
     char notice[128] = "";

@@ -44,7 +44,7 @@ static void int_drains_and_again_changes_nothing(void **state)
     daemon_end(d);
 }
 
-/* The pauses are told in the log: 100 ms doubling, for each child by itself. */
+/* The log has the pauses: 100 ms, then doubled, for each child separately. */
 static void crash_loop_backs_off(void **state)
 {
     static const char *const pauses[] = {"in 100 ms", "in 200 ms", "in 400 ms"};
@@ -59,7 +59,7 @@ static void crash_loop_backs_off(void **state)
     assert_int_equal(daemon_count(d, "in 800 ms"), 0);
     assert_true(daemon_count(d, "ended: SIGABRT") >= 3);
     assert_int_equal(daemon_count(d, "all ready"), 0);
-    master_actors_drain(d); /* in a pause: nothing to wait for there */
+    master_actors_drain(d); /* in a pause there is no process to wait for */
     assert_int_equal(daemon_count(d, "started writer"), 1);
     daemon_end(d);
 }
@@ -123,11 +123,12 @@ static void children_end_with_their_master(void **state)
     assert_int_equal(daemon_count(d, "orphan front"), 2);
     assert_int_equal(daemon_count(d, "orphan writer"), 1);
     for (int i = 0; i < 3; i++)
-        assert_true(waitpid(-1, NULL, 0) > 0); /* orphans are given to us */
+        assert_true(waitpid(-1, NULL, 0) >
+                    0); /* orphans are reparented to this process */
     daemon_end(d);
 }
 
-/* While fronts drain, what serves them is kept alive. */
+/* While fronts drain, the services that they need are kept alive. */
 static void service_comes_back_in_a_drain(void **state)
 {
     struct daemon *d;
@@ -141,7 +142,7 @@ static void service_comes_back_in_a_drain(void **state)
     kill(daemon_find_child(d, "writer"), SIGKILL);
     daemon_await(d, "ready writer 0", 2);
     daemon_signal(d, SIGINT);
-    daemon_signal(d, SIGINT); /* may be taken for one */
+    daemon_signal(d, SIGINT); /* two equal signals may arrive as one */
     while (daemon_count(d, "interrupted again") == 0 && daemon_find_child(d, "front"))
         daemon_signal(d, SIGINT);
     assert_int_equal(daemon_wait(d), 0);
@@ -189,7 +190,7 @@ static void failure_to_start_ends_the_daemon(void **state)
     daemon_end(d);
 }
 
-/* A child has what spawn.h says and nothing else, whatever the master was given. */
+/* A child has what spawn.h says and nothing else, even if the master inherited more. */
 static void children_inherit_what_is_written(void **state)
 {
     struct daemon *d;

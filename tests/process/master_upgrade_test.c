@@ -25,7 +25,7 @@ static void upgrade_replaces_everything(void **state)
     (void)state;
     daemon_expect(d, "upgraded: generation 2 serves");
     daemon_await(d, "term writer 0 of 1", 1);
-    /* all of the new is ready before anything of the old ends, but for the gate */
+    /* all new children are ready before an old one ends, except for the gate */
     assert_true(daemon_is_order(d, "ready front 3 of 2", "term gate 0 of 1"));
     assert_true(daemon_is_order(d, "term gate 0 of 1", "started gate 1 of 2"));
     assert_true(daemon_is_order(d, "ready gate 1 of 2", "term front 0 of 1"));
@@ -36,7 +36,7 @@ static void upgrade_replaces_everything(void **state)
     master_actors_end(d);
 }
 
-/* The successor is a master like any other: it restarts, reloads and upgrades. */
+/* The successor works as any other master: it restarts, reloads and upgrades. */
 static void successor_goes_on(void **state)
 {
     struct daemon *d = master_actors_upgrade(NULL, "serve");
@@ -105,7 +105,7 @@ static void binary_whose_fronts_crash_is_undone(void **state)
     master_actors_end(d);
 }
 
-/* A child that was ready and dies before the others are has proved nothing. */
+/* A child that dies after it was ready, but before all others are, undoes the change. */
 static void death_after_ready_undoes_too(void **state)
 {
     struct daemon *d = master_actors_upgrade(NULL, "ready-crash");
@@ -116,7 +116,7 @@ static void death_after_ready_undoes_too(void **state)
     master_actors_end(d);
 }
 
-/* The gate is exchanged last; the old one comes back. */
+/* The gate is replaced last; where that fails, the old one comes back. */
 static void gate_that_fails_gives_way_to_the_old_one(void **state)
 {
     struct daemon *d = master_actors_upgrade(NULL, "gate-crash");
@@ -143,7 +143,7 @@ static void without_upgrades_it_is_ignored(void **state)
     master_actors_end(d);
 }
 
-/* Fronts of this scenario tell once that they live, and then no more. */
+/* The fronts of this scenario send a sign of life once, and then no more. */
 static void hung_children_are_killed(void **state)
 {
     struct daemon *d = master_actors_ready("silent", NULL);

@@ -1,8 +1,8 @@
 /*
  * Engine direct where it is special: chunks of strings, fast paths for numbers that must
- * not read beyond the input, and its stack. Mostly engine yajl is the oracle:
- * both must agree on verdict, offset and bytes. (What the codec accepts at all is tested
- * for every engine elsewhere.)
+ * not read beyond the input, and its stack. Mostly engine yajl is the reference:
+ * both must agree on status, offset and bytes. (conformance_test.c tests what the codec
+ * accepts, for every engine.)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -334,7 +334,7 @@ static void test_random_documents(void **state)
 
         append_random_value(&text, 0);
         check_text(text.data, text.len);
-        /* And broken somewhere. */
+        /* The same with a fault somewhere. */
         text.data[next_random() % text.len] ^= (uint8_t)(1 << (next_random() >> 61));
         check_text(text.data, text.len);
         buf_free(&text);

@@ -2,8 +2,8 @@
 #include "common/codec/coding/coding.h"
 #include "tests/unit/codec/transform_calls.h"
 
-/* Tries a call under every small budget: it fails as one that is too large, or succeeds
-   and stays so. Returns the budget that was enough. */
+/* Tries a call with growing limits. It fails with the expected status until it succeeds.
+   Returns the first limit that is enough. */
 static size_t find_budget(struct codec_call call, bool memory)
 {
     size_t *budget = memory ? &call.max_memory : &call.max_output;
@@ -85,7 +85,7 @@ static void test_budget_of_many_texts(void **state)
     codec_destroy(&codec);
 }
 
-/* A bomb inside a job costs what the job may use. */
+/* A bomb in a job takes no more memory than the job may use. */
 static void test_bomb(void **state)
 {
     struct buf blanks = BUF_INIT, zipped, out = BUF_INIT;

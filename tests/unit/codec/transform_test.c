@@ -15,8 +15,7 @@ static struct buf unzip(const struct buf *in)
     return out;
 }
 
-/* Runs a call that succeeds, plain and compressed where that is worth it; returns the
-   plain result. */
+/* Runs a call that succeeds, without and with compression. Returns the result without. */
 static struct buf run_ok(struct codec_call call)
 {
     struct buf out = BUF_INIT, zipped = BUF_INIT, again;
@@ -229,7 +228,7 @@ static void check_patch(enum codec_format format)
 
 EACH_FORMAT_TEST(test_patch, check_patch)
 
-/* Operations on what comes from outside: the stored format does not matter. */
+/* Operations on bytes from outside: the stored format does not matter. */
 static void check_outside(enum codec_format format)
 {
     struct buf value = packed(document[0]), out, zipped;
@@ -359,7 +358,7 @@ static void check_stored_faults(enum codec_format format)
 
 EACH_FORMAT_TEST(test_stored_faults, check_stored_faults)
 
-/* What is too small to be worth it stays as it is; one byte more is compressed. */
+/* A small result is not compressed; with one byte more it is. */
 static void check_threshold(enum codec_format format)
 {
     for (unsigned over = 0; over < 2; over++) {
@@ -382,7 +381,7 @@ static void check_threshold(enum codec_format format)
     }
 }
 
-/* A part is compressed whatever its size, and stands in a stream. */
+/* A part of any size is compressed, and fits into a stream. */
 static void check_part(enum codec_format format)
 {
     struct codec_call call = call_of(CODEC_OP_SEQUENCE, format);
@@ -415,7 +414,7 @@ static void check_part(enum codec_format format)
 
 EACH_FORMAT_TEST(test_part, check_part)
 
-/* zstd where this build has it; where not, the caller is told so. */
+/* zstd if this build has it; else the call fails as UNSUPPORTED. */
 static void check_zstd(enum codec_format format)
 {
     struct codec_call call = call_of(CODEC_OP_ENCODE, format);
@@ -456,7 +455,7 @@ static void test_unknown_operation(void **state)
     codec_destroy(&codec);
 }
 
-/* Which calls are one step: those go past this module. */
+/* Calls of one step: they do not use this module. */
 static void test_steps(void **state)
 {
     struct codec_call call = call_of(CODEC_OP_ENCODE, CODEC_FORMAT_MSGPACK);

@@ -1,4 +1,5 @@
-/* A thread's share of time: set, inherited, given back; nothing else of it changes. */
+/* A thread's share of time: it can be set, inherited and reset; nothing else of the
+ * thread changes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 #define SHORT_NS 500000
 #define OFFER_NS 150000
 
-/* As sched_getattr(2) has it; kernels before 6.12 say 0 of normal threads. */
+/* The value of sched_getattr(2); kernels before 6.12 return 0 for normal threads. */
 static uint64_t slice_ns(void)
 {
     struct {
@@ -54,7 +55,7 @@ static void is_set_inherited_and_given_back(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(found[0], shortened);
     assert_int_equal(found[1], before);
-    assert_int_equal(slice_ns(), shortened); /* a thread's own matter */
+    assert_int_equal(slice_ns(), shortened); /* each thread has its own */
     cpu_slice_suit_offers();
     assert_true(slice_ns() == OFFER_NS || slice_ns() == before);
     cpu_slice_reset();
@@ -75,7 +76,7 @@ static void nice_and_policy_stay(void **state)
     cpu_slice_reset();
     assert_int_equal(getpriority(PRIO_PROCESS, 0), nice);
     assert_int_equal(sched_setscheduler(0, SCHED_IDLE, &none), 0);
-    cpu_slice_shorten(); /* not one of the normal ones */
+    cpu_slice_shorten(); /* not a normal policy */
     assert_int_equal(sched_getscheduler(0), SCHED_IDLE);
 }
 

@@ -91,7 +91,7 @@ static const struct options_program program = {
     .resolve = resolve,
 };
 
-/* One reading: what went in and what came out. */
+/* One reading of options, and its outcome. */
 struct fixture {
     struct sample sample;
     struct buf text; /* NUL-terminated after run() */

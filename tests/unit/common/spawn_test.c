@@ -1,4 +1,4 @@
-/* Who a process is, from OFFLOOP_CHILD; and the set of a master's children. */
+/* The identity of a process, from OFFLOOP_CHILD; and the set of a master's children. */
 #include "common/process/spawn.h"
 
 #include <setjmp.h>
@@ -78,7 +78,7 @@ static void malformed_is_refused(void **state)
     unsetenv("OFFLOOP_CHILD");
 }
 
-/* One byte a message, and nothing happens without a master. */
+/* Each message is one byte. Without a master, sending does nothing. */
 static void messages_arrive(void **state)
 {
     int pair[2], saved = fcntl(SPAWN_FD_CONTROL, F_DUPFD, 20), master_end;
