@@ -9,9 +9,8 @@
 #include "common/base/alloc.h"
 #include "common/loop/background_free.h"
 #include "server/http/parser/http_chars.h"
-#include "server/http/http_connection.h"
 
-/* A collected body's first piece of memory, however much its length promises. */
+/* The first memory for a collected body, however long it is said to be. */
 #define COLLECT_START_BYTES (1024 * 1024)
 
 struct joined {
@@ -80,7 +79,7 @@ void http_exchange_set_head(struct http_exchange *x, const uint8_t *bytes)
     http_body_init(&x->decoder, p->length);
 }
 
-size_t http_exchange_collect_room(struct http_exchange *x)
+size_t http_exchange_reserve(struct http_exchange *x)
 {
     size_t length = (size_t)x->request.length, cap = x->body.cap;
 
@@ -97,8 +96,8 @@ size_t http_exchange_collect_room(struct http_exchange *x)
 void http_exchange_collect(struct http_exchange *x, struct slice bytes)
 {
     while (x->request.length > 0 && bytes.len > 0) {
-        size_t room = http_exchange_collect_room(x);
-        size_t take = bytes.len < room ? bytes.len : room;
+        size_t space = http_exchange_reserve(x);
+        size_t take = bytes.len < space ? bytes.len : space;
 
         assert(take > 0);
         buf_append(&x->body, bytes.data, take);
@@ -208,53 +207,4 @@ const char *http_peer(const struct http_exchange *x)
 void **http_user(struct http_exchange *x)
 {
     return &x->user;
-}
-
-static void ask_body(struct http_exchange *x, enum http_want want)
-{
-    assert(x->want == HTTP_WANT_NOTHING || x->want == HTTP_WANT_DISCARD);
-    if (x->want == HTTP_WANT_NOTHING)
-        x->want = want;
-    http_connection_wake(x->connection);
-}
-
-void http_collect_body(struct http_exchange *x)
-{
-    ask_body(x, HTTP_WANT_COLLECT);
-}
-
-void http_stream_body(struct http_exchange *x)
-{
-    ask_body(x, HTTP_WANT_STREAM);
-}
-
-void http_pause_body(struct http_exchange *x)
-{
-    x->paused = true;
-}
-
-void http_resume_body(struct http_exchange *x)
-{
-    x->paused = false;
-    http_connection_wake(x->connection);
-}
-
-struct slice http_body(const struct http_exchange *x)
-{
-    return buf_slice(&x->body);
-}
-
-struct blob *http_take_body(struct http_exchange *x)
-{
-    struct buf *body = &x->body;
-    struct blob *blob;
-
-    /* What a chunked body's growth left over goes back, where that is worth a call. */
-    if (body->cap / 2 > body->len && body->cap > 65536) {
-        body->cap = body->len > 0 ? body->len : 1;
-        body->data = mem_realloc(body->data, body->cap);
-    }
-    blob = blob_new_steal(body);
-    http_connection_count(x->connection);
-    return blob;
 }

@@ -94,8 +94,8 @@ static const struct option_row rows[] = {
 #include "server/process/options.tbl.h"
 };
 
-/* True where both name one place that only one listener can have. */
-static bool same_place(const char *one, const char *other)
+/* True where both are one address, which only one listener can have. */
+static bool same_address(const char *one, const char *other)
 {
     const char *port = strrchr(one, ':');
 
@@ -108,11 +108,11 @@ static int check_listeners(const struct server_config *config, struct buf *why)
 
     for (size_t i = 0; i < listen->count; i++) {
         for (size_t j = 0; j < i; j++)
-            if (same_place(listen->items[i], listen->items[j])) {
+            if (same_address(listen->items[i], listen->items[j])) {
                 buf_printf(why, "--listen: %s is given twice", listen->items[i]);
                 return -1;
             }
-        if (same_place(listen->items[i], config->admin)) {
+        if (same_address(listen->items[i], config->admin)) {
             buf_printf(why, "--admin: %s is a client listener too: expected another",
                        config->admin);
             return -1;
@@ -121,8 +121,8 @@ static int check_listeners(const struct server_config *config, struct buf *why)
     return 0;
 }
 
-/* In the master: that its children can read the file. It is theirs to read again, each
-   when it starts; a fault that comes later must not keep a writer from starting. */
+/* The master checks that its children can read the file. Each child reads it again when
+   it starts: a fault that comes later must not keep a writer from starting. */
 static int check_auth_file(const struct server_config *config, struct buf *why)
 {
     struct buf fault = BUF_INIT;
@@ -155,8 +155,8 @@ void server_config_warn(const struct server_config *config)
     }
 }
 
-/* The master reads the files; a child finds in its configuration what they held. */
-static int check_trust(struct server_config *config, struct buf *why)
+/* The master reads the files. A child finds their contents in its configuration. */
+static int check_credentials(struct server_config *config, struct buf *why)
 {
     const struct credentials_options options = CREDENTIALS_OPTIONS(config);
     struct credentials_texts texts;
@@ -181,7 +181,7 @@ static int resolve(void *context, struct buf *why)
             return -1;
         }
     }
-    if (check_trust(config, why) < 0 || check_auth_file(config, why) < 0)
+    if (check_credentials(config, why) < 0 || check_auth_file(config, why) < 0)
         return -1;
     return check_listeners(config, why);
 }

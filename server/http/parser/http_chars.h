@@ -12,8 +12,8 @@
 enum http_char {
     HTTP_CHAR_TOKEN = 1, /* tchar: methods, field names, codings */
     HTTP_CHAR_VALUE = 2, /* field-content: visible, SP, HTAB, obs-text */
-    HTTP_CHAR_PATH = 4,  /* what a target's path may hold, '?' aside */
-    HTTP_CHAR_QUERY = 8, /* and its query: what browsers send raw, too */
+    HTTP_CHAR_PATH = 4,  /* of a target's path, without '?' */
+    HTTP_CHAR_QUERY = 8, /* of its query, with what browsers do not escape */
     HTTP_CHAR_HOST = 16, /* reg-name, '%' included */
     HTTP_CHAR_HEX = 32
 };

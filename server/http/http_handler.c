@@ -1,19 +1,75 @@
-#include "server/http/http_exchange.h"
+/* What a handler calls of http.h on its exchange: it asks for the body, and replies. */
+#include "server/http/http.h"
 
 #include <assert.h>
 #include <stdio.h>
 
+#include "common/base/alloc.h"
 #include "common/loop/background_free.h"
 #include "server/http/http_connection.h"
+#include "server/http/http_pace.h"
 
-/* A streamed reply is told to wait above this many queued bytes. */
+/* Above so many queued bytes a streamed reply has to wait. */
 #define QUEUE_HIGH_BYTES (256 * 1024)
 
-/* A body left unread is read up and dropped, for the connection's sake, up to this size.
- */
-#define BACKGROUND_FREE_MAX_BYTES (1024 * 1024)
+/* The rest of a body that nobody asked for is read and dropped up to this size, so that
+   the connection can go on. */
+#define DISCARD_MAX_BYTES (1024 * 1024)
 
-/* What to do with what is left of the request's body, now that it has been answered. */
+/* ---- the body ---- */
+
+static void ask_body(struct http_exchange *x, enum http_want want)
+{
+    assert(x->want == HTTP_WANT_NOTHING || x->want == HTTP_WANT_DISCARD);
+    if (x->want == HTTP_WANT_NOTHING)
+        x->want = want;
+    http_connection_wake(x->connection);
+}
+
+void http_collect_body(struct http_exchange *x)
+{
+    ask_body(x, HTTP_WANT_COLLECT);
+}
+
+void http_stream_body(struct http_exchange *x)
+{
+    ask_body(x, HTTP_WANT_STREAM);
+}
+
+void http_pause_body(struct http_exchange *x)
+{
+    x->paused = true;
+}
+
+void http_resume_body(struct http_exchange *x)
+{
+    x->paused = false;
+    http_connection_wake(x->connection);
+}
+
+struct slice http_body(const struct http_exchange *x)
+{
+    return buf_slice(&x->body);
+}
+
+struct blob *http_take_body(struct http_exchange *x)
+{
+    struct buf *body = &x->body;
+    struct blob *blob;
+
+    /* The memory that a chunked body did not need goes back, where it is a lot. */
+    if (body->cap / 2 > body->len && body->cap > 65536) {
+        body->cap = body->len > 0 ? body->len : 1;
+        body->data = mem_realloc(body->data, body->cap);
+    }
+    blob = blob_new_steal(body);
+    http_pace_count_memory(x->connection);
+    return blob;
+}
+
+/* ---- the reply ---- */
+
+/* Decides what becomes of the rest of the request's body after the reply. */
 static void settle_body(struct http_exchange *x)
 {
     struct http_connection *c = x->connection;
@@ -21,14 +77,14 @@ static void settle_body(struct http_exchange *x)
     if (x->body_done)
         return;
     x->want = HTTP_WANT_DISCARD;
-    x->background_free_left = BACKGROUND_FREE_MAX_BYTES;
+    x->discard_left = DISCARD_MAX_BYTES;
     background_free_buf(&x->body);
-    /* A client that waits for 100 Continue may send the body or not: no telling. */
-    if (x->expects_continue || http_body_left(&x->decoder) > BACKGROUND_FREE_MAX_BYTES)
+    /* It is unknown whether a client that waits for 100 Continue sends the body. */
+    if (x->expects_continue || http_body_left(&x->decoder) > DISCARD_MAX_BYTES)
         c->closing = true;
 }
 
-/* Whether the connection goes on, and what to say about that. */
+/* Decides whether the connection goes on, and what the reply says about that. */
 static enum http_persistence persistence(struct http_exchange *x)
 {
     struct http_connection *c = x->connection;
@@ -106,15 +162,15 @@ void http_reply_begin(struct http_exchange *x, const struct http_reply *reply)
     else
         x->delimiter =
             x->request.minor > 0 ? HTTP_DELIMITER_CHUNKED : HTTP_DELIMITER_CLOSE;
-    /* The request may go on to be read meanwhile; a client that waits for leave to send
-       it gets none behind a final reply. */
+    /* The body may still be read meanwhile, but a client that waits for 100 Continue does
+       not get it after a final reply. */
     if (x->expects_continue)
         x->connection->closing = true;
     queue_head(x, reply, 0);
     http_connection_wake(x->connection);
 }
 
-/* True where the reply's pieces are sent at all. */
+/* True where the pieces of the reply are sent. */
 static bool sends_body(const struct http_exchange *x)
 {
     return x->request.method != HTTP_HEAD && x->delimiter != HTTP_DELIMITER_NONE;

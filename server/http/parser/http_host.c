@@ -1,4 +1,4 @@
-#include "server/http/http_host.h"
+#include "server/http/parser/http_host.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -17,7 +17,7 @@ struct slice http_host_of(struct slice authority)
     return authority;
 }
 
-/* [::1] or 127.0.0.1: no name server has a say in where these lead. */
+/* [::1] or 127.0.0.1: no name server decides where these lead. */
 static bool is_literal(struct slice host)
 {
     char text[INET_ADDRSTRLEN];
@@ -50,12 +50,12 @@ static struct slice without_root(struct slice host)
     return (struct slice){host.data, host.len - has_root};
 }
 
-/* True for a host that no stranger can own. */
-static bool is_safe(struct slice host)
+/* True for a local name, which no site can own. */
+static bool is_local_name(struct slice host)
 {
     if (is_literal(host) || is_localhost(without_root(host)))
         return true;
-    /* An escape may hide a dot from us that somebody else sees. */
+    /* An escape may stand for a dot that another program sees. */
     return memchr(host.data, '.', host.len) == NULL &&
            memchr(host.data, '%', host.len) == NULL;
 }
@@ -88,7 +88,7 @@ bool http_host_allowed(const struct http_hosts *hosts, struct slice authority,
     if (host.len == 0 || hosts->rule == HTTP_HOST_ANY ||
         (hosts->rule == HTTP_HOST_SAFE_LOCAL && !is_local))
         return true;
-    return is_safe(host) || is_listed(hosts, without_root(host));
+    return is_local_name(host) || is_listed(hosts, without_root(host));
 }
 
 bool http_host_valid(const char *name)
