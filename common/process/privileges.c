@@ -64,7 +64,7 @@ void privileges_drop(const char *user)
         setresuid(entry->pw_uid, entry->pw_uid, entry->pw_uid) != 0)
         log_fatal("--user: cannot become %s: %m", user);
     if (entry->pw_uid != 0 && setuid(0) == 0)
-        log_panic("root's rights came back");
+        log_panic("the process still has root's rights");
 }
 
 /* Copies the path without slashes at its end: with them, a link would be followed. */

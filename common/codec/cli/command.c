@@ -22,7 +22,7 @@ static int fail_file(const char *path)
     return -1;
 }
 
-/* Reads to the end of the file; -1 with errno set. */
+/* Reads to the end of the file. -1 with errno. */
 static int read_all(int fd, struct buf *content)
 {
     struct stat info;
@@ -83,7 +83,7 @@ void command_report(const char *path, const struct codec_fault *fault)
             fault->offset, codec_status_text(fault->status));
 }
 
-/* The engine of `check` and of transcoding when none is asked for: the first. */
+/* A codec with the engine of --codec, or with the first engine. */
 static struct codec *codec_wanted(const struct command_options *options)
 {
     return codec_create(options->codec != NULL ? options->codec

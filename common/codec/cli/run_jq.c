@@ -13,7 +13,7 @@ struct job {
     struct codec *codec;
     struct jq_program *program;
     struct buf arguments[COMMAND_MAX_ARGUMENTS]; /* MessagePack */
-    struct slice values[COMMAND_MAX_ARGUMENTS];  /* the same */
+    struct slice values[COMMAND_MAX_ARGUMENTS];  /* the arguments' bytes */
     struct buf out;
     bool failed;
 };
@@ -116,8 +116,8 @@ static bool is_space(uint8_t byte)
     return byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t';
 }
 
-/* The first value of the input as MessagePack; moves the input behind it. Returns 1, 0
-   at the end of the input, or -1 with a message on stderr. */
+/* Reads the first value of the input as MessagePack and moves the input behind it.
+   Returns 1, or 0 at the end of the input, or -1 with a message on stderr. */
 static int next_document(struct job *job, enum codec_op op, const char *path,
                          struct slice *input, const uint8_t *start, struct buf *document)
 {
