@@ -43,8 +43,3 @@ void cpu_slice_suit_offers(void)
 {
     set(OFFER_NS);
 }
-
-void cpu_slice_reset(void)
-{
-    set(0);
-}

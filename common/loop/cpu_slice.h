@@ -20,7 +20,4 @@ void cpu_slice_shorten(void);
    slice. */
 void cpu_slice_suit_offers(void);
 
-/* The calling thread runs as long as the kernel chooses. */
-void cpu_slice_reset(void);
-
 #endif
