@@ -1,12 +1,11 @@
 /*
- * The options by which the two daemons trust each other over a network, the
- * same rows in both of their tables, which include this one and define the
- * macros; see common/options/options.h. The rows marked internal hold what the master
- * read from the files that the others name: the way of certificates and
- * secrets to children that may not, or cannot any more, read a file.
+ * The options for secure connections between the two daemons. Both daemons' tables
+ * include these rows and define the macros (common/options/options.h). The internal rows
+ * contain what the master has read from the named files, because its children must not or
+ * cannot read files.
  */
 /* clang-format off */
-GROUP("Trust")
+GROUP("Security")
 OPTION(STRING, tls_cert, "tls-cert", "FILE", "",
        "this daemon's TLS certificate (PEM, with the intermediate certificates)")
 OPTION(STRING, tls_key, "tls-key", "FILE", "",
