@@ -86,7 +86,7 @@ static void set_roles(struct worker_plan *plan)
 static int hold(struct worker_plan *plan, const char *text, size_t nth)
 {
     mode_t before = umask(LISTEN_UMASK);
-    int fd = listeners_hold(plan->listeners, text, nth);
+    int fd = listeners_use(plan->listeners, text, nth);
     int error = errno;
 
     umask(before);
@@ -96,7 +96,7 @@ static int hold(struct worker_plan *plan, const char *text, size_t nth)
     return fd;
 }
 
-static int hold_listeners(struct worker_plan *plan)
+static int use_listeners(struct worker_plan *plan)
 {
     const struct worker_config *config = plan->config;
     int *listen = broker_fd(plan, SPAWN_FD_BROKER_LISTEN);
@@ -146,7 +146,7 @@ static struct worker_plan *plan_create(struct worker_master *master,
                              .grace_ns = MASTER_GRACE_MS * NS_PER_MS};
     if (plan->master.config_fd < 0)
         log_warn("memory file: %m");
-    if (plan->master.config_fd >= 0 && hold_listeners(plan) == 0)
+    if (plan->master.config_fd >= 0 && use_listeners(plan) == 0)
         return plan;
     plan_destroy(plan);
     return NULL;

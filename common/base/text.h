@@ -39,6 +39,12 @@ static inline const char *text_after(const char *text, const char *prefix)
     return text_starts_with(text, prefix) ? text + strlen(prefix) : NULL;
 }
 
+/* The bytes of a text, without its NUL. */
+static inline struct slice text_slice(const char *text)
+{
+    return (struct slice){(const uint8_t *)text, strlen(text)};
+}
+
 /* True where the bytes are those of the text. */
 static inline bool slice_is(struct slice slice, const char *text)
 {

@@ -15,7 +15,8 @@
 #include "common/base/log.h"
 #include "common/base/units.h"
 
-/* Where a service manager's sockets begin, and how many we look at (sd_listen_fds(3)). */
+/* The first socket of a service manager, and how many are looked at (sd_listen_fds(3)).
+ */
 #define INHERITED_FIRST 3
 #define INHERITED_MAX   256
 
@@ -23,7 +24,7 @@ struct listener {
     struct list link;
     char *text;
     size_t nth;
-    unsigned holders;
+    unsigned users;
     int fd; /* -1 once closed */
     bool inherited;
     bool named;
@@ -31,11 +32,11 @@ struct listener {
 
 struct listeners {
     struct list all;
-    int *inherited; /* descriptors that nobody has asked for yet; -1 for taken ones */
+    int *inherited; /* descriptors; -1 for those that are in use */
     size_t inherited_count;
 };
 
-/* A variable's number where $LISTEN_PID is this process; 0 otherwise. */
+/* $LISTEN_FDS where $LISTEN_PID is this process; 0 otherwise. */
 static size_t count_inherited(void)
 {
     const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
@@ -90,7 +91,7 @@ static void take_listener(struct listeners *listeners, const char *record)
     if (sscanf(record, "%d %zu %d %d %n", &fd, &listener->nth, &inherited, &named,
                &text) != 4 ||
         text == 0)
-        log_fatal("the master before left a strange listener: %s", record);
+        log_fatal("the master before left a listener that cannot be read: %s", record);
     listener->fd = handover_fd(fd);
     listener->inherited = inherited != 0;
     listener->named = named != 0;
@@ -115,7 +116,8 @@ struct listeners *listeners_take(const struct handover *handover)
     return listeners;
 }
 
-/* The text of the address a socket is bound to, freed by the caller; "?" for none. */
+/* The text of the address that a socket is bound to, which the caller frees; "?" for
+ * none. */
 static char *address_of(int fd)
 {
     struct endpoint endpoint;
@@ -229,7 +231,7 @@ static struct listener *open_listener(struct listeners *listeners, const char *t
     return listener;
 }
 
-int listeners_hold(struct listeners *listeners, const char *text, size_t nth)
+int listeners_use(struct listeners *listeners, const char *text, size_t nth)
 {
     struct listener *listener = find(listeners, text, nth);
 
@@ -238,7 +240,7 @@ int listeners_hold(struct listeners *listeners, const char *text, size_t nth)
     if (listener == NULL)
         return -1;
     listener->nth = nth;
-    listener->holders++;
+    listener->users++;
     return listener->fd;
 }
 
@@ -246,12 +248,12 @@ void listeners_release(struct listeners *listeners, const char *text, size_t nth
 {
     struct listener *listener = find(listeners, text, nth);
 
-    assert(listener != NULL && listener->holders > 0);
-    if (--listener->holders == 0)
+    assert(listener != NULL && listener->users > 0);
+    if (--listener->users == 0)
         free_listener(listener);
 }
 
-void listeners_sweep(struct listeners *listeners)
+void listeners_close_unused(struct listeners *listeners)
 {
     struct list *next;
 
@@ -259,7 +261,7 @@ void listeners_sweep(struct listeners *listeners)
         struct listener *listener = container_of(link, struct listener, link);
 
         next = link->next;
-        if (listener->holders == 0)
+        if (listener->users == 0)
             free_listener(listener);
     }
 }

@@ -1,33 +1,32 @@
 /*
- * An HTTP/1.1 server on a libev loop (RFC 9110, RFC 9112), as the rooms above
- * see it: exchanges, each one request and its reply.
+ * An HTTP/1.1 server on a libev loop (RFC 9110, RFC 9112). It hands each request
+ * to a handler as an exchange: one request and its reply.
  *
- * Life of an exchange: when a request's head has been read and found good, the
- * handler's on_request runs. It looks at the request and either replies at
- * once, or asks for the body with http_collect_body() or http_stream_body()
- * and replies later, at any time, also before the body has been read. A reply
- * is whole (http_reply) or streamed (http_reply_begin, _chunk, _end). The
- * exchange ends when its reply is written and its request read, or when its
- * connection is lost; either way on_close runs, exactly once and last, and
- * there the handler lets go of whatever it hung on x->user. Requests of one
- * connection are handled one after another, so a GET that follows a PUT on one
- * connection sees it.
+ * When the head of a request has been read and is good, the handler's on_request
+ * runs. The handler replies at once, or asks for the body with http_collect_body()
+ * or http_stream_body() and replies later, at any time, also before the body has
+ * been read. A reply is whole (http_reply) or streamed (http_reply_begin, _chunk,
+ * _end). The exchange ends when its reply is written and its request is read, or
+ * when its connection is lost. In both cases on_close runs, exactly once and last,
+ * and the handler frees what it put into http_user(). The requests of one
+ * connection are handled one after another, so a GET after a PUT on one connection
+ * sees what the PUT did.
  *
- * A request that breaks the rules never reaches the handler: it is answered
- * here with problem+json, and its connection is closed; where that shows only
- * in its body (bad chunks, too slow, too long to collect), on_close comes with
- * the status, unless the handler has replied before. HEAD is handled as GET: the
- * handler replies with a body, whose length is told and whose bytes are not
- * sent; of a streamed reply only the head is sent.
+ * A request that breaks the rules never reaches the handler: the server answers
+ * it with problem+json and closes the connection. Where only the body breaks the
+ * rules (bad chunks, too slow, too long to collect), on_close comes with the
+ * status, unless the handler has replied before. HEAD is handled as GET: the
+ * handler replies with a body, of which the client gets the length and no bytes;
+ * of a streamed reply it gets the head.
  *
- * At most 16 KiB of further requests wait in a connection's buffer while an
- * exchange runs; then reading stops. A client that has sent its FIN still gets
- * its answers. After RST on_close comes at once with status 0 (or with what was
- * answered), so that the exchange's work can be cancelled.
+ * While an exchange runs, at most 16 KiB of further requests wait in the buffer of
+ * a connection; then reading stops. A client that has sent its FIN still gets its
+ * answers. After RST on_close comes at once with status 0 (or with the status that
+ * was sent), so that the work of the exchange can be cancelled.
  *
- * Only the thread of the loop may call. No callback comes from inside a call on
- * an exchange below: on_body_end, on_writable and on_close come later, from the
- * loop. After on_close nothing comes and nothing may be called.
+ * Only the thread of the loop may call. No callback comes from inside a call of a
+ * function below: on_body_end, on_writable and on_close come later, from the loop.
+ * After on_close no callback comes and no function may be called.
  */
 #ifndef OFFLOOP_SERVER_HTTP_HTTP_H
 #define OFFLOOP_SERVER_HTTP_HTTP_H
@@ -58,13 +57,13 @@ struct http_request {
     struct slice method_text;
     struct slice target; /* as sent */
     struct slice path;   /* of the target (absolute-form too), still percent-encoded */
-    struct slice query;  /* behind the '?', empty where there is none */
+    struct slice query;  /* after the '?', empty without one */
     int minor;           /* HTTP/1.minor: 0 or 1 */
     bool has_body;       /* Content-Length over 0, or chunked */
     int64_t length;      /* Content-Length; -1 for chunked; 0 for none */
 };
 
-/* A request that was answered here, before the handler knew of it. */
+/* A request that the server answered before the handler knew of it. */
 struct http_refusal {
     int status;
     uint64_t sent_bytes;              /* of the reply's body */
@@ -73,22 +72,22 @@ struct http_refusal {
     struct slice referer, user_agent; /* data is NULL where they did not come */
 };
 
-/* What an exchange reports up. Every member may be NULL. */
+/* What the server tells the handler. Every member but on_request may be NULL. */
 struct http_callbacks {
-    /* A request's head was read; see the head of this file. Not NULL. */
+    /* The head of a request was read; see the head of this file. */
     void (*on_request)(struct http_exchange *x, void *context);
     /* Bytes of a body asked for with http_stream_body(). */
     void (*on_body)(struct http_exchange *x, struct slice bytes);
-    /* The body has been read whole (http_body() gives a collected one). Not called when
-       the exchange is lost or refused first. */
+    /* The whole body has been read (http_body() returns a collected one). Not called
+       where the exchange is lost or refused before. */
     void (*on_body_end)(struct http_exchange *x);
-    /* A streamed reply has room again after http_reply_chunk() said it was full. */
+    /* A streamed reply may go on after http_reply_chunk() returned false. */
     void (*on_writable)(struct http_exchange *x);
-    /* The exchange is over and about to be freed. status is what was answered, 0 where
-       nothing was; sent_bytes the body bytes sent. */
+    /* The exchange is over and about to be freed. status is that of the reply, 0 where
+       there was none; sent_bytes is how many bytes of its body were sent. */
     void (*on_close)(struct http_exchange *x, int status, uint64_t sent_bytes);
-    /* A request was answered here before the handler knew of it (malformed, too slow, too
-       long, for another host); for counting and logging. Valid during the call. */
+    /* The server answered a request before the handler knew of it (malformed, too slow,
+       too long, for another host). For counting and logging; valid during the call. */
     void (*on_refused)(const struct http_refusal *refusal, void *context);
 };
 
@@ -98,7 +97,7 @@ struct http_reply {
     const char *content_type; /* NULL for none */
     struct slice headers;     /* more header lines, each ending in CRLF; may be empty */
     struct blob *body;        /* whole replies; NULL for none; a reference is taken */
-    struct slice body_part;   /* where not empty: this part of body's bytes only */
+    struct slice body_part;   /* where not empty: only this part of the body is sent */
 };
 
 struct http_limits {
@@ -115,11 +114,11 @@ struct http_limits {
     unsigned linger_timeout_ms; /* reading on after a refusal while bytes come (30 s) */
     unsigned linger_idle_ms;    /* and while none come (5 s) */
     unsigned drain_idle_ms;     /* while draining, an idle connection has so long to send
-                                   one more request: a client's and our decision may cross
-                                   (500 ms) */
+                                   one more request, because a client may have sent it
+                                   before it knew (500 ms) */
 };
 
-/* The limits of DESIGN: the values in brackets above, body_bytes 64 MiB. */
+/* The default limits: the values in brackets above, and 64 MiB for body_bytes. */
 struct http_limits http_limits_default(void);
 
 /* Makes a server that hands requests to the callbacks. The caller ends it with
@@ -129,21 +128,20 @@ struct http_server *http_server_create(struct ev_loop *loop,
                                        const struct http_callbacks *callbacks,
                                        void *context);
 
-/* Which hosts requests may name, in Host and in an absolute target; others get 421. A
-   page of another site can reach a server on its reader's machine by a name of its own
-   that leads there, and the browser takes the server for a part of that site. Such a
-   page cannot have the names that no stranger can own: address literals, localhost,
-   *.localhost, and names without a dot. */
+/* Which hosts requests may name, in Host and in an absolute target; others get 421. The
+   reason: a site can give its own name the address of a server on its reader's machine,
+   and then the browser takes that server for a part of the site. No site can own address
+   literals, localhost, *.localhost and names without a dot: these are the local names. */
 enum http_host_rule {
     HTTP_HOST_ANY,        /* all may be named */
-    HTTP_HOST_SAFE_LOCAL, /* those that no stranger can own, at listeners that only this
-                             host reaches; any at others */
-    HTTP_HOST_LISTED      /* those that no stranger can own, and `names` */
+    HTTP_HOST_SAFE_LOCAL, /* local names at listeners that only this host reaches; any at
+                             others */
+    HTTP_HOST_LISTED      /* local names, and `names` */
 };
 
 struct http_hosts {
     enum http_host_rule rule;
-    char *const *names; /* lower or upper case, without ports; the caller's, to stay */
+    char *const *names; /* lower or upper case, without ports; the caller keeps them */
     size_t count;
 };
 
@@ -171,11 +169,11 @@ void http_server_adopt(struct http_server *server, int fd);
 void http_server_drain(struct http_server *server, void (*done)(void *context),
                        void *context);
 
-/* To be called every second or so: where memory is short, has those clients give up what
-   they hold that are slowest to take or to send it. */
+/* To be called about every second: where memory is short, cuts off the clients that are
+   slowest to take or to send what waits in memory for them. */
 void http_server_look_at_memory(struct http_server *server);
 
-/* How many clients have been cut off so. */
+/* How many clients have been cut off for that. */
 uint64_t http_server_cuts(const struct http_server *server);
 
 /* How many connections are open. */
@@ -214,14 +212,13 @@ void http_resume_body(struct http_exchange *x);
 /* The collected body; valid from on_body_end until on_close. */
 struct slice http_body(const struct http_exchange *x);
 
-/* Takes the collected body over as a blob with one reference, without a copy; afterwards
+/* Takes the collected body over as a blob with one reference, without a copy. Afterwards
    http_body() is empty. */
 struct blob *http_take_body(struct http_exchange *x);
 
-/* Replies whole, with Content-Length. Date and Server-independent headers are added here:
-   Date, Content-Length, Connection. An exchange takes one reply; more are a bug. What is
-   left of the request's body is read and dropped, or the connection is closed behind the
-   reply: neither on_body nor on_body_end comes any more. */
+/* Replies whole. Adds Date, Content-Length and Connection. An exchange takes one reply;
+   more are a bug. The rest of the request's body is read and dropped, or the connection
+   is closed after the reply: neither on_body nor on_body_end comes any more. */
 void http_reply(struct http_exchange *x, const struct http_reply *reply);
 
 /* Replies with problem+json (RFC 9457). detail is text for people, escaped here; offset
@@ -230,19 +227,24 @@ void http_reply(struct http_exchange *x, const struct http_reply *reply);
 void http_reply_problem(struct http_exchange *x, int status, const char *detail,
                         int64_t offset, struct slice headers);
 
-/* Starts a streamed reply: chunked to HTTP/1.1, until the close to HTTP/1.0. */
+/* Starts a streamed reply: chunked for HTTP/1.1, until the close for HTTP/1.0. */
 void http_reply_begin(struct http_exchange *x, const struct http_reply *reply);
 
-/* Queues one piece; takes its own reference. Returns false when enough is queued: call
-   again only after on_writable. An empty piece queues nothing and returns the same. */
+/* Queues one piece and takes a reference of its own. Returns false where enough is
+   queued: call again only after on_writable. An empty piece queues nothing and returns
+   the same. */
 bool http_reply_chunk(struct http_exchange *x, struct blob *blob, struct slice part);
 
 /* Ends a streamed reply. */
 void http_reply_end(struct http_exchange *x);
 
-/* Gives a streamed reply up: the connection is closed without the last chunk (with RST to
-   HTTP/1.0), so that no client takes what it got for the whole. on_close comes. */
+/* Gives a streamed reply up: the connection is closed without the last chunk (for
+   HTTP/1.0 with RST), so that no client takes the part that it got for the whole.
+   on_close comes. */
 void http_reply_abort(struct http_exchange *x);
+
+/* True where the request came by a listener that only this host reaches. */
+bool http_is_local(const struct http_exchange *x);
 
 /* True once http_reply() or http_reply_begin() was called. */
 bool http_replied(const struct http_exchange *x);

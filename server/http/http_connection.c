@@ -1,40 +1,32 @@
 #include "server/http/http_connection.h"
 
 #include <assert.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/memory_budget.h"
+#include "server/http/http_input.h"
+#include "server/http/http_pace.h"
 #include "server/stats/stats.h"
 
-/* Work one run does at most before other connections have their turn. */
+/* One run does at most so much before other connections run. */
 #define STEPS_PER_RUN     1024
 #define EXCHANGES_PER_RUN 8
 
-/* Below this many queued bytes a streamed reply is asked to go on. */
+/* Below so many queued bytes a streamed reply is asked to go on. */
 #define QUEUE_LOW_BYTES (128 * 1024)
 
-/* While a peer is to acknowledge bytes, it is looked at as often as this, or more often
-   where the time it has is short. */
+/* How often the connection looks at what the peer has acknowledged, and how often at
+   least in the time that the peer has. */
 #define PROGRESS_LOOK_MS 5000
 #define PROGRESS_LOOKS   8
 
 /* Where memory is short, a peer may acknowledge nothing for no longer than this. */
 #define SHORT_SEND_NS (30 * NS_PER_S)
 
-/* One that holds less is let be, and so is one that is done by then. */
-#define SLOW_MIN_BYTES (64 * 1024)
-#define SLOW_NS        (30 * NS_PER_S)
-/* So long a look says something about a peer's pace... */
-#define SLOW_LOOK_NS (2 * NS_PER_S)
-/* ...and after so long without a byte it has none. */
-#define SLOW_STILL_NS (5 * NS_PER_S)
-
-/* Timers are armed for at least this: they are rough, and deadlines exact. */
+/* Timers are armed for at least this, because they are not exact and deadlines are. */
 #define TIMER_MIN_NS NS_PER_MS
 
 static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int revents);
@@ -53,8 +45,8 @@ static void arm_timer(struct http_connection *c, uint64_t now)
     c->timer_ns = now + wait;
 }
 
-/* An armed timer that fires early is let be: it looks at the deadline then. So a busy
-   connection touches no timer at all. */
+/* A timer that fires before the deadline is not changed here: it is armed again when it
+   fires. So a busy connection does not touch its timer. */
 static void set_deadline(struct http_connection *c, unsigned timeout_ms)
 {
     uint64_t now = clock_now_ns();
@@ -71,7 +63,7 @@ static void end_lingering_early(struct http_connection *c)
     c->linger_ns = end < c->linger_ns ? end : c->linger_ns;
 }
 
-/* Bytes came, or are to come: each gives the peer some more time, up to a bound. */
+/* Gives the peer some more time, up to a bound, because bytes came or are to come. */
 static void linger_on(struct http_connection *c)
 {
     set_deadline(c, c->server->limits.linger_idle_ms);
@@ -87,31 +79,7 @@ static void enter_linger(struct http_connection *c)
     linger_on(c);
 }
 
-/* What the socket holds that the peer has not acknowledged (TCP) or read (Unix). */
-static uint64_t unacknowledged_bytes(const struct http_connection *c)
-{
-    int bytes = 0;
-
-    return ioctl(c->io.fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
-}
-
-/* Looks at what the peer has acknowledged since the last look. Returns true for any. */
-static bool note_progress(struct http_connection *c, uint64_t now)
-{
-    struct http_progress *progress = &c->progress;
-    uint64_t queued = unacknowledged_bytes(c);
-    uint64_t in = progress->queued_bytes + progress->handed_bytes;
-    uint64_t acked = in > queued ? in - queued : 0;
-
-    progress->queued_bytes = queued;
-    progress->handed_bytes = 0;
-    progress->window_bytes += acked;
-    if (acked > 0)
-        progress->acked_ns = now;
-    return acked > 0;
-}
-
-/* The next look at a peer that is to acknowledge bytes. */
+/* Sets the time of the next look at what the peer has acknowledged. */
 static void look_later(struct http_connection *c)
 {
     unsigned wait = c->server->limits.send_timeout_ms / PROGRESS_LOOKS;
@@ -121,10 +89,7 @@ static void look_later(struct http_connection *c)
 
 static void enter_sending(struct http_connection *c)
 {
-    uint64_t now = clock_now_ns();
-
-    c->progress = (struct http_progress){
-        .acked_ns = now, .window_ns = now, .queued_bytes = unacknowledged_bytes(c)};
+    http_pace_begin(c, clock_now_ns());
     look_later(c);
 }
 
@@ -133,6 +98,7 @@ static void enter(struct http_connection *c, enum http_connection_state state)
     struct http_server *server = c->server;
     const struct http_limits *limits = &server->limits;
 
+    assert(c->state != HTTP_CONNECTION_LINGER || state == HTTP_CONNECTION_LINGER);
     c->state = state;
     list_remove(&c->idle_link);
     switch (state) {
@@ -152,7 +118,7 @@ static void enter(struct http_connection *c, enum http_connection_state state)
     }
 }
 
-/* The state that follows from what the connection holds now. */
+/* The state that follows from the exchange and the output. */
 static enum http_connection_state state_due(const struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
@@ -170,76 +136,14 @@ static enum http_connection_state state_due(const struct http_connection *c)
 
 /* --- memory --- */
 
-void http_connection_count(struct http_connection *c)
-{
-    const struct http_exchange *x = c->exchange;
-    uint64_t held = c->in.cap + (x == NULL ? 0 : x->head.cap + x->body.len);
-
-    if (held == c->counted_bytes)
-        return;
-    memory_budget_hold(held);
-    memory_budget_release(c->counted_bytes);
-    c->counted_bytes = held;
-}
-
-/* Whether `left` bytes take too long after `moved` ones took so long. */
-static bool is_slow(uint64_t moved, uint64_t took_ns, uint64_t left, uint64_t *rate_r)
-{
-    *rate_r = moved * 1000 / (took_ns / NS_PER_MS + 1);
-    return took_ns >= SLOW_LOOK_NS && left > *rate_r * (SLOW_NS / NS_PER_S);
-}
-
-static bool is_slow_reader(struct http_connection *c, struct http_slowness *slowness_r)
-{
-    const struct http_progress *progress = &c->progress;
-    uint64_t now = clock_now_ns(), moved;
-
-    slowness_r->held_bytes = c->out.bytes;
-    if (c->out.bytes < SLOW_MIN_BYTES)
-        return false;
-    note_progress(c, now);
-    moved = now - progress->acked_ns > SLOW_STILL_NS ? 0 : progress->window_bytes;
-    return is_slow(moved, now - progress->window_ns, c->out.bytes, &slowness_r->rate);
-}
-
-static bool is_slow_writer(const struct http_connection *c,
-                           struct http_slowness *slowness_r)
-{
-    const struct http_exchange *x = c->exchange;
-    uint64_t window = c->server->limits.body_grace_ms * NS_PER_MS, now = clock_now_ns();
-    uint64_t left = c->deadline_ns > now ? c->deadline_ns - now : 0, size = x->body.len;
-
-    slowness_r->held_bytes = size;
-    if (size < SLOW_MIN_BYTES || x->want != HTTP_WANT_COLLECT)
-        return false;
-    return is_slow(c->window_bytes, left < window ? window - left : 0,
-                   x->request.length > 0 ? (uint64_t)x->request.length - size : size,
-                   &slowness_r->rate);
-}
-
-bool http_connection_is_slow(struct http_connection *c, struct http_slowness *slowness_r)
-{
-    *slowness_r = (struct http_slowness){0};
-    if (c->cut || c->running)
-        return false;
-    if (c->state == HTTP_CONNECTION_SENDING)
-        return is_slow_reader(c, slowness_r);
-    return c->state == HTTP_CONNECTION_BODY && is_slow_writer(c, slowness_r);
-}
-
-void http_connection_cut(struct http_connection *c)
-{
-    c->cut = true;
-    http_connection_wake(c);
-}
-
-/* Does what http_connection_cut() said, where it still holds. */
+/* Frees the memory of one of the slowest connections, where it still waits for its peer.
+ */
 static void give_up(struct http_connection *c)
 {
     if (c->state == HTTP_CONNECTION_SENDING)
-        c->lost = c->reset = true;
+        http_connection_lose(c, HTTP_LOSS_RESET);
     else if (c->state == HTTP_CONNECTION_BODY)
-        http_connection_refuse(c, 503, "memory is short and the body comes too slowly");
+        http_input_refuse(c, 503, "memory is short and the body comes too slowly");
     c->cut = false;
 }
 
@@ -251,10 +155,10 @@ static bool wants_read(const struct http_connection *c)
 
     if (c->eof)
         return false;
-    /* A head is bounded by its parser; all else by what may wait here. */
+    /* The parser bounds a head; other input is bounded here. */
     if (x != NULL && !x->dispatched)
         return true;
-    return http_connection_input(c).len < HTTP_CONNECTION_AHEAD_BYTES;
+    return http_input_bytes(c).len < HTTP_CONNECTION_AHEAD_BYTES;
 }
 
 static void watch(struct http_connection *c)
@@ -292,7 +196,7 @@ void http_connection_open(struct http_server *server, int fd,
     http_output_init(&c->out);
     ev_io_init(&c->io, on_io, fd, EV_READ);
     ev_init(&c->timer, on_timer);
-    http_server_add(server, c);
+    http_server_add(server, &c->all_link);
     enter(c, HTTP_CONNECTION_IDLE);
     watch(c);
 }
@@ -305,7 +209,7 @@ void http_connection_destroy(struct http_connection **c)
 
     assert(!connection->running);
     *c = NULL;
-    http_connection_finish(connection, 0);
+    http_input_finish(connection, 0);
     ev_io_stop(server->loop, &connection->io);
     ev_timer_stop(server->loop, &connection->timer);
     list_remove(&connection->idle_link);
@@ -313,24 +217,11 @@ void http_connection_destroy(struct http_connection **c)
     http_output_clear(&connection->out);
     buf_free(&connection->in);
     memory_budget_release(connection->counted_bytes);
-    if (connection->reset)
+    if (connection->loss == HTTP_LOSS_RESET)
         setsockopt(connection->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close(connection->io.fd);
-    http_server_remove(server, connection);
+    http_server_remove(server, &connection->all_link);
     mem_free(connection);
-}
-
-void http_connection_finish(struct http_connection *c, int status)
-{
-    const struct http_callbacks *callbacks = &c->server->callbacks;
-    struct http_exchange *x = c->exchange;
-
-    if (x == NULL)
-        return;
-    x->sent_bytes += http_output_take_sent(&c->out);
-    if (x->dispatched && callbacks->on_close)
-        callbacks->on_close(x, status ? status : x->status, x->sent_bytes);
-    http_exchange_destroy(&c->exchange);
 }
 
 void http_connection_drain(struct http_connection *c)
@@ -346,7 +237,7 @@ void http_connection_drain(struct http_connection *c)
 void http_connection_wake(struct http_connection *c)
 {
     if (!c->running)
-        http_server_make_ready(c->server, c);
+        http_server_make_ready(c->server, &c->ready_link);
 }
 
 /* --- a run --- */
@@ -363,26 +254,26 @@ static bool send_some(struct http_connection *c, size_t most)
     sent = http_output_send(&c->out, c->io.fd, most);
     (void)stats_phase_enter(was);
     if (sent < 0)
-        c->lost = true;
+        http_connection_lose(c, HTTP_LOSS_CLOSE);
     c->blocked = !http_output_is_empty(&c->out);
     if (sent > 0) {
         c->progress.handed_bytes += (uint64_t)sent;
-        http_server_note_moved(c->server, (size_t)sent);
+        http_server_add_moved(c->server, (size_t)sent);
     }
     return sent > 0;
 }
 
-/* True once the exchange has nothing left to do. */
+/* True where the exchange has nothing left to do. */
 static bool exchange_over(const struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
 
     if (x == NULL || x->replying != HTTP_REPLYING_DONE || !http_output_is_empty(&c->out))
         return false;
-    return x->body_done || c->closing;
+    return x->body_done || c->intake != HTTP_INTAKE_OPEN;
 }
 
-/* Asks a streamed reply to go on where there is room again. */
+/* Asks a streamed reply to go on where little is queued. */
 static bool tell_writable(struct http_connection *c)
 {
     struct http_exchange *x = c->exchange;
@@ -390,15 +281,15 @@ static bool tell_writable(struct http_connection *c)
     if (x == NULL || !x->wants_writable || c->out.bytes > QUEUE_LOW_BYTES)
         return false;
     x->wants_writable = false;
-    if (c->server->callbacks.on_writable)
+    if (c->server->callbacks.on_writable != NULL)
         c->server->callbacks.on_writable(x);
     return true;
 }
 
 static void abort_reply(struct http_connection *c)
 {
-    c->lost = true;
-    c->reset = c->exchange->request.minor == 0;
+    http_connection_lose(c, c->exchange->request.minor == 0 ? HTTP_LOSS_RESET
+                                                            : HTTP_LOSS_CLOSE);
 }
 
 /* Does what can be done now, a bounded amount. Returns true where more could be. */
@@ -412,15 +303,16 @@ static bool advance(struct http_connection *c)
 
         if (c->exchange != NULL && c->exchange->replying == HTTP_REPLYING_ABORTED)
             abort_reply(c);
-        if (c->lost)
+        if (c->loss != HTTP_LOSS_NONE)
             return false;
         sent += c->out.bytes;
         got_on |= send_some(c, share);
         sent -= c->out.bytes;
         if (exchange_over(c)) {
-            c->refused |= !c->exchange->body_done;
-            http_connection_finish(c, 0);
-            /* Also where the next one is begun in this very run: its time starts now. */
+            if (!c->exchange->body_done)
+                http_connection_limit_intake(c, HTTP_INTAKE_REFUSED);
+            http_input_finish(c, 0);
+            /* Also where this run begins the next one, whose time starts now. */
             enter(c, HTTP_CONNECTION_IDLE);
             exchanges++;
             got_on = true;
@@ -428,43 +320,44 @@ static bool advance(struct http_connection *c)
         got_on |= tell_writable(c);
         if (exchanges == EXCHANGES_PER_RUN || sent >= share)
             return true;
-        got_on |= http_connection_step(c);
+        got_on |= http_input_step(c);
         if (!got_on)
             return false;
     }
     return true;
 }
 
-/* All replies are sent and no request is to follow: closes so that the peer can still
-   read the last of them (RFC 9112 section 9.6). Unread input would turn the close into a
-   reset, so it is looked for first. */
+/* All replies are sent and no request may follow: closes so that the peer can still read
+   the last reply (RFC 9112 section 9.6). The kernel would turn a close with unread input
+   into a reset, so this looks for input first. */
 static void begin_close(struct http_connection *c)
 {
-    bool unread = c->refused || http_connection_input(c).len > 0;
+    bool unread = c->intake == HTTP_INTAKE_REFUSED || http_input_bytes(c).len > 0;
 
-    buf_free(&c->in);
-    c->in_start = 0;
-    if (!c->eof && http_connection_receive(c))
+    http_input_drop(c);
+    if (!c->eof && http_input_receive(c))
         unread = true;
-    if (c->eof || c->lost || !unread || shutdown(c->io.fd, SHUT_WR) < 0) {
-        c->lost = true;
+    if (c->eof || c->loss != HTTP_LOSS_NONE || !unread ||
+        shutdown(c->io.fd, SHUT_WR) < 0) {
+        http_connection_lose(c, HTTP_LOSS_CLOSE);
         return;
     }
     enter(c, HTTP_CONNECTION_LINGER);
 }
 
-/* After the work: closes, or waits for what comes next. */
+/* After the work of a run: closes, or waits for what comes next. */
 static void settle(struct http_connection *c, bool more)
 {
     enum http_connection_state due;
 
-    if (c->closing && c->exchange == NULL && http_output_is_empty(&c->out) && !c->lost) {
+    if (c->intake != HTTP_INTAKE_OPEN && c->exchange == NULL &&
+        http_output_is_empty(&c->out) && c->loss == HTTP_LOSS_NONE) {
         if (c->state != HTTP_CONNECTION_LINGER)
             begin_close(c);
         else if (c->eof)
-            c->lost = true;
+            http_connection_lose(c, HTTP_LOSS_CLOSE);
     }
-    if (c->lost) {
+    if (c->loss != HTTP_LOSS_NONE) {
         http_connection_destroy(&c);
         return;
     }
@@ -473,7 +366,7 @@ static void settle(struct http_connection *c, bool more)
         enter(c, due);
     watch(c);
     if (more)
-        http_server_make_ready(c->server, c);
+        http_server_make_ready(c->server, &c->ready_link);
 }
 
 void http_connection_run(struct http_connection *c, int revents)
@@ -484,21 +377,19 @@ void http_connection_run(struct http_connection *c, int revents)
     c->running = true;
     if (revents & EV_WRITE)
         c->blocked = false;
-    if (revents & EV_READ && http_connection_receive(c) &&
-        c->state == HTTP_CONNECTION_LINGER)
+    if (revents & EV_READ && http_input_receive(c) && c->state == HTTP_CONNECTION_LINGER)
         linger_on(c);
     if (c->cut)
         give_up(c);
     more = advance(c);
-    http_connection_count(c);
+    http_pace_count_memory(c);
     c->running = false;
     settle(c, more);
 }
 
 /* --- time is up --- */
 
-/* A window of a body's time is over: enough came for another, or the client is too slow.
- */
+/* A window of a body's time is over: the client gets another one, or it is too slow. */
 static void end_body_window(struct http_connection *c)
 {
     const struct http_limits *limits = &c->server->limits;
@@ -507,10 +398,10 @@ static void end_body_window(struct http_connection *c)
     if (c->window_bytes >= enough && c->window_bytes > 0)
         enter(c, HTTP_CONNECTION_BODY);
     else
-        http_connection_refuse(c, 408, "the request's body came too slowly");
+        http_input_refuse(c, 408, "the request's body came too slowly");
 }
 
-/* A look at what the peer has acknowledged: enough to go on, or it is cut off. */
+/* Looks at what the peer has acknowledged: waits on, or cuts it off. */
 static void end_sending_look(struct http_connection *c)
 {
     const struct http_limits *limits = &c->server->limits;
@@ -520,10 +411,10 @@ static void end_sending_look(struct http_connection *c)
     uint64_t still =
         window > SHORT_SEND_NS && memory_budget_is_short() ? SHORT_SEND_NS : window;
 
-    note_progress(c, now);
+    http_pace_look(c, now);
     if (now - progress->acked_ns >= still ||
         (now - progress->window_ns >= window && progress->window_bytes < enough)) {
-        c->lost = c->reset = true;
+        http_connection_lose(c, HTTP_LOSS_RESET);
         return;
     }
     if (now - progress->window_ns >= window) {
@@ -533,32 +424,32 @@ static void end_sending_look(struct http_connection *c)
     look_later(c);
 }
 
-/* An idle connection's time is over. A request that is just arriving still counts, and a
-   peer that is still taking the last reply out of the socket is not idle yet. */
+/* The time of an idle connection is over. A request that is just arriving still counts,
+   and a peer that is still receiving the last reply is not idle yet. */
 static void end_idle(struct http_connection *c)
 {
-    if (http_connection_receive(c)) {
-        /* Where it is a stray line that begins none, this time ends, too. */
+    if (http_input_receive(c)) {
+        /* A stray line begins no request: then this time ends, too. */
         set_deadline(c, c->server->limits.head_timeout_ms);
         return;
     }
-    if (!c->server->draining && note_progress(c, clock_now_ns()) &&
+    if (!c->server->draining && http_pace_look(c, clock_now_ns()) &&
         c->progress.queued_bytes > 0)
         enter(c, HTTP_CONNECTION_IDLE);
     else
-        c->lost = true;
+        http_connection_lose(c, HTTP_LOSS_CLOSE);
 }
 
 static void expire(struct http_connection *c)
 {
     switch (c->state) {
     case HTTP_CONNECTION_HEAD:
-        http_connection_refuse(c, 408, "the request's head came too slowly");
+        http_input_refuse(c, 408, "the request's head came too slowly");
         break;
     case HTTP_CONNECTION_BODY: end_body_window(c); break;
     case HTTP_CONNECTION_SENDING: end_sending_look(c); break;
     case HTTP_CONNECTION_IDLE: end_idle(c); break;
-    case HTTP_CONNECTION_LINGER: c->lost = true; break;
+    case HTTP_CONNECTION_LINGER: http_connection_lose(c, HTTP_LOSS_CLOSE); break;
     case HTTP_CONNECTION_HANDLER: assert(!"a deadline without a timer"); break;
     }
 }

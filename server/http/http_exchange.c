@@ -7,11 +7,11 @@
 #include <sys/socket.h>
 
 #include "common/base/alloc.h"
+#include "common/base/text.h"
 #include "common/loop/background_free.h"
 #include "server/http/parser/http_chars.h"
-#include "server/http/http_connection.h"
 
-/* A collected body's first piece of memory, however much its length promises. */
+/* The first memory for a collected body, however long it is said to be. */
 #define COLLECT_START_BYTES (1024 * 1024)
 
 struct joined {
@@ -80,7 +80,7 @@ void http_exchange_set_head(struct http_exchange *x, const uint8_t *bytes)
     http_body_init(&x->decoder, p->length);
 }
 
-size_t http_exchange_collect_room(struct http_exchange *x)
+size_t http_exchange_reserve(struct http_exchange *x)
 {
     size_t length = (size_t)x->request.length, cap = x->body.cap;
 
@@ -97,8 +97,8 @@ size_t http_exchange_collect_room(struct http_exchange *x)
 void http_exchange_collect(struct http_exchange *x, struct slice bytes)
 {
     while (x->request.length > 0 && bytes.len > 0) {
-        size_t room = http_exchange_collect_room(x);
-        size_t take = bytes.len < room ? bytes.len : room;
+        size_t space = http_exchange_reserve(x);
+        size_t take = bytes.len < space ? bytes.len : space;
 
         assert(take > 0);
         buf_append(&x->body, bytes.data, take);
@@ -119,23 +119,13 @@ const struct http_request *http_request(const struct http_exchange *x)
     return &x->request;
 }
 
-static bool same_text(struct slice one, struct slice other)
-{
-    size_t same = 0;
-
-    while (one.len == other.len && same < one.len &&
-           http_char_lower(one.data[same]) == http_char_lower(other.data[same]))
-        same++;
-    return one.len == other.len && same == one.len;
-}
-
 /* The first field of that name from index `at` on; field_count where there is none. */
 static uint32_t find_field(const struct http_exchange *x, const char *name, uint32_t at)
 {
-    struct slice wanted = {(const uint8_t *)name, strlen(name)};
+    struct slice wanted = text_slice(name);
 
     while (at < x->parser.field_count &&
-           !same_text(span_slice(x, x->parser.fields[at].name), wanted))
+           !http_chars_same(span_slice(x, x->parser.fields[at].name), wanted))
         at++;
     return at;
 }
@@ -176,8 +166,8 @@ bool http_exchange_fields_differ(const struct http_exchange *x, const char *name
     uint32_t first = find_field(x, name, 0), at = first;
 
     while (at < x->parser.field_count) {
-        if (!same_text(span_slice(x, x->parser.fields[first].value),
-                       span_slice(x, x->parser.fields[at].value)))
+        if (!http_chars_same(span_slice(x, x->parser.fields[first].value),
+                             span_slice(x, x->parser.fields[at].value)))
             return true;
         at = find_field(x, name, at + 1);
     }
@@ -208,53 +198,4 @@ const char *http_peer(const struct http_exchange *x)
 void **http_user(struct http_exchange *x)
 {
     return &x->user;
-}
-
-static void ask_body(struct http_exchange *x, enum http_want want)
-{
-    assert(x->want == HTTP_WANT_NOTHING || x->want == HTTP_WANT_DISCARD);
-    if (x->want == HTTP_WANT_NOTHING)
-        x->want = want;
-    http_connection_wake(x->connection);
-}
-
-void http_collect_body(struct http_exchange *x)
-{
-    ask_body(x, HTTP_WANT_COLLECT);
-}
-
-void http_stream_body(struct http_exchange *x)
-{
-    ask_body(x, HTTP_WANT_STREAM);
-}
-
-void http_pause_body(struct http_exchange *x)
-{
-    x->paused = true;
-}
-
-void http_resume_body(struct http_exchange *x)
-{
-    x->paused = false;
-    http_connection_wake(x->connection);
-}
-
-struct slice http_body(const struct http_exchange *x)
-{
-    return buf_slice(&x->body);
-}
-
-struct blob *http_take_body(struct http_exchange *x)
-{
-    struct buf *body = &x->body;
-    struct blob *blob;
-
-    /* What a chunked body's growth left over goes back, where that is worth a call. */
-    if (body->cap / 2 > body->len && body->cap > 65536) {
-        body->cap = body->len > 0 ? body->len : 1;
-        body->data = mem_realloc(body->data, body->cap);
-    }
-    blob = blob_new_steal(body);
-    http_connection_count(x->connection);
-    return blob;
 }

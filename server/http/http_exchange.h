@@ -1,7 +1,7 @@
 /*
- * One request and its reply, from the first byte of its head to on_close: the
- * state that connection and reply code share. The handler sees it through
- * http.h. Owned by its connection; on the loop's thread only.
+ * One request and its reply, from the first byte of its head to on_close. The
+ * handler sees it through http.h. Its connection owns it; only the thread of the
+ * loop uses it.
  */
 #ifndef OFFLOOP_SERVER_HTTP_HTTP_EXCHANGE_H
 #define OFFLOOP_SERVER_HTTP_HTTP_EXCHANGE_H
@@ -15,7 +15,7 @@ struct http_connection;
 
 /* What becomes of the request's body. */
 enum http_want {
-    HTTP_WANT_NOTHING, /* not asked for: waits in the socket */
+    HTTP_WANT_NOTHING, /* nobody asked for it: it waits in the socket */
     HTTP_WANT_COLLECT, /* kept in `body` */
     HTTP_WANT_STREAM,  /* handed to on_body */
     HTTP_WANT_DISCARD  /* read and dropped: the reply has been given */
@@ -37,7 +37,7 @@ struct http_exchange {
     struct joined *joined; /* texts made by http_header_joined() */
     struct buf body;       /* collected */
     struct http_body decoder;
-    uint64_t background_free_left; /* bytes of body dropped before the connection is given
+    uint64_t discard_left; /* bytes of body dropped before the connection is given
                                       up */
     uint64_t sent_bytes;
     int status; /* of the reply; 0 before */
@@ -72,15 +72,15 @@ struct slice http_exchange_authority(const struct http_exchange *x);
  */
 bool http_exchange_fields_differ(const struct http_exchange *x, const char *name);
 
-/* Adds bytes to the collected body. Memory grows as bytes come, not as a length promises.
- */
+/* Adds bytes to the collected body. Memory grows as bytes come, however long the body is
+   said to be. */
 void http_exchange_collect(struct http_exchange *x, struct slice bytes);
 
-/* Makes room for more of a collected body of known length, so that it can be received in
-   place; returns the room in bytes. The caller adds to body.len. */
-size_t http_exchange_collect_room(struct http_exchange *x);
+/* Reserves memory for more of a collected body of known length, so that it can be
+   received in place; returns how many bytes fit. The caller adds to body.len. */
+size_t http_exchange_reserve(struct http_exchange *x);
 
-/* True while bytes of the body are wanted from the socket now. */
+/* True while bytes of the body are to be read from the socket. */
 bool http_exchange_reads(const struct http_exchange *x);
 
 #endif

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/http/http_status.h"
-
 const char *http_reason(int status)
 {
     switch (status) {
@@ -59,7 +57,7 @@ static void write_delimiter(struct buf *out, const struct http_head *head)
 }
 
 /* Keep-Alive is for the next hop only, so Connection has to name it (RFC 9110 section
-   7.6.1): clients and proxies that read it expect the two together. */
+   7.6.1). Clients and proxies that read it expect both. */
 static void write_persistence(struct buf *out, const struct http_head *head)
 {
     if (head->persistence == HTTP_PERSIST_CLOSE)
@@ -91,18 +89,42 @@ void http_head_write(struct buf *out, const struct http_head *head)
     buf_append(out, "\r\n", 2);
 }
 
+/* The length of the UTF-8 sequence of several bytes that begins there; 0 for none. What
+   the codec's room knows of it is not this room's. */
+static size_t sequence_length(const char *text)
+{
+    const uint8_t *at = (const uint8_t *)text;
+    size_t len = at[0] >= 0xc2 && at[0] < 0xe0   ? 2
+                 : at[0] >= 0xe0 && at[0] < 0xf0 ? 3
+                                                 : 4;
+
+    if (at[0] < 0xc2 || at[0] > 0xf4 || (at[0] == 0xe0 && at[1] < 0xa0) ||
+        (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
+        (at[0] == 0xf4 && at[1] > 0x8f))
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return len;
+}
+
 /* A JSON string of the text. */
 static void write_string(struct buf *out, const char *text)
 {
     buf_append(out, "\"", 1);
-    for (; *text != '\0'; text++) {
+    while (*text != '\0') {
+        size_t len = sequence_length(text);
         char byte = *text;
 
         if (byte == '"' || byte == '\\')
             buf_append(out, "\\", 1);
-        else if (byte < 0x20 || byte > 0x7e)
+        else if (len == 0 && (byte < 0x20 || byte > 0x7e))
             byte = '?';
-        buf_append(out, &byte, 1);
+        if (len > 0)
+            buf_append(out, text, len);
+        else
+            buf_append(out, &byte, 1);
+        text += len > 0 ? len : 1;
     }
     buf_append(out, "\"", 1);
 }
@@ -112,8 +134,30 @@ void http_head_problem(struct buf *out, int status, const char *detail, int64_t 
     buf_append_str(out, "{\"type\":\"about:blank\",\"title\":");
     write_string(out, http_reason(status));
     buf_printf(out, ",\"status\":%d,\"detail\":", status);
-    write_string(out, detail ? detail : http_reason(status));
+    write_string(out, detail != NULL ? detail : http_reason(status));
     if (offset >= 0)
         buf_printf(out, ",\"offset\":%" PRId64, offset);
     buf_append_str(out, "}\n");
+}
+
+size_t http_head_refusal(struct buf *out, int status, const char *reason,
+                         const char *date, bool is_head)
+{
+    static const char retry[] = "Retry-After: 1\r\n";
+    struct http_head head = {.status = status,
+                             .content_type = "application/problem+json",
+                             .date = date,
+                             .delimiter = HTTP_DELIMITER_LENGTH,
+                             .persistence = HTTP_PERSIST_CLOSE};
+    struct buf problem = BUF_INIT;
+
+    if (status == 503)
+        head.headers = (struct slice){(const uint8_t *)retry, sizeof retry - 1};
+    http_head_problem(&problem, status, reason, -1);
+    head.length = problem.len;
+    http_head_write(out, &head);
+    if (!is_head)
+        buf_append(out, problem.data, problem.len);
+    buf_free(&problem);
+    return head.length;
 }

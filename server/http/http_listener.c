@@ -11,15 +11,20 @@
 
 #include "common/base/alloc.h"
 #include "common/address/endpoint.h"
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "server/http/http_connection.h"
 
-/* Connections accepted per turn of the loop: the processes that share a socket get their
-   parts of a rush, too. */
+/* Connections accepted in a turn of the loop. The processes that share a socket get their
+   parts of many new ones, too. */
 #define ACCEPTS_PER_TURN 16
 
-/* What a drain still takes from one socket's queue at most. */
+/* A drain accepts at most so many from the queue of a socket. */
 #define ACCEPTS_LAST 4096
+
+/* A connection that has been idle for less is not closed for another one, because its
+   client may be about to send. */
+#define EVICT_IDLE_NS NS_PER_S
 
 #define PAUSE_S          0.1
 #define PAUSES_UNTIL_503 10
@@ -42,7 +47,7 @@ static void peer_of(struct http_peer *peer_r, const struct sockaddr_storage *add
     if (address->ss_family == AF_INET) {
         memcpy(peer_r->address, &((const struct sockaddr_in *)address)->sin_addr, 4);
     } else if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(six)) {
-        /* An IPv4 client of a socket that takes both: logs should name it as such. */
+        /* An IPv4 client of a socket that takes both: logs show its IPv4 address. */
         peer_r->family = AF_INET;
         memcpy(peer_r->address, six->s6_addr + 12, 4);
     } else if (address->ss_family == AF_INET6) {
@@ -58,16 +63,10 @@ static void open_spare(struct http_listener *listener)
         listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Tells one waiting client that there is no room, rather than leave it hanging. */
+/* Answers one waiting client with 503 in place of letting it wait. */
 static void send_away(struct http_listener *listener)
 {
-    struct http_head head = {.status = 503,
-                             .content_type = "application/problem+json",
-                             .headers = {(const uint8_t *)"Retry-After: 1\r\n", 16},
-                             .date = http_server_date(listener->server),
-                             .delimiter = HTTP_DELIMITER_LENGTH,
-                             .persistence = HTTP_PERSIST_CLOSE};
-    struct buf problem = BUF_INIT, text = BUF_INIT;
+    struct buf text = BUF_INIT;
     int fd;
 
     if (listener->spare < 0)
@@ -76,15 +75,12 @@ static void send_away(struct http_listener *listener)
     listener->spare = -1;
     fd = accept4(listener->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        http_head_problem(&problem, head.status, "too many connections", -1);
-        head.length = problem.len;
-        http_head_write(&text, &head);
-        buf_append(&text, problem.data, problem.len);
+        http_head_refusal(&text, 503, "too many connections",
+                          http_server_date(listener->server), false);
         if (send(fd, text.data, text.len, MSG_NOSIGNAL) < 0)
-            log_warn("a client could not be told that descriptors ran out");
+            log_warn("cannot answer a client that descriptors ran out");
         close(fd);
     }
-    buf_free(&problem);
     buf_free(&text);
     open_spare(listener);
 }
@@ -113,7 +109,7 @@ static void on_pause_end(struct ev_loop *loop, struct ev_timer *timer, int reven
     ev_io_start(loop, &listener->io);
 }
 
-/* Errors that concern the one connection, which is gone; accept(2) names them. */
+/* Errors of the one connection, which is gone, as accept(2) lists them. */
 static bool concerns_one(int error)
 {
     return error == EINTR || error == ECONNABORTED || error == EPROTO ||
@@ -122,7 +118,23 @@ static bool concerns_one(int error)
            error == EOPNOTSUPP || error == EPERM;
 }
 
-/* Accepts one. Returns false where that is enough for now. */
+/* Closes the connection that has been idle longest, where that is at least a second.
+   Returns false where there is none. */
+static bool evict_idle(struct http_server *server)
+{
+    uint64_t idle_ns = server->limits.idle_timeout_ms * NS_PER_MS;
+    struct http_connection *c;
+
+    if (list_is_empty(&server->idle))
+        return false;
+    c = container_of(server->idle.next, struct http_connection, idle_link);
+    if (clock_now_ns() + idle_ns < c->deadline_ns + EVICT_IDLE_NS)
+        return false;
+    http_connection_destroy(&c);
+    return true;
+}
+
+/* Accepts one connection. Returns false where no more can be accepted now. */
 static bool accept_one(struct http_listener *listener)
 {
     struct sockaddr_storage address = {0};
@@ -142,7 +154,7 @@ static bool accept_one(struct http_listener *listener)
         return false;
     if (concerns_one(errno))
         return true;
-    if ((errno == EMFILE || errno == ENFILE) && http_server_evict_idle(listener->server))
+    if ((errno == EMFILE || errno == ENFILE) && evict_idle(listener->server))
         return true;
     begin_pause(listener);
     return false;
@@ -171,7 +183,7 @@ void http_listener_open(struct http_server *server, int fd)
     open_spare(listener);
     list_init(&listener->link);
     list_append(&server->listeners, &listener->link);
-    /* Accepted sockets inherit it; a Unix socket has none, which is fine. */
+    /* Accepted sockets inherit it. It fails for Unix sockets, which do not need it. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     ev_io_init(&listener->io, on_connection, fd, EV_READ);
     ev_init(&listener->pause, on_pause_end);

@@ -48,7 +48,7 @@ void http_output_append(struct http_output *out, struct blob *blob, struct slice
     assert(prefix.len <= PREFIX_MAX);
     assert(part.len + prefix.len > 0);
     list_init(&piece->link);
-    piece->blob = blob ? blob_ref(blob) : NULL;
+    piece->blob = blob != NULL ? blob_ref(blob) : NULL;
     piece->rest = part;
     piece->is_body = true;
     piece->prefix_at = 0;
@@ -68,33 +68,34 @@ void http_output_append_head(struct http_output *out, struct buf *head)
     blob_unref(&blob);
 }
 
-/* Fills in one slice, cut to what a step may still send; returns how much that is. */
+/* Fills in one slice, cut to `most` bytes; returns how many bytes it has. */
 static size_t gather_slice(struct iovec *iov, const uint8_t *bytes, size_t len,
-                           size_t room)
+                           size_t most)
 {
-    size_t take = len < room ? len : room;
+    size_t take = len < most ? len : most;
 
     /* sendmsg() reads only; its interface has no const. */
     *iov = (struct iovec){(void *)(uintptr_t)bytes, take};
     return take;
 }
 
-/* Collects the queue's start; returns the number of vectors. */
-static size_t gather(const struct http_output *out, size_t room, struct iovec *iov)
+/* Collects at most `most` bytes from the start of the queue; returns the number of
+   vectors. */
+static size_t gather(const struct http_output *out, size_t most, struct iovec *iov)
 {
     size_t count = 0;
 
     for (const struct list *at = out->pieces.next;
-         at != &out->pieces && room > 0 && count + 2 <= IOV_MAX_STEP; at = at->next) {
+         at != &out->pieces && most > 0 && count + 2 <= IOV_MAX_STEP; at = at->next) {
         const struct piece *piece =
             (const struct piece *)((const char *)at - offsetof(struct piece, link));
         size_t prefix = piece->prefix_len - piece->prefix_at;
 
         if (prefix > 0)
-            room -= gather_slice(&iov[count++], piece->prefix + piece->prefix_at, prefix,
-                                 room);
-        if (piece->rest.len > 0 && room > 0)
-            room -= gather_slice(&iov[count++], piece->rest.data, piece->rest.len, room);
+            most -= gather_slice(&iov[count++], piece->prefix + piece->prefix_at, prefix,
+                                 most);
+        if (piece->rest.len > 0 && most > 0)
+            most -= gather_slice(&iov[count++], piece->rest.data, piece->rest.len, most);
     }
     return count;
 }

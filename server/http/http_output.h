@@ -1,7 +1,7 @@
 /*
- * What a connection still has to send: pieces of blobs in order, each with a few
- * bytes of framing before it, written with gathering sends. Every front, on its
- * loop's thread.
+ * The bytes that a connection still has to send: a queue of parts of blobs, each
+ * with a few bytes of framing before it. One system call sends many of them. Only
+ * the thread of the loop uses it.
  */
 #ifndef OFFLOOP_SERVER_HTTP_HTTP_OUTPUT_H
 #define OFFLOOP_SERVER_HTTP_HTTP_OUTPUT_H
@@ -11,8 +11,8 @@
 #include "common/base/blob.h"
 #include "common/base/list.h"
 
-/* At most this is sent at once: one connection must not hold the loop, and the kernel
-   copies what it is given. */
+/* At most so much is sent at once, because the kernel copies it and one connection must
+   not keep the loop busy. */
 #define HTTP_OUTPUT_STEP_BYTES (256 * 1024)
 
 struct http_output {
@@ -32,8 +32,8 @@ void http_output_clear(struct http_output *out);
 void http_output_append(struct http_output *out, struct blob *blob, struct slice part,
                         struct slice prefix);
 
-/* Queues bytes that are no payload: heads, framing. Takes the buffer's memory over and
-   leaves it empty. */
+/* Queues bytes that are no payload: heads, framing. Takes over the memory of the buffer,
+   which is empty then. */
 void http_output_append_head(struct http_output *out, struct buf *head);
 
 /* Sends once, at most `most` bytes. Returns the bytes sent; 0 where the socket

@@ -7,21 +7,6 @@
 #include "common/base/clock.h"
 #include "server/jobs/jobs.h"
 
-static uint64_t sum(struct stats *stats, size_t offset)
-{
-    uint64_t total = 0;
-
-    assert(offset < sizeof(struct stats_front));
-    for (unsigned i = 0; i < stats_fronts(stats); i++) {
-        const char *slot = (const char *)stats_slot(stats, i);
-
-        total += stats_read((const stats_counter *)(const void *)(slot + offset));
-    }
-    return total;
-}
-
-#define SUM(stats, member) sum(stats, offsetof(struct stats_front, member))
-
 static void put_histogram(const struct stats_histogram *histogram, struct buf *text)
 {
     static const struct {
@@ -73,7 +58,7 @@ static void put_loop(const struct stats_front *slot, struct buf *text)
     put_histogram(&slot->away_cpu, text);
 }
 
-/* Adds a front's loop to a slot of the caller's own. */
+/* Adds the numbers of a front's loop to the totals. */
 static void add_loop(struct stats_front *total, const struct stats_front *slot)
 {
     for (int phase = 0; phase < STATS_PHASES; phase++) {
@@ -129,7 +114,7 @@ static void put_requests(struct stats *stats, struct buf *text)
         uint64_t classes[6] = {0};
 
         for (int code = 100; code < STATS_HTTP_CODES; code++)
-            classes[code / 100] += SUM(stats, requests[route][code]);
+            classes[code / 100] += STATS_SUM(stats, requests[route][code]);
         buf_printf(text, "%s\"%s\":[", route ? "," : "", stats_route_label(route));
         for (int class = 2; class <= 5; class ++)
             buf_printf(text, "%s%" PRIu64, class > 2 ? "," : "", classes[class]);
@@ -146,9 +131,10 @@ static void put_jobs(struct stats *stats, struct buf *text)
 
         for (int op = 0; op < CODEC_OPS; op++) {
             for (int status = 0; status < (int)JOB_STATUSES; status++)
-                *(status == JOB_OK ? &ok : &other) += SUM(stats, jobs[op][mode][status]);
-            codec_us += SUM(stats, job_codec_us[op][mode]);
-            queue_us += SUM(stats, job_queue_us[op][mode]);
+                *(status == JOB_OK ? &ok : &other) +=
+                    STATS_SUM(stats, jobs[op][mode][status]);
+            codec_us += STATS_SUM(stats, job_codec_us[op][mode]);
+            queue_us += STATS_SUM(stats, job_queue_us[op][mode]);
         }
         buf_printf(text,
                    "%s\"%s\":{\"ok\":%" PRIu64 ",\"other\":%" PRIu64
@@ -172,7 +158,7 @@ static void put_worker(const struct stats_worker *row, unsigned front, unsigned 
                stats_read(&row->codec_us));
 }
 
-/* The workers as each living front sees them. */
+/* The workers, as each running front sees them. */
 static void put_workers(struct stats *stats, struct buf *text)
 {
     const char *comma = "";
@@ -223,9 +209,9 @@ void debug_print_stats(struct stats *stats, struct buf *text)
                "{\"version\":\"" OFFLOOP_VERSION "\",\"clock_us\":%" PRIu64
                ",\"connections\":%" PRIu64 ",\"queue\":%" PRIu64 ",\"in_flight\":%" PRIu64
                ",\"workers_lost\":%" PRIu64 ",\"sent_bytes\":%" PRIu64,
-               clock_now_ns() / NS_PER_US, SUM(stats, connections),
-               SUM(stats, queue_depth), SUM(stats, jobs_in_flight),
-               SUM(stats, workers_lost), SUM(stats, sent_bytes));
+               clock_now_ns() / NS_PER_US, STATS_SUM(stats, connections),
+               STATS_SUM(stats, queue_depth), STATS_SUM(stats, jobs_in_flight),
+               STATS_SUM(stats, workers_lost), STATS_SUM(stats, sent_bytes));
     put_requests(stats, text);
     put_jobs(stats, text);
     put_fronts(stats, text);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "server/jobs/jobs.h"
-#include "server/ops/metrics_cost.h"
+#include "server/ops/metrics_programs.h"
 
 _Static_assert((int)JOBS_MODES <= STATS_MODES, "a slot has a row for each mode");
 _Static_assert((int)JOB_STATUSES <= STATS_JOB_STATUSES, "and for each end of a job");
@@ -80,29 +80,13 @@ static void put_head(struct buf *text, const char *name, const char *kind,
                kind);
 }
 
-/* The sum over all fronts of the counter at an offset in the slot. */
-static uint64_t sum(struct stats *stats, size_t offset)
-{
-    uint64_t total = 0;
-
-    assert(offset < sizeof(struct stats_front));
-    for (unsigned i = 0; i < stats_fronts(stats); i++) {
-        const char *slot = (const char *)stats_slot(stats, i);
-
-        total += stats_read((const stats_counter *)(const void *)(slot + offset));
-    }
-    return total;
-}
-
-#define SUM(stats, member) sum(stats, offsetof(struct stats_front, member))
-
 static void print_requests(struct stats *stats, struct buf *text)
 {
     put_head(text, "requests_total", "counter",
              "Requests answered, by route and status.");
     for (int route = 0; route < STATS_ROUTES; route++)
         for (int code = 100; code < STATS_HTTP_CODES; code++) {
-            uint64_t n = SUM(stats, requests[route][code]);
+            uint64_t n = STATS_SUM(stats, requests[route][code]);
 
             if (n > 0)
                 buf_printf(text,
@@ -118,7 +102,7 @@ static void print_job_ends(struct stats *stats, struct buf *text)
     for (int op = 0; op < CODEC_OPS; op++)
         for (int mode = 0; mode < (int)JOBS_MODES; mode++)
             for (int status = 0; status < (int)JOB_STATUSES; status++) {
-                uint64_t n = SUM(stats, jobs[op][mode][status]);
+                uint64_t n = STATS_SUM(stats, jobs[op][mode][status]);
 
                 if (n > 0)
                     buf_printf(text,
@@ -136,8 +120,8 @@ static void print_job_sums(struct stats *stats, struct buf *text, const char *na
     put_head(text, name, "counter", help);
     for (int op = 0; op < CODEC_OPS; op++)
         for (int mode = 0; mode < (int)JOBS_MODES; mode++) {
-            uint64_t n = sum(stats, offset + sizeof(stats_counter) *
-                                                 (size_t)(op * STATS_MODES + mode));
+            uint64_t n = stats_sum(stats, offset + sizeof(stats_counter) *
+                                                       (size_t)(op * STATS_MODES + mode));
 
             if (n == 0)
                 continue;
@@ -163,6 +147,50 @@ static void print_jobs(struct stats *stats, struct buf *text)
                    offsetof(struct stats_front, job_out_bytes), 0);
 }
 
+/* Each front learns costs for itself: the highest estimate counts. */
+static double highest_s(struct stats *stats, size_t offset)
+{
+    uint64_t highest_ns = 0;
+
+    assert(offset < sizeof(struct stats_front));
+    for (unsigned i = 0; i < stats_fronts(stats); i++) {
+        const char *slot = (const char *)stats_slot(stats, i);
+        uint64_t ns = stats_read((const stats_counter *)(const void *)(slot + offset));
+
+        if (ns > highest_ns)
+            highest_ns = ns;
+    }
+    return (double)highest_ns / 1e9;
+}
+
+/* The learned costs, by which mode auto and the queues of jobs decide; no sample where no
+   front has learned anything. */
+static void print_costs(struct stats *stats, struct buf *text)
+{
+    put_head(text, "cost_codec_seconds", "gauge",
+             "Learned time of a codec job, by operation and size in bytes (at least).");
+    for (int op = 0; op < CODEC_OPS; op++)
+        for (unsigned size = 0; size < STATS_COST_SIZES; size++) {
+            double s =
+                highest_s(stats, offsetof(struct stats_front, cost_codec_ns[op][size]));
+
+            if (s > 0)
+                buf_printf(text,
+                           "offloop_cost_codec_seconds{operation=\"%s\",size=\"%u\"} "
+                           "%.9f\n",
+                           codec_op_name((enum codec_op)op), 1u << size, s);
+        }
+    put_head(text, "cost_rpc_seconds", "gauge",
+             "Learned processor time of a front for a job it sends to a worker, by jobs "
+             "under way (at least).");
+    for (unsigned i = 0; i < STATS_COST_BACKLOGS; i++) {
+        double s = highest_s(stats, offsetof(struct stats_front, cost_rpc_ns[i]));
+
+        if (s > 0)
+            buf_printf(text, "offloop_cost_rpc_seconds{jobs=\"%u\"} %.9f\n", 1u << i, s);
+    }
+}
+
 static void print_phase_family(struct stats *stats, struct buf *text, const char *name,
                                const char *help, size_t offset)
 {
@@ -170,7 +198,8 @@ static void print_phase_family(struct stats *stats, struct buf *text, const char
     for (int phase = 0; phase < STATS_PHASES; phase++)
         buf_printf(
             text, "offloop_%s{phase=\"%s\"} %.6f\n", name, stats_phase_label(phase),
-            (double)sum(stats, offset + sizeof(stats_counter) * (size_t)phase) / 1e9);
+            (double)stats_sum(stats, offset + sizeof(stats_counter) * (size_t)phase) /
+                1e9);
 }
 
 static void print_phases(struct stats *stats, struct buf *text)
@@ -184,7 +213,7 @@ static void print_phases(struct stats *stats, struct buf *text)
     put_head(text, "loop_cpu_seconds_total", "counter",
              "CPU time of the loops' threads.");
     buf_printf(text, "offloop_loop_cpu_seconds_total %.6f\n",
-               (double)SUM(stats, loop_cpu_ns) / 1e9);
+               (double)STATS_SUM(stats, loop_cpu_ns) / 1e9);
 }
 
 /* The sum over all fronts of the histogram at an offset in the slot. */
@@ -284,12 +313,13 @@ void metrics_print(struct stats *stats, struct buf *text)
     buf_append_str(text, "offloop_build_info{version=\"" OFFLOOP_VERSION "\"} 1\n");
     print_requests(stats, text);
     print_jobs(stats, text);
-    metrics_print_costs(stats, text);
+    print_costs(stats, text);
     for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++) {
         put_head(text, scalars[i].name, scalars[i].kind, scalars[i].help);
         buf_printf(text, "offloop_%s %" PRIu64 "\n", scalars[i].name,
-                   sum(stats, scalars[i].offset));
+                   stats_sum(stats, scalars[i].offset));
     }
+    metrics_print_programs(stats, text);
     print_processes(stats, text);
     print_phases(stats, text);
     print_away(stats, text);

@@ -11,7 +11,7 @@
 #include "server/ops/profiler.h"
 #include "server/stats/stats.h"
 
-/* How long /debug/profile takes where it is not told. */
+/* How long /debug/profile takes without ?seconds. */
 #define PROFILE_DEFAULT_SECONDS 10
 
 struct ops {
@@ -59,11 +59,12 @@ void ops_drain(struct ops *ops)
 static void reply_text(struct http_exchange *x, int status, const char *type,
                        struct buf *text)
 {
-    static const char no_store[] = "Cache-Control: no-store\r\n";
     struct blob *body = blob_new_steal(text);
-    struct http_reply reply = {.status = status, .content_type = type, .body = body};
+    struct http_reply reply = {.status = status,
+                               .content_type = type,
+                               .headers = text_slice("Cache-Control: no-store\r\n"),
+                               .body = body};
 
-    reply.headers = (struct slice){(const uint8_t *)no_store, sizeof no_store - 1};
     http_reply(x, &reply);
     blob_unref(&body);
 }
@@ -82,7 +83,7 @@ static void put_reason(struct buf *text, const char *reason, unsigned *count)
     buf_printf(text, "%s\"%s\"", (*count)++ ? "," : "", reason);
 }
 
-/* Without a worker `rpc` can do nothing and `auto` only half of what it is there for. */
+/* Without a worker mode rpc cannot do anything, and mode auto only half of its work. */
 static bool is_without_workers(const struct ops *ops)
 {
     return (ops->config.mode == JOBS_RPC || ops->config.mode == JOBS_AUTO) &&
@@ -110,7 +111,7 @@ static void answer_ready(struct ops *ops, struct http_exchange *x)
             &count);
     buf_printf(&text, "{\"ready\":%s,\"degraded\":%s,\"reasons\":[%.*s]}\n",
                ready ? "true" : "false", degraded ? "true" : "false", (int)reasons.len,
-               reasons.data ? (const char *)reasons.data : "");
+               reasons.data != NULL ? (const char *)reasons.data : "");
     buf_free(&reasons);
     reply_text(x, ready ? 200 : 503, "application/json", &text);
 }
@@ -141,7 +142,7 @@ static void answer_stats(struct ops *ops, struct http_exchange *x)
     reply_text(x, 200, "application/json", &text);
 }
 
-/* The page asks its own server for everything and nobody else for anything. */
+/* The page asks its own server for everything and asks no other server. */
 static void answer_page(struct ops *ops, struct http_exchange *x)
 {
     static const char headers[] =
@@ -159,7 +160,7 @@ static void answer_page(struct ops *ops, struct http_exchange *x)
     body = blob_new_copy(file->bytes.data, file->bytes.len);
     reply.content_type = file->content_type;
     reply.body = body;
-    reply.headers = (struct slice){(const uint8_t *)headers, sizeof headers - 1};
+    reply.headers = text_slice(headers);
     http_reply(x, &reply);
     blob_unref(&body);
 }
@@ -170,7 +171,7 @@ struct profile_query {
     enum profiler_clock clock;
 };
 
-/* Reads one number of 1 to PROFILER_MAX_SECONDS; -1 for what is none. */
+/* Reads a number of 1 to PROFILER_MAX_SECONDS; -1 for another text. */
 static int read_seconds(struct slice text, unsigned *seconds_r)
 {
     *seconds_r = 0;
@@ -205,7 +206,7 @@ static int read_query(struct slice query, struct profile_query *query_r)
     *query_r = (struct profile_query){PROFILE_DEFAULT_SECONDS, PROFILER_CPU};
     while (query.len > 0) {
         const uint8_t *end = memchr(query.data, '&', query.len);
-        size_t len = end ? (size_t)(end - query.data) : query.len;
+        size_t len = end != NULL ? (size_t)(end - query.data) : query.len;
 
         if (read_parameter((struct slice){query.data, len}, query_r) < 0)
             return -1;
@@ -215,7 +216,7 @@ static int read_query(struct slice query, struct profile_query *query_r)
     return 0;
 }
 
-/* Answers with a profile; NULL for its head alone, whose length nobody knows. */
+/* Answers with a profile. NULL is for HEAD: then the length is not known. */
 static void reply_profile(struct ops *ops, struct http_exchange *x, struct blob *profile)
 {
     struct http_reply reply = {.status = 200, .content_type = "application/octet-stream"};
@@ -250,7 +251,7 @@ static void on_profile(void *ctx, struct blob *profile)
         reply_profile(ops, x, profile);
 }
 
-/* Begins a profile; a HEAD is answered at once, as if there had been one. */
+/* Begins a profile. HEAD is answered at once, as if a profile had been taken. */
 static int start_profile(struct ops *ops, struct http_exchange *x,
                          const struct profile_query *query)
 {
@@ -268,7 +269,6 @@ static int start_profile(struct ops *ops, struct http_exchange *x,
 
 static void answer_profile(struct ops *ops, struct http_exchange *x)
 {
-    static const char retry[] = "Retry-After: 5\r\n";
     struct profile_query query;
 
     if (read_query(http_request(x)->query, &query) < 0)
@@ -276,7 +276,7 @@ static void answer_profile(struct ops *ops, struct http_exchange *x)
                            -1, (struct slice){NULL, 0});
     else if (start_profile(ops, x, &query) < 0)
         http_reply_problem(x, 503, "a profile is being taken, or the server drains", -1,
-                           (struct slice){(const uint8_t *)retry, sizeof retry - 1});
+                           text_slice("Retry-After: 5\r\n"));
 }
 
 static const struct resource resources[] = {
@@ -292,10 +292,9 @@ static const struct resource page_resource = {"/", STATS_ROUTE_DEBUG, answer_pag
 static const struct resource *find_resource(struct slice path)
 {
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++)
-        if (path.len == strlen(resources[i].path) &&
-            memcmp(path.data, resources[i].path, path.len) == 0)
+        if (slice_is(path, resources[i].path))
             return &resources[i];
-    return page_find(path) ? &page_resource : NULL;
+    return page_find(path) != NULL ? &page_resource : NULL;
 }
 
 /* What on_close needs to count the exchange. */
@@ -306,15 +305,14 @@ struct ops_exchange {
 
 static void on_request(struct http_exchange *x, void *context)
 {
-    static const char allow[] = "Allow: GET, HEAD, OPTIONS\r\n";
-    const struct slice allowed = {(const uint8_t *)allow, sizeof allow - 1};
+    const struct slice allowed = text_slice("Allow: GET, HEAD, OPTIONS\r\n");
     struct ops *ops = context;
     const struct http_request *request = http_request(x);
     const struct resource *resource = find_resource(request->path);
     struct ops_exchange *e = mem_zalloc(sizeof *e);
 
     e->ops = ops;
-    e->route = resource ? resource->route : STATS_ROUTE_OTHER;
+    e->route = resource != NULL ? resource->route : STATS_ROUTE_OTHER;
     *http_user(x) = e;
     if (resource == NULL)
         http_reply_problem(x, 404,

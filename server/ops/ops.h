@@ -1,8 +1,8 @@
 /*
- * The operations listener: health, readiness, metrics, loop accounting, CPU
- * profiles and the live page, for operators and their tools, never for clients. Any front
- * answers for all of them from the shared statistics. The broker of a worker daemon is a
- * front here, too.
+ * What the operations listener answers to operators and their tools: health,
+ * readiness, metrics, loop accounting, CPU profiles and the live page. Clients do
+ * not reach it. Any front answers for all fronts from the shared statistics.
+ * The broker of a worker daemon is a front here, too.
  *
  * Only the front's loop thread may call.
  */

@@ -1,9 +1,9 @@
 #include "server/ops/page.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "common/base/embed.h"
+#include "common/base/text.h"
 
 EMBED(page_html, "server/ops/page/index.html");
 EMBED(page_css, "server/ops/page/page.css");
@@ -21,8 +21,7 @@ const struct page_file *page_find(struct slice path)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         struct page_file *file = &files[i];
 
-        if (path.len != strlen(file->path) ||
-            memcmp(path.data, file->path, path.len) != 0)
+        if (!slice_is(path, file->path))
             continue;
         file->bytes.len = (size_t)(ends[i] - file->bytes.data);
         assert(file->bytes.len > 0);

@@ -19,10 +19,10 @@
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 
-/* The period that gperftools notes in its files. */
+/* The period that gperftools writes into its files. */
 #define SAMPLE_NS 10000000
 
-/* glibc's headers of this age name the member so only inside. */
+/* The headers of this glibc have the member under an inner name only. */
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
@@ -39,11 +39,11 @@ struct profiler {
     enum profiler_clock clock;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool stop;           /* under the lock */
+    bool stop;           /* guarded by the lock */
     struct blob *result; /* the thread's until `ended` */
 };
 
-/* One in the process: gperftools has one. */
+/* gperftools has one for the process. */
 static struct {
     bool sampling;
     bool to_file;
@@ -84,7 +84,7 @@ static void sampler_stop(void)
     sampler.sampling = false;
 }
 
-/* What a file holds, as a blob; NULL where it cannot be read. */
+/* The bytes of a file as a blob; NULL where it cannot be read. */
 static struct blob *read_all(int fd)
 {
     struct stat st;
@@ -103,7 +103,7 @@ static struct blob *read_all(int fd)
     return blob_new_steal(&bytes);
 }
 
-/* Until the time is over or it is told to stop. */
+/* Waits until the time is over or the profile is told to stop. */
 static void wait_for_end(struct profiler *profiler)
 {
     struct timespec end;
@@ -137,7 +137,7 @@ static void *run(void *context)
     return NULL;
 }
 
-/* Takes the thread's end: from here on another profile may start. */
+/* Waits for the thread's end. Afterwards another profile may start. */
 static struct blob *join(struct profiler *profiler)
 {
     struct blob *result;

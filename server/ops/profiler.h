@@ -1,14 +1,14 @@
 /*
- * Profiles of this process's loop thread, by gperftools: a sample of its stack
- * every 10 ms, either of CPU time that the thread used (time in which it waits
- * gives no samples), or of wall time (where it waits, there it is sampled).
+ * Profiles of this process's loop thread, by gperftools: a sample of the stack
+ * every 10 ms, either of CPU time (a thread that waits gives no samples) or of
+ * wall time (a thread that waits is sampled where it waits).
  *
- * gperftools samples a whole process, and where the thread that used the CPU has
- * its signals blocked, as nng's have, it samples another one instead. So the
- * process's timer is replaced by one whose signal goes to the loop thread alone.
+ * gperftools samples a whole process. Where the thread that used the CPU blocks
+ * its signals, as nng's threads do, gperftools samples another thread instead. So
+ * the timer of the process is replaced by a timer that signals the loop thread.
  *
- * One profile at a time in a process. All functions: loop thread, which must be
- * the process's main thread.
+ * There is one profile at a time in a process. Only the loop thread may call,
+ * which must be the main thread of the process.
  */
 #ifndef OFFLOOP_SERVER_OPS_PROFILER_H
 #define OFFLOOP_SERVER_OPS_PROFILER_H
@@ -24,19 +24,19 @@ struct profiler;
 
 enum profiler_clock { PROFILER_CPU, PROFILER_WALL };
 
-/* Called from the loop when a profile is over: its bytes, a reference for the call only;
-   NULL where there is none. */
+/* Called from the loop when a profile is over. profile is valid during the call; it is
+   NULL where the profile failed. */
 typedef void profiler_done(void *ctx, struct blob *profile);
 
 /* Makes the profiler of a loop. The caller ends it with profiler_destroy(). */
 struct profiler *profiler_create(struct ev_loop *loop);
 
-/* Ends, waiting for the end of a profile under way (milliseconds), whose done is not
-   called any more; NULL inside is allowed. */
+/* Ends a profile under way without calling its done, waits for that (milliseconds), and
+   frees; NULL inside is allowed. */
 void profiler_destroy(struct profiler **profiler);
 
 /* Profiles for 1 to PROFILER_MAX_SECONDS, then calls done. A thread of its own starts and
-   ends it, since that writes and reads files. Returns -1 where a profile is running. */
+   ends it, because that writes and reads files. Returns -1 where a profile is running. */
 int profiler_start(struct profiler *profiler, unsigned seconds, enum profiler_clock clock,
                    profiler_done *done, void *ctx) __attribute__((warn_unused_result));
 

@@ -13,7 +13,7 @@
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 
-/* What may wait for the disk before lines are dropped. */
+/* More bytes than this do not wait for the disk: lines are dropped. */
 #define PENDING_MAX_BYTES (4u << 20)
 
 /* The longest piece of a request that is logged. */
@@ -28,7 +28,7 @@ struct access_log {
     struct buf pending;
     uint64_t dropped;
     bool ending;
-    struct buf line; /* loop thread's scratch */
+    struct buf line; /* the loop thread prints into it */
     time_t stamp_second;
     char stamp[40];
 };
@@ -133,7 +133,7 @@ void access_log_destroy(struct access_log **log)
     mem_free(l);
 }
 
-/* Appends client text so that it cannot break out of its quotes or its line. */
+/* Appends text of a client so that it cannot end its quotes or its line. */
 static void put_escaped(struct buf *line, struct slice text)
 {
     if (text.len == 0)

@@ -6,9 +6,9 @@
  *     127.0.0.1 - - [22/Nov/2026:10:28:50 +0000] "GET /v1/a/b HTTP/1.1" 200 512 "-"
  *     "curl/7.88.1" rpc 41 7
  *
- * Writing to a file can block, so a thread of its own does it; the loop only
- * appends to a buffer. When the disk is slower than the requests, lines beyond
- * a bound are dropped, and how many is said in the error log.
+ * Writing to a file can block, so a thread of its own does it, and the loop only
+ * appends to a buffer. Where the disk is slower than the requests, lines beyond a
+ * bound are dropped, and the error log says how many.
  */
 #ifndef OFFLOOP_SERVER_PROCESS_ACCESS_LOG_H
 #define OFFLOOP_SERVER_PROCESS_ACCESS_LOG_H
@@ -27,7 +27,7 @@ void access_log_destroy(struct access_log **log);
 /* Appends the line of one exchange. Loop thread only; never blocks. */
 void access_log_put(struct access_log *log, const struct api_event *event);
 
-/* The same of a request that was refused before there was an exchange. */
+/* The same for a request that was refused before the handler knew of it. */
 void access_log_put_refused(struct access_log *log, const struct http_refusal *refusal);
 
 #endif

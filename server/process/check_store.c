@@ -6,12 +6,12 @@
 
 #include "common/codec/codec.h"
 #include "common/base/log.h"
-#include "server/store/store_check.h"
+#include "server/store/store.h"
 #include "common/credentials/credentials.h"
 #include "server/store/store_url.h"
 
-/* The codec's opinion of a document: one MessagePack value that JSON can hold, or one
-   JSON text. */
+/* Has the codec check a document: it must be one MessagePack value that JSON can express,
+   or one JSON text. */
 static int verify(void *context, struct store_key key, enum store_format format,
                   struct slice bytes)
 {
@@ -45,7 +45,7 @@ int check_store(const struct server_config *config)
     struct buf shown = BUF_INIT;
     int result;
 
-    assert(codec != NULL); /* the option's check */
+    assert(codec != NULL); /* the option was checked */
     credentials_unpack(&texts, &credentials);
     store.tls = (struct store_tls){credentials.cert, credentials.key, credentials.ca};
     result = store_check(&store, verify, codec, &counts);

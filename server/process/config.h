@@ -1,10 +1,10 @@
 /*
  * The configuration of offloop-server. Its members come from the rows of
  * server/process/options.tbl.h: texts are char * (never NULL), sizes are bytes,
- * durations nanoseconds, `mode` is an enum jobs_mode, and "off" stays as text
+ * durations are nanoseconds, `mode` is an enum jobs_mode, and "off" stays as text
  * in `admin` and `access_log`.
  *
- * Main thread; read-only once read.
+ * Main thread. Nothing changes it after it has been read.
  */
 #ifndef OFFLOOP_SERVER_PROCESS_CONFIG_H
 #define OFFLOOP_SERVER_PROCESS_CONFIG_H
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "common/options/options.h"
+#include "server/api/api.h"
 
 struct server_config {
 #define OPTION(kind, member, ...) OPTION_TYPE_##kind member;
@@ -27,7 +28,7 @@ const struct options_program *server_config_program(void);
 int server_config_read(int argc, char **argv, struct server_config **config_r)
     __attribute__((warn_unused_result));
 
-/* Child: reads what its master resolved, from SPAWN_FD_CONFIG; -1 as above. */
+/* Child: reads from SPAWN_FD_CONFIG what its master resolved; -1 as above. */
 int server_config_read_fd(int fd, struct server_config **config_r)
     __attribute__((warn_unused_result));
 
@@ -44,12 +45,18 @@ bool server_config_has_admin(const struct server_config *config);
 /* True where clients need tokens. */
 bool server_config_has_auth(const struct server_config *config);
 
-/* How long the store may let a request wait without a sign of progress: the deadline of
-   jobs, within bounds that suit a disk that is slow now and then. */
+/* True where there are views to load. */
+bool server_config_has_views(const struct server_config *config);
+
+/* What --jq says; BY_LISTENER for an empty text. */
+enum api_programs server_config_programs(const char *text);
+
+/* How long a request may wait for the store without a sign of progress: the deadline of
+   jobs, within bounds that suit a disk that is sometimes slow. */
 uint64_t server_config_store_timeout_ns(const struct server_config *config);
 
-/* Master: logs what is allowed but hardly meant, such as a public address that everybody
-   can write to. */
+/* Master: warns of what is allowed but probably not intended, such as a public address
+   that everybody can write to. */
 void server_config_warn(const struct server_config *config);
 
 #endif

@@ -27,18 +27,18 @@
 #include "server/stats/stats.h"
 #include "server/store/store.h"
 
-/* A front of a reload or an upgrade takes no clients before a worker has come to it, or
-   this long: the fronts before it go on serving meanwhile. */
+/* After a reload or an upgrade a front takes no clients before a worker has come to it,
+   or for so long. The fronts before it serve meanwhile. */
 #define WORKER_WAIT_MS 500
 #define WORKER_LOOK_S  0.002
 
-/* Arenas are made of such pieces: the least that --arena takes. */
+/* The size of an arena is a multiple of this, which is the least that --arena takes. */
 #define ARENA_UNIT_BYTES (UINT64_C(1) << 20)
 
-/* How often the memory that clients take is looked at. */
+/* How often the memory that clients use is counted. */
 #define MEMORY_LOOK_S 0.5
 
-/* Documents up to this are read into memory that was used before... */
+/* Documents up to this size are read into memory that was used before... */
 #define REUSED_BLOCK_BYTES ((size_t)1 << 20)
 /* ...of which so much is kept while it is not needed. */
 #define SPARE_BYTES ((size_t)8 << 20)
@@ -55,7 +55,8 @@ struct front {
     struct store *store;
     struct credentials credentials;
     struct jobs *jobs;
-    struct auth *auth; /* NULL where clients need no tokens */
+    struct auth *auth;   /* NULL where clients need no tokens */
+    struct views *views; /* NULL for none */
     struct api *api;
     struct ops *ops;
     struct http_server *clients;
@@ -75,7 +76,7 @@ struct front {
     ev_prepare on_prepare;
 };
 
-/* By what went over the wire: a document is light or heavy in whichever direction. */
+/* Counts by the bytes that went over the wire in both directions. */
 static void count_latency(struct stats_front *slot, const struct api_event *event)
 {
     const struct http_request *request = http_request(event->x);
@@ -87,7 +88,7 @@ static void count_latency(struct stats_front *slot, const struct api_event *even
                         event->duration_us * NS_PER_US);
 }
 
-/* Something was finished: dying after this is not a crash loop. */
+/* An exchange has ended: the death of the front after this is no crash loop. */
 static void on_event(void *context, const struct api_event *event)
 {
     struct front *front = context;
@@ -160,12 +161,23 @@ static void load_auth(struct front *front)
                   (const char *)why.data);
 }
 
+static void load_views(struct front *front)
+{
+    struct buf why = BUF_INIT;
+
+    if (!server_config_has_views(front->config))
+        return;
+    front->views = views_load(front->config->views, &why);
+    if (front->views == NULL)
+        log_fatal("--views: %.*s", (int)why.len, (const char *)why.data);
+}
+
 static bool is_off(const struct option_list *list)
 {
     return list->count == 0 || strcmp(list->items[0], "off") == 0;
 }
 
-/* What --cors and --cors-headers name; nothing where they are off. */
+/* The lists of --cors and --cors-headers; empty where they are off. */
 static struct cors cors_of(const struct server_config *config)
 {
     struct cors cors = {.origins = NULL};
@@ -191,8 +203,8 @@ static struct http_limits limits_of(const struct server_config *config)
     return limits;
 }
 
-/* The hosts that requests may name where --host says nothing: any where tokens keep
-   strangers' pages out. */
+/* The hosts that requests may name. Without --host these are any hosts where clients need
+   tokens, because a page of another site has none. */
 static struct http_hosts hosts_of(const struct server_config *config, bool has_tokens)
 {
     const struct option_list *list = &config->host;
@@ -224,6 +236,8 @@ static void create_clients(struct front *front)
                                    .max_body_bytes = config->max_body_bytes,
                                    .job_timeout_ns = config->job_timeout_ns,
                                    .auth = front->auth,
+                                   .programs = server_config_programs(config->jq),
+                                   .views = front->views,
                                    .cors = cors_of(config),
                                    .base_path = config->base_path,
                                    .on_event = on_event,
@@ -285,7 +299,8 @@ static void on_worker_wait(struct ev_loop *loop, ev_timer *timer, int events)
     serve(front);
 }
 
-/* The first generation has nobody that could serve meanwhile. */
+/* The first generation serves at once, because no front before it could serve meanwhile.
+ */
 static void serve_soon(struct front *front)
 {
     ev_timer_init(&front->on_worker_wait, on_worker_wait, 0., WORKER_LOOK_S);
@@ -306,7 +321,7 @@ static void on_operators_drained(void *context)
     ev_break(front->loop, EVBREAK_ALL);
 }
 
-/* Operators watch the drain; their listener goes last. */
+/* The listener of operators closes last, so that they can watch the drain. */
 static void on_clients_drained(void *context)
 {
     struct front *front = context;
@@ -341,7 +356,7 @@ static void drain(struct front *front)
     http_server_drain(front->clients, on_clients_drained, front);
 }
 
-/* What hangs ends with the process, and the master starts another. */
+/* What hangs ends with the process. The master starts another one. */
 static void on_stuck(void *context)
 {
     struct front *front = context;
@@ -351,7 +366,7 @@ static void on_stuck(void *context)
     drain(front);
 }
 
-/* Each of the arenas is small beside the budget that they count in. */
+/* The arenas count in the memory budget, so each is much smaller than that. */
 static uint64_t arena_bytes(const struct server_config *config)
 {
     uint64_t most = config->memory_bytes / 8 & ~(ARENA_UNIT_BYTES - 1);
@@ -390,7 +405,8 @@ static void on_term(struct ev_loop *loop, ev_signal *watcher, int events)
     drain(watcher->data);
 }
 
-/* The master never writes: what makes the control socket readable is its end. */
+/* The master never writes, so a readable control socket means that the master has ended.
+ */
 static void on_control(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)events;
@@ -408,7 +424,8 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
               front->accepted_before + http_server_accepted(front->clients));
 }
 
-/* The arenas' and the pool's pages that are in use: memory of this process, too. */
+/* The pages of the arenas and of the pool that are in use: memory of this process, too.
+ */
 static uint64_t shared_bytes(void)
 {
     unsigned long long kib = 0;
@@ -480,8 +497,8 @@ static void open_access_log(struct front *front)
         log_fatal("cannot open the access log %s: %s", path, strerror(errno));
 }
 
-/* One file per process: a front that is started again must not write over the last one's.
- */
+/* One file for each process, so that a front does not overwrite the file of the front
+   before it. */
 static void open_profile(const struct front *front)
 {
     char path[PATH_MAX];
@@ -501,6 +518,7 @@ static void close_all(struct front *front)
     http_server_destroy(&front->operators);
     api_destroy(&front->api);
     auth_destroy(&front->auth);
+    views_destroy(&front->views);
     ops_destroy(&front->ops);
     access_log_destroy(&front->access_log);
     jobs_destroy(&front->jobs);
@@ -519,7 +537,7 @@ int front_main(struct server_config *config, const struct spawn_self *self)
     snprintf(role, sizeof role, "front %u", self->index);
     log_open("offloop-server", role);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C: the master decides */
+    signal(SIGINT, SIG_IGN); /* Ctrl-C in a terminal: the master decides */
     front.loop = ev_default_loop(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (front.loop == NULL)
         log_fatal("no event loop: epoll is missing");
@@ -536,6 +554,7 @@ int front_main(struct server_config *config, const struct spawn_self *self)
     create_jobs(&front);
     watch(&front);
     load_auth(&front);
+    load_views(&front);
     create_clients(&front);
     create_operators(&front);
     serve_soon(&front);

@@ -1,7 +1,7 @@
 /*
- * A front process: one libev loop that does IO only. It wires the rooms
- * together (http, api, ops, store, jobs, stats) and lives from its master's
- * exec to its drain.
+ * A front process: one libev loop that does IO only. It connects the parts of the
+ * server (http, api, ops, store, jobs, stats), and lives from the exec of its
+ * master to its drain.
  */
 #ifndef OFFLOOP_SERVER_PROCESS_FRONT_H
 #define OFFLOOP_SERVER_PROCESS_FRONT_H
@@ -10,8 +10,8 @@
 #include "server/process/config.h"
 
 /* Runs a front on the descriptors of spawn.h until TERM or the master's end, drains and
-   returns its exit status. Keys and secrets are wiped off the configuration. Main thread
-   of a freshly exec'd process. */
+   returns its exit status. Wipes keys and secrets from the configuration. Main thread of
+   a process that has just been started. */
 int front_main(struct server_config *config, const struct spawn_self *self);
 
 #endif

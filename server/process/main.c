@@ -1,6 +1,6 @@
 /*
- * offloop-server: one binary for the master and its children. Which of them
- * this process is, its environment says (common/process/spawn.h).
+ * offloop-server: one binary for the master and its children. The environment
+ * tells a process which of them it is (common/process/spawn.h).
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -31,7 +31,7 @@ static void tell_did(void *context)
     spawn_tell(SPAWN_DID);
 }
 
-/* Until the next time that the loop turns, or longer where that may take its time. */
+/* The next turn of the loop is due soon, or later where is_busy. */
 static void tell_alive(void *context, bool is_busy)
 {
     (void)context;
@@ -44,7 +44,7 @@ static void tell_gate_alive(void *context)
     spawn_tell(SPAWN_ALIVE);
 }
 
-/* What a child could not have, and what to change: the last word on a failed start. */
+/* Logs after a failed start which option is to blame, and what to change. */
 static int explain(int status, const char *flag, const char *value, const char *way_out)
 {
     if (status == EXIT_FATAL)
@@ -52,7 +52,7 @@ static int explain(int status, const char *flag, const char *value, const char *
     return status;
 }
 
-/* What a child needs of them it has unpacked. */
+/* Wipes the texts of the credentials, which the child has unpacked or does not need. */
 static void forget_texts(struct server_config *config)
 {
     const struct credentials_options options = CREDENTIALS_OPTIONS(config);
@@ -125,7 +125,7 @@ static int run_child(const struct spawn_self *self)
     }
 }
 
-/* After an upgrade: what to go on with was left by the binary before. */
+/* After an upgrade: goes on with what the binary before left. */
 static int run_next_master(int argc, char **argv, struct handover **left)
 {
     int status = server_master_main(NULL, argc, argv, *left);
@@ -150,7 +150,7 @@ static int run_master(int argc, char **argv)
         return status < 0 ? EXIT_USAGE : 0;
     texts = CREDENTIALS_TEXTS(config);
     if (credentials_are_secret(&texts))
-        process_dump_no_core(); /* nor its children, which inherit that */
+        process_dump_no_core(); /* its children inherit that */
     if (!config->check_store) {
         server_config_warn(config);
         return server_master_main(config, argc, argv, NULL);
@@ -174,5 +174,5 @@ int main(int argc, char **argv)
         return run_master(argc, argv);
     status = run_child(&self);
     fflush(NULL);
-    _exit(status); /* nng's own end may hang */
+    _exit(status); /* the end of nng may hang */
 }

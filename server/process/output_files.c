@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Opens a file for writing and closes it again; a pipe that nobody reads yet is one that
-   a front may wait for. */
+/* Opens a file for writing and closes it again. A pipe that nobody reads yet is good: a
+   front may wait for its reader. */
 static int try_file(const char *path, int flags)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | flags, 0640);
@@ -25,7 +25,7 @@ static int fail(struct buf *why, const char *flag, const char *path)
     return -1;
 }
 
-/* Fronts add their own process ids, of which this is none. */
+/* Tries the name with our process id; fronts add their own. */
 static int try_profile(const char *path)
 {
     char own[PATH_MAX];

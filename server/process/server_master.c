@@ -29,15 +29,15 @@ struct server_master {
     struct server_plan *upgrade; /* under way, with sockets and memory of its own */
 };
 
-/* Slots for the fronts of this many processes: those of each reload get their own while
-   the old ones drain. */
+/* Slots for the fronts of so many processes. The fronts of each reload get slots of their
+   own while the fronts before them drain. */
 static unsigned stats_slots(unsigned processes)
 {
     return 8 * processes + 8;
 }
 
-/* The binary as the user named it, so that an upgrade follows a symbolic link that was
-   changed; what was found in $PATH by its place. */
+/* The path of the binary as the user gave it, so that an upgrade follows a symbolic link
+   that was changed. For a binary that was found in $PATH, the path where it lies. */
 static char *find_binary(const char *name)
 {
     char cwd[PATH_MAX], place[PATH_MAX];
@@ -88,7 +88,7 @@ static void on_ready(void *context, const struct master_plan *plan)
 {
     struct server_master *master = context;
 
-    /* only now does the master follow a reload: until here it could be undone */
+    /* A reload could be undone until now. */
     master->plan = (struct server_plan *)(void *)(uintptr_t)plan;
     server_plan_name_listeners(master->plan);
 }
@@ -101,8 +101,8 @@ static void on_drain(void *context, const struct master_plan *plan)
     listeners_close(master->listeners);
 }
 
-/* The flag that a reload cannot change, NULL where there is none: what the writer and the
-   gate were started with, and what the shared memory has room for. */
+/* A flag that differs and that a reload cannot change, because the writer and the gate
+   were started with it or the shared memory was made for it. NULL for none. */
 static const char *find_fixed(const struct server_config *now,
                               const struct server_config *next)
 {
@@ -164,8 +164,8 @@ static const struct master_plan *on_reload(void *context)
     return plan == NULL ? NULL : &plan->master;
 }
 
-/* The configuration in force, once more: what the files say now is for the next binary
-   to read, at a HUP. */
+/* A copy of the configuration in force. The next binary reads the files themselves at a
+   HUP. */
 static struct server_config *copy_config(const struct server_plan *plan)
 {
     struct server_config *config;
@@ -175,9 +175,9 @@ static struct server_config *copy_config(const struct server_plan *plan)
     return config;
 }
 
-/* The gate's socket stays, as its address does: new fronts have workers at once. A writer
-   of the next binary serves its own fronts only, the memory of counters may have another
-   form there: both are new. */
+/* The socket of the gate stays, and so does its address, so that new fronts have workers
+   at once. A writer of the next binary serves its own fronts only, and its memory of
+   counters may have another layout: both are new. */
 static int open_upgrade(struct server_master *master, struct server_shared *shared)
 {
     *shared = master->shared;
@@ -246,7 +246,7 @@ static void on_retire(void *context, const struct master_plan *plan)
     server_plan_destroy(&retired);
 }
 
-/* What the master before left in that record. */
+/* The descriptor that the master before left under that key. */
 static int take_fd(const struct handover *left, const char *key)
 {
     const char *record = handover_get(left, key, 0);
@@ -256,8 +256,8 @@ static int take_fd(const struct handover *left, const char *key)
     return handover_fd(atoi(record));
 }
 
-/* Opens what children share, or takes what the master before left, whose configuration it
-   is then. */
+/* Opens what children share, or takes what the master before left. Returns the
+   configuration, which then is that of the master before. */
 static struct server_config *open_all(struct server_master *master,
                                       struct server_config *config,
                                       const struct handover *left)
@@ -281,7 +281,7 @@ static struct server_config *open_all(struct server_master *master,
     return config;
 }
 
-/* Gives the user the directories that children make files in, and is that user then. */
+/* Gives the user the directories in which children make files, and becomes that user. */
 static void drop_privileges(const struct server_config *config)
 {
     const char *path = text_after(config->rpc, "ipc://");
@@ -323,7 +323,7 @@ int server_master_main(struct server_config *config, int argc, char **argv,
     master.plan = create_plan(&master, config, &why);
     if (master.plan == NULL)
         log_fatal("%.*s", (int)why.len, (const char *)why.data);
-    listeners_sweep(master.listeners);
+    listeners_close_unused(master.listeners);
     if (left == NULL)
         listeners_warn_unused(master.listeners);
     drop_privileges(master.plan->config);

@@ -29,7 +29,7 @@ static int fail_listen(struct buf *why, const char *text)
     return -1;
 }
 
-static int hold_listeners(struct server_plan *plan, struct buf *why)
+static int use_listeners(struct server_plan *plan, struct buf *why)
 {
     const struct option_list *listen = &plan->config->listen;
     int *clients = plan->front_fds + (SPAWN_FD_CLIENT - SPAWN_FD_FIRST);
@@ -37,13 +37,13 @@ static int hold_listeners(struct server_plan *plan, struct buf *why)
 
     for (size_t i = 0; i < listen->count; i++) {
         clients[i] =
-            listeners_hold(plan->listeners, listen->items[i], count_before(listen, i));
+            listeners_use(plan->listeners, listen->items[i], count_before(listen, i));
         if (clients[i] < 0)
             return fail_listen(why, listen->items[i]);
-        plan->held++;
+        plan->used++;
     }
     if (server_config_has_admin(plan->config)) {
-        *admin = listeners_hold(plan->listeners, plan->config->admin, ADMIN_NTH);
+        *admin = listeners_use(plan->listeners, plan->config->admin, ADMIN_NTH);
         if (*admin < 0)
             return fail_listen(why, plan->config->admin);
     }
@@ -54,13 +54,14 @@ static void release_listeners(struct server_plan *plan)
 {
     const struct option_list *listen = &plan->config->listen;
 
-    for (size_t i = plan->held; i-- > 0;)
+    for (size_t i = plan->used; i-- > 0;)
         listeners_release(plan->listeners, listen->items[i], count_before(listen, i));
     if (plan->front_fds[SPAWN_FD_ADMIN - SPAWN_FD_FIRST] >= 0)
         listeners_release(plan->listeners, plan->config->admin, ADMIN_NTH);
 }
 
-/* Fronts find first that a writer hangs, and say so. */
+/* Longer than the timeout of fronts, so that they notice first that a writer hangs, and
+   log it. */
 static uint64_t writer_silent_ms(const struct server_config *config)
 {
     return server_config_store_timeout_ns(config) / NS_PER_MS + 3000;
@@ -127,7 +128,7 @@ struct server_plan *server_plan_create(struct server_config *config,
                              .grace_ns = MASTER_GRACE_MS * NS_PER_MS};
     if (plan->master.config_fd < 0)
         buf_printf(why, "memory file: %s", strerror(errno));
-    if (plan->master.config_fd < 0 || hold_listeners(plan, why) < 0)
+    if (plan->master.config_fd < 0 || use_listeners(plan, why) < 0)
         server_plan_destroy(&plan);
     return plan;
 }

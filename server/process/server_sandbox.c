@@ -11,7 +11,8 @@
 #include "common/base/log.h"
 #include "common/process/process.h"
 
-/* Refused. What a machine's kernel does not have at all is skipped by libseccomp. */
+/* These calls are refused. libseccomp skips those that the kernel of a machine does not
+   have. */
 static const int calls[] = {
     /* other programs */
     SCMP_SYS(execve),
@@ -87,14 +88,14 @@ static const int calls[] = {
     SCMP_SYS(setdomainname),
 };
 
-/* What clone() may not be asked for: a namespace of its own makes anybody its root, and
-   all of the kernel that only root is let near. */
+/* Flags that clone() must not have: in a namespace of its own every process is root, and
+   reaches all parts of the kernel that are for root only. */
 static const uint64_t clone_flags[] = {CLONE_NEWUSER,  CLONE_NEWNS,  CLONE_NEWPID,
                                        CLONE_NEWNET,   CLONE_NEWIPC, CLONE_NEWUTS,
                                        CLONE_NEWCGROUP};
 
-/* A filter does not see the flags of clone3(): where that is not there, the C library
-   takes clone(). */
+/* A filter does not see the flags of clone3(). Where clone3() is missing, the C library
+   calls clone(). */
 static int refuse_namespaces(scmp_filter_ctx filter)
 {
     int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
@@ -112,7 +113,7 @@ static int load(scmp_filter_ctx filter)
 
     for (size_t i = 0; i < sizeof calls / sizeof *calls && error == 0; i++)
         error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
-    /* a tree: calls that are allowed pass in few steps */
+    /* a tree, in which a call that is allowed passes in few steps */
     if (error == 0)
         (void)!seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     return error == 0 ? seccomp_load(filter) : error;

@@ -1,8 +1,9 @@
 /*
- * Histograms of times, in memory that processes share: log-linear buckets, 8 to
- * each power of two, so that a quantile is right within 12.5 % from 8 ns to 18
- * minutes. One process adds (its loop thread); any may read at the same time,
- * and then sees each bucket exact, though not all at one moment.
+ * Histograms of times, in memory that processes share. The buckets are
+ * log-linear, 8 for each power of two, so that a quantile is right within 12.5 %
+ * from 8 ns to 18 minutes. The loop thread of one process adds; any process may
+ * read at the same time. Each bucket that it reads is exact, but the buckets are
+ * not a snapshot of one moment.
  */
 #ifndef OFFLOOP_SERVER_STATS_HISTOGRAM_H
 #define OFFLOOP_SERVER_STATS_HISTOGRAM_H

@@ -5,12 +5,13 @@
 
 #include "common/base/clock.h"
 
-/* The counter's speed is known well enough after this long: two readings of the clock are
-   off by some 50 ns. It is made better with every sync until the second time. */
+/* The speed of the counter is known well enough after the first time, because two
+   readings of the clock are off by some 50 ns. Every sync improves it until the second
+   time. */
 #define KNOWN_AFTER_NS  (10 * NS_PER_MS)
 #define BETTER_UNTIL_NS (100 * NS_PER_S)
 
-/* More than that between two syncs is not believed to the counter. */
+/* The counter is not believed where it shows more than this between two syncs. */
 #define MAX_NS NS_PER_S
 
 #if defined(__x86_64__)
@@ -73,7 +74,7 @@ uint64_t quick_clock_now_ns(const struct quick_clock *clock)
     if (clock->scale == 0)
         return clock_now_ns();
     cycles = read_cycles();
-    if (cycles < clock->cycles) /* another core's, a hair behind */
+    if (cycles < clock->cycles) /* another core's counter may be a little behind */
         return clock->ns;
     passed_ns =
         (uint64_t)(((unsigned __int128)(cycles - clock->cycles) * clock->scale) >> 32);

@@ -9,11 +9,11 @@
 
 #include "common/base/alloc.h"
 
-/* Bumped with any change of struct stats_front: a front of another build that maps the
-   memory (an upgrade under one master) must not misread it. */
-#define STATS_LAYOUT UINT64_C(0x0ff1009000000002)
-/* Instead of a layout, before the first front has given the memory one: a master may be
-   of another build than the fronts that it starts (an upgrade). */
+/* Changes with any change of struct stats_front: after an upgrade a front of another
+   build may map the memory, and must not misread it. */
+#define STATS_LAYOUT UINT64_C(0x0ff1009000000003)
+/* Stands in place of a layout until the first front gives the memory its layout: after an
+   upgrade a master may be of another build than the fronts that it starts. */
 #define STATS_BLANK UINT64_C(0)
 /* More than any master asks for. */
 #define STATS_FRONTS_MAX 65536
@@ -48,15 +48,15 @@ int stats_create_fd(unsigned fronts)
     return -1;
 }
 
-/* Gives the memory the form that this build has for it, where it has none yet. */
-static int give_form(int fd)
+/* Gives the memory the layout of this build, where it has none yet. */
+static int set_layout(int fd)
 {
     const uint64_t layout = STATS_LAYOUT;
     struct stats_shared head;
 
     if (pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
         head.layout != STATS_BLANK)
-        return 0; /* formed already, or foreign: the caller sees */
+        return 0; /* it has one, or is foreign: the caller finds out */
     if (head.fronts == 0 || head.fronts > STATS_FRONTS_MAX ||
         ftruncate(fd, (off_t)shared_size_bytes(head.fronts)) != 0 ||
         pwrite(fd, &layout, sizeof layout, 0) != (ssize_t)sizeof layout)
@@ -64,16 +64,16 @@ static int give_form(int fd)
     return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 }
 
-/* The first front forms the memory; others may start at the same time. The lock is the
-   process's, though the descriptor is one for all. */
-static int form_once(int fd)
+/* The first front gives the memory its layout; others may start at the same time. The
+   lock belongs to the process, though all processes share one descriptor. */
+static int set_layout_once(int fd)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int result;
 
     if (fcntl(fd, F_SETLKW, &lock) != 0)
         return -1;
-    result = give_form(fd);
+    result = set_layout(fd);
     lock.l_type = F_UNLCK;
     if (fcntl(fd, F_SETLK, &lock) != 0)
         return -1;
@@ -86,7 +86,7 @@ struct stats *stats_open(int fd)
     struct stats_shared *shared;
     struct stats *stats;
 
-    if (form_once(fd) != 0 || fstat(fd, &st) != 0)
+    if (set_layout_once(fd) != 0 || fstat(fd, &st) != 0)
         return NULL;
     errno = EINVAL;
     if (st.st_size < (off_t)shared_size_bytes(1))
@@ -127,13 +127,25 @@ struct stats_front *stats_slot(struct stats *stats, unsigned index)
     return &stats->shared->slots[index];
 }
 
+uint64_t stats_sum(struct stats *stats, size_t offset)
+{
+    uint64_t total = 0;
+
+    assert(offset < sizeof(struct stats_front));
+    for (unsigned i = 0; i < stats_fronts(stats); i++) {
+        const char *slot = (const char *)stats_slot(stats, i);
+
+        total += stats_read((const stats_counter *)(const void *)(slot + offset));
+    }
+    return total;
+}
+
+/* The label in a row of the tables in stats.h. */
+#define LABEL(name, label, ...) label,
+
 const char *stats_phase_label(enum stats_phase phase)
 {
-    static const char *const labels[] = {
-#define X(name, label) label,
-        STATS_PHASE_MAP(X)
-#undef X
-    };
+    static const char *const labels[] = {STATS_PHASE_MAP(LABEL)};
 
     assert(phase < STATS_PHASES);
     return labels[phase];
@@ -141,11 +153,7 @@ const char *stats_phase_label(enum stats_phase phase)
 
 const char *stats_route_label(enum stats_route route)
 {
-    static const char *const labels[] = {
-#define X(name, label) label,
-        STATS_ROUTE_MAP(X)
-#undef X
-    };
+    static const char *const labels[] = {STATS_ROUTE_MAP(LABEL)};
 
     assert(route < STATS_ROUTES);
     return labels[route];
@@ -153,11 +161,7 @@ const char *stats_route_label(enum stats_route route)
 
 const char *stats_size_label(enum stats_size size)
 {
-    static const char *const labels[] = {
-#define X(name, label, below) label,
-        STATS_SIZE_MAP(X)
-#undef X
-    };
+    static const char *const labels[] = {STATS_SIZE_MAP(LABEL)};
 
     assert(size < STATS_SIZES);
     return labels[size];

@@ -1,17 +1,18 @@
 /*
- * Counters of the fronts in memory that all of them share, so that any front
- * answers /metrics and /debug/loop for all.
+ * The counters of all fronts lie in memory that the fronts share, so that any
+ * front can answer /metrics and /debug/loop for all of them.
  *
- * One slot per front index in a memfd that the master makes: a front that dies
- * leaves its counts, and its successor goes on counting in the same slot. Only
- * the front of that index writes to a slot (its loop thread, but for what is
- * marked); any front reads any slot. Counters are relaxed atomics: exact one by
- * one, not a snapshot of all.
+ * The master makes a memfd with one slot for each front index. A front that dies
+ * leaves its counts there, and the next front of that index counts on in the
+ * same slot. Only the loop thread of the front of that index writes to a slot;
+ * any front reads any slot. Counters are relaxed atomics: each is exact, but
+ * they are not a snapshot of one moment.
  */
 #ifndef OFFLOOP_SERVER_STATS_STATS_H
 #define OFFLOOP_SERVER_STATS_STATS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/codec/codec.h"
 #include "server/stats/histogram.h"
@@ -51,7 +52,7 @@ enum stats_route {
         STATS_ROUTES
 };
 
-/* Room in the tables below; the rooms that own the enums check theirs fit. */
+/* Sizes of the tables below; the folders that own the enums check that theirs fit. */
 #define STATS_HTTP_CODES   600
 #define STATS_MODES        4
 #define STATS_JOB_STATUSES 12
@@ -86,6 +87,20 @@ struct stats_worker {
     stats_counter jobs_in_flight; /* gauge */
     stats_counter jobs;           /* results it has sent */
     stats_counter codec_us;       /* its time inside the codec, for this front */
+};
+
+/* Rows for the views of one front, "" for requests' own programs among them; views beyond
+   share the last one. */
+#define STATS_PROGRAMS           64
+#define STATS_PROGRAM_NAME_BYTES 256
+
+/* Requests with programs of one name. */
+struct stats_program {
+    stats_counter used; /* 1 once the name is there, which never changes then */
+    char name[STATS_PROGRAM_NAME_BYTES];
+    stats_counter requests;
+    stats_counter failures; /* of them, those answered by an error */
+    stats_counter codec_us;
 };
 
 struct stats_front {
@@ -130,6 +145,7 @@ struct stats_front {
     struct stats_histogram away, away_cpu;       /* from poll, a turn: wall and CPU */
     struct stats_histogram latency[STATS_SIZES]; /* of answered requests */
     struct stats_worker worker[STATS_WORKERS];
+    struct stats_program program[STATS_PROGRAMS];
 };
 
 struct stats;
@@ -139,8 +155,8 @@ struct stats;
    of another build than the master. */
 int stats_create_fd(unsigned fronts) __attribute__((warn_unused_result));
 
-/* Front: maps the memfd; NULL with errno where it is not of stats_create_fd's. The caller
-   ends it with stats_close(). */
+/* Front: maps the memfd. NULL with errno where stats_create_fd() did not make it. The
+   caller ends it with stats_close(). */
 struct stats *stats_open(int fd);
 
 /* Unmaps; NULL inside is allowed. */
@@ -152,6 +168,12 @@ unsigned stats_fronts(const struct stats *stats);
 /* The slot of one front, index below stats_fronts(). */
 struct stats_front *stats_slot(struct stats *stats, unsigned index);
 
+/* The sum over all slots of the counter at that offset in a slot. */
+uint64_t stats_sum(struct stats *stats, size_t offset);
+
+/* The same by the member's name. */
+#define STATS_SUM(stats, member) stats_sum(stats, offsetof(struct stats_front, member))
+
 /* True for the slot of a front that is running now; a slot whose pid is 0 was never used,
    any other was one of a front that has ended, whose counts stay in the totals. */
 bool stats_front_is_alive(const struct stats_front *slot);
@@ -159,7 +181,7 @@ bool stats_front_is_alive(const struct stats_front *slot);
 /* Front, at its start: takes the slot over from a predecessor, whose gauges end. */
 void stats_front_take(struct stats_front *slot, uint64_t pid);
 
-/* Front, at its end: nobody is served from here any more. */
+/* Front, at its end: sets the gauges to 0. */
 void stats_front_leave(struct stats_front *slot);
 
 /* The class of a request that moved that many bytes. */
@@ -172,9 +194,13 @@ struct stats_worker *stats_worker_take(struct stats_front *slot, uint64_t pid);
 /* The worker is gone; NULL is allowed. */
 void stats_worker_leave(struct stats_worker *worker);
 
-/* Books the time since the last call on the phase that was current and makes `phase`
-   current; returns the one that was, to be entered again at the end of a step. Does
-   nothing before stats_loop_watch() (stats_loop.h). Loop thread only. */
+/* The row of a view of that name, at most STATS_PROGRAM_NAME_BYTES - 1 bytes. */
+struct stats_program *stats_program_row(struct stats_front *slot, const char *name);
+
+/* Adds the time since the last call to the phase that was current, and makes `phase`
+   current. Returns the phase that was current, which the caller enters again at the end
+   of its step. Does nothing before stats_loop_watch() (stats_loop.h). Loop thread only.
+ */
 enum stats_phase stats_phase_enter(enum stats_phase phase);
 
 /* The label of a route, "document". */

@@ -18,7 +18,7 @@ static struct {
     uint64_t since_ns;     /* when the phase began */
     uint64_t away_ns;      /* of this turn, so far */
     uint64_t away_cpu_ns;  /* and its CPU */
-    bool turning;          /* a turn has begun: what was before is no time away */
+    bool turning;          /* a turn has begun: time before it is no time away */
     uint64_t read_ns;      /* when the CPU clock was last read */
     uint64_t read_cpu_ns;  /* and what it said */
     uint64_t given_cpu_ns; /* CPU that phases other than poll were given since */
@@ -26,9 +26,9 @@ static struct {
     ev_check check;
 } now_doing;
 
-/* Reads the CPU clock: what has been used since the last reading and was given to nobody
-   belongs to the phase that ends here, up to the time it took, and then to poll. Returns
-   the phase's part. */
+/* Reads the CPU clock. CPU time that was used since the last reading, and that no phase
+   was given, belongs to the phase that ends here, up to the time that it took; the rest
+   belongs to poll. Returns the phase's part. */
 static uint64_t read_cpu(uint64_t now_ns, uint64_t took_ns)
 {
     struct stats_front *slot = now_doing.slot;
@@ -38,7 +38,7 @@ static uint64_t read_cpu(uint64_t now_ns, uint64_t took_ns)
 
     stats_add(&slot->loop_cpu_ns, used);
     stats_add(&slot->phase_cpu_ns[STATS_POLL], left - part);
-    /* Given too much: a short step was preempted. It is taken off what comes. */
+    /* A short step that was preempted was given too much. The next steps get less. */
     now_doing.given_cpu_ns =
         now_doing.given_cpu_ns > used ? now_doing.given_cpu_ns - used : 0;
     now_doing.read_ns = now_ns;
@@ -47,8 +47,8 @@ static uint64_t read_cpu(uint64_t now_ns, uint64_t took_ns)
     return part;
 }
 
-/* Books the time since the phase began. */
-static void book(uint64_t now_ns)
+/* Adds the time since the phase began to it. */
+static void add_time(uint64_t now_ns)
 {
     struct stats_front *slot = now_doing.slot;
     enum stats_phase phase = now_doing.phase;
@@ -62,7 +62,7 @@ static void book(uint64_t now_ns)
     if (now_ns - now_doing.read_ns >= READING_NS) {
         cpu_ns = read_cpu(now_ns, took_ns);
     } else {
-        /* Poll's is known at the next reading. */
+        /* The next reading tells how much poll used. */
         cpu_ns = phase == STATS_POLL ? 0 : took_ns;
         now_doing.given_cpu_ns += cpu_ns;
     }
@@ -80,7 +80,7 @@ enum stats_phase stats_phase_enter(enum stats_phase phase)
     assert(phase < STATS_PHASES);
     if (now_doing.slot == NULL || phase == was)
         return was;
-    book(quick_clock_now_ns(&now_doing.clock));
+    add_time(quick_clock_now_ns(&now_doing.clock));
     now_doing.phase = phase;
     return was;
 }
@@ -104,8 +104,8 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
     stats_phase_enter(STATS_POLL);
 }
 
-/* The turn ends here and not in on_prepare: other rooms' prepare watchers, which enter a
-   phase of their own, may have come after ours. */
+/* The turn ends here and not in on_prepare, because prepare watchers of other folders,
+   which enter a phase of their own, may run after ours. */
 static void on_check(struct ev_loop *loop, ev_check *watcher, int events)
 {
     (void)loop, (void)watcher, (void)events;
@@ -114,9 +114,9 @@ static void on_check(struct ev_loop *loop, ev_check *watcher, int events)
 }
 
 #ifdef OFFLOOP_ACCOUNTING_SWITCH
-/* A build that leaves it out from one SIGUSR1 to the next, to measure what it costs: in
-   one process, since the places of things in memory make more difference than it does
-   (tests/bench/accounting-cost). */
+/* A build that stops and starts the accounting at each SIGUSR1, to measure what it costs.
+   Both are measured in one process, because the places of things in memory make more
+   difference than the accounting does (tests/bench/accounting-cost). */
 #include <signal.h>
 
 static void on_switch(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -128,7 +128,7 @@ static void on_switch(struct ev_loop *loop, ev_signal *watcher, int events)
         stats_loop_unwatch(loop);
     else
         stats_loop_watch(loop, watcher->data);
-    now_doing.clock.scale = scale; /* not to be found again each time */
+    now_doing.clock.scale = scale; /* so that it need not be measured again */
 }
 
 static void watch_switch(struct ev_loop *loop, struct stats_front *slot)
@@ -160,8 +160,8 @@ void stats_loop_watch(struct ev_loop *loop, struct stats_front *slot)
     quick_clock_start(&now_doing.clock);
     now_doing.since_ns = now_doing.read_ns = clock_now_ns();
     now_doing.read_cpu_ns = clock_thread_cpu_ns();
-    /* Prepare watchers run by priority, last ours; check watchers first ours: work done
-       in others' belongs to the time away. */
+    /* Our prepare watcher runs last and our check watcher first, so that the work of
+       other watchers belongs to the time away. */
     ev_prepare_init(&now_doing.prepare, on_prepare);
     ev_set_priority(&now_doing.prepare, EV_MINPRI);
     ev_prepare_start(loop, &now_doing.prepare);
@@ -180,7 +180,7 @@ void stats_loop_unwatch(struct ev_loop *loop)
         return;
     now_ns = clock_now_ns();
     now_doing.read_ns = now_ns - READING_NS; /* the last reading is due */
-    book(now_ns);
+    add_time(now_ns);
     end_turn();
     ev_ref(loop);
     ev_ref(loop);

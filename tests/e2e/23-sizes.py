@@ -9,7 +9,7 @@ import time
 
 from harness import JSON, Daemon, case, equal, eventually
 
-QUEUE_HIGH = 256 * 1024  # http_reply.c: a streamed reply waits from here on
+QUEUE_HIGH = 256 * 1024  # http_handler.c: a streamed reply waits from here on
 # What the head of a reply takes; the date has always the same length.
 HEAD = (b"HTTP/1.1 200 OK\r\nDate: Mon, 30 Nov 2026 12:00:00 GMT\r\nContent-Type: application/json\r\n"
         b"Transfer-Encoding: chunked\r\nConnection: close\r\nVary: Accept, Accept-Encoding\r\n\r\n")

@@ -5,7 +5,6 @@ import os
 import subprocess
 
 import browser
-import job_daemon
 from harness import BUILD, ROOT, Skip, case, equal
 
 UNSANITIZED = True  # it only measures
@@ -13,7 +12,6 @@ PAIR = {"workers": 0}
 
 
 def tell(pair, name):
-    job_daemon.require()
     out = pair.folder / "story"
     done = subprocess.run(
         [ROOT / "scripts/story", name, "--quick", "--requests", "200", "--workers", "1", "--out", out],

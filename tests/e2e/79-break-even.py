@@ -3,7 +3,6 @@ import json
 import os
 import subprocess
 
-import job_daemon
 from harness import BUILD, ROOT, case, equal
 
 UNSANITIZED = True  # it only measures
@@ -17,7 +16,6 @@ def run(*arguments):
 
 @case
 def every_way_has_a_figure(pair):
-    job_daemon.require()
     mine, out = pair.folder / "mine.json", pair.folder / "out"
     mine.write_text(json.dumps({"rows": [{"n": n, "text": "some text"} for n in range(300)]}))
     done = run("--quick", "--data", mine, "--out", out)

@@ -8,18 +8,10 @@ import subprocess
 import sys
 import tempfile
 
-from harness import BUILD, ROOT, WAIT, Daemon, Skip, alive, children, eventually, role_of
+from harness import ROOT, WAIT, Daemon, Skip, alive, children, eventually, role_of
 
 DRIVERS = {"python": [sys.executable, str(ROOT / "tests/e2e/clients/driver.py")],
            "node": ["node", str(ROOT / "tests/e2e/clients/driver.js")]}
-
-
-def require():
-    """Skips where the daemon was built without a job socket."""
-    told = subprocess.run([BUILD / "offloop-worker", "--help"], capture_output=True, text=True,
-                          check=True).stdout
-    if "--listen" not in told:
-        raise Skip("this offloop-worker has no job socket")
 
 
 def require_node():
@@ -34,7 +26,6 @@ class JobDaemon:
     """Its socket's path is there from the beginning; start() and stop() as often as wanted."""
 
     def __init__(self, workers=2, start=True, arguments=()):
-        require()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="offloop-jobs-"))
         self.path = str(self.folder / "jobs.sock")
         self.arguments = ["--listen", f"unix:{self.path}", "--processes", str(workers), *arguments]
@@ -86,7 +77,9 @@ class Driver:
 
     def line(self):
         said = self.process.stdout.readline()
-        assert said, f"the driver ended: {self.process.stderr.read()[-2000:]}"
+        if not said:
+            self.process.kill()
+            raise AssertionError(f"the driver ended: {self.process.stderr.read()[-2000:]}")
         return said
 
     def end(self, seconds=WAIT * 6):

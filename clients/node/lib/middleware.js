@@ -3,6 +3,8 @@
 const { JobError, Overloaded, NoWorker, JobTimeout, JobLost } = require('./errors.js');
 
 const JSON_TYPE = 'application/json';
+// A program that compiles and does not get through with this document.
+const PROGRAM_FAILED = ['failed', 'steps', 'several', 'none'];
 const NDJSON_TYPE = 'application/x-ndjson';
 
 /** The result of a document for a reply: {status, headers, body}. */
@@ -22,7 +24,7 @@ async function make(jobs, document, options, acceptEncoding) {
 function statusOf(problem) {
   if (problem instanceof Overloaded || problem instanceof NoWorker || problem instanceof JobLost) return 503;
   if (problem instanceof JobTimeout) return 504;
-  if (problem instanceof JobError) return problem.status.startsWith('jq') ? 422 : 500;
+  if (problem instanceof JobError) return PROGRAM_FAILED.includes(problem.status) ? 422 : 500;
   return 500;
 }
 

@@ -26,6 +26,8 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "compare"), str(HERE.parents[2] / "tests/e2e")]
 import ab  # noqa: E402
+import harness  # noqa: E402
+import job_daemon  # noqa: E402
 import page  # noqa: E402
 from apps import APPS, MODES, ROOT, Missing, ask, removed_first  # noqa: E402
 
@@ -105,7 +107,6 @@ def profile(app, mode, socket, options):
 
 
 def story(app, options):
-    import job_daemon  # the end-to-end tests' own, which waits until the socket is there
     report = {"app": app.name, "file": app.file, "requests": options.requests, "concurrency": options.concurrency,
               "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
               "machine": {"cpus": os.cpu_count(), "kind": platform.processor() or platform.machine()},
@@ -126,13 +127,10 @@ def main():
     options = arguments()
     try:
         app = APPS[options.app]()
-        import harness
         harness.require_programs()
         options.out.mkdir(parents=True, exist_ok=True)
         report = story(app, options)
     except (Missing, ab.Refused) as why:
-        sys.exit(f"story: {why}")
-    except harness.Skip as why:
         sys.exit(f"story: {why}")
     print(page.text(report))
     (options.out / f"{options.app}.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -55,7 +55,7 @@ static void read_size(struct http_body *body, uint8_t byte)
     }
 }
 
-/* What may follow an extension's name or value. */
+/* Reads the byte after the name or the value of an extension. */
 static void end_extension(struct http_body *body, uint8_t byte)
 {
     if (byte == '\r')
@@ -107,7 +107,7 @@ static void read_extension(struct http_body *body, uint8_t byte)
     }
 }
 
-/* A size line is whole: data follow, or behind the last chunk the trailers. */
+/* A size line is complete: data follows, or after the last chunk the trailers. */
 static void end_size(struct http_body *body)
 {
     if (body->left > INT64_MAX)
@@ -116,14 +116,14 @@ static void end_size(struct http_body *body)
         body->state = body->left > 0 ? HTTP_BODY_CHUNK : HTTP_BODY_TRAILER;
 }
 
-/* Fields that frame a message have no place behind it (RFC 9110 section 6.5.1). */
+/* Fields that frame a message must not stand in its trailers (RFC 9110 section 6.5.1). */
 static bool name_forbidden(const struct http_body *body)
 {
     static const char *const names[] = {"content-length", "transfer-encoding", "host"};
+    const struct slice name = {(const uint8_t *)body->name, body->name_len};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strlen(names[i]) == body->name_len &&
-            memcmp(names[i], body->name, body->name_len) == 0)
+        if (slice_is(name, names[i]))
             return true;
     }
     return false;
@@ -161,7 +161,7 @@ static void read_trailer(struct http_body *body, uint8_t byte)
         refuse(body, 400, "a control character in a trailer line");
 }
 
-/* The one byte that may come now, and what is next. */
+/* Only this byte may come now; `next` is the state after it. */
 static void expect(struct http_body *body, uint8_t byte, uint8_t wanted,
                    enum http_body_state next)
 {
@@ -171,7 +171,7 @@ static void expect(struct http_body *body, uint8_t byte, uint8_t wanted,
         body->state = next;
 }
 
-/* One byte of what stands around the data. */
+/* Reads one byte of the framing around the data. */
 static void read_byte(struct http_body *body, uint8_t byte)
 {
     switch (body->state) {
@@ -204,7 +204,7 @@ static void read_byte(struct http_body *body, uint8_t byte)
     }
 }
 
-/* As much of the data as the input holds. */
+/* Takes as much of the data as the input has. */
 static struct slice take_data(struct http_body *body, const uint8_t *bytes, size_t len)
 {
     size_t take = body->left < len ? (size_t)body->left : len;

@@ -1,10 +1,10 @@
 /*
  * The decoder of request bodies (RFC 9112 sections 6 and 7): a counted body, or
- * chunks with extensions and trailers, both of which are checked and dropped.
- * Strict: only CRLF ends a line, sizes are 1 to 16 hex digits, nothing may
- * stand where the grammar has nothing. Pure: bytes in; data, more, done or bad
- * out; allocates nothing; any thread may call, one decoder on one thread. The
- * verdict depends on the bytes alone, never on how they were cut.
+ * chunks with extensions and trailers, which are checked and dropped. It is
+ * strict: only CRLF ends a line, sizes are 1 to 16 hex digits, and no byte may
+ * stand where the grammar has none. It takes bytes and returns data, more, done or
+ * bad. It allocates nothing. Any thread may call, one decoder on one thread. The
+ * result depends on the bytes alone, never on how they were cut.
  */
 #ifndef OFFLOOP_SERVER_HTTP_PARSER_HTTP_BODY_H
 #define OFFLOOP_SERVER_HTTP_PARSER_HTTP_BODY_H
@@ -14,8 +14,8 @@
 
 #include "common/base/buf.h"
 
-/* Bytes of chunk extensions one body may carry in all (they cost work and mean nothing
-   here): more is 400. */
+/* Bytes of chunk extensions that a body may have in all: more is 400. They cost work and
+   mean nothing here. */
 #define HTTP_BODY_EXTENSIONS_MAX 16384
 
 /* Bytes of its trailer section: more is 431. */
@@ -35,21 +35,21 @@ enum http_body_result {
 enum http_body_state {
     HTTP_BODY_COUNTED,       /* a body of known length */
     HTTP_BODY_SIZE,          /* a chunk's size */
-    HTTP_BODY_EXTENSION,     /* the name of an extension, behind ';' */
-    HTTP_BODY_VALUE_START,   /* its value, behind '=' */
+    HTTP_BODY_EXTENSION,     /* the name of an extension, after ';' */
+    HTTP_BODY_VALUE_START,   /* its value, after '=' */
     HTTP_BODY_VALUE,         /* a token */
     HTTP_BODY_QUOTED,        /* a quoted-string */
-    HTTP_BODY_ESCAPED,       /* behind a backslash in one */
-    HTTP_BODY_QUOTED_END,    /* behind its closing quote */
-    HTTP_BODY_SIZE_LF,       /* the LF behind a size line's CR */
+    HTTP_BODY_ESCAPED,       /* after a backslash in one */
+    HTTP_BODY_QUOTED_END,    /* after its closing quote */
+    HTTP_BODY_SIZE_LF,       /* the LF after a size line's CR */
     HTTP_BODY_CHUNK,         /* a chunk's data */
-    HTTP_BODY_CHUNK_CR,      /* the CR behind them */
+    HTTP_BODY_CHUNK_CR,      /* the CR after the data */
     HTTP_BODY_CHUNK_LF,      /* and its LF */
     HTTP_BODY_TRAILER,       /* a trailer line's first byte, or the last CR */
     HTTP_BODY_TRAILER_NAME,  /* a trailer's name, up to ':' */
     HTTP_BODY_TRAILER_VALUE, /* its value */
-    HTTP_BODY_TRAILER_LF,    /* the LF behind its CR */
-    HTTP_BODY_LAST_LF,       /* the LF behind the last CR */
+    HTTP_BODY_TRAILER_LF,    /* the LF after its CR */
+    HTTP_BODY_LAST_LF,       /* the LF after the last CR */
     HTTP_BODY_END,
     HTTP_BODY_ERROR
 };
@@ -74,7 +74,7 @@ void http_body_init(struct http_body *body, int64_t length);
 enum http_body_result http_body_next(struct http_body *body, const uint8_t *bytes,
                                      size_t len, size_t *used_r, struct slice *data_r);
 
-/* Bytes still to come that are known of: all of a counted body, else the current chunk's.
+/* How many bytes are known to come: the rest of a counted body, or of the current chunk.
  */
 uint64_t http_body_left(const struct http_body *body);
 

@@ -1,14 +1,14 @@
 /*
- * The parser of request heads (RFC 9112 sections 2 to 6): bytes in; more, done,
- * or bad with a status and a reason out. Strict where servers and proxies have
- * been known to differ: what it accepts has one reading. Pure: no sockets, no
- * loop, no allocation; any thread may call, one parser on one thread.
+ * The parser of request heads (RFC 9112 sections 2 to 6). It takes bytes and
+ * returns more, done, or bad with a status and a reason. It is strict where servers
+ * and proxies are known to differ: what it accepts has one meaning. It uses no
+ * sockets and no loop and allocates nothing. Any thread may call, one parser on one
+ * thread.
  *
- * It is resumable: the caller keeps the bytes of a head together and runs the
- * parser over all it has got so far; no byte is looked at more than twice. The
- * verdict depends on the bytes alone, never on how they were cut. What was
- * found are spans (offsets into those bytes), so that they may be moved. A
- * parser of another make (llhttp) can fill in the same struct.
+ * The caller keeps the bytes of a head together and runs the parser over all of
+ * them again when more have come; it looks at no byte more than twice. The result
+ * depends on the bytes alone, never on how they were cut. What it finds are spans
+ * (offsets into those bytes), so that the bytes may be moved.
  */
 #ifndef OFFLOOP_SERVER_HTTP_PARSER_HTTP_PARSER_H
 #define OFFLOOP_SERVER_HTTP_PARSER_HTTP_PARSER_H
@@ -91,20 +91,16 @@ struct http_parser {
 void http_parser_init(struct http_parser *parser,
                       const struct http_parser_limits *limits);
 
-/* Goes on over the head's bytes: all of them from the first one on, what was given before
-   and what came since. May be called again after MORE only. */
+/* Goes on over the bytes of the head. All of them have to be given, from the first one
+   on. May be called again only after MORE. */
 enum http_parser_result http_parser_run(struct http_parser *parser, const uint8_t *bytes,
                                         size_t len);
 
-/* True once a byte of the request line itself has been seen: a stray empty line does not
-   yet make a request. */
+/* True once a byte of the request line has been seen: a stray empty line begins no
+   request. */
 bool http_parser_begun(const struct http_parser *parser);
 
 /* True where the connection may go on after this request (RFC 9112 section 9.3). */
 bool http_parser_persistent(const struct http_parser *parser);
-
-/* Parser-internal: records the verdict; returns HTTP_PARSER_BAD. */
-enum http_parser_result http_parser_refuse(struct http_parser *parser, int status,
-                                           const char *reason);
 
 #endif

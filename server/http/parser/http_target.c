@@ -5,7 +5,7 @@
 
 #include "server/http/parser/http_chars.h"
 
-/* The digits behind an authority's ':' (none are allowed to be there). */
+/* The digits after the ':' of an authority; there may be none. */
 static bool port_valid(const uint8_t *bytes, size_t len)
 {
     unsigned port = 0;
@@ -71,11 +71,11 @@ static const char *split_path(struct http_parser *parser, const uint8_t *bytes,
 {
     uint32_t end = parser->target.at + parser->target.len;
     const uint8_t *mark = memchr(bytes + at, '?', end - at);
-    uint32_t path_end = mark ? (uint32_t)(mark - bytes) : end;
+    uint32_t path_end = mark != NULL ? (uint32_t)(mark - bytes) : end;
 
     parser->path = (struct http_span){at, path_end - at};
-    parser->query = mark ? (struct http_span){path_end + 1, end - path_end - 1}
-                         : (struct http_span){end, 0};
+    parser->query = mark != NULL ? (struct http_span){path_end + 1, end - path_end - 1}
+                                 : (struct http_span){end, 0};
     if (!http_chars_all(bytes + at, path_end - at, HTTP_CHAR_PATH) ||
         !http_chars_all(bytes + parser->query.at, parser->query.len, HTTP_CHAR_QUERY))
         return "the target holds a character that must be percent-encoded";

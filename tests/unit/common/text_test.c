@@ -8,11 +8,6 @@
 
 #include <cmocka.h>
 
-static struct slice slice_of(const char *text)
-{
-    return (struct slice){(const uint8_t *)text, strlen(text)};
-}
-
 static void every_byte_as_a_hex_digit(void **state)
 {
     static const char digits[] = "0123456789abcdefABCDEF";
@@ -60,10 +55,10 @@ static void a_prefix_is_found_or_not(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *text = cases[i].text, *prefix = cases[i].prefix;
         const char *after = cases[i].after;
-        struct slice rest = slice_after(slice_of(text), prefix);
+        struct slice rest = slice_after(text_slice(text), prefix);
 
         assert_int_equal(text_starts_with(text, prefix), after != NULL);
-        assert_int_equal(slice_starts_with(slice_of(text), prefix), after != NULL);
+        assert_int_equal(slice_starts_with(text_slice(text), prefix), after != NULL);
         assert_ptr_equal(rest.data, text_after(text, prefix));
         if (after == NULL)
             continue;
@@ -75,10 +70,10 @@ static void a_prefix_is_found_or_not(void **state)
 static void a_slice_is_a_text_as_a_whole(void **state)
 {
     (void)state;
-    assert_true(slice_is(slice_of("cpu"), "cpu"));
-    assert_false(slice_is(slice_of("cpus"), "cpu"));
-    assert_false(slice_is(slice_of("cp"), "cpu"));
-    assert_false(slice_is(slice_of("cpU"), "cpu"));
+    assert_true(slice_is(text_slice("cpu"), "cpu"));
+    assert_false(slice_is(text_slice("cpus"), "cpu"));
+    assert_false(slice_is(text_slice("cp"), "cpu"));
+    assert_false(slice_is(text_slice("cpU"), "cpu"));
     assert_false(slice_is((struct slice){NULL, 0}, "cpu"));
 }
 

@@ -3,7 +3,7 @@
 #include <locale.h>
 
 #include "server/http/http_head.h"
-#include "server/http/http_status.h"
+#include "server/http/http_head.h"
 
 static void test_date(void **state)
 {
@@ -91,11 +91,36 @@ static void test_problems(void **state)
         "\"detail\":\"Not Found\"}\n",
         rig_text(&out));
     out.len = 0;
-    http_head_problem(&out, 400, "\t\"\\\x7f\xc3\xa9", 0);
+    http_head_problem(&out, 400, "\t\"\\\x7f\xc3\xa9 \xe2\x80\xa6\xf0\x9f\x98\x80", 0);
     assert_string_equal(
         "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
-        "\"detail\":\"?\\\"\\\\???\",\"offset\":0}\n",
+        "\"detail\":\"?\\\"\\\\?\xc3\xa9 \xe2\x80\xa6\xf0\x9f\x98\x80\",\"offset\":0}\n",
         rig_text(&out));
+    out.len = 0;
+    /* What is not UTF-8: overlong, a surrogate, beyond, cut. */
+    http_head_problem(&out, 400, "\xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x80", -1);
+    assert_string_equal(
+        "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
+        "\"detail\":\"?? ??? ???? ??\"}\n",
+        rig_text(&out));
+    buf_free(&out);
+}
+
+static void test_refusals(void **state)
+{
+    struct buf out = BUF_INIT;
+    size_t len;
+
+    (void)state;
+    len = http_head_refusal(&out, 408, "too slow", NULL, false);
+    assert_non_null(strstr(rig_text(&out), "HTTP/1.1 408 Request Timeout\r\n"));
+    assert_non_null(strstr(rig_text(&out), "Connection: close\r\n"));
+    assert_null(strstr(rig_text(&out), "Retry-After"));
+    assert_int_equal(len, strlen(strstr(rig_text(&out), "\r\n\r\n") + 4));
+    out.len = 0;
+    assert_true(http_head_refusal(&out, 503, "full", NULL, true) > 0);
+    assert_non_null(strstr(rig_text(&out), "Retry-After: 1\r\n"));
+    assert_string_equal("\r\n\r\n", strstr(rig_text(&out), "\r\n\r\n"));
     buf_free(&out);
 }
 
@@ -104,7 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_date),     cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_bodiless), cmocka_unit_test(test_heads),
-        cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_problems), cmocka_unit_test(test_refusals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

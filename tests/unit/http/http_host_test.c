@@ -1,7 +1,7 @@
 /* Which hosts requests may name. */
 #include "rig.h"
 
-#include "server/http/http_host.h"
+#include "server/http/parser/http_host.h"
 
 static bool allowed(enum http_host_rule rule, const char *authority, bool is_local)
 {
@@ -34,7 +34,7 @@ static const char *const strange[] = {
     "1.2.3.4.5",         "evil%2eexample",    "com.",
     "docs.example.evil", "xlocalhost.",       "0x7f.1"};
 
-static void test_strangers_names(void **state)
+static void test_names_of_others(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
@@ -81,23 +81,22 @@ static int ask(const char *head)
     static char *names[] = {"docs.example"};
     const struct http_hosts hosts = {HTTP_HOST_LISTED, names, 1};
     struct rig rig;
-    struct buf got = BUF_INIT;
-    int fd, status;
+    int status;
 
-    rig_start_echo(&rig);
+    rig_init(&rig);
+    rig_open_echo(&rig);
     http_server_set_hosts(rig.server, &hosts);
-    fd = rig_connect(&rig);
-    rig_send(&rig, fd, head);
-    rig_await(&rig, fd, &got, "\r\n\r\n");
-    assert_int_equal(1, sscanf(rig_text(&got), "HTTP/1.1 %d", &status));
+    rig_send(&rig, head);
+    rig_await(&rig, "\r\n\r\n");
+    assert_int_equal(1, sscanf(rig_text(&rig.got), "HTTP/1.1 %d", &status));
     if (status != 200) {
         assert_int_equal(status, rig.refused);
         assert_int_equal(0, rig.requests);
         assert_int_equal(0, strncmp(head, rig.refused_line, strlen(rig.refused_line)));
     }
     if (status == 421)
-        assert_non_null(strstr(rig_text(&got), "--host"));
-    rig_finish(&rig, fd, &got);
+        assert_got(&rig, "--host");
+    rig_finish(&rig);
     return status;
 }
 
@@ -143,25 +142,22 @@ static void test_refused_lines(void **state)
         {"GET /a HTTP/1.1\r\nHost: a\r\nX\r\n", "GET /a HTTP/1.1", 400},
     };
     struct rig rig;
-    struct buf got = BUF_INIT;
 
     (void)state;
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
-        int fd;
-
-        rig_start_echo(&rig);
-        fd = rig_connect(&rig);
-        rig_send(&rig, fd, heads[i].sent);
+        rig_init(&rig);
+        rig_open_echo(&rig);
+        rig_send(&rig, heads[i].sent);
         assert_int_equal(heads[i].status, rig.refused);
         assert_string_equal(heads[i].line, rig.refused_line);
-        rig_finish(&rig, fd, &got);
+        rig_finish(&rig);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strangers_names),
+        cmocka_unit_test(test_names_of_others),
         cmocka_unit_test(test_names_that_no_stranger_can_own),
         cmocka_unit_test(test_listed_names),
         cmocka_unit_test(test_what_may_be_listed),

@@ -1,11 +1,7 @@
 #include "rig.h"
 
+#include "common/base/text.h"
 #include "server/http/http_output.h"
-
-static struct slice slice_of(const char *text)
-{
-    return (struct slice){(const uint8_t *)text, strlen(text)};
-}
 
 static void make_pair(int ends[2])
 {
@@ -26,7 +22,7 @@ static void test_sends_in_order(void **state)
     buf_append_str(&head, "head ");
     http_output_append_head(&out, &head);
     assert_null(head.data);
-    http_output_append(&out, blob, blob->bytes, slice_of("a:"));
+    http_output_append(&out, blob, blob->bytes, text_slice("a:"));
     http_output_append(&out, blob, (struct slice){blob->bytes.data + 3, 2},
                        (struct slice){NULL, 0});
     assert_int_equal(5 + 12 + 2, out.bytes);
@@ -67,7 +63,7 @@ static void test_partial_sends(void **state)
         buf_append_str(&want, prefix);
         buf_append(&want, bytes.data, bytes.len);
         blob = blob_new_steal(&bytes);
-        http_output_append(&out, blob, blob->bytes, slice_of(prefix));
+        http_output_append(&out, blob, blob->bytes, text_slice(prefix));
         blob_unref(&blob);
     }
     assert_int_equal(want.len, out.bytes);

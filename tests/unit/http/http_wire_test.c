@@ -124,33 +124,26 @@ static void send_pieces(struct rig *rig, int fd, const char *bytes, size_t len,
 static bool run_case(const struct wire_case *row, size_t piece)
 {
     struct rig rig;
-    struct buf got = BUF_INIT, all = BUF_INIT;
+    struct buf all = BUF_INIT;
     const char *wrong;
-    int fd;
 
     rig_init(&rig);
-    rig.callbacks.on_request = rig_echo_request;
-    rig.callbacks.on_body_end = rig_echo_end;
     /* a turn for each byte may take long where others want the processor */
     rig.limits.head_timeout_ms = rig.limits.body_grace_ms = PATIENCE_MS;
-    rig_start(&rig);
-    fd = rig_connect(&rig);
+    rig_open_echo(&rig);
     buf_append(&all, row->bytes, row->len);
     buf_append_str(&all, CANARY);
-    send_pieces(&rig, fd, (const char *)all.data, all.len, piece);
-    shutdown(fd, SHUT_WR);
-    rig_await_end(&rig, fd, &got);
-    while (http_server_connections(rig.server) > 0)
-        rig_wait(&rig);
-    wrong = judge(row, &rig, &got);
+    send_pieces(&rig, rig.fd, (const char *)all.data, all.len, piece);
+    shutdown(rig.fd, SHUT_WR);
+    rig_await_end(&rig);
+    rig_await_none(&rig);
+    wrong = judge(row, &rig, &rig.got);
     if (wrong != NULL)
         print_error("%s (pieces of %zu): %s; wanted %s %s; got: %.300s\n", row->name,
                     piece, wrong, row->statuses, row->fate == LIVES ? "lives" : "ends",
-                    rig_text(&got));
-    close(fd);
+                    rig_text(&rig.got));
     buf_free(&all);
-    buf_free(&got);
-    rig_end(&rig);
+    rig_finish(&rig);
     return wrong == NULL;
 }
 

@@ -1,6 +1,6 @@
 /*
  * What the tests of the HTTP room stand on: a server on a loop of its own, a
- * client's end of a socket pair, and a handler that notes all it is told. Nothing
+ * client's end of a socket pair, and a handler that records all it is told. Nothing
  * sleeps: the loop runs until what is awaited is there, and a watchdog fails the
  * test where it never comes.
  */
@@ -28,10 +28,20 @@
 #include "common/base/alloc.h"
 #include "server/http/http.h"
 
-#define RIG_UNUSED     __attribute__((unused))
 #define RIG_WATCHDOG_S 60.
 
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+/* A test that gets a rig in *state, which it starts itself. */
+#define RIG_TEST(test) cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown)
+
+/* What the rig's client has got, or not. */
+#define assert_got(rig, text)     assert_non_null(strstr(rig_text(&(rig)->got), text))
+#define assert_not_got(rig, text) assert_null(strstr(rig_text(&(rig)->got), text))
+
 struct rig {
+    int fd;         /* the client that the short calls below speak of; -1 for none */
+    struct buf got; /* what it has got */
     struct ev_loop *loop;
     struct http_server *server;
     struct http_callbacks callbacks;
@@ -52,8 +62,7 @@ struct rig {
 
 static struct rig *rig_current;
 
-static void rig_note_request(struct http_exchange *x, void *context) RIG_UNUSED;
-static void rig_note_request(struct http_exchange *x, void *context)
+static inline void rig_record_request(struct http_exchange *x, void *context)
 {
     const struct http_request *r = http_request(x);
     struct rig *rig = context;
@@ -67,26 +76,26 @@ static void rig_note_request(struct http_exchange *x, void *context)
     buf_append(&rig->seen, "\n", 1);
 }
 
-static RIG_UNUSED void rig_note_body(struct http_exchange *x, struct slice bytes)
+static inline void rig_record_body(struct http_exchange *x, struct slice bytes)
 {
     (void)x;
     assert_true(bytes.len > 0);
     buf_append(&rig_current->body, bytes.data, bytes.len);
 }
 
-static RIG_UNUSED void rig_note_body_end(struct http_exchange *x)
+static inline void rig_record_body_end(struct http_exchange *x)
 {
     (void)x;
     rig_current->body_ends++;
 }
 
-static RIG_UNUSED void rig_note_writable(struct http_exchange *x)
+static inline void rig_record_writable(struct http_exchange *x)
 {
     (void)x;
     rig_current->writables++;
 }
 
-static RIG_UNUSED void rig_note_close(struct http_exchange *x, int status, uint64_t sent)
+static inline void rig_record_close(struct http_exchange *x, int status, uint64_t sent)
 {
     if (rig_current->exchange == x)
         rig_current->exchange = NULL;
@@ -95,7 +104,7 @@ static RIG_UNUSED void rig_note_close(struct http_exchange *x, int status, uint6
     rig_current->closed_bytes = sent;
 }
 
-static RIG_UNUSED void rig_note_refused(const struct http_refusal *refusal, void *context)
+static inline void rig_record_refused(const struct http_refusal *refusal, void *context)
 {
     struct rig *rig = context;
 
@@ -104,27 +113,28 @@ static RIG_UNUSED void rig_note_refused(const struct http_refusal *refusal, void
              refusal->line.len > 0 ? (const char *)refusal->line.data : "");
 }
 
-static RIG_UNUSED void rig_bark(struct ev_loop *loop, struct ev_timer *timer, int revents)
+static inline void rig_bark(struct ev_loop *loop, struct ev_timer *timer, int revents)
 {
     (void)loop, (void)timer, (void)revents;
     fail_msg("what the test waits for never came");
 }
 
-/* A rig whose handler only notes; a test replaces callbacks before rig_start(). */
-static RIG_UNUSED void rig_init(struct rig *rig)
+/* A rig whose handler only records; a test replaces callbacks before rig_start(). */
+static inline void rig_init(struct rig *rig)
 {
     memset(rig, 0, sizeof *rig);
+    rig->fd = -1;
     rig_current = rig;
     rig->limits = http_limits_default();
-    rig->callbacks = (struct http_callbacks){.on_request = rig_note_request,
-                                             .on_body = rig_note_body,
-                                             .on_body_end = rig_note_body_end,
-                                             .on_writable = rig_note_writable,
-                                             .on_close = rig_note_close,
-                                             .on_refused = rig_note_refused};
+    rig->callbacks = (struct http_callbacks){.on_request = rig_record_request,
+                                             .on_body = rig_record_body,
+                                             .on_body_end = rig_record_body_end,
+                                             .on_writable = rig_record_writable,
+                                             .on_close = rig_record_close,
+                                             .on_refused = rig_record_refused};
 }
 
-static RIG_UNUSED void rig_start(struct rig *rig)
+static inline void rig_start(struct rig *rig)
 {
     rig->loop = ev_loop_new(EVFLAG_AUTO);
     ev_timer_init(&rig->watchdog, rig_bark, RIG_WATCHDOG_S, 0.);
@@ -132,18 +142,22 @@ static RIG_UNUSED void rig_start(struct rig *rig)
     rig->server = http_server_create(rig->loop, &rig->limits, &rig->callbacks, rig);
 }
 
-static RIG_UNUSED void rig_end(struct rig *rig)
+/* Ends the server and its loop, once. */
+static inline void rig_end(struct rig *rig)
 {
+    if (rig->loop == NULL)
+        return;
     http_server_destroy(&rig->server);
     assert_null(rig->exchange);
     ev_timer_stop(rig->loop, &rig->watchdog);
     ev_loop_destroy(rig->loop);
+    rig->loop = NULL;
     buf_free(&rig->seen);
     buf_free(&rig->body);
 }
 
 /* A connection; returns the client's end, which the test closes. */
-static RIG_UNUSED int rig_connect(struct rig *rig)
+static inline int rig_connect(struct rig *rig)
 {
     int ends[2];
 
@@ -154,7 +168,7 @@ static RIG_UNUSED int rig_connect(struct rig *rig)
 }
 
 /* A TCP listener of the server's on a free port. */
-static RIG_UNUSED void rig_listen(struct rig *rig)
+static inline void rig_listen(struct rig *rig)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -170,7 +184,7 @@ static RIG_UNUSED void rig_listen(struct rig *rig)
 
 /* A client connected to the listener (made where there is none), non-blocking; it may
    still have to be accepted. */
-static RIG_UNUSED int rig_connect_tcp(struct rig *rig)
+static inline int rig_connect_tcp(struct rig *rig)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -187,13 +201,13 @@ static RIG_UNUSED int rig_connect_tcp(struct rig *rig)
 
 /* One turn of the loop, sleeping where nothing is due. (libev would sleep also where the
    turn's start found work to do, outside of any event.) */
-static RIG_UNUSED void rig_wait(struct rig *rig)
+static inline void rig_wait(struct rig *rig)
 {
     ev_run(rig->loop, ev_pending_count(rig->loop) > 0 ? EVRUN_NOWAIT : EVRUN_ONCE);
 }
 
 /* Turns enough for all that is due now; never sleeps. */
-static RIG_UNUSED void rig_turns(struct rig *rig)
+static inline void rig_turns(struct rig *rig)
 {
     for (int i = 0; i < 6; i++)
         ev_run(rig->loop, EVRUN_NOWAIT);
@@ -201,8 +215,7 @@ static RIG_UNUSED void rig_turns(struct rig *rig)
 
 /* Sends all, turning the loop where the socket is full. Returns false once the server has
    closed. */
-static RIG_UNUSED bool rig_send_bytes(struct rig *rig, int fd, const void *bytes,
-                                      size_t len)
+static inline bool rig_send_bytes(struct rig *rig, int fd, const void *bytes, size_t len)
 {
     const char *at = bytes;
 
@@ -221,7 +234,7 @@ static RIG_UNUSED bool rig_send_bytes(struct rig *rig, int fd, const void *bytes
     return true;
 }
 
-static RIG_UNUSED void rig_send(struct rig *rig, int fd, const char *text)
+static inline void rig_send_to(struct rig *rig, int fd, const char *text)
 {
     rig_send_bytes(rig, fd, text, strlen(text));
     rig_turns(rig);
@@ -229,7 +242,7 @@ static RIG_UNUSED void rig_send(struct rig *rig, int fd, const char *text)
 
 /* Receives what is there. Returns true at the connection's end (*reset_r where it was a
    reset; may be NULL). */
-static RIG_UNUSED bool rig_receive(int fd, struct buf *got, bool *reset_r)
+static inline bool rig_receive(int fd, struct buf *got, bool *reset_r)
 {
     for (;;) {
         ssize_t n = recv(fd, buf_reserve(got, 65536), 65536, MSG_DONTWAIT);
@@ -245,15 +258,15 @@ static RIG_UNUSED bool rig_receive(int fd, struct buf *got, bool *reset_r)
 }
 
 /* The bytes as a string, for strstr(). */
-static RIG_UNUSED const char *rig_text(struct buf *got)
+static inline const char *rig_text(struct buf *got)
 {
     *buf_reserve(got, 1) = '\0';
     return (const char *)got->data;
 }
 
 /* Turns the loop until `text` has come. */
-static RIG_UNUSED void rig_await(struct rig *rig, int fd, struct buf *got,
-                                 const char *text)
+static inline void rig_await_at(struct rig *rig, int fd, struct buf *got,
+                                const char *text)
 {
     while (strstr(rig_text(got), text) == NULL) {
         if (rig_receive(fd, got, NULL) && strstr(rig_text(got), text) == NULL)
@@ -264,7 +277,7 @@ static RIG_UNUSED void rig_await(struct rig *rig, int fd, struct buf *got,
 }
 
 /* Turns the loop until the server has closed. Returns true where with a reset. */
-static RIG_UNUSED bool rig_await_end(struct rig *rig, int fd, struct buf *got)
+static inline bool rig_await_end_at(struct rig *rig, int fd, struct buf *got)
 {
     bool reset = false;
 
@@ -274,7 +287,7 @@ static RIG_UNUSED bool rig_await_end(struct rig *rig, int fd, struct buf *got)
 }
 
 /* How many replies of HTTP/1.1 start in what came. */
-static RIG_UNUSED unsigned rig_count(struct buf *got, const char *text)
+static inline unsigned rig_count(struct buf *got, const char *text)
 {
     unsigned count = 0;
 
@@ -283,8 +296,33 @@ static RIG_UNUSED unsigned rig_count(struct buf *got, const char *text)
     return count;
 }
 
+/* Sends the text and does not turn the loop. */
+static inline void rig_put(int fd, const char *text)
+{
+    assert_int_equal(strlen(text), send(fd, text, strlen(text), MSG_NOSIGNAL));
+}
+
+/* A blob of so many bytes of 'x'. */
+static inline struct blob *rig_blob(size_t len)
+{
+    uint8_t *bytes;
+    struct blob *blob = blob_new(len, &bytes);
+
+    memset(bytes, 'x', len);
+    return blob;
+}
+
+/* Replies with so many bytes. */
+static inline void rig_reply_large(struct http_exchange *x, size_t len)
+{
+    struct http_reply reply = {.status = 200, .body = rig_blob(len)};
+
+    http_reply(x, &reply);
+    blob_unref(&reply.body);
+}
+
 /* Replies with the text. */
-static RIG_UNUSED void rig_reply(struct http_exchange *x, int status, const char *text)
+static inline void rig_reply(struct http_exchange *x, int status, const char *text)
 {
     struct blob *blob = blob_new_copy(text, strlen(text));
     struct http_reply reply = {
@@ -295,7 +333,7 @@ static RIG_UNUSED void rig_reply(struct http_exchange *x, int status, const char
 }
 
 /* A handler that answers each request with its method, path and body. */
-static RIG_UNUSED void rig_echo_end(struct http_exchange *x)
+static inline void rig_echo_end(struct http_exchange *x)
 {
     const struct http_request *r = http_request(x);
     struct slice body = http_body(x);
@@ -312,59 +350,196 @@ static RIG_UNUSED void rig_echo_end(struct http_exchange *x)
     blob_unref(&reply.body);
 }
 
-static RIG_UNUSED void rig_echo_request(struct http_exchange *x, void *context)
+static inline void rig_echo_request(struct http_exchange *x, void *context)
 {
-    rig_note_request(x, context);
+    rig_record_request(x, context);
     http_collect_body(x);
 }
 
-/* A rig that echoes. */
-static RIG_UNUSED void rig_start_echo(struct rig *rig)
+/* Starts a rig that echoes. */
+static inline void rig_start_echo(struct rig *rig)
 {
-    rig_init(rig);
     rig->callbacks.on_request = rig_echo_request;
     rig->callbacks.on_body_end = rig_echo_end;
     rig_start(rig);
 }
 
 /* Bytes of heap in use; 0 under sanitizers, whose heap tells nothing. */
-static RIG_UNUSED size_t rig_heap_bytes(void)
+static inline size_t rig_heap_bytes(void)
 {
     struct mallinfo2 info = mallinfo2();
 
     return info.uordblks + info.hblkhd;
 }
 
-/* For a timer that only ends a wait. */
-static RIG_UNUSED void rig_stop_waiting(struct ev_loop *loop, struct ev_timer *timer,
-                                        int revents)
+/* For a timer that only ends a pause. */
+static inline void rig_end_pause(struct ev_loop *loop, struct ev_timer *timer,
+                                 int revents)
 {
     (void)loop, (void)timer, (void)revents;
 }
 
-/* Ends a test of one connection: the client's end, what it got, and the rig. */
-static RIG_UNUSED void rig_finish(struct rig *rig, int fd, struct buf *got)
+/* Turns the loop for so long. */
+static inline void rig_pause(struct rig *rig, double seconds)
 {
-    close(fd);
-    buf_free(got);
+    struct ev_timer pause;
+
+    ev_timer_init(&pause, rig_end_pause, seconds, 0.);
+    ev_timer_start(rig->loop, &pause);
+    while (ev_is_active(&pause))
+        rig_wait(rig);
+}
+
+/* ---- the rig's own client ---- */
+
+/* Starts the rig, and connects its client. */
+static inline void rig_open(struct rig *rig)
+{
+    rig_start(rig);
+    rig->fd = rig_connect(rig);
+}
+
+/* The same for a handler that collects the body and replies nothing. */
+static inline void rig_open_collecting(struct rig *rig)
+{
+    rig->callbacks.on_request = rig_echo_request;
+    rig_open(rig);
+}
+
+/* The same for a handler that echoes. */
+static inline void rig_open_echo(struct rig *rig)
+{
+    rig_start_echo(rig);
+    rig->fd = rig_connect(rig);
+}
+
+static inline void rig_send(struct rig *rig, const char *text)
+{
+    rig_send_to(rig, rig->fd, text);
+}
+
+/* As rig_open(), with a request that is handed up and waits for its reply. */
+static inline void rig_open_request(struct rig *rig, const char *request)
+{
+    rig_open(rig);
+    rig_send(rig, request);
+    assert_non_null(rig->exchange);
+}
+
+/* Turns the loop until a request waits for its reply. */
+static inline void rig_await_request(struct rig *rig)
+{
+    while (rig->exchange == NULL)
+        rig_wait(rig);
+}
+
+/* As rig_open_request() with GET /1, over TCP. */
+static inline void rig_open_request_tcp(struct rig *rig)
+{
+    rig_start(rig);
+    rig->fd = rig_connect_tcp(rig);
+    rig_put(rig->fd, GET("/1"));
+    rig_await_request(rig);
+}
+
+static inline void rig_await(struct rig *rig, const char *text)
+{
+    rig_await_at(rig, rig->fd, &rig->got, text);
+}
+
+static inline bool rig_await_end(struct rig *rig)
+{
+    return rig_await_end_at(rig, rig->fd, &rig->got);
+}
+
+/* Turns the loop until an exchange has ended. */
+static inline void rig_await_close(struct rig *rig)
+{
+    while (rig->closes == 0)
+        rig_wait(rig);
+}
+
+/* Turns the loop until a body has come. */
+static inline void rig_await_body(struct rig *rig)
+{
+    while (rig->body_ends == 0)
+        rig_wait(rig);
+}
+
+/* Sends a byte a turn until an answer comes. */
+static inline void rig_send_slowly(struct rig *rig)
+{
+    while (!rig_receive(rig->fd, &rig->got, NULL) && rig->got.len == 0) {
+        send(rig->fd, "x", 1, MSG_NOSIGNAL);
+        rig_wait(rig);
+    }
+}
+
+/* Turns the loop until the server has no connection. */
+static inline void rig_await_none(struct rig *rig)
+{
+    while (http_server_connections(rig->server) > 0)
+        rig_wait(rig);
+}
+
+/* Sends until the server takes no more; returns how many bytes. */
+static inline size_t rig_send_until_full(struct rig *rig, const uint8_t *bytes,
+                                         size_t len)
+{
+    size_t sent = 0;
+
+    for (int idle = 0; idle < 20;) {
+        ssize_t n = send(rig->fd, bytes + sent, len - sent, MSG_NOSIGNAL);
+
+        idle = n > 0 ? 0 : idle + 1;
+        sent += n > 0 ? (size_t)n : 0;
+        ev_run(rig->loop, EVRUN_NOWAIT);
+    }
+    return sent;
+}
+
+/* Closes the client's end, and forgets what it got. */
+static inline void rig_hang_up(struct rig *rig)
+{
+    if (rig->fd >= 0)
+        close(rig->fd);
+    rig->fd = -1;
+    buf_free(&rig->got);
+}
+
+/* The same over TCP with a reset. */
+static inline void rig_reset(struct rig *rig)
+{
+    const struct linger hard = {1, 0};
+
+    setsockopt(rig->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    rig_hang_up(rig);
+}
+
+/* Ends the client and the rig. */
+static inline void rig_finish(struct rig *rig)
+{
+    rig_hang_up(rig);
     rig_end(rig);
 }
 
-/* A rig that notes, with one request handed up and waiting; returns the client's end. */
-static RIG_UNUSED int rig_open(struct rig *rig, const char *request)
+static inline int rig_setup(void **state)
 {
-    int fd;
+    static struct rig rig;
 
-    rig_init(rig);
-    rig_start(rig);
-    fd = rig_connect(rig);
-    rig_send(rig, fd, request);
-    assert_non_null(rig->exchange);
-    return fd;
+    rig_init(&rig);
+    *state = &rig;
+    return 0;
+}
+
+static inline int rig_teardown(void **state)
+{
+    rig_finish(*state);
+    return 0;
 }
 
 /* Descriptors this process has open. */
-static RIG_UNUSED unsigned rig_count_fds(void)
+static inline unsigned rig_count_fds(void)
 {
     DIR *dir = opendir("/proc/self/fd");
     unsigned count = 0;

@@ -1,52 +1,8 @@
 /* The JSON of /debug/loop and /debug/stats. */
 #include "server/ops/debug.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
 #include "common/codec/codec.h"
-#include "server/jobs/jobs.h"
-
-struct fixture {
-    int fd;
-    struct stats *stats;
-    struct buf text;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    f->fd = stats_create_fd(3);
-    f->stats = stats_open(f->fd);
-    *state = f;
-    return f->stats ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    stats_close(&f->stats);
-    close(f->fd);
-    buf_free(&f->text);
-    free(f);
-    return 0;
-}
-
-static const char *printed(struct fixture *f, void (*print)(struct stats *, struct buf *))
-{
-    f->text.len = 0;
-    print(f->stats, &f->text);
-    buf_append(&f->text, "", 1);
-    return (const char *)f->text.data;
-}
+#include "stats_rig.h"
 
 static void test_loop_lists_used_slots(void **state)
 {
@@ -152,10 +108,10 @@ static void test_it_is_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_loop_lists_used_slots, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_totals_survive_fronts, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stats, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_it_is_json, setup, teardown),
+        STATS_TEST(test_loop_lists_used_slots),
+        STATS_TEST(test_totals_survive_fronts),
+        STATS_TEST(test_stats),
+        STATS_TEST(test_it_is_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

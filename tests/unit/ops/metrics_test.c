@@ -1,51 +1,13 @@
 /* The text of /metrics. */
 #include "server/ops/metrics.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "server/jobs/jobs.h"
-
-struct fixture {
-    int fd;
-    struct stats *stats;
-    struct buf text;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    f->fd = stats_create_fd(2);
-    f->stats = stats_open(f->fd);
-    *state = f;
-    return f->stats ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    stats_close(&f->stats);
-    close(f->fd);
-    buf_free(&f->text);
-    free(f);
-    return 0;
-}
+#include "stats_rig.h"
 
 static const char *metrics(struct fixture *f)
 {
-    f->text.len = 0;
-    metrics_print(f->stats, &f->text);
-    buf_append(&f->text, "", 1);
-    return (const char *)f->text.data;
+    return printed(f, metrics_print);
 }
 
 static void test_totals_over_fronts(void **state)
@@ -144,14 +106,28 @@ static void test_processes(void **state)
     assert_non_null(strstr(metrics(f), "\noffloop_worker_replacements_total 4\n"));
 }
 
+/* Costs have samples where they are learned, the highest of all fronts. */
+static void test_costs(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_null(strstr(metrics(f), "\noffloop_cost_codec_seconds{"));
+    assert_null(strstr(metrics(f), "\noffloop_cost_rpc_seconds{"));
+    stats_set(&stats_slot(f->stats, 0)->cost_codec_ns[CODEC_OP_ENCODE][10], 5000);
+    stats_set(&stats_slot(f->stats, 1)->cost_codec_ns[CODEC_OP_ENCODE][10], 7000);
+    stats_set(&stats_slot(f->stats, 1)->cost_rpc_ns[7], 2100);
+    assert_non_null(strstr(metrics(f), "\noffloop_cost_codec_seconds{operation="
+                                       "\"encode\",size=\"1024\"} 0.000007000\n"));
+    assert_non_null(
+        strstr(metrics(f), "\noffloop_cost_rpc_seconds{jobs=\"128\"} 0.000002100\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_totals_over_fronts, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_away_histogram, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_families, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cpu_and_latency, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_processes, setup, teardown),
+        STATS_TEST(test_totals_over_fronts), STATS_TEST(test_away_histogram),
+        STATS_TEST(test_families),           STATS_TEST(test_costs),
+        STATS_TEST(test_cpu_and_latency),    STATS_TEST(test_processes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,14 +9,11 @@
 
 #include <cmocka.h>
 
-static struct slice of(const char *text)
-{
-    return (struct slice){(const uint8_t *)text, strlen(text)};
-}
+#include "common/base/text.h"
 
 static void check_same(const char *path, const char *source)
 {
-    const struct page_file *file = page_find(of(path));
+    const struct page_file *file = page_find(text_slice(path));
     static uint8_t bytes[1 << 20];
     FILE *in = fopen(source, "rb");
     size_t len;
@@ -35,16 +32,17 @@ static void test_files_are_as_in_the_tree(void **state)
     check_same("/", "server/ops/page/index.html");
     check_same("/page.css", "server/ops/page/page.css");
     check_same("/page.js", "server/ops/page/page.js");
-    assert_string_equal(page_find(of("/"))->content_type, "text/html; charset=utf-8");
+    assert_string_equal(page_find(text_slice("/"))->content_type,
+                        "text/html; charset=utf-8");
 }
 
 static void test_nothing_else(void **state)
 {
     (void)state;
-    assert_null(page_find(of("")));
-    assert_null(page_find(of("/index.html")));
-    assert_null(page_find(of("/page.css/")));
-    assert_null(page_find(of("//")));
+    assert_null(page_find(text_slice("")));
+    assert_null(page_find(text_slice("/index.html")));
+    assert_null(page_find(text_slice("/page.css/")));
+    assert_null(page_find(text_slice("//")));
 }
 
 /* It asks its own server only, so it names no other. */
@@ -54,7 +52,7 @@ static void test_no_foreign_address(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        struct slice bytes = page_find(of(paths[i]))->bytes;
+        struct slice bytes = page_find(text_slice(paths[i]))->bytes;
 
         assert_null(memmem(bytes.data, bytes.len, "https://", 8));
         assert_null(memmem(bytes.data, bytes.len, "src=\"//", 7));

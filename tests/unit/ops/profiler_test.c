@@ -14,6 +14,9 @@
 
 #include "common/base/clock.h"
 
+/* A test that gets a profiler in *state. */
+#define PROFILER_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
 struct fixture {
     struct ev_loop *loop;
     struct profiler *profiler;
@@ -174,11 +177,9 @@ static void test_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_cpu, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_wall, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cancelled, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_destroyed_while_running, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_file, setup, teardown),
+        PROFILER_TEST(test_cpu),       PROFILER_TEST(test_wall),
+        PROFILER_TEST(test_cancelled), PROFILER_TEST(test_destroyed_while_running),
+        PROFILER_TEST(test_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

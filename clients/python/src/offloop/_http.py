@@ -11,6 +11,10 @@ _TAKES_GZIP = re.compile(r"(?:^|[\s,])(?:gzip|\*)\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:
                          re.IGNORECASE)
 
 
+# A program that compiles and does not get through with this document.
+_PROGRAM_FAILED = ("failed", "steps", "several", "none")
+
+
 def takes_gzip(accept_encoding: Optional[str]) -> bool:
     """Whether an Accept-Encoding field allows gzip."""
     return bool(accept_encoding and _TAKES_GZIP.search(accept_encoding))
@@ -43,6 +47,6 @@ def status_of(problem: OffloopError) -> int:
         return 503
     if isinstance(problem, JobTimeout):
         return 504
-    if isinstance(problem, JobError) and problem.status.startswith("jq"):
+    if isinstance(problem, JobError) and problem.status in _PROGRAM_FAILED:
         return 422
     return 500
