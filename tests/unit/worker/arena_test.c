@@ -206,7 +206,7 @@ static void addresses_that_are_none(void **state)
     assert_null(arena_fetch(&neighbour, &welcome, NULL, &why));
 }
 
-/* Whoever does not say what a door says is not told a single byte. */
+/* A server that does not send the greeting is sent nothing. */
 static void others_are_told_nothing(void **state)
 {
     static const char *const words[] = {"", "offloop arena 2\n", "-ERR unknown\r\n 123",
@@ -228,8 +228,8 @@ static void others_are_told_nothing(void **state)
     }
 }
 
-/* Fetches, by a front at that URL, from a door with that name or path. Returns whether
-   the door was connected to. */
+/* Fetches, by a front at that URL, from a socket with that name or path. Returns
+   whether the worker connects to it. */
 static bool comes_to(const char *url, bool is_here, const char *path)
 {
     const struct arena_front front = {url, is_here};

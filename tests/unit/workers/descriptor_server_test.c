@@ -104,7 +104,7 @@ static void skip_greeting(int from)
         assert_int_equal(recv(from, text, sizeof text, 0), sizeof text);
 }
 
-/* What the door has sent behind its greeting: 1 with descriptors (-1 for none), 0 at its
+/* What the server has sent after its greeting: 1 with descriptors (-1 for none), 0 at its
  * end, -1 for nothing.
  */
 static int receive_files(int from, int files_r[2])
@@ -230,7 +230,7 @@ static void a_pool_comes_with_the_arena(void **state)
     close(pool_fd);
 }
 
-/* The file is there while the door is, for our group; its name is told as it is. */
+/* The file is there while the server is, for our group; its name is told as it is. */
 static void the_server_may_have_a_path(void **state)
 {
     static const struct descriptor_server_events events = {on_asked, on_mapped};
