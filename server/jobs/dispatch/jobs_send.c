@@ -236,7 +236,7 @@ static bool send_next(struct jobs_send *send, uint64_t now_ns)
         share = light_share(send, for_light, light, now_ns);
     if (heavy != NULL && lane_is_kept(send, now_ns))
         for_heavy = least_busy(send, JOBS_HEAVY, now_ns);
-    /* A small batch is held back from a busy worker, but not where a heavy job is next. */
+    /* A busy worker gets no small batch, except where a heavy job is next. */
     if (for_light != NULL && for_heavy == NULL && for_light->flight.batches_open > 0 &&
         !is_worth_second(for_light, light, share))
         for_light = NULL;
