@@ -151,8 +151,8 @@ static void child_ended(struct master *master, pid_t pid, int status)
     master_child_ended(child, status,
                        !undone && !master->killed && master->exit_status == 0);
     if (fatal) {
-        log_warn("cannot start: what %s %u says above is why",
-                 spawn_role_name(child->self.role), child->self.index);
+        log_warn("cannot start: %s %u says above why", spawn_role_name(child->self.role),
+                 child->self.index);
         begin_drain(master);
     }
     if (undone)

@@ -200,14 +200,14 @@ static void choose_type(struct exchange *e)
 {
     struct slice accept = http_header_joined(e->x, "accept");
     enum negotiate_type types = NEGOTIATE_MSGPACK; /* of others: JSON alone */
-    const char *offered = "offered is application/json";
+    const char *offered = "the server offers application/json";
 
     if (e->route.kind == STATS_ROUTE_DOCUMENT) {
         types = e->program != NULL ? NEGOTIATE_TYPES : NEGOTIATE_DOCUMENT_TYPES;
-        offered = "offered are application/json and application/msgpack";
+        offered = "the server offers application/json and application/msgpack";
     } else if (e->route.kind == STATS_ROUTE_COLLECTION) {
         types = NEGOTIATE_TYPES;
-        offered = "offered are application/json, application/msgpack and "
+        offered = "the server offers application/json, application/msgpack and "
                   "application/x-ndjson";
     }
     if (negotiate_accept(accept, types, &e->type) != 0) {

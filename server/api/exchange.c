@@ -123,7 +123,7 @@ bool exchange_check_body(struct exchange *e, const char *what, bool *gunzip_r)
     if (http_header(e->x, "content-length").data == NULL && !http_request(e->x)->has_body)
         exchange_fail(e, 411, detail);
     else if (negotiate_content_coding(coding, gunzip_r) != 0)
-        exchange_fail_with(e, 415, "the only Content-Encoding taken is gzip",
+        exchange_fail_with(e, 415, "the only Content-Encoding accepted is gzip",
                            "Accept-Encoding: gzip\r\n");
     else if (http_header(e->x, "content-range").data != NULL)
         exchange_fail(e, 400, "a part of a document cannot be written");

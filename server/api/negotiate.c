@@ -300,13 +300,14 @@ void negotiate_refusal_print(struct slice content_type, const char *taken,
         snprintf(text_r, NEGOTIATE_REFUSAL_MAX, "a Content-Type is needed; %s", taken);
     else if (find_charset(content_type, &charset) && is_name(charset))
         snprintf(text_r, NEGOTIATE_REFUSAL_MAX,
-                 "charset %.*s is not taken: the text must be UTF-8",
+                 "charset %.*s is not accepted: the text must be UTF-8",
                  charset.len < (size_t)most ? (int)charset.len : most,
                  (const char *)charset.data);
     else if (charset.len > 0)
         snprintf(text_r, NEGOTIATE_REFUSAL_MAX, "the text must be UTF-8");
     else
-        snprintf(text_r, NEGOTIATE_REFUSAL_MAX, "%s; say which in Content-Type", taken);
+        snprintf(text_r, NEGOTIATE_REFUSAL_MAX, "%s; say which one in Content-Type",
+                 taken);
 }
 
 bool negotiate_is_ndjson(struct slice content_type)

@@ -10,7 +10,7 @@
 #define UNKNOWN_MAX 64
 
 static const char fields_fault[] =
-    "fields are names divided by , and . of 8128 bytes and 1024 names at most";
+    "fields must be names separated by , and . (at most 8128 bytes and 1024 names)";
 
 static const struct {
     const char *name;

@@ -120,6 +120,11 @@ static void queue_head(struct http_exchange *x, const struct http_reply *reply,
     x->status = reply->status;
 }
 
+bool http_is_local(const struct http_exchange *x)
+{
+    return x->connection->peer.is_local;
+}
+
 void http_reply(struct http_exchange *x, const struct http_reply *reply)
 {
     struct slice part = {NULL, 0};
@@ -219,11 +224,6 @@ void http_reply_abort(struct http_exchange *x)
     assert(x->replying == HTTP_REPLYING_STREAM);
     x->replying = HTTP_REPLYING_ABORTED;
     http_connection_wake(x->connection);
-}
-
-bool http_is_local(const struct http_exchange *x)
-{
-    return x->connection->peer.is_local;
 }
 
 bool http_replied(const struct http_exchange *x)

@@ -103,7 +103,7 @@ def a_refused_charset_is_named(pair):
                                        "application/merge-patch+json")):
             check_problem(client.ask(method, target, b"{}",
                                      [("Content-Type", f"{media}; charset=latin1")]), 415,
-                          "charset latin1 is not taken")
+                          "charset latin1 is not accepted")
 
 
 @case
@@ -170,7 +170,7 @@ def what_is_there_in_json_alone(pair):
                          headers=[("Accept", "application/msgpack, application/json;q=0.1")])
         equal((reply.status, reply.header("content-type")), (200, "application/json"))
         check_problem(pair.ask("GET", target, headers=[("Accept", "application/msgpack")]),
-                      406, "offered is application/json")
+                      406, "the server offers application/json")
 
 
 @case

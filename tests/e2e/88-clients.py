@@ -3,8 +3,10 @@ replies, cancelling, many processes at one socket, workers that are killed, and 
 is absent, late, reloaded or restarted."""
 import gzip
 import json
+import re
 import shutil
 import signal
+import struct
 import subprocess
 
 from harness import BUILD, SANITIZED, Skip, case, equal
@@ -180,6 +182,61 @@ def a_daemon_that_is_reloaded_and_restarted(language):
             equal(json.loads(driver.end()), NOTHING_LOST)
         finally:
             driver.destroy()
+
+
+NUMBERS = ("0 -0 0.0 -0.0 1e2 1E+2 12500.00 0.000001 1e-7 123456789012345680000 1e21 1e22 5e-324 1e400 1e-400 "
+           "0e999 1.7976931348623157e308 9007199254740993 9223372036854775808 18446744073709551615 "
+           "18446744073709551616 -9223372036854775808 -9223372036854775809 -33 -128 -129 32768 4294967296 "
+           "0.1 100.0 1.5 -1.5e-10 123.456e5 340282346638528860000000000000000000000.0").split()
+TEXTS = [rb'""', rb'"\u0000\u001f\/\b\f\n\r\t\"\\"', '"žluť \U0001f600 \u2028"'.encode(), rb'"\ud83d\ude00"',
+         b'"' + b"a" * 40 + b'"', b'"' + b"b" * 300 + b'"', b'"\x7f"']
+
+
+def many_calls():
+    """Valid documents of all kinds, and what is wrong with others."""
+    rows = b'{"a":[{"b":1,"c":{"d":[1,2,{"e":null}]},"b":2},[],{}],"":true,"x.y":{"z":false},"n":1.5}'
+    for number in NUMBERS:
+        yield "decode", [b"[ " + number.encode() + b" ]"], {}
+    for one in (*TEXTS, b"[" + b" , ".join(TEXTS) + b"]", rows, b" null ", b"[" * 200 + b"]" * 200):
+        yield "decode", [one], {}
+        yield "compact", [one], {}
+    for fields in ("a", "a.0.c.d.2,n", "x%2ey", "a.1,a.2,a.7", "a.0.b.q", "nothing"):
+        yield "project", [rows, fields], {"pretty": fields == "a"}
+    for patch in (b'{"a":null,"new":{"p":null,"q":[null]}}', b'{"x.y":{"z":null,"w":1.5}}', b"[1]", b"7", b'{"n":{"m":{}}}'):
+        yield "patch", [rows, patch], {}
+    for number in NUMBERS:  # of the double, and of the text that such a number keeps
+        if re.search("[.eE]", number) and 0 < abs(float(number)) < float("inf"):
+            yield "encode", [b"\xcb" + struct.pack(">d", float(number))], {}
+        yield "encode", [bytes((0xC7, len(number), 1)) + number.encode()], {}
+    for raw in (b"\x92\xca\x3f\xc0\x00\x00\xd3\xff\xff\xff\xff\xff\xff\xff\x00", b"\xdc\x00\x02\xd9\x01a\xdb\x00\x00\x00\x00",
+                b"\xdf\x00\x00\x00\x01\xa1k\xd4\x017", b"\xc7\x03\x011e2", b"\xdd\x00\x00\x00\x00", b"\xd1\xff\x00"):
+        yield "encode", [raw], {}
+        yield "encode", [raw], {"pretty": True}
+        yield "validate", [raw], {}
+    for wrong in (b"[1,]", b"[1] x", b'["a', b'["\x01"]', b'["\xff"]', b"{1:2}", b"nul", b"[NaN]", b"\xef\xbb\xbf[]", b"[1\x0b]",
+                  b'["\\ud800"]', b"[" * 513 + b"]" * 513, b"", b"[01]", b"[Infinity]"):
+        yield "decode", [wrong], {}
+    for wrong in (b"\xc1", b"\x91", b"\x91\xc4\x01a", b"\x81\x01\x02", b"\xcb\x7f\xf0" + bytes(6), b"\x01\x01", b"\xa1\xff",
+                  b"\xd4\x02\x00", b"\xd6\x01+1.0", b"\x91" * 513 + b"\xc0", b"\xd9\x05ab"):
+        yield "encode", [wrong], {}
+
+
+@each_language
+def without_a_daemon_the_slow_path_gives_the_same(language):
+    """In the language itself, without liboffloop: the same bytes, and refusals of the same documents."""
+    calls = [*many_calls(), *(one[:3] for one in CALLS if one[0] != "jq")]
+    with JobDaemon(1) as daemon:
+        wanted = ask(language, daemon.path, calls)
+        daemon.stop()
+        got = ask(language, daemon.path, calls, environment={"OFFLOOP_LIBRARY": "/nonexistent"})
+        for call, one, other in zip(calls, wanted, got):
+            assert one.get("hex") == other.get("hex") and one.get("error") == other.get("error"), (call, one, other)
+        packed, = ask(language, daemon.path, [("compact", [LARGE], {"gzip": True})],
+                      environment={"OFFLOOP_LIBRARY": "/nonexistent"})
+        assert gzip.decompress(bytes.fromhex(packed["hex"])).startswith(b"[1234567,")
+        driver = Driver(language, daemon.path, "load", 300, 8, environment={"OFFLOOP_LIBRARY": "/nonexistent"})
+        equal(json.loads(driver.end()), NOTHING_LOST)
+        daemon.start()
 
 
 @case

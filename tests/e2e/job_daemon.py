@@ -86,7 +86,9 @@ class Driver:
 
     def line(self):
         said = self.process.stdout.readline()
-        assert said, f"the driver ended: {self.process.stderr.read()[-2000:]}"
+        if not said:
+            self.process.kill()
+            raise AssertionError(f"the driver ended: {self.process.stderr.read()[-2000:]}")
         return said
 
     def end(self, seconds=WAIT * 6):

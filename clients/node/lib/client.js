@@ -4,6 +4,7 @@
 // they are pure functions of their bytes. link.js has the connection itself.
 const wire = require('./wire.js');
 const { Link } = require('./link.js');
+const plain = require('./plain.js');
 const {
   JobLost, JobTimeout, NoWorker, Overloaded, errorOfStatus,
 } = require('./errors.js');
@@ -42,10 +43,13 @@ class Jobs {
   #pause = RETRY_FIRST_MS;
   #retry = null; #sweep = null; #closed = false; #settled = null;
 
-  constructor(path, { name = '', timeout = DEFAULT_TIMEOUT_MS } = {}) {
+  #thread; // for times without a daemon; null: jobs wait
+
+  constructor(path, { name = '', timeout = DEFAULT_TIMEOUT_MS, inline = true } = {}) {
     this.#path = path || process.env.OFFLOOP_JOBS || DEFAULT_PATH;
     this.#name = String(name).slice(0, 64);
     this.#timeout = timeout;
+    this.#thread = inline ? new plain.Thread() : null;
   }
 
   get connected() { return this.#link !== null && this.#link.welcome !== null; }
@@ -95,6 +99,7 @@ class Jobs {
     for (const link of this.#links) link.close();
     this.#links.clear();
     this.#link = null;
+    if (this.#thread) this.#thread.close();
     for (const job of [...this.#live.values()]) this.#fail(job, new NoWorker('the client was closed'));
     if (this.#settled) this.#settled();
   }
@@ -126,7 +131,7 @@ class Jobs {
     const timeout = options.timeout ?? this.#timeout;
     const now = performance.now();
     const job = {
-      id: 0, op, flags: options.pretty ? wire.INDENT : 0, separator,
+      id: 0, op, flags: options.pretty ? wire.INDENT : 0, separator, optionFlags: all, fields: fields || '',
       options: wire.options(all, argument ? argument.length : 0, Buffer.from(fields || '')),
       payload: argument ? [document, argument] : [document],
       ends: now + timeout, half: now + timeout / 2, tries: 0, link: null, local: false, resolve: null, reject: null, unlisten: null,
@@ -173,8 +178,19 @@ class Jobs {
     }
   }
 
-  /** Runs the job in this process; false where that cannot be. */
-  #runHere() { return false; }
+  /** Runs the job in this process, on a thread; false where that cannot be. */
+  #runHere(job) {
+    if (!this.#thread || job.local || !job.reject || !plain.can(job)) return false;
+    job.local = true;
+    this.#thread.submit(job, (problem, made) => {
+      if (!this.#live.has(job.id)) return;
+      this.#end(job);
+      if (!job.reject) return;
+      if (problem) job.reject(problem);
+      else this.#give(job, made.status, made.fault, made.payload);
+    });
+    return true;
+  }
 
   #fail(job, problem) {
     this.#end(job);
@@ -235,7 +251,7 @@ class Jobs {
     for (const job of [...this.#live.values()]) {
       if (job.link !== link) continue;
       job.link = null;
-      if (link.draining) job.tries--; // it was not read
+      if (link.draining || !link.welcome) job.tries--; // it was not read
       if (!job.reject) this.#end(job);
       else if (job.tries >= TRIES) this.#fail(job, new JobLost(`the connection was lost twice: ${why}`));
       else this.#queue.push(job);
@@ -324,7 +340,8 @@ function verdictError(verdict) {
 }
 
 /** Connects; the daemon need not be there yet. path: $OFFLOOP_JOBS, else /run/offloop/jobs.sock.
-    options: name (for the daemon's metrics), timeout (ms, of jobs that have none). */
+    options: name (for the daemon's metrics), timeout (ms, of jobs that have none), inline (true:
+    while no daemon is there, jobs run on a thread of this process, slowly; not jq). */
 async function connect(path, options) {
   if (path && typeof path === 'object') [path, options] = [undefined, path];
   const jobs = new Jobs(path, options);

@@ -24,7 +24,13 @@ const STATUSES = [
   ['gzip', 'not valid gzip data'],
   ['line', 'not one line of a bulk load'],
   ['name', 'the id is not allowed'],
-  ['stopped', 'the job was stopped'],
+  ['stopped', 'stopped before its end'],
+  ['program', 'the program does not compile'],
+  ['failed', 'the program fails'],
+  ['steps', 'the program takes too many steps'],
+  ['several', 'the program gives several results where one is needed'],
+  ['none', 'the program gives no result where one is needed'],
+  ['argument', 'an argument of the program is malformed'],
 ];
 const LAST_OFFSET = Number.MAX_SAFE_INTEGER; // above: a fault that has no place
 

@@ -48,6 +48,9 @@ export interface ConnectOptions {
   name?: string;
   /** Milliseconds, of jobs that have none of their own. */
   timeout?: number;
+  /** While no daemon is there, jobs run on a thread of this process, slowly, and not jq (true).
+      false: every job waits for the daemon, half of its timeout. */
+  inline?: boolean;
 }
 
 /** path: the job socket ($OFFLOOP_JOBS, else /run/offloop/jobs.sock). */

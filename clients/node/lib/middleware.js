@@ -18,11 +18,14 @@ async function make(jobs, document, options, acceptEncoding) {
   return { headers, body };
 }
 
+// Of programs; a stored document that is malformed is the application's own fault.
+const PROGRAM_STATUSES = { program: 400, argument: 400, failed: 422, steps: 422, several: 422, none: 422 };
+
 /** The HTTP status that an error of a job means. */
 function statusOf(problem) {
   if (problem instanceof Overloaded || problem instanceof NoWorker || problem instanceof JobLost) return 503;
   if (problem instanceof JobTimeout) return 504;
-  if (problem instanceof JobError) return problem.status.startsWith('jq') ? 422 : 500;
+  if (problem instanceof JobError) return PROGRAM_STATUSES[problem.status] || 500;
   return 500;
 }
 

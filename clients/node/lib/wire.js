@@ -371,6 +371,6 @@ function isJson(document) {
 }
 
 module.exports = {
-  GREETING, FRAME_HEAD_BYTES, MAX_JOBS_IN_MESSAGE, OP, FLAG, INDENT, VERDICT, TYPE, appHello, cancel, options, packTransform,
+  GREETING, FRAME_HEAD_BYTES, Writer, MAX_JOBS_IN_MESSAGE, OP, FLAG, INDENT, VERDICT, TYPE, appHello, cancel, options, packTransform,
   packValue, jobs, frameLength, readWelcome, readRefused, readResults, isJson,
 };

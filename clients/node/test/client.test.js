@@ -14,7 +14,7 @@ const echo = (job) => results([job.id, 0, 0, 0, job.payload]);
 async function withDaemon(answer, run, options) {
   const daemon = new Daemon(answer, options);
   await daemon.start();
-  const jobs = await offloop.connect(daemon.path, { name: 'shop' });
+  const jobs = await offloop.connect(daemon.path, { name: 'shop', inline: false });
   try {
     await run(jobs, daemon);
   } finally {
@@ -110,8 +110,18 @@ test('a daemon that starts late is found', async () => {
 });
 
 test('no daemon is an error after half of the timeout', async () => {
-  const jobs = await offloop.connect('/nonexistent/jobs.sock');
+  const jobs = await offloop.connect('/nonexistent/jobs.sock', { inline: false });
   await assert.rejects(jobs.compact('1', { timeout: 200 }), offloop.NoWorker);
+  await jobs.close();
+});
+
+test('without a daemon jobs run on a thread here', async () => {
+  const jobs = await offloop.connect('/nonexistent/jobs.sock');
+  assert.strictEqual((await jobs.compact('[ 12500.00, 1e2, 18446744073709551616 ]')).toString(),
+    '[12500.00,1e2,18446744073709551616]');
+  assert.strictEqual((await jobs.project('{"a":{"b":1,"c":2},"":3}', 'a.b,%')).toString(), '{"a":{"b":1},"":3}');
+  await assert.rejects(jobs.project('{}', 'a..b'), (problem) => problem.status === 'fields' && problem.offset === null);
+  await assert.rejects(jobs.jq('[1]', '.', { timeout: 200 }), offloop.NoWorker);
   await jobs.close();
 });
 

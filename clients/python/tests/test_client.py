@@ -10,8 +10,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 import offloop  # noqa: E402
-from offloop import _errors, _http, _msgpack, _wire  # noqa: E402
-from fake_daemon import Daemon, bye, results, welcome  # noqa: E402
+from offloop import _errors, _http, _msgpack, _plain, _wire  # noqa: E402
+from fake_daemon import Daemon, bye, frame, results, welcome  # noqa: E402
 
 
 def upper(job):
@@ -164,6 +164,22 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
                 await jobs.compact(b"[")
             self.assertEqual(caught.exception.offset, 5)
 
+    async def test_a_daemon_that_refuses_is_none(self):
+        """The job runs here; or it waits for another daemon, and no refusal counts as a try."""
+        refused = b"O\x01\x03\x92\x04\xa4full"
+        async with Daemon(self.path, lambda job: None, hello=frame(refused)) as daemon:
+            async with self.connect() as jobs:
+                jobs._inline_bytes = 0
+                jobs._inline = lambda *job: (0, 0, b"here")
+                self.assertEqual(await jobs.encode(b"\x01"), b"here")
+                jobs._inline = None
+                waiting = asyncio.ensure_future(jobs.encode(b"\xa1x"))
+                seen = len(daemon.names)
+                while len(daemon.names) < seen + 3:
+                    await asyncio.sleep(0.01)
+                daemon.hello, daemon.answer = welcome(), upper
+                self.assertEqual(await waiting, b"\xa1X")
+
     async def test_more_than_the_daemon_allows_is_overloaded_at_once(self):
         async with Daemon(self.path, lambda job: None, hello=welcome(2)) as daemon:
             async with self.connect() as jobs:
@@ -241,9 +257,40 @@ class HttpTest(unittest.TestCase):
     def test_errors_are_statuses(self):
         for problem, status in ((offloop.Overloaded(""), 503), (offloop.NoWorker(""), 503),
                                 (offloop.JobLost(""), 503), (offloop.JobTimeout(""), 504),
-                                (offloop.JobError("jq_run", 1), 422),
+                                (offloop.JobError("failed", 1), 422),
                                 (offloop.JobError("syntax", 1), 500)):
             self.assertEqual(_http.status_of(problem), status)
+
+
+class PlainTest(unittest.TestCase):
+    """The codec in Python; tests/e2e/88-clients.py compares it with the workers'."""
+
+    def run_job(self, op, *payload, flags=0, fields=b"", pretty=False):
+        options = _wire.options(flags, len(payload[1]) if len(payload) > 1 else 0, fields)
+        self.assertTrue(_plain.can(op, options))
+        return _plain.run(op, int(pretty), 0, options, payload)
+
+    def test_json_to_json_keeps_the_text_of_numbers(self):
+        for text in (b"[12500.00,1e2,-0,1E+400]", b'{"a":18446744073709551616}'):
+            self.assertEqual(self.run_job(_wire.COMPACT, text), (0, 0, text))
+            self.assertEqual(self.run_job(_wire.ENCODE, text, flags=_wire.INPUT_JSON), (0, 0, text))
+        self.assertEqual(self.run_job(_wire.PATCH, b'{"a":1.50}', b'{"b":2.50}',
+                                      flags=_wire.INPUT_JSON), (0, 0, b'{"a":1.50,"b":2.50}'))
+
+    def test_fields(self):
+        for fields, wanted in ((b"a.b", b'{"a":{"b":1}}'), (b"%", b'{"":3}'), (b"a.x", b'{"a":{}}')):
+            self.assertEqual(self.run_job(_wire.ENCODE, b'{"a":{"b":1,"c":2},"":3}', fields=fields,
+                                          flags=_wire.INPUT_JSON), (0, 0, wanted))
+        status, fault, _ = self.run_job(_wire.ENCODE, b"\x80", fields=b"a..b")
+        self.assertEqual((_errors.STATUSES[status][0], fault), ("fields", _errors.NO_OFFSET))
+
+    def test_too_deep_for_python_is_refused(self):
+        status, _, _ = self.run_job(_wire.COMPACT, b"[" * 512 + b"]" * 512)
+        self.assertIn(_errors.STATUSES[status][0], ("ok", "depth"))
+
+    def test_what_it_cannot(self):
+        for flags in (_wire.ZSTD, _wire.TRANSFORM):
+            self.assertFalse(_plain.can(_wire.ENCODE, _wire.options(flags)))
 
 
 class BytesTest(unittest.TestCase):

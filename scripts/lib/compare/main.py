@@ -209,7 +209,8 @@ def measure_all(options, server, texts, started):
     return {"made": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
             "command": command(),
             "machine": machine(), "options": kept, "modes": available, "rows": work.rows(cells),
-            "light": light, "light_document": light_path.rsplit("/", 1)[-1]}
+            "light": light, "light_document": light_path.rsplit("/", 1)[-1],
+            "bytes": {name: len(text) for name, text in texts.items()}}
 
 
 def main():

@@ -319,7 +319,7 @@ static void start(struct exchange *e)
     patch->is_program = negotiate_is_media(type, PROGRAM_MEDIA);
     if (!patch->is_program && !negotiate_is_media(type, "application/merge-patch+json"))
         exchange_fail_content_type(
-            e, "taken are application/merge-patch+json and " PROGRAM_MEDIA);
+            e, "the server accepts application/merge-patch+json and " PROGRAM_MEDIA);
     else if (fault != NULL)
         exchange_fail(e, 400, fault);
     else if (patch->is_program && !program_may_be_own(e))

@@ -310,7 +310,7 @@ static void offer_target(struct exchange *e, struct store_target *target)
     *target = (struct store_target){.take = take_target, .ctx = e};
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (document_reply_plan(e, formats[i], large, &call))
-            target->formats |= STORE_ROOM_FOR(formats[i]);
+            target->formats |= STORE_TARGET_FOR(formats[i]);
 }
 
 static void start(struct exchange *e)

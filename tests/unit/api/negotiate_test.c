@@ -192,9 +192,9 @@ static void test_refusals(void **state)
     (void)state;
     check_refusal(NULL, "a Content-Type is needed; taken is x");
     check_refusal(" ", "a Content-Type is needed; taken is x");
-    check_refusal("text/plain", "taken is x; say which in Content-Type");
+    check_refusal("text/plain", "taken is x; say which one in Content-Type");
     check_refusal("application/json; charset=latin1",
-                  "charset latin1 is not taken: the text must be UTF-8");
+                  "charset latin1 is not accepted: the text must be UTF-8");
     check_refusal("application/json; charset=\"\xff\"", "the text must be UTF-8");
     assert_true(negotiate_is_media(text("a/b; charset=utf-8"), "A/b"));
     assert_false(negotiate_is_media(text("a/b; charset=utf-16"), "a/b"));

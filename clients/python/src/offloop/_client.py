@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any, Dict, Generator, List, Optional, Set, Union
 
-from . import _inline, _msgpack, _wire
+from . import _inline, _msgpack, _plain, _wire
 from ._errors import JobLost, JobTimeout, NoWorker, Overloaded, error_of_status
 from ._link import Link
 
@@ -56,6 +56,7 @@ class Jobs:
         self.timeout = timeout
         self._name = name[:64]
         self._inline = _inline.find() if inline else None
+        self._plain = inline and self._inline is None
         self._inline_bytes = inline_bytes
         self._spent = 0.0                   # seconds of this turn of the loop in small jobs
         self._loop = asyncio.get_running_loop()
@@ -210,8 +211,11 @@ class Jobs:
             job.future.set_exception(problem)
 
     def _run_here(self, job: _Pending) -> bool:
-        """Runs the job in this process, on a thread, where the codec is here."""
-        if self._inline is None or job.local or job.future.done():
+        """Runs the job in this process, on a thread, where that can be."""
+        run = self._inline
+        if run is None and self._plain and _plain.can(job.op, job.options):
+            run = _plain.run
+        if run is None or job.local or job.future.done():
             return False
         job.local = True
 
@@ -223,7 +227,7 @@ class Jobs:
             else:
                 _settle(job.future, *done.result())
 
-        self._loop.run_in_executor(None, self._inline, job.op, job.flags, job.separator,
+        self._loop.run_in_executor(None, run, job.op, job.flags, job.separator,
                                    job.options, job.payload).add_done_callback(finished)
         return True
 
@@ -302,11 +306,13 @@ class Jobs:
     def on_lost(self, link: Link, problem: Exception) -> None:
         """The connection has ended: what was under way on it is sent once more."""
         self._links.discard(link)
+        if link.welcome is None:
+            self._absent = True  # refused, or no daemon of ours
         for job in list(self._live.values()):
             if job.link is not link:
                 continue
             job.link = None
-            job.tries -= link.draining  # it was not read
+            job.tries -= link.draining or link.welcome is None  # it was not read
             if job.future.done():
                 del self._live[job.id]
             elif job.tries >= _TRIES:
@@ -437,9 +443,10 @@ def connect(path: Optional[str] = None, *, name: str = "", timeout: float = DEFA
     path is the job socket ($OFFLOOP_JOBS, else /run/offloop/jobs.sock). name is for the
     daemon's log and metrics. timeout (seconds) is that of jobs that have none of their own.
 
-    The daemon need not be there. With inline=True jobs run in this process while it is not:
-    by the codec of liboffloop where that is installed, on a thread; jobs of at most
-    inline_bytes then run on the loop at once, daemon or not. With inline=False every job
-    waits for the daemon, half of its timeout, and fails with NoWorker then.
+    The daemon need not be there. With inline=True jobs run in this process while it is not, on
+    a thread: by the codec of liboffloop where that is installed, else in Python (slow, and not
+    jq). Where liboffloop is installed, jobs of at most inline_bytes run on the loop at once,
+    daemon or not. With inline=False every job waits for the daemon, half of its timeout, and
+    fails with NoWorker then.
     """
     return _Connecting(path, name, timeout, inline, inline_bytes)

@@ -24,7 +24,13 @@ STATUSES = (
     ("gzip", "not valid gzip data"),
     ("line", "not one line of a bulk load"),
     ("name", "the id is not allowed"),
-    ("stopped", "the job was stopped"),
+    ("stopped", "stopped before its end"),
+    ("program", "the program does not compile"),
+    ("failed", "the program fails"),
+    ("steps", "the program takes too many steps"),
+    ("several", "the program gives several results where one is needed"),
+    ("none", "the program gives no result where one is needed"),
+    ("argument", "an argument of the program is malformed"),
 )
 
 
@@ -47,7 +53,7 @@ class JobError(OffloopError):
     """The job ran, and its document or program was refused.
 
     status is a word ("syntax", "utf8", ...), offset the byte that is wrong: in the document,
-    or in the program for the statuses that begin with "jq"; None where it is no one byte.
+    or in the program for the statuses from "program" on; None where it is no one byte.
     """
 
     def __init__(self, status: str, offset: Optional[int], text: str = "") -> None:

@@ -37,12 +37,17 @@ async def make_reply(jobs: Jobs, document: Document, accept_encoding: Optional[s
     return headers, body
 
 
+# Of programs; a stored document that is malformed is the application's own fault.
+_PROGRAM_STATUSES = {"program": 400, "argument": 400, "failed": 422, "steps": 422, "several": 422,
+                     "none": 422}
+
+
 def status_of(problem: OffloopError) -> int:
     """The HTTP status that an error of a job means."""
     if isinstance(problem, (Overloaded, NoWorker, JobLost)):
         return 503
     if isinstance(problem, JobTimeout):
         return 504
-    if isinstance(problem, JobError) and problem.status.startswith("jq"):
-        return 422
+    if isinstance(problem, JobError):
+        return _PROGRAM_STATUSES.get(problem.status, 500)
     return 500

@@ -7,6 +7,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from ._plain_values import Digits, Members
+
 try:
     import msgpack  # type: ignore[import-untyped]
 except ImportError:
@@ -48,6 +50,7 @@ _UINT = ((0xCC, "B", 0xFF), (0xCD, "H", 0xFFFF), (0xCE, "I", 0xFFFFFFFF),
          (0xCF, "Q", 0xFFFFFFFFFFFFFFFF))
 _INT = ((0xD0, "b", -0x80), (0xD1, "h", -0x8000), (0xD2, "i", -0x80000000),
         (0xD3, "q", -0x8000000000000000))
+_FIXEXT = {1: 0xD4, 2: 0xD5, 4: 0xD6, 8: 0xD7, 16: 0xD8}
 _EXT = ((0xC7, "B", 0xFF), (0xC8, "H", 0xFFFF), (0xC9, "I", 0xFFFFFFFF))
 
 
@@ -59,9 +62,24 @@ def _pack_int(value: int, out: bytearray) -> None:
         if (value <= limit) if value > 0 else (value >= limit):
             out += struct.pack(">B" + form, code, value)
             return
-    digits = str(value).encode()
-    _head(out, len(digits), 0, -1, _EXT)
-    out.append(_DIGITS)
+    _pack_digits(str(value).encode(), out)
+
+
+def _pack_members(members: Any, out: bytearray, depth: int) -> None:
+    _head(out, len(members), 0x80, 15, _MAP)
+    for name, one in members:
+        if not isinstance(name, str):
+            raise TypeError("names of members must be str")
+        _pack(name, out, depth + 1)
+        _pack(one, out, depth + 1)
+
+
+def _pack_digits(digits: bytes, out: bytearray) -> None:
+    if len(digits) in _FIXEXT:
+        out += bytes((_FIXEXT[len(digits)], _DIGITS))
+    else:
+        _head(out, len(digits), 0, -1, _EXT)
+        out.append(_DIGITS)
     out += digits
 
 
@@ -76,20 +94,24 @@ def _pack(value: Any, out: bytearray, depth: int) -> None:
         _pack_int(value, out)
     elif isinstance(value, float):
         out += struct.pack(">Bd", 0xCB, value)
+    elif isinstance(value, Digits):
+        _pack_digits(value.encode(), out)
     elif isinstance(value, str):
         raw = value.encode()
         _head(out, len(raw), 0xA0, 31, _STR)
         out += raw
+    elif isinstance(value, Members):
+        _pack_members(value, out, depth)
     elif isinstance(value, (list, tuple)):
         _head(out, len(value), 0x90, 15, _ARRAY)
         for one in value:
             _pack(one, out, depth + 1)
     elif isinstance(value, dict):
-        _head(out, len(value), 0x80, 15, _MAP)
-        for name, one in value.items():
-            if not isinstance(name, str):
-                raise TypeError("names of members must be str")
-            _pack(name, out, depth + 1)
-            _pack(one, out, depth + 1)
+        _pack_members(value.items(), out, depth)
     else:
         raise TypeError(f"{type(value).__name__} is no value of JSON")
+
+
+def pack_value(value: Any, out: bytearray) -> None:
+    """Appends a value of _plain_values, which may have Digits and Members."""
+    _pack(value, out, 0)

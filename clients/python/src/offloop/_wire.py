@@ -120,6 +120,16 @@ def options(flags: int = 0, argument: int = 0, fields: bytes = b"",
             pack_bin(fields))
 
 
+def read_options(raw: bytes) -> Tuple[int, int, bytes]:
+    """(flags, bytes of the argument, fields) of what options() made."""
+    if not raw:
+        return 0, 0, b""
+    flags, at = _uint(raw, 1)
+    argument, at = _uint(raw, at)
+    _, at = _uint(raw, at)
+    return flags, argument, raw[at + (2 if raw[at] == 0xC4 else 3):]
+
+
 def jobs(batch: List[Job]) -> List[Bytes]:
     """One JOBS message in its frame, as pieces for sendmsg()."""
     head = bytearray(b"\x4f\x01\x12")
@@ -137,10 +147,6 @@ def jobs(batch: List[Job]) -> List[Bytes]:
         head += pack_bin(job.options) if job.options else b"\xc0"
         head += b"\xce%s\xc0" % length.to_bytes(4, "big")
     return [frame_head(len(head) + total), bytes(head), *pieces]
-
-
-def payload_bytes(payload: Tuple[Bytes, ...]) -> int:
-    return sum(map(len, payload))
 
 
 def frame_length(buffer: bytearray, at: int) -> int:
