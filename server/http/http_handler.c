@@ -221,6 +221,11 @@ void http_reply_abort(struct http_exchange *x)
     http_connection_wake(x->connection);
 }
 
+bool http_is_local(const struct http_exchange *x)
+{
+    return x->connection->peer.is_local;
+}
+
 bool http_replied(const struct http_exchange *x)
 {
     return x->replying != HTTP_REPLYING_NOT;
