@@ -220,11 +220,6 @@ void wire_put_results(struct buf *out, const struct wire_result *results, unsign
     }
 }
 
-void wire_put_started(struct buf *out, uint64_t id)
-{
-    wire_put_number(out, WIRE_STARTED, id);
-}
-
 void wire_put_alive(struct buf *out, const struct wire_alive *alive)
 {
     wire_put_head(out, WIRE_ALIVE, ALIVE_ITEMS);

@@ -43,7 +43,7 @@
 #define WIRE_GREETING_BYTES 8
 
 /* What the socket of an arena says first to whoever connects (PROTOCOL.md section 4). */
-#define WIRE_DOOR_GREETING "offloop arena 1\n"
+#define WIRE_ARENA_GREETING "offloop arena 1\n"
 
 /* The largest payload, and with its envelope the largest message: NNG_OPT_RECVMAXSZ of
    both sides' seats. Hellos and answers to them stay far below WIRE_MAX_HELLO_BYTES. */
@@ -71,7 +71,6 @@
     X(PING, 20)         /* front to worker: answered by an ALIVE with the same token */ \
     X(PROMPT, 21)       /* front to worker: say hello at the gate at once */            \
     X(RESULTS, 32)      /* worker to front */                                           \
-    X(STARTED, 33)      /* worker to front: before a job with WIRE_JOB_REPORT runs */   \
     X(ALIVE, 34)        /* worker to front, every second and after a PING */            \
     X(BYE, 35)       /* worker to front: no new jobs please; those it has it answers */ \
     X(APP_HELLO, 48) /* application to daemon: the first message on the job socket */   \
@@ -96,9 +95,7 @@ enum wire_capability {
 /* Bits of a job. */
 enum wire_job_flag {
     WIRE_JOB_PRETTY = 1, /* codec_call.pretty */
-    WIRE_JOB_REPORT =
-        2,             /* send STARTED before running it, so that a crash can be pinned */
-    WIRE_JOB_FLAGS = 3 /* all that exist: others make the message bad */
+    WIRE_JOB_FLAGS = 1   /* all that exist: others make the message bad */
 };
 
 /* What became of a job. Values are for ever. */
@@ -291,7 +288,6 @@ struct wire_message {
         struct wire_cancel cancel;
         uint64_t ping_token;
         struct wire_results results;
-        uint64_t started_id;
         struct wire_alive alive;
         enum wire_bye bye;
         struct wire_app_hello app_hello;
@@ -350,9 +346,6 @@ void wire_put_prompt(struct buf *out);
 
 /* Appends the envelope of a RESULTS message; payloads as with wire_put_jobs(). */
 void wire_put_results(struct buf *out, const struct wire_result *results, unsigned count);
-
-/* Appends a STARTED. */
-void wire_put_started(struct buf *out, uint64_t id);
 
 /* Appends an ALIVE. */
 void wire_put_alive(struct buf *out, const struct wire_alive *alive);

@@ -290,7 +290,6 @@ static void wire_get_body(struct envelope_reader *in, struct wire_message *msg_r
     case WIRE_PING: msg_r->ping_token = wire_get_number(in, 1, UINT64_MAX); break;
     case WIRE_PROMPT: wire_get_array(in, 0); break;
     case WIRE_RESULTS: wire_get_results(in, &msg_r->results); break;
-    case WIRE_STARTED: msg_r->started_id = wire_get_number(in, 0, UINT64_MAX); break;
     case WIRE_ALIVE: wire_get_alive(in, &msg_r->alive); break;
     case WIRE_BYE:
         msg_r->bye = (enum wire_bye)wire_get_number(in, WIRE_BYE_DRAIN, WIRE_BYE_RETIRE);

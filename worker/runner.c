@@ -350,8 +350,6 @@ static void runner_do_job(struct runner *runner, struct runner_batch *batch,
     if (verdict == WIRE_DONE) {
         runner_flush_before(runner, batch, job, now_ns);
         result = &output->results[output->count];
-        if (job->flags & WIRE_JOB_REPORT)
-            batch->sink->started(batch->sink, batch->peer, job->id);
         runner_run_codec(runner, job, batch->arrived_ns, result);
         runner_place_result(batch, job, &output->payloads, result);
     } else {

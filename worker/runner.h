@@ -30,8 +30,6 @@ struct runner_sink {
     void (*results)(struct runner_sink *sink, uint32_t peer,
                     const struct wire_result *results, unsigned count,
                     struct slice payloads);
-    /* A job with WIRE_JOB_REPORT is about to run. */
-    void (*started)(struct runner_sink *sink, uint32_t peer, uint64_t id);
     /* Frees what the batch's payloads lived in. */
     void (*release)(struct runner_sink *sink, void *message);
 };

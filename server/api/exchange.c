@@ -44,7 +44,7 @@ void exchange_submit_as(struct exchange *e, enum jobs_mode mode, struct job *job
 {
     const struct api_config *config = &e->api->config;
 
-    assert(job->owner == NULL);
+    assert(!jobs_state_is_active(job->state));
     *job = (struct job){.call = *call,
                         .in_blob = job->in_blob,
                         .argument_blob = job->argument_blob,

@@ -143,10 +143,11 @@ static void prepare(const struct jobs *jobs, struct job *job)
     const struct jobs_config *config = &jobs->config;
     uint64_t now_ns = clock_now_ns();
 
-    assert(job->owner == NULL && job->done != NULL);
+    assert(!jobs_state_is_active(job->state) && job->done != NULL);
     assert(job->call.op < CODEC_OPS && job->mode < JOBS_MODES);
     assert(job->options.len == 0 ||
            (job->mode == JOBS_RPC && job->call.argument.len == 0));
+    jobs_state_set(job, JOB_MOVING);
     list_init(&job->link);
     list_init(&job->share);
     list_init(&job->followers);
@@ -264,19 +265,21 @@ void jobs_cancel(struct jobs *jobs, struct job *job)
 {
     struct list followers;
 
-    if (job->owner == NULL)
+    if (!jobs_state_is_active(job->state))
         return;
-    if (jobs_share_has(&jobs->context.share, job)) {
-        jobs_share_leave(&jobs->context.share, job);
+    if (job->state == JOB_FOLLOWING) {
+        jobs_share_leave(job);
+        jobs_state_set(job, JOB_DONE);
         return;
     }
     if (job->ran == JOBS_THREADS)
         jobs_threads_cancel(jobs->threads, job);
     else
         jobs_dispatch_cancel(jobs->dispatch, job);
+    jobs_state_set(job, JOB_DONE);
     jobs_memory_give_back(job);
     jobs_share_end(job, &followers);
-    while ((job = jobs_share_shift(&jobs->context.share, &followers)) != NULL)
+    while ((job = jobs_share_shift(&followers)) != NULL)
         place(jobs, job);
 }
 
@@ -286,11 +289,6 @@ struct blob *jobs_make_input(struct jobs *jobs, enum jobs_mode mode, size_t len,
     if (mode == JOBS_INLINE || mode == JOBS_THREADS)
         return NULL;
     return jobs_dispatch_make_input(jobs->dispatch, len, bytes_r);
-}
-
-enum jobs_mode jobs_default_mode(const struct jobs *jobs)
-{
-    return jobs->config.mode;
 }
 
 unsigned jobs_workers(const struct jobs *jobs)

@@ -17,10 +17,13 @@
 #include "common/base/blob.h"
 #include "common/codec/codec.h"
 #include "common/base/list.h"
+#include "server/jobs/jobs_state.h"
 
 struct credentials;
 struct ev_loop;
 struct jobs;
+struct jobs_flight;
+struct pool_task;
 struct stats_front;
 
 /* Where a job runs: NAME, text of --mode and Offloop-Mode. */
@@ -86,7 +89,7 @@ struct job {
     uint32_t codec_us; /* inside the codec */
 
     /* private to jobs */
-    struct list link;  /* in the queue it waits in */
+    struct list link;  /* in the queue that holds it */
     struct list share; /* among those that lead, or the followers of one */
     struct list followers;
     uint64_t id; /* with a worker: its id in the messages */
@@ -96,7 +99,9 @@ struct job {
     uint32_t cost_us;   /* what the codec will take, by estimate */
     size_t most_output; /* call.max_output as submitted: jobs_memory.h */
     uint64_t promised_bytes; /* for the result */
-    void *owner;             /* who has the job now; NULL where it is not in flight */
+    enum jobs_state state;
+    struct jobs_flight *flight; /* of the worker that has the job: state SENT */
+    struct pool_task *task;     /* of the thread that has it: state ON_THREAD */
 };
 
 /* Copied by jobs_create(), strings too. A 0 takes the default in brackets. */
@@ -146,9 +151,6 @@ void jobs_submit(struct jobs *jobs, struct job *job);
 /* Forgets a job: done will not be called, and the job and its input may be freed at
    once. No-op for one not in flight. */
 void jobs_cancel(struct jobs *jobs, struct job *job);
-
-/* The configured mode, for requests that do not choose one. */
-enum jobs_mode jobs_default_mode(const struct jobs *jobs);
 
 /* How many workers are connected and usable now. */
 unsigned jobs_workers(const struct jobs *jobs);

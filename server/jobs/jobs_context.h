@@ -1,8 +1,9 @@
 /*
- * What the end of every job is booked in, wherever it ran: the front's
- * counters, and what is learned for others: the costs that auto and the queues
- * decide by, the documents that crash workers, the jobs that share a result. One per
- * front. Inside the jobs room; loop thread only.
+ * What all ways to run a job share, one per front: the front's counters; the costs
+ * of earlier jobs, by which mode auto and the queues decide; the documents that
+ * crash workers; the jobs that share a result; the results of this turn of the
+ * loop. jobs_finish() brings them up to date at the end of every job. Inside the
+ * jobs room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_JOBS_JOBS_CONTEXT_H
 #define OFFLOOP_SERVER_JOBS_JOBS_CONTEXT_H

@@ -42,7 +42,7 @@ static void end_followers(struct jobs_context *context, struct ending *ending)
 {
     struct job *job;
 
-    while ((job = jobs_share_shift(&context->share, &ending->followers)) != NULL) {
+    while ((job = jobs_share_shift(&ending->followers)) != NULL) {
         if (!is_of_the_document(ending->status)) {
             context->place(context, job);
             continue;
@@ -65,7 +65,7 @@ static void run_again(struct jobs_context *context, struct job *job)
     job->fault = (struct codec_fault){CODEC_OK, 0};
     job->attempts = 0;
     context->place(context, job);
-    while ((job = jobs_share_shift(&context->share, &followers)) != NULL)
+    while ((job = jobs_share_shift(&followers)) != NULL)
         context->place(context, job);
 }
 
@@ -86,10 +86,9 @@ void jobs_finish(struct jobs_context *context, struct job *job, enum job_status 
     struct blob *result = job->result;
     struct ending ending = {.result = result};
 
-    assert(list_is_empty(&job->link));
+    assert(job->state == JOB_MOVING && list_is_empty(&job->link));
     assert((status == JOB_OK) == (result != NULL) || status == JOB_REFUSED);
     assert(job->call.op < CODEC_OPS && job->ran < JOBS_MODES);
-    job->owner = NULL;
     jobs_memory_give_back(job);
     if (status == JOB_REFUSED && job->fault.status == CODEC_TOO_LARGE) {
         status = end_too_large(job);
@@ -98,6 +97,7 @@ void jobs_finish(struct jobs_context *context, struct job *job, enum job_status 
             return;
         }
     }
+    jobs_state_set(job, JOB_DONE);
     job->status = ending.status = status;
     count(context->stats, job);
     jobs_share_end(job, &ending.followers);

@@ -1,7 +1,6 @@
 /*
- * The end of a job, whatever ran it: the one place that books it in the
- * counters and calls its owner back. Inside the jobs room only; the front's
- * loop thread only.
+ * The end of a job, whatever ran it: the one place that counts it and calls
+ * job->done. Inside the jobs room only; the front's loop thread only.
  */
 #ifndef OFFLOOP_SERVER_JOBS_JOBS_FINISH_H
 #define OFFLOOP_SERVER_JOBS_JOBS_FINISH_H

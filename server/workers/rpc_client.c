@@ -50,8 +50,8 @@
 /* Of the pool, one byte in so many may be kept for workers that were lost. */
 #define MEMORY_QUARANTINE_PART 2
 
-/* Names that are tried for the arenas' door. */
-#define DOOR_TRIES 16
+/* Names that are tried for the descriptor server's socket. */
+#define NAME_TRIES 16
 
 struct rpc_client {
     struct ev_loop *loop;
@@ -222,7 +222,7 @@ static struct rpc_worker *find_by_token(struct rpc_client *client,
     for (struct list *at = client->workers.next; at != &client->workers; at = at->next) {
         struct rpc_worker *worker = container_of(at, struct rpc_worker, link);
 
-        if (worker->is_at_door && gate_message_same_worker(&worker->token, token))
+        if (worker->has_open_offer && gate_message_same_worker(&worker->token, token))
             return worker;
     }
     return NULL;
@@ -254,7 +254,7 @@ static void on_arena_mapped(void *ctx, const struct wire_id *token, unsigned tak
         worker_take_offer(worker, taken, process);
 }
 
-static struct descriptor_server *create_door(struct rpc_client *client)
+static struct descriptor_server *create_descriptor_server(struct rpc_client *client)
 {
     static const struct descriptor_server_events events = {on_arena_asked,
                                                            on_arena_mapped};
@@ -265,7 +265,7 @@ static struct descriptor_server *create_door(struct rpc_client *client)
     if (rpc_address_path(client->config.rpc_url) == NULL)
         return descriptor_server_create(client->loop, NULL, &events, client);
     /* Another client of this process may have the first name. */
-    for (unsigned i = 0; descriptor_server == NULL && i < DOOR_TRIES; i++) {
+    for (unsigned i = 0; descriptor_server == NULL && i < NAME_TRIES; i++) {
         rpc_address_of_seat(client->config.rpc_url, client->config.generation, getpid(),
                             shared->next_seat_id++, &address);
         descriptor_server = descriptor_server_create(
@@ -275,7 +275,7 @@ static struct descriptor_server *create_door(struct rpc_client *client)
 }
 
 /* The gate may not be there yet, which makes the directory. */
-static void open_door(struct rpc_client *client)
+static void open_descriptor_server(struct rpc_client *client)
 {
     bool is_known = host_id_read(client->shared.host.bytes) == 0;
 
@@ -283,7 +283,7 @@ static void open_door(struct rpc_client *client)
         (!is_known && rpc_address_path(client->config.rpc_url) == NULL))
         return;
     if (rpc_address_make_directory(client->config.rpc_url) == 0)
-        client->shared.descriptor_server = create_door(client);
+        client->shared.descriptor_server = create_descriptor_server(client);
     if (client->shared.descriptor_server == NULL)
         log_warn("no memory is shared with workers, and none has a fast path: %m");
 }
@@ -378,8 +378,7 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
                                                           on_prompt};
     struct rpc_client *client = mem_zalloc(sizeof *client);
 
-    assert(config->stats != NULL &&
-           rpc_address_check(config->rpc_url, &(const char *){0}) == 0);
+    assert(config->stats != NULL);
     start_nng();
     client->loop = loop;
     client->config = *config;
@@ -389,6 +388,7 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
     client->shared = (struct workers_shared){
         .loop = loop,
         .seat_gone = on_seat_gone,
+        .make_fastpath = worker_make_fastpath,
         .config = &client->config,
         .events = &client->events,
         .ctx = ctx,
@@ -401,7 +401,7 @@ struct rpc_client *rpc_client_create(struct ev_loop *loop,
         .tls = rpc_tls_create(config->rpc_url, config->credentials),
         .incarnation = new_incarnation(),
         .next_seat_id = 1};
-    open_door(client);
+    open_descriptor_server(client);
     client->gate = gate_client_create(loop, config->gate_listen_fd, &link_events, client);
     client->ticked_ns = clock_now_ns();
     ev_timer_init(&client->tick, on_tick, TICK_S, TICK_S);

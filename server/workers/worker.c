@@ -28,7 +28,7 @@
 
 /* From connecting to saying who it is. */
 #define JOIN_WAIT_NS (5 * NS_PER_S)
-/* Strangers can connect there, and keep the worker out meanwhile. */
+/* Over TCP anybody can connect, and keep the worker out meanwhile. */
 #define TCP_JOIN_WAIT_NS (2 * NS_PER_S)
 
 /* Without a word for so long it is dead or cut off, though the connection stands. */
@@ -86,7 +86,7 @@ static void give_up_payloads(struct rpc_worker *worker)
     }
     fastpath_destroy(&worker->fastpath);
     count_fastpaths(worker->shared, worker->has_fastpath ? -1 : 0);
-    worker->has_fastpath = worker->is_at_door = false;
+    worker->has_fastpath = worker->has_open_offer = false;
     job_memory_leave_inputs(worker->job_memory, worker->shared->quarantine,
                             worker->process);
     job_memory_destroy(&worker->job_memory);
@@ -127,7 +127,7 @@ static void leave_seat(struct rpc_worker *worker, enum worker_state next)
    of a worker, which is not to blame: it gets another one. */
 static void turn_away(struct rpc_worker *worker, const char *why)
 {
-    log_limited_warn(&worker->shared->strangers_log, LOG_EVERY_MINUTE,
+    log_limited_warn(&worker->shared->refusals_log, LOG_EVERY_MINUTE,
                      "%s: a stranger was turned away: %s", worker->address.url, why);
     stats_add(&worker->shared->config->stats->peers_dropped, 1);
     leave_seat(worker, WORKER_AWAY);
@@ -285,7 +285,11 @@ static void take_message(struct rpc_worker *worker, struct inbox_event *event)
         return;
     was_joined = worker->state == WORKER_JOINED;
     worker->heard_ns = clock_now_ns();
-    why = worker_message_handle(worker, &event->message);
+    if (was_joined)
+        why = worker_join_handle(worker, (struct slice){nng_msg_body(event->message),
+                                                        nng_msg_len(event->message)});
+    else
+        why = worker_message_handle(worker, &event->message);
     if (why != NULL) {
         drop(worker, why);
         return;
@@ -380,10 +384,10 @@ static void take_arena(struct rpc_worker *worker, bool with_pool)
 
 void worker_take_offer(struct rpc_worker *worker, unsigned taken, pid_t process)
 {
-    assert(worker->is_at_door);
+    assert(worker->has_open_offer);
     if (!was_offered(worker, taken))
         return;
-    worker->is_at_door = false;
+    worker->has_open_offer = false;
     worker->process = process;
     if ((taken & (WIRE_TOOK_ARENA | WIRE_TOOK_POOL)) != 0)
         take_arena(worker, (taken & WIRE_TOOK_POOL) != 0);

@@ -1,6 +1,6 @@
 /*
  * What a front knows of one worker, and the seat it has for it: a machine whose
- * state says what is awaited. Inside the rpc room: the client (rpc_client.c) owns
+ * state says what is awaited. Inside the workers room: the client (rpc_client.c) owns
  * the workers, feeds them hellos and events, and passes on what they report.
  * Loop thread only.
  */
@@ -13,7 +13,7 @@
 #include "common/base/log_limited.h"
 #include "server/workers/link/rpc_address.h"
 #include "server/workers/rpc_client.h"
-#include "server/workers/worker_secret.h"
+#include "server/workers/worker_join.h"
 
 struct arena;
 struct descriptor_server;
@@ -44,6 +44,7 @@ struct workers_shared {
     struct ev_loop *loop;
     /* A worker's seat is gone by news of the fast path: the gate is to be told. */
     void (*seat_gone)(struct workers_shared *shared, struct rpc_worker *worker);
+    struct fastpath *(*make_fastpath)(struct rpc_worker *worker);
     const struct rpc_client_config *config;
     const struct rpc_client_events *events;
     void *ctx;
@@ -57,7 +58,7 @@ struct workers_shared {
     struct transfers *transfers;
     struct descriptor_server *descriptor_server; /* NULL where no arenas are wanted */
     struct nng_tls_config *tls;                  /* NULL without */
-    struct log_limited strangers_log;
+    struct log_limited refusals_log;
     struct wire_id host;   /* ours; zeros where unknown */
     uint64_t incarnation;  /* of this front process */
     uint64_t next_seat_id; /* from 1 */
@@ -85,8 +86,8 @@ struct rpc_worker {
     int left_pipe;              /* a connection that left the seat before it was joined */
     struct arena *arena;        /* offered to it; NULL for none */
     struct job_memory *job_memory; /* NULL until it has mapped the arena */
-    struct wire_id token;          /* shown at the door for what it is offered */
-    bool is_at_door;               /* something is offered there and not yet taken */
+    struct wire_id token;          /* it shows this to get what it is offered */
+    bool has_open_offer;           /* something is offered and not yet taken */
     struct fastpath *fastpath;     /* offered to it; NULL for none */
     bool has_fastpath;             /* it has its end */
     bool is_offered_pool;          /* with the arena */
@@ -113,14 +114,15 @@ bool worker_take_hello(struct rpc_worker *worker, const struct wire_hello *hello
 /* Something happened at the worker's seat. */
 void worker_take_event(struct rpc_worker *worker, struct inbox_event *event);
 
-/* A fast path for this worker, not offered yet; NULL with errno. */
+/* A fast path for this worker, not offered yet; NULL with errno. It is make_fastpath of
+   workers_shared. */
 struct fastpath *worker_make_fastpath(struct rpc_worker *worker);
 
 /* A transfer of this worker's is finished, which is taken over; the seat may be gone
    afterwards. */
 void worker_take_transfer(struct rpc_worker *worker, struct transfer *transfer);
 
-/* The worker has taken what it was offered at the door, or some of it (enum wire_taken):
+/* The worker has taken what it was offered, or some of it (enum wire_taken):
    that is used from now on. What it cannot have taken is not believed. `process` is as
    descriptor_server.h has it. */
 void worker_take_offer(struct rpc_worker *worker, unsigned taken, pid_t process);

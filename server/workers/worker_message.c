@@ -8,10 +8,8 @@
 #include "common/base/memory_budget.h"
 #include "proto/frame.h"
 #include "server/workers/memory/job_memory.h"
-#include "server/workers/gate/gate_message.h"
 #include "server/workers/memory/transfer.h"
 #include "server/workers/worker.h"
-#include "server/workers/worker_send.h"
 
 /* Results from this size on keep the message they came in, where they are most of it:
    a copy would cost more than the message's memory is worth. */
@@ -92,21 +90,6 @@ struct blob *rpc_message_blob(struct rpc_message *message, struct slice payload)
     return &kept->blob;
 }
 
-static const char *take_seat_hello(struct rpc_worker *worker,
-                                   const struct wire_seat_hello *hello)
-{
-    if (!gate_message_same_worker(&hello->worker, &worker->id))
-        return "another worker's seat";
-    if (!worker_secret_is_enough(worker))
-        return "it does not know the worker secret";
-    if (hello->incarnation != worker->shared->incarnation) {
-        worker->is_misled = true;
-        return "another front's seat";
-    }
-    worker->has_greeted = true;
-    return worker_send_welcome(worker) == 0 ? NULL : "it does not read";
-}
-
 const char *worker_message_deliver(struct rpc_worker *worker,
                                    const struct wire_result *result,
                                    struct rpc_message *message)
@@ -177,7 +160,7 @@ static const char *take_result(struct rpc_worker *worker,
     if (result->payload.in_arena) {
         message->in_arena = job_memory_find_result(worker->job_memory, result);
         if (message->in_arena == NULL)
-            return "a result where it has no shared in the arena";
+            return "a result where it has no memory in the arena";
         if (shared->events->takes_lent_result != NULL &&
             shared->events->takes_lent_result(shared->ctx, worker, result->id))
             message->ready = job_memory_lend_result(worker->job_memory, result);
@@ -202,29 +185,17 @@ static const char *take_results(struct rpc_worker *worker,
     return why;
 }
 
-static const char *take_while_up(struct rpc_worker *worker,
-                                 const struct wire_message *decoded,
-                                 struct rpc_message *message)
+static const char *take_message(struct rpc_worker *worker,
+                                const struct wire_message *decoded,
+                                struct rpc_message *message)
 {
     switch (decoded->type) {
     case WIRE_RESULTS: return take_results(worker, &decoded->results, message);
     case WIRE_BYE:
         worker->shared->events->leaving(worker->shared->ctx, worker);
         return NULL;
-    case WIRE_STARTED:
     case WIRE_ALIVE: return NULL; /* that it was heard is noted already */
     default: return "a message that a worker does not send";
-    }
-}
-
-static const char *take_before_up(struct rpc_worker *worker,
-                                  const struct wire_message *decoded)
-{
-    switch (decoded->type) {
-    case WIRE_ASK: return worker_secret_take_ask(worker, &decoded->ask);
-    case WIRE_PROOF: return worker_secret_take_proof(worker, decoded->proof);
-    case WIRE_SEAT_HELLO: return take_seat_hello(worker, &decoded->seat_hello);
-    default: return "its first message is no SEAT_HELLO";
     }
 }
 
@@ -235,14 +206,12 @@ const char *worker_message_handle(struct rpc_worker *worker, nng_msg **message)
     struct wire_message decoded;
     const char *why;
 
+    assert(worker->state == WORKER_UP);
     if (wire_decode(bytes, &decoded, &why) != WIRE_OK)
         return why;
-    if (worker->state == WORKER_UP) {
-        why = take_while_up(worker, &decoded, &under_way);
-        blob_unref(&under_way.kept);
-        return why;
-    }
-    return take_before_up(worker, &decoded);
+    why = take_message(worker, &decoded, &under_way);
+    blob_unref(&under_way.kept);
+    return why;
 }
 
 const char *worker_message_handle_fast(struct rpc_worker *worker, struct slice bytes,

@@ -1,6 +1,6 @@
 /*
  * Messages from a worker to a front, above nng and below the scheduler: what
- * came is read strictly. Inside the rpc room; loop thread only.
+ * came is read strictly. Inside the workers room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_WORKERS_WORKER_MESSAGE_H
 #define OFFLOOP_SERVER_WORKERS_WORKER_MESSAGE_H
@@ -24,10 +24,8 @@ struct rpc_message {
     size_t bytes;      /* of the message */
 };
 
-/* Deals with one message of a worker that has joined or is up; before it is up, only a
-   SEAT_HELLO that fits is right (it is answered here). Clears *message where its memory
-   was kept. Returns NULL, or what is wrong (static text): then the peer is to be
-   dropped. */
+/* Handles one message of a worker that is up. Clears *message where its memory was kept.
+   Returns NULL, or what is wrong (static text): then the peer is to be dropped. */
 const char *worker_message_handle(struct rpc_worker *worker, nng_msg **message);
 
 /* The same with one message of the fast path of a worker that is up: results only. */

@@ -3,15 +3,10 @@
 #include <assert.h>
 #include <nng/nng.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/base/clock.h"
-#include "common/base/log.h"
-#include "server/workers/memory/arena.h"
-#include "server/workers/memory/descriptor_server.h"
 #include "server/workers/memory/job_memory.h"
 #include "server/workers/fastpath.h"
-#include "server/workers/memory/input_pool.h"
 #include "server/workers/link/seat.h"
 #include "server/workers/memory/transfer.h"
 #include "server/workers/worker.h"
@@ -33,81 +28,10 @@ static int send_head(struct rpc_worker *worker)
     return -1;
 }
 
-/* Has the worker map the front's pool too, if it can; the first one that can has it made.
- */
-static void offer_pool(struct rpc_worker *worker)
+int worker_send_welcome(struct rpc_worker *worker,
+                        const struct wire_seat_welcome *welcome)
 {
-    struct workers_shared *shared = worker->shared;
-
-    if (!worker->can_pool || worker->arena == NULL)
-        return;
-    if (shared->pool == NULL && !shared->is_pool_impossible) {
-        shared->pool = input_pool_create(shared->config->arena_bytes);
-        shared->is_pool_impossible = shared->pool == NULL;
-        if (shared->pool == NULL)
-            log_warn("no memory that all workers can read: %m");
-    }
-    worker->is_offered_pool = shared->pool != NULL;
-}
-
-/* Makes an arena for the worker, if it can use one. */
-static void offer_arena(struct rpc_worker *worker)
-{
-    const struct workers_shared *shared = worker->shared;
-
-    assert(worker->arena == NULL);
-    if (shared->descriptor_server == NULL || !worker->can_arena ||
-        shared->config->arena_bytes == 0)
-        return;
-    worker->arena = arena_create(shared->config->arena_bytes);
-    if (worker->arena == NULL)
-        log_warn("no memory to share with worker process %llu: %m",
-                 (unsigned long long)worker->pid);
-}
-
-/* Makes a fast path for the worker, if it can use one. */
-static void offer_fastpath(struct rpc_worker *worker)
-{
-    assert(worker->fastpath == NULL);
-    if (worker->shared->descriptor_server == NULL || !worker->can_fastpath)
-        return;
-    worker->fastpath = worker_make_fastpath(worker);
-    if (worker->fastpath == NULL)
-        log_warn("no fast path to worker process %llu: %m",
-                 (unsigned long long)worker->pid);
-}
-
-/* What the worker is to show at the door; without randomness nothing is offered there. */
-static void make_token(struct rpc_worker *worker)
-{
-    worker->is_at_door = worker->arena != NULL || worker->fastpath != NULL;
-    if (worker->arena != NULL)
-        worker->token = worker->arena->token;
-    else if (worker->is_at_door &&
-             getrandom(&worker->token, sizeof worker->token, 0) != sizeof worker->token)
-        worker->is_at_door = false;
-}
-
-int worker_send_welcome(struct rpc_worker *worker)
-{
-    struct wire_seat_welcome welcome = {.incarnation = worker->shared->incarnation};
-    const char *path;
-
-    offer_arena(worker);
-    offer_pool(worker);
-    offer_fastpath(worker);
-    make_token(worker);
-    if (worker->is_at_door) {
-        path = descriptor_server_name(worker->shared->descriptor_server);
-        welcome.has_arena = true;
-        welcome.arena_path = (struct slice){(const uint8_t *)path, strlen(path)};
-        welcome.arena_bytes = worker->arena != NULL ? worker->arena->bytes : 0;
-        welcome.arena_token = worker->token;
-        welcome.pool_bytes =
-            worker->is_offered_pool ? input_pool_bytes(worker->shared->pool) : 0;
-        welcome.has_fastpath = worker->fastpath != NULL;
-    }
-    wire_put_seat_welcome(empty_scratch(worker), &welcome);
+    wire_put_seat_welcome(empty_scratch(worker), welcome);
     return send_head(worker);
 }
 

@@ -1,6 +1,6 @@
 /*
  * Messages from a front to a worker: what goes is encoded, and large payloads
- * take their time. Inside the rpc room; loop thread only.
+ * take their time. Inside the workers room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_WORKERS_WORKER_SEND_H
 #define OFFLOOP_SERVER_WORKERS_WORKER_SEND_H
@@ -9,9 +9,10 @@
 
 struct transfer;
 
-/* Answers a SEAT_HELLO; offers an arena to a worker that can use one. Returns -1 where
-   the worker does not read. */
-int worker_send_welcome(struct rpc_worker *worker) __attribute__((warn_unused_result));
+/* Sends a SEAT_WELCOME. Returns -1 where the worker does not read. */
+int worker_send_welcome(struct rpc_worker *worker,
+                        const struct wire_seat_welcome *welcome)
+    __attribute__((warn_unused_result));
 
 /* Sends a CHALLENGE. Returns -1 where the worker does not read. */
 int worker_send_challenge(struct rpc_worker *worker,

@@ -205,19 +205,22 @@ static void test_old_results_stay_off_a_new_connection(void **state)
 {
     struct worker_fixture *fixture = *state;
     struct wire_job jobs[WIRE_MAX_BATCH];
+    struct buf ping = BUF_INIT;
 
     worker_fixture_seat(fixture, "0");
-    for (unsigned i = 0; i < WIRE_MAX_BATCH; i++) {
+    for (unsigned i = 0; i < WIRE_MAX_BATCH; i++)
         jobs[i] = fake_front_job(i, CODEC_OP_DECODE, "[]");
-        jobs[i].flags = WIRE_JOB_REPORT;
-    }
+    wire_put_ping(&ping, 1);
     for (unsigned i = 0; i < 20; i++) {
         fake_front_send_jobs(fixture->server, 0, jobs, WIRE_MAX_BATCH);
-        fake_front_expect(fixture->server, 0, WIRE_STARTED);
+        fake_front_send(fixture->server, 0, buf_slice(&ping));
+        while (fake_front_recv(fixture->server, 0)->type != WIRE_ALIVE)
+            continue; /* the worker has the jobs now; results may be under way */
         fake_front_hang_up(fixture->server, 0);
         fake_front_expect_hello(fixture->server, 0);
         worker_fixture_check_job(fixture, 0);
     }
+    buf_free(&ping);
 }
 
 /* ---- a seat played on a bare socket, without nng ---- */

@@ -132,13 +132,11 @@ static void test_light_results_do_not_wait_for_a_heavy_job(void **state)
     const struct wire_results *results;
 
     worker_fixture_seat(fixture, "0");
-    jobs[1].flags = WIRE_JOB_REPORT;
     jobs[1].max_output = 64 << 20;
     fake_front_send_jobs(fixture->server, 0, jobs, 3);
     results = &fake_front_expect(fixture->server, 0, WIRE_RESULTS)->results;
     assert_int_equal(results->count, 1);
     assert_int_equal(results->results[0].id, 1);
-    assert_int_equal(fake_front_expect(fixture->server, 0, WIRE_STARTED)->started_id, 2);
     results = &fake_front_expect(fixture->server, 0, WIRE_RESULTS)->results;
     assert_int_equal(results->results[0].id, 2);
     assert_int_equal(results->results[0].status, CODEC_OK);
@@ -176,11 +174,10 @@ static void test_waiting_jobs_are_cancelled_and_expire(void **state)
 
     worker_fixture_seat(fixture, "0");
     slow.max_output = WIRE_MAX_PAYLOAD_BYTES;
-    slow.flags = WIRE_JOB_REPORT;
     jobs[0].deadline_ms = 1;
     jobs[2].deadline_ms = FAKE_FRONT_PATIENCE_MS;
     fake_front_send_jobs(fixture->server, 0, &slow, 1);
-    assert_int_equal(fake_front_expect(fixture->server, 0, WIRE_STARTED)->started_id, 1);
+    fake_front_await_running(fixture->server, 0, 1);
     fake_front_send_jobs(fixture->server, 0, jobs, 3);
     wire_put_cancel(&out, cancelled, 2);
     fake_front_send(fixture->server, 0, buf_slice(&out));
@@ -257,10 +254,9 @@ static void test_draining_finishes_what_is_in_flight(void **state)
     bool has_said_bye = false;
 
     worker_fixture_seat(fixture, "0");
-    jobs[0].flags = WIRE_JOB_REPORT;
     jobs[0].max_output = jobs[1].max_output = 64 << 20;
     fake_front_send_jobs(fixture->server, 0, jobs, 2);
-    fake_front_expect(fixture->server, 0, WIRE_STARTED);
+    fake_front_await_running(fixture->server, 0, 1);
     kill(fixture->pid, SIGTERM);
     while (answered < 2 || !has_said_bye) {
         const struct wire_message *message = fake_front_recv(fixture->server, 0);
@@ -328,10 +324,9 @@ static void test_drain_timeout_is_kept(void **state)
     fake_front_open_gate(fixture->server);
     worker_fixture_start(fixture, "0", "0", 0);
     fake_front_expect_hello(fixture->server, 0);
-    job.flags = WIRE_JOB_REPORT;
     job.max_output = WIRE_MAX_PAYLOAD_BYTES;
     fake_front_send_jobs(fixture->server, 0, &job, 1);
-    fake_front_expect(fixture->server, 0, WIRE_STARTED);
+    fake_front_await_running(fixture->server, 0, 1);
     kill(fixture->pid, SIGTERM);
     assert_int_equal(worker_fixture_wait(fixture), 0);
     mem_free(text);

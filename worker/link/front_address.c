@@ -87,8 +87,8 @@ static bool was_picked_by_kernel(struct slice name)
     return true;
 }
 
-int front_address_of_door(const char *front_url, bool is_here, struct slice named,
-                          struct buf *path)
+int front_address_of_arena_socket(const char *front_url, bool is_here, struct slice named,
+                                  struct buf *path)
 {
     const char *front_path = path_in(front_url);
 

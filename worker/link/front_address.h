@@ -21,11 +21,12 @@
 int front_address_of_seat(const char *gate_url, struct slice named, struct buf *url)
     __attribute__((warn_unused_result));
 
-/* Appends the path of the door that the front at front_url named by `named`, in the form
-   of SEAT_WELCOME. Over ipc:// it is a name in the directory of front_url. Over a network
-   the door must be a name that the kernel picked ('@' and five digits of hexadecimal),
-   and the front on this host (is_here). Returns -1, and appends nothing, for others. */
-int front_address_of_door(const char *front_url, bool is_here, struct slice named,
-                          struct buf *path) __attribute__((warn_unused_result));
+/* Appends the path of the arena socket that the front at front_url named by `named`, in
+   the form of SEAT_WELCOME. Over ipc:// it is a name in the directory of front_url. Over
+   a network it must be a name that the kernel picked ('@' and five digits of
+   hexadecimal), and the front on this host (is_here). Returns -1, and appends nothing,
+   for others. */
+int front_address_of_arena_socket(const char *front_url, bool is_here, struct slice named,
+                                  struct buf *path) __attribute__((warn_unused_result));
 
 #endif

@@ -1,5 +1,5 @@
 /* A seat's jobs and their results, on the seat and on the fast path beside it. */
-#include "worker/link/seat_private.h"
+#include "worker/link/seat_state.h"
 
 #include <assert.h>
 #include <string.h>
@@ -65,15 +65,6 @@ static void seat_take_results(struct runner_sink *sink, uint32_t peer,
                           payloads);
 }
 
-static void seat_take_started(struct runner_sink *sink, uint32_t peer, uint64_t id)
-{
-    struct buf envelope = BUF_INIT;
-
-    wire_put_started(&envelope, id);
-    seat_send_message(seat_of_sink(sink), peer & ~SEAT_FAST_PEER, &envelope,
-                      (struct slice){NULL, 0});
-}
-
 static void seat_release(struct runner_sink *sink, void *message)
 {
     struct seat_load *load = message;
@@ -88,7 +79,7 @@ static void seat_release(struct runner_sink *sink, void *message)
 
 struct runner_sink seat_make_sink(void)
 {
-    return (struct runner_sink){seat_take_results, seat_take_started, seat_release};
+    return (struct runner_sink){seat_take_results, seat_release};
 }
 
 /* ---- jobs ---- */

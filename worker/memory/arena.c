@@ -59,11 +59,11 @@ static int connect_to(struct slice path)
     return -1;
 }
 
-/* True once the other side has shown that it is a door. Whatever else listens at that
-   path is told nothing: a front must not have the worker talk to others. */
+/* True once the other side has sent the greeting. Nothing is sent to any other server
+   that listens at that path: a front must not make the worker talk to others. */
 static bool hear_greeting(int from)
 {
-    static const char greeting[] = WIRE_DOOR_GREETING;
+    static const char greeting[] = WIRE_ARENA_GREETING;
     char heard[sizeof greeting - 1];
     size_t got = 0;
 
@@ -267,7 +267,7 @@ static int fetch(struct arena *arena, int front, const struct wire_seat_welcome 
     return -1;
 }
 
-/* The door that the front names; -1 with *why_r. */
+/* Connects to the socket that the front names; -1 with *why_r. */
 static int connect_to_descriptor_server(const struct arena_front *front,
                                         struct slice named, const char **why_r)
 {
@@ -275,7 +275,7 @@ static int connect_to_descriptor_server(const struct arena_front *front,
     int fd = -1;
 
     *why_r = "it names a place where no front of its server can be";
-    if (front_address_of_door(front->url, front->is_here, named, &path) == 0) {
+    if (front_address_of_arena_socket(front->url, front->is_here, named, &path) == 0) {
         *why_r = "no connection to the arena's socket";
         fd = connect_to(buf_slice(&path));
     }
@@ -287,19 +287,19 @@ struct arena *arena_fetch(const struct arena_front *front,
                           const struct wire_seat_welcome *welcome, int *fast_fd_r,
                           const char **why_r)
 {
-    int door, error;
+    int server, error;
     struct arena *arena;
 
     assert(welcome->has_arena);
     if (fast_fd_r != NULL)
         *fast_fd_r = -1;
-    door = connect_to_descriptor_server(front, welcome->arena_path, why_r);
-    if (door < 0)
+    server = connect_to_descriptor_server(front, welcome->arena_path, why_r);
+    if (server < 0)
         return NULL;
     arena = mem_zalloc(sizeof *arena);
     atomic_init(&arena->refs, 1);
-    error = fetch(arena, door, welcome, fast_fd_r, why_r);
-    close(door);
+    error = fetch(arena, server, welcome, fast_fd_r, why_r);
+    close(server);
     if (error == 0 && arena->data != NULL)
         return arena;
     arena_unref(&arena);

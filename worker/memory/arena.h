@@ -33,7 +33,7 @@ struct arena_front {
    names one that can be mapped too, and tells the front so; and where it names a fast
    path, its socket: *fast_fd_r is the caller's then, else -1, and NULL where none is
    wanted. Connects only where that front may send a worker (front_address.h), and sends
-   nothing before the other side has said that it is a door. Waits for each of its steps
+   nothing before the other side has sent the greeting. Waits for each of its steps
    at most a second. Returns NULL with *why_r (static text) where there is no arena: then
    the front goes on without. One reference, the caller's. Needs of the sandbox: socket,
    setsockopt, connect, send, recvmsg, fcntl, fstat, mmap, munmap and close. */

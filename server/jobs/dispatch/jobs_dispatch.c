@@ -24,12 +24,12 @@ struct jobs_dispatch {
     struct ev_loop *loop;
     const struct jobs_config *config;
     struct jobs_context *context;
-    struct stats_front *stats; /* the book's */
+    struct stats_front *stats; /* the context's */
     struct rpc_client *rpc;    /* NULL where no worker will ever come */
     struct jobs_send send;     /* the jobs that are with no worker, and the workers */
     double retries_left;       /* the budget: see RETRY_ constants */
     ev_prepare prepare;        /* before poll: sends what waits */
-    ev_timer held;             /* wakes the loop when a busy worker is to have more */
+    ev_timer held;             /* wakes the loop when a busy worker may get more */
     ev_timer tick;             /* active while there are jobs */
     uint64_t ticked_ns;
 };
@@ -48,8 +48,8 @@ static void end_jobs(struct jobs_dispatch *dispatch)
     }
 }
 
-/* A job that its worker did not finish goes to another, if it may and the budget lasts.
- */
+/* A job that its worker did not finish goes to another worker, while its attempts and the
+   budget of retries last. */
 static void retry(struct jobs_dispatch *dispatch, struct job *job)
 {
     if (job->attempts >= JOBS_MAX_ATTEMPTS || dispatch->retries_left < 1) {
@@ -86,8 +86,8 @@ static void set_gauges(struct jobs_dispatch *dispatch)
 
 /* ---- time ---- */
 
-/* True where a job has waited too long; where no worker is there, half the time is
-   enough. */
+/* True where a job has waited too long: until its deadline, or for half of that time
+   where there is no worker. */
 static bool is_due(const struct job *job, bool no_worker, uint64_t now_ns)
 {
     uint64_t half_ns = job->submitted_ns + (job->deadline_ns - job->submitted_ns) / 2;
@@ -95,7 +95,8 @@ static bool is_due(const struct job *job, bool no_worker, uint64_t now_ns)
     return job->deadline_ns <= now_ns || (no_worker && half_ns <= now_ns);
 }
 
-/* True where a job that lost its worker has waited long enough for news of that. */
+/* True where a job that lost its worker has waited long enough for the news how that
+   worker ended. */
 static bool has_waited_for_news(const struct job *job, uint64_t now_ns)
 {
     uint64_t quarter_ns = (job->deadline_ns - job->submitted_ns) / 4;
@@ -171,7 +172,7 @@ static void take_all_back(struct jobs_dispatch *dispatch, struct jobs_worker *wo
 static void check_workers(struct jobs_dispatch *dispatch, uint64_t now_ns)
 {
     uint64_t timeout_ns = dispatch->config->job_timeout_ns;
-    /* After a long turn of the loop, signs of life may have come and not been seen. */
+    /* After a long turn of the loop, signs of life may lie unread. */
     bool was_away = now_ns - dispatch->ticked_ns > timeout_ns / 4;
 
     FOR_EACH_WORKER(&dispatch->send, at) {
@@ -208,7 +209,7 @@ static void start_tick(struct jobs_dispatch *dispatch)
     ev_timer_again(dispatch->loop, &dispatch->tick);
 }
 
-/* Sending is on_prepare()'s, in this same turn of the loop. */
+/* Only wakes the loop: on_prepare() sends, in this same turn of the loop. */
 static void on_held(struct ev_loop *loop, ev_timer *held, int events)
 {
     (void)loop;
@@ -236,7 +237,8 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
     (void)loop;
     (void)events;
     if (dispatch->send.waiting.depth + dispatch->send.retried.depth > 0) {
-        /* Not for a look in each turn, which costs less than to account for it. */
+        /* Only here: where nothing waits, the measurement would cost more than the work.
+         */
         before = stats_phase_enter(STATS_RPC);
         now_ns = clock_now_ns();
         expire_retried(dispatch, now_ns);
@@ -295,7 +297,7 @@ static void on_lost(void *ctx, struct rpc_worker *rpc)
     end_jobs(dispatch);
 }
 
-/* Marks the jobs that have lost workers and whose document is one of those. */
+/* Marks the retried jobs whose document is named in one of the crashes. */
 static void note_crashed(struct jobs_dispatch *dispatch, const struct wire_crash *crashes,
                          unsigned count)
 {
@@ -304,7 +306,7 @@ static void note_crashed(struct jobs_dispatch *dispatch, const struct wire_crash
         job->crashed |= jobs_poison_names(crashes, count, &job->call);
 }
 
-/* A job that was at two of the crashes is not tried a third time. */
+/* A job whose document was at two crashes is not tried a third time. */
 static void on_crashes(void *ctx, const struct wire_crash *crashes, unsigned count)
 {
     struct jobs_dispatch *dispatch = ctx;
@@ -343,8 +345,7 @@ static bool is_plausible(const struct job *job, const struct wire_result *result
             result->fault_offset == CODEC_NO_OFFSET);
 }
 
-/* True for a job that its worker is too old for: it has never heard of keep_numbers, or
-   of programs. */
+/* True for a job whose worker is too old: it does not know keep_numbers, or programs. */
 static bool is_outdated(const struct job *job, const struct wire_result *result)
 {
     return result->status == CODEC_UNSUPPORTED &&
@@ -361,7 +362,7 @@ static void run_here(struct jobs_dispatch *dispatch, struct job *job)
     jobs_share_end(job, &followers);
     job->mode = JOBS_THREADS;
     context->place(context, job);
-    while ((job = jobs_share_shift(&context->share, &followers)) != NULL)
+    while ((job = jobs_share_shift(&followers)) != NULL)
         context->place(context, job);
 }
 
@@ -558,11 +559,12 @@ struct job *jobs_dispatch_take_stranded(struct jobs_dispatch *dispatch)
 
 void jobs_dispatch_cancel(struct jobs_dispatch *dispatch, struct job *job)
 {
-    if (jobs_waiting_has(&dispatch->send.waiting, job))
+    if (job->state == JOB_WAITING)
         jobs_waiting_remove(&dispatch->send.waiting, job);
-    else if (job->owner == &dispatch->send.retried ||
-             job->owner == &dispatch->send.ending)
-        jobs_queue_remove(job->owner, job);
+    else if (job->state == JOB_RETRIED)
+        jobs_queue_remove(&dispatch->send.retried, job);
+    else if (job->state == JOB_ENDING)
+        jobs_queue_remove(&dispatch->send.ending, job);
     else
         jobs_worker_give_up(jobs_worker_of(job), job);
 }

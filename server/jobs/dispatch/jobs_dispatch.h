@@ -1,9 +1,9 @@
 /*
- * The dispatcher: jobs wait here, go to worker processes in batches, come back
- * as results, and are taken back from workers that die, fall silent or are too
- * slow. It decides everything and sends everything at one point, just before
- * the loop goes to poll, so that what a turn of the loop has brought goes out
- * together. Inside the jobs room; loop thread only.
+ * The dispatcher gives jobs to worker processes. A job waits here, goes to a worker
+ * in a batch, and ends with the worker's result; it is taken back from a worker
+ * that dies, falls silent or is too slow. The dispatcher sends at one point only,
+ * just before the loop goes to poll, so that all jobs of one turn of the loop go
+ * out together. Inside the jobs room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_DISPATCH_H
 #define OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_DISPATCH_H
@@ -32,7 +32,7 @@ void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job);
 /* How many jobs wait for a worker or are with one. */
 unsigned jobs_dispatch_under_way(const struct jobs_dispatch *dispatch);
 
-/* Takes out a job of mode auto, where there is no worker to send it to: it is nobody's
+/* Takes out a job of mode auto, where there is no worker to send it to: it is MOVING
    then. One that was with a worker that was lost waits a while first, for another worker
    or for news of how that one ended, and is never taken where workers have crashed on its
    document, since it might crash the front. NULL where there is none. */

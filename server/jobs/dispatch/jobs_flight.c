@@ -50,9 +50,9 @@ void jobs_flight_add(struct jobs_flight *flight, struct flight_batch *batch,
                      struct job *job)
 {
     assert(batch->number != 0 && batch->count < FLIGHT_MAX_BATCH && !batch->heavy);
-    assert(job->owner == NULL);
+    jobs_state_set(job, JOB_SENT);
     job->id = batch->number * FLIGHT_MAX_BATCH + batch->count;
-    job->owner = flight;
+    job->flight = flight;
     batch->jobs[batch->count] = job;
     batch->cost_us[batch->count] = job->cost_us;
     batch->unanswered |= UINT64_C(1) << batch->count;
@@ -88,14 +88,15 @@ enum flight_answer jobs_flight_find(const struct jobs_flight *flight, uint64_t i
     return *job_r == NULL ? FLIGHT_GIVEN_UP : FLIGHT_LIVE;
 }
 
-/* The job is nobody's from now on. */
+/* Takes the job out of the table: it is MOVING from now on. */
 static void release(struct jobs_flight *flight, struct job **place)
 {
     struct job *job = *place;
 
-    assert(job->owner == flight && flight->live > 0);
+    assert(job->flight == flight && flight->live > 0);
     *place = NULL;
-    job->owner = NULL;
+    job->flight = NULL;
+    jobs_state_set(job, JOB_MOVING);
     flight->live--;
 }
 

@@ -1,13 +1,13 @@
 /*
  * The jobs that one worker has: batches sent and not yet answered in full. A
- * batch takes one of the worker's credits, its jobs are known by ids
+ * batch takes one of the worker's credits. The id of a job is
  *
  *     batch number (from 1, never reused on a connection) * 64 + place in the batch
  *
- * so that an answer is found without a search, one for a job that was given up
- * meanwhile (cancelled, too late) is told from one for a job that the worker
- * never had, and one that comes twice is noticed. Inside the jobs room; loop
- * thread only; knows nothing of messages.
+ * so the job of an answer is found without a search. The table tells an answer for
+ * a job that was given up meanwhile (cancelled, too late) from an answer for a job
+ * that the worker never had, and notices a second answer. Inside the jobs room;
+ * loop thread only; knows nothing of messages.
  */
 #ifndef OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_FLIGHT_H
 #define OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_FLIGHT_H
@@ -67,7 +67,7 @@ struct flight_batch *jobs_flight_open(struct jobs_flight *flight, uint64_t now_n
 /* How long the worker will yet be busy, by estimate. */
 uint64_t jobs_flight_left_us(const struct jobs_flight *flight, uint64_t now_ns);
 
-/* Adds a job to a batch with room and sets its id; the table is its owner. A job of more
+/* Adds a MOVING job to a batch with room and sets its id; it is SENT then. A job of more
    than JOBS_HEAVY_US goes alone. */
 void jobs_flight_add(struct jobs_flight *flight, struct flight_batch *batch,
                      struct job *job);
@@ -83,16 +83,17 @@ enum flight_answer {
 enum flight_answer jobs_flight_find(const struct jobs_flight *flight, uint64_t id,
                                     struct job **job_r);
 
-/* Notes that the id, which is not UNKNOWN, has been answered: a LIVE job is nobody's
-   then, and the last answer of a batch gives the credit back. */
+/* Notes that the id, which is not UNKNOWN, has been answered: a LIVE job is MOVING then,
+   and the last answer of a batch gives the credit back. */
 void jobs_flight_answer(struct jobs_flight *flight, uint64_t id, uint64_t now_ns);
 
-/* Gives a job up: it is nobody's, the worker still owes an answer. Its document, whose
-   bytes must be there still, is noted: the worker may be at it. */
+/* Gives a job up: it is MOVING then, and the worker still owes an answer. The id of its
+   document is kept, since the worker may be at it: the document's bytes must still be
+   there. */
 void jobs_flight_give_up(struct jobs_flight *flight, struct job *job);
 
-/* The worker is lost: makes the first live job (in the order sent) nobody's. Returns it,
-   NULL when there is none left. */
+/* The worker is lost: takes out the first live job (in the order sent), which is MOVING
+   then. Returns it, NULL when there is none left. */
 struct job *jobs_flight_take_back(struct jobs_flight *flight);
 
 /* The ids of the documents that the worker may have been at: of its unanswered jobs,

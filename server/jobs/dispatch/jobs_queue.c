@@ -7,17 +7,18 @@ static struct job *job_of(const struct jobs_queue *queue, struct list *link)
     return link == &queue->jobs ? NULL : container_of(link, struct job, link);
 }
 
-void jobs_queue_init(struct jobs_queue *queue)
+void jobs_queue_init(struct jobs_queue *queue, enum jobs_state state)
 {
     list_init(&queue->jobs);
+    queue->state = state;
     queue->depth = 0;
 }
 
 static void insert(struct jobs_queue *queue, struct list *before, struct job *job)
 {
-    assert(job->owner == NULL && list_is_empty(&job->link));
+    assert(list_is_empty(&job->link));
     list_insert_before(before, &job->link);
-    job->owner = queue;
+    jobs_state_set(job, queue->state);
     queue->depth++;
 }
 
@@ -38,14 +39,14 @@ struct job *jobs_queue_first(const struct jobs_queue *queue)
 
 struct job *jobs_queue_next(const struct jobs_queue *queue, const struct job *job)
 {
-    assert(job->owner == queue);
+    assert(job->state == queue->state);
     return job_of(queue, job->link.next);
 }
 
 void jobs_queue_remove(struct jobs_queue *queue, struct job *job)
 {
-    assert(job->owner == queue && queue->depth > 0);
+    assert(job->state == queue->state && queue->depth > 0);
     list_remove(&job->link);
-    job->owner = NULL;
+    jobs_state_set(job, JOB_MOVING);
     queue->depth--;
 }

@@ -12,8 +12,8 @@
 void jobs_send_init(struct jobs_send *send)
 {
     jobs_waiting_init(&send->waiting);
-    jobs_queue_init(&send->retried);
-    jobs_queue_init(&send->ending);
+    jobs_queue_init(&send->retried, JOB_RETRIED);
+    jobs_queue_init(&send->ending, JOB_ENDING);
     list_init(&send->workers);
 }
 

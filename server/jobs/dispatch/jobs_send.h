@@ -1,7 +1,7 @@
 /*
- * Which job goes to which worker next: batches are made up of what waits, light
- * and heavy by turns, for the worker with the least to do. The dispatcher owns
- * what stands here and puts jobs in; it calls jobs_send() once in each turn of
+ * Decides which job goes to which worker next: it makes batches of the jobs that
+ * wait, light or heavy ones, for the worker with the least to do. The dispatcher
+ * owns this state and puts jobs in; it calls jobs_send() once in each turn of
  * the loop. Inside the jobs room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_SEND_H
@@ -34,7 +34,7 @@ void jobs_send_init(struct jobs_send *send);
 /* The worker of a link in the list. */
 struct jobs_worker *jobs_send_worker(struct list *link);
 
-/* The job, which nobody owns, ends with that status when the dispatcher next ends jobs:
+/* The job, which is MOVING, ends with that status when the dispatcher next ends jobs:
    what is being walked over must not change under the walker, as done may do. */
 void jobs_send_end_later(struct jobs_send *send, struct job *job, enum job_status status);
 

@@ -16,7 +16,7 @@ _Static_assert(JOBS_HEAVY_US >> (HEAVY_CLASS - 1) == 1, "where the classes are p
 void jobs_waiting_init(struct jobs_waiting *waiting)
 {
     for (unsigned i = 0; i < WAITING_CLASSES; i++)
-        jobs_queue_init(&waiting->classes[i]);
+        jobs_queue_init(&waiting->classes[i], JOB_WAITING);
     waiting->filled = 0;
     waiting->depth = 0;
     waiting->light_ns = 0;
@@ -94,16 +94,11 @@ bool jobs_waiting_saw_light(const struct jobs_waiting *waiting, uint64_t now_ns)
     return waiting->light_ns != 0 && now_ns < waiting->light_ns + WAITING_LIGHT_NS;
 }
 
-bool jobs_waiting_has(const struct jobs_waiting *waiting, const struct job *job)
-{
-    return job->owner == &waiting->classes[class_of(job)];
-}
-
 void jobs_waiting_remove(struct jobs_waiting *waiting, struct job *job)
 {
     unsigned class = class_of(job);
 
-    assert(jobs_waiting_has(waiting, job) && waiting->depth > 0);
+    assert(waiting->depth > 0);
     jobs_queue_remove(&waiting->classes[class], job);
     waiting->depth--;
     if (waiting->classes[class].depth == 0)

@@ -1,9 +1,9 @@
 /*
- * Jobs that wait to be run, in the order in which they shall leave: the one
- * that will take the shortest first, but who waits gains on the others, so that
- * a long one's turn comes too. Jobs of like cost stay in the order they came.
+ * Jobs that wait to be run, in the order in which they leave: the job with the
+ * lowest cost first. Waiting lowers a job's score, so that expensive jobs have
+ * their turn too. Jobs of about the same cost leave in the order they came.
  *
- * Light and heavy ones are told apart, since they never share a message or a
+ * Light and heavy jobs are kept apart, since they never share a message or a
  * lane. Inside the jobs room; loop thread only; the caller brings the time.
  */
 #ifndef OFFLOOP_SERVER_JOBS_DISPATCH_JOBS_WAITING_H
@@ -54,10 +54,7 @@ unsigned jobs_waiting_light(const struct jobs_waiting *waiting);
 /* True where light ones have come lately. */
 bool jobs_waiting_saw_light(const struct jobs_waiting *waiting, uint64_t now_ns);
 
-/* True where the job waits here. */
-bool jobs_waiting_has(const struct jobs_waiting *waiting, const struct job *job);
-
-/* Takes a job out, wherever it stands; nobody owns it then. */
+/* Takes a job out, wherever it stands; it is MOVING then. */
 void jobs_waiting_remove(struct jobs_waiting *waiting, struct job *job);
 
 /* Any job and the one behind it, NULL at the end: for walking over all, in no order. */

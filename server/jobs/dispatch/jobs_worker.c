@@ -35,7 +35,8 @@ void jobs_worker_destroy(struct jobs_worker **worker)
 
 struct jobs_worker *jobs_worker_of(const struct job *job)
 {
-    return container_of(job->owner, struct jobs_worker, flight);
+    assert(job->state == JOB_SENT);
+    return container_of(job->flight, struct jobs_worker, flight);
 }
 
 bool jobs_worker_is_usable(struct jobs_worker *worker)

@@ -16,7 +16,7 @@ struct stats_worker;
 #define JOBS_BATCH_BYTES (160U << 10)
 
 struct jobs_worker {
-    struct jobs_flight flight; /* owner of its jobs */
+    struct jobs_flight flight; /* its jobs */
     struct list link;          /* the dispatcher's */
     struct rpc_worker *rpc;
     const struct jobs_limits *limits; /* of the way that its jobs travel */
@@ -55,8 +55,9 @@ unsigned jobs_worker_share(unsigned waiting, unsigned free_batches);
 uint64_t jobs_worker_message_bytes(const struct jobs_worker *worker,
                                    const struct job *job);
 
-/* Sends jobs that nobody owns, and that are not late, as one message. Returns -1 where
-   the worker did not take it: the jobs are nobody's still, and the worker is quiet. */
+/* Sends jobs, which are MOVING and not late, as one message: they are SENT then. Returns
+   -1 where the worker did not take it: the jobs are MOVING still, and the worker is
+   quiet. */
 int jobs_worker_send(struct jobs_worker *worker, struct job *const *jobs, unsigned count,
                      uint64_t now_ns) __attribute__((warn_unused_result));
 

@@ -60,14 +60,14 @@ bool jobs_share_follow(struct jobs_share *share, struct job *job)
 {
     struct list *bucket = bucket_of(share, job);
 
-    assert(job->owner == NULL && list_is_empty(&job->share));
+    assert(job->state == JOB_MOVING && list_is_empty(&job->share));
     if (bucket == NULL)
         return false;
     for (struct list *at = bucket->next; at != bucket; at = at->next) {
         if (!may_follow(job, job_at(at)))
             continue;
         list_append(&job_at(at)->followers, &job->share);
-        job->owner = share;
+        jobs_state_set(job, JOB_FOLLOWING);
         return true;
     }
     return false;
@@ -77,21 +77,16 @@ void jobs_share_lead(struct jobs_share *share, struct job *job)
 {
     struct list *bucket = bucket_of(share, job);
 
-    assert(job->owner == NULL && list_is_empty(&job->share));
+    assert(job->state == JOB_MOVING && list_is_empty(&job->share));
     if (bucket != NULL)
         list_append(bucket, &job->share);
 }
 
-bool jobs_share_has(const struct jobs_share *share, const struct job *job)
+void jobs_share_leave(struct job *job)
 {
-    return job->owner == share;
-}
-
-void jobs_share_leave(struct jobs_share *share, struct job *job)
-{
-    assert(jobs_share_has(share, job));
+    assert(job->state == JOB_FOLLOWING);
     list_remove(&job->share);
-    job->owner = NULL;
+    jobs_state_set(job, JOB_MOVING);
 }
 
 void jobs_share_end(struct job *job, struct list *followers_r)
@@ -104,13 +99,13 @@ void jobs_share_end(struct job *job, struct list *followers_r)
         list_append(followers_r, link);
 }
 
-struct job *jobs_share_shift(struct jobs_share *share, struct list *followers)
+struct job *jobs_share_shift(struct list *followers)
 {
     struct job *job;
 
     if (list_is_empty(followers))
         return NULL;
     job = job_at(followers->next);
-    jobs_share_leave(share, job);
+    jobs_share_leave(job);
     return job;
 }

@@ -27,25 +27,22 @@ bool jobs_share_is_same(const struct codec_call *a, const struct codec_call *b);
 /* Nothing is under way. */
 void jobs_share_init(struct jobs_share *share);
 
-/* Returns true where the job, which nobody owns, follows another from now on: the table
-   owns it. A job whose deadline is before the leader's does not follow it. */
+/* Returns true where the job, which is MOVING, follows another from now on. A job whose
+ * deadline is before the leader's does not follow it. */
 bool jobs_share_follow(struct jobs_share *share, struct job *job);
 
 /* The job, which follows no other, leads from now on, where it has a key, until
    jobs_share_end(). */
 void jobs_share_lead(struct jobs_share *share, struct job *job);
 
-/* True where the job follows another. */
-bool jobs_share_has(const struct jobs_share *share, const struct job *job);
-
-/* Takes a follower out; nobody owns it then. */
-void jobs_share_leave(struct jobs_share *share, struct job *job);
+/* Takes a follower out; it is MOVING then. */
+void jobs_share_leave(struct job *job);
 
 /* The job leads no more; its followers move to the list *followers_r, which is made
-   empty first. They stay owned by the table. */
+   empty first. Their state stays FOLLOWING. */
 void jobs_share_end(struct job *job, struct list *followers_r);
 
 /* Takes the first out of such a list, as jobs_share_leave(); NULL at its end. */
-struct job *jobs_share_shift(struct jobs_share *share, struct list *followers);
+struct job *jobs_share_shift(struct list *followers);
 
 #endif

@@ -1,11 +1,12 @@
 /*
- * Results of jobs that ran on the loop, for equal ones of the same turn of the
- * loop: those stood in their sockets together, as jobs that share one at a
- * worker were in flight together. What is kept goes at the turn's end; it is no
- * cache. Equal is as in jobs_share.h: the same key, options and bytes.
+ * The results of jobs that ran on the loop in this turn of the loop. An equal job
+ * of the same turn gets the kept result instead of running: their requests came
+ * together, so this is like jobs_share.h for jobs that are with a worker. Results
+ * are dropped at the end of the turn; this is no cache. Equal jobs have the same
+ * key, options and bytes, as in jobs_share.h.
  *
- * Only for mode auto: inline is what others do, and stays so.
- * Inside the jobs room; loop thread only.
+ * Only mode auto uses it: mode inline is for comparison with other servers, and
+ * runs every job. Inside the jobs room; loop thread only.
  */
 #ifndef OFFLOOP_SERVER_JOBS_PLACE_JOBS_TURN_RESULTS_H
 #define OFFLOOP_SERVER_JOBS_PLACE_JOBS_TURN_RESULTS_H

@@ -19,13 +19,13 @@ struct jobs_inline *jobs_inline_create(const char *engine, struct jobs_context *
 /* Frees the runner and its codec; NULL inside is allowed. */
 void jobs_inline_destroy(struct jobs_inline **runner);
 
-/* Runs the job and finishes it before returning. The loop's time is booked on the encode
-   or decode phase. */
+/* Runs the job and finishes it before returning. The loop's time counts as the encode or
+   decode phase. */
 void jobs_inline_run(struct jobs_inline *runner, struct job *job);
 
-/* The same for a job that the chooser let stay, but no longer than its budget; what it
-   took is booked there. Returns false where the job would take longer: it was stopped, is
-   not finished, and may be placed elsewhere. */
+/* The same for a job that the chooser let stay, within the chooser's budget; the chooser
+   is told how long it took. Returns false where the job would take longer: it was
+   stopped, is not finished, and may be placed elsewhere. */
 bool jobs_inline_try(struct jobs_inline *runner, struct job *job,
                      struct jobs_auto *chooser) __attribute__((warn_unused_result));
 

@@ -35,7 +35,7 @@ struct jobs_threads {
     ev_timer tick;     /* active while there are jobs */
 };
 
-/* A job at the pool; the owner of its job. */
+/* A job at the pool. */
 struct task {
     struct pool_task pool;
     struct list link; /* in threads.handed */
@@ -93,7 +93,8 @@ static struct task *task_create(struct job *job)
     list_init(&task->link);
     task->weight = jobs_waiting_weight(job);
     task->job = job;
-    job->owner = task;
+    job->task = &task->pool;
+    jobs_state_set(job, JOB_ON_THREAD);
     return task;
 }
 
@@ -108,11 +109,22 @@ static void task_destroy(struct task **task)
     *task = NULL;
 }
 
+/* Parts the task and its job, which is MOVING then. Returns it. */
+static struct job *task_part(struct task *task)
+{
+    struct job *job = task->job;
+
+    assert(job->task == &task->pool);
+    job->task = NULL;
+    task->job = NULL;
+    jobs_state_set(job, JOB_MOVING);
+    return job;
+}
+
 /* Nobody waits for the task any more. */
 static void task_drop(struct task *task)
 {
-    task->job->owner = NULL;
-    task->job = NULL;
+    (void)task_part(task);
     atomic_store_explicit(&task->pool.dropped, true, memory_order_relaxed);
 }
 
@@ -162,7 +174,7 @@ static void hand_over(struct jobs_threads *threads)
 static void take_back(struct jobs_threads *threads, struct task *task)
 {
     struct codec_fault fault = task->pool.fault;
-    struct job *job = task->job;
+    struct job *job = task->job == NULL ? NULL : task_part(task);
     struct blob *result = NULL;
 
     threads->handed_count--;
@@ -172,7 +184,7 @@ static void take_back(struct jobs_threads *threads, struct task *task)
         stats_add(&threads->context->stats->codec_runs, 1);
     }
     if (job != NULL) {
-        assert(task->pool.ran && job->owner == task);
+        assert(task->pool.ran);
         job->codec_us = task->pool.codec_us;
         if (fault.status == CODEC_OK || codec_status_has_text(fault.status))
             result = blob_new_steal(&task->pool.out);
@@ -308,9 +320,11 @@ uint64_t jobs_threads_runs(const struct jobs_threads *threads)
 
 void jobs_threads_cancel(struct jobs_threads *threads, struct job *job)
 {
-    assert(job->ran == JOBS_THREADS && job->owner != NULL);
-    if (jobs_waiting_has(&threads->waiting, job))
+    assert(job->ran == JOBS_THREADS);
+    if (job->state == JOB_WAITING) {
         jobs_waiting_remove(&threads->waiting, job);
-    else
-        task_drop(job->owner);
+        return;
+    }
+    assert(job->state == JOB_ON_THREAD);
+    task_drop(container_of(job->task, struct task, pool));
 }

@@ -62,7 +62,7 @@ struct gate {
     struct gate_secret secret_state;
     struct nng_tls_config *tls; /* NULL without */
     struct tls_probe *visitor;  /* the probe's, with TLS */
-    struct log_limited strangers_log;
+    struct log_limited refusals_log;
     struct log_limited floods_log;
     uint64_t second_ns; /* when hellos were counted from... */
     unsigned hellos;    /* ...and how many there have been */
@@ -88,11 +88,6 @@ struct waiting {
     struct wire_id worker;
     ev_timer timer;
 };
-
-int rpc_gate_check_url(const char *url, const char **why_r)
-{
-    return rpc_address_check(url, why_r);
-}
 
 /* Fronts that listen at all addresses do not know by which a worker reaches them; the
    connection does. */
@@ -230,7 +225,7 @@ static void wait_for_offers(struct gate *gate, struct gate_request *request,
 static void turn_away(struct gate *gate, struct gate_request *request,
                       enum wire_refusal reason, const char *why, const char *answer)
 {
-    log_limited_warn(&gate->strangers_log, LOG_EVERY_MINUTE,
+    log_limited_warn(&gate->refusals_log, LOG_EVERY_MINUTE,
                      "%s: a stranger was turned away: %s", gate->config->rpc_url, why);
     refuse(request, reason, answer);
 }

@@ -27,10 +27,6 @@ struct rpc_gate_config {
     void *ctx;
 };
 
-/* Checks an --rpc URL: 0, or -1 with *why_r (static text). */
-int rpc_gate_check_url(const char *url, const char **why_r)
-    __attribute__((warn_unused_result));
-
 /* The gate process: runs until TERM, INT or the end of control_fd, and returns the exit
    status: 0, or EXIT_FATAL where the address could not be had within five seconds. The
    address is free for the next gate then. The caller ends the process at once with

@@ -5,37 +5,25 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/address/rpc_url.h"
 #include "common/base/text.h"
 
 #define IPC_SCHEME "ipc://"
 #define TCP_SCHEME "tcp://"
 #define TLS_SCHEME "tls+tcp://"
 
-static_assert(RPC_ADDRESS_MAX_PATH_BYTES + sizeof "-9999999-4194304-9999999999" <
+static_assert(RPC_URL_PATH_MAX + sizeof "-9999999-4194304-9999999999" <
                   sizeof(((struct sockaddr_un *)0)->sun_path),
               "a seat's path fits into a socket address");
 
 const char *rpc_address_path(const char *url)
 {
     return text_after(url, IPC_SCHEME);
-}
-
-static int check_path(const char *path, const char **why_r)
-{
-    *why_r = NULL;
-    if (path[0] != '/')
-        *why_r = "the path of an ipc:// URL must start with /";
-    else if (path[strlen(path) - 1] == '/')
-        *why_r = "the path of an ipc:// URL must name a file";
-    else if (strlen(path) > RPC_ADDRESS_MAX_PATH_BYTES)
-        *why_r = "the path of an ipc:// URL must not be longer than 64 bytes";
-    return *why_r == NULL ? 0 : -1;
 }
 
 bool rpc_address_is_tls(const char *url)
@@ -47,23 +35,6 @@ bool rpc_address_is_tls(const char *url)
 static const char *host_and_port(const char *url)
 {
     return text_after(url, rpc_address_is_tls(url) ? TLS_SCHEME : TCP_SCHEME);
-}
-
-int rpc_address_check(const char *url, const char **why_r)
-{
-    const char *path = rpc_address_path(url), *host = host_and_port(url), *colon;
-
-    if (path != NULL)
-        return check_path(path, why_r);
-    *why_r = "must be ipc:///PATH, tcp://ADDRESS:PORT or tls+tcp://ADDRESS:PORT";
-    if (host == NULL || strlen(url) + sizeof ":65535" > RPC_ADDRESS_MAX_BYTES)
-        return -1;
-    colon = strrchr(host, ':');
-    if (colon == NULL || colon[1] == '\0' ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1) || atol(colon + 1) > 65535)
-        return -1;
-    *why_r = NULL;
-    return 0;
 }
 
 int rpc_address_make_directory(const char *url)

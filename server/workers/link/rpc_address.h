@@ -22,22 +22,12 @@
 /* Room for any address here, with its NUL. */
 #define RPC_ADDRESS_MAX_BYTES 128
 
-/* The longest path of an ipc URL: what a sockaddr_un takes, less what a seat's name adds
-   to the gate's. */
-#define RPC_ADDRESS_MAX_PATH_BYTES 64
-
 struct rpc_address {
     char url[RPC_ADDRESS_MAX_BYTES];
 };
 
 /* The path of an "ipc://" URL (part of it), NULL for other URLs. */
 const char *rpc_address_path(const char *url);
-
-/* True where the URL is one that a gate can listen at: ipc:// with an absolute path of at
-   most RPC_ADDRESS_MAX_PATH_BYTES, or tcp:// or tls+tcp://HOST:PORT; else *why_r is a
-   static text. */
-int rpc_address_check(const char *url, const char **why_r)
-    __attribute__((warn_unused_result));
 
 /* Makes the directory of an ipc URL, mode 0750, where it is missing (its last component
    only). Returns -1 with errno where that failed; 0 for other URLs. */

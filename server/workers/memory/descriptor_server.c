@@ -59,7 +59,7 @@ struct descriptor_server {
     ev_io incoming; /* not active while there are MAX_GUESTS */
     unsigned guest_count;
     struct list guests;
-    struct log_limited strangers_log;
+    struct log_limited refusals_log;
 };
 
 static_assert(DESCRIPTOR_SERVER_NAME_BYTES > sizeof(((struct sockaddr_un *)0)->sun_path),
@@ -195,7 +195,7 @@ static bool is_trusted(struct descriptor_server *descriptor_server, int fd,
         return true;
     snprintf(why, sizeof why, "user %u, group %u is neither ours nor of our group %u",
              peer->uid, peer->gid, getegid());
-    log_limited_warn(&descriptor_server->strangers_log, LOG_EVERY_MINUTE,
+    log_limited_warn(&descriptor_server->refusals_log, LOG_EVERY_MINUTE,
                      "%s: a stranger was turned away: %s", descriptor_server->name, why);
     return false;
 }
@@ -203,7 +203,7 @@ static bool is_trusted(struct descriptor_server *descriptor_server, int fd,
 /* Says first what this is; a socket that is just connected has room for it. */
 static int send_greeting(int to)
 {
-    static const char greeting[] = WIRE_DOOR_GREETING;
+    static const char greeting[] = WIRE_ARENA_GREETING;
     ssize_t sent = send(to, greeting, sizeof greeting - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 
     return sent == (ssize_t)(sizeof greeting - 1) ? 0 : -1;

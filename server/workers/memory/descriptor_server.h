@@ -1,12 +1,12 @@
 /*
  * Where a front hands out the descriptors of its arenas, and those of its pool
  * and of the fast path with them: a plain AF_UNIX socket, as nng passes none. Where
- * workers come by a path, it stands beside theirs, named as a seat is: who reaches that
- * reaches this too, out of any network namespace, and what a killed front leaves behind
- * goes as seats' files do. Else it has an abstract name, which the kernel picks and
- * forgets with the process.
+ * workers come by a path, it lies beside theirs, and its name has the form of a seat's: a
+ * worker that reaches a seat reaches this too, from any network namespace, and the file
+ * of a killed front is removed as seats' files are. Else it has an abstract name, which
+ * the kernel picks and forgets with the process.
  *
- *     front   16 bytes, WIRE_DOOR_GREETING: by them a worker knows that it is at a door
+ *     front   16 bytes, WIRE_ARENA_GREETING: by them a worker knows this socket
  *     worker  16 bytes: the arena's token, from its SEAT_WELCOME
  *     front   1 byte, with the descriptors: arena, pool, fast path, as far as
  *             they are there
@@ -53,7 +53,7 @@ descriptor_server_create(struct ev_loop *loop, const char *path,
 void descriptor_server_destroy(struct descriptor_server **descriptor_server);
 
 /* Where it listens, in the form of SEAT_WELCOME: a path, or '@' for the NUL that an
-   abstract name begins with, and the rest of that. Valid as long as the door. */
+   abstract name begins with, and the rest of that. Valid as long as the server. */
 const char *descriptor_server_name(const struct descriptor_server *descriptor_server);
 
 #endif

@@ -34,9 +34,9 @@ struct job_memory *job_memory_create(struct arena *arena, struct input_pool *poo
 /* Frees all blocks; NULL inside is allowed. */
 void job_memory_destroy(struct job_memory **job_memory);
 
-/* For a worker that was lost, and may be reading yet: the payloads that lie in the pool
-   become the remains of that process (0 where it cannot be seen from here). job memory
-   may be NULL. */
+/* For a worker that was lost and may still be reading: moves the payloads that lie in the
+   pool to the quarantine, under the id of that process (0 where it cannot be seen from
+   here). job_memory may be NULL. */
 void job_memory_leave_inputs(struct job_memory *job_memory,
                              struct memory_quarantine *quarantine, pid_t process);
 

@@ -1,15 +1,14 @@
 /*
- * What lost workers may still read: parts of the pool that belong to jobs of a
- * connection that has ended. Mostly the worker's process has ended, too; but it
- * may as well be stopped, or cut off, and go on later in the middle of such a
- * job. A document must not turn into another one under its eyes: what it makes
- * of that nobody takes, but it may die of it, and the blame would be put on a
- * document that has nothing to do with it.
+ * Memory that lost workers may still read: parts of the pool that belong to jobs of
+ * a connection that has ended. Usually the worker's process has ended, too. But it
+ * may be stopped or cut off, and continue later in the middle of such a job. Its
+ * document must not change meanwhile: nobody takes the result, but the worker may
+ * crash, and the crash would be counted against the wrong document.
  *
- * So each part is kept until the worker's process has ended. As that may never
- * be, and not all processes can be seen from here, it is kept for MEMORY_QUARANTINE_NS
- * at most, and the oldest ones go where they become too many bytes. Loop thread
- * only.
+ * So each part is kept until the worker's process has ended. That may never happen,
+ * and not all processes can be seen from here: so a part is kept for
+ * MEMORY_QUARANTINE_NS at most, and the oldest parts are freed where all of them
+ * together are too many bytes. Loop thread only.
  */
 #ifndef OFFLOOP_SERVER_WORKERS_MEMORY_MEMORY_QUARANTINE_H
 #define OFFLOOP_SERVER_WORKERS_MEMORY_MEMORY_QUARANTINE_H

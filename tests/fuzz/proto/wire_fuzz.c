@@ -46,7 +46,6 @@ static void put_again(struct buf *out, const struct wire_message *m)
     case WIRE_PING: wire_put_ping(out, m->ping_token); break;
     case WIRE_PROMPT: wire_put_prompt(out); break;
     case WIRE_RESULTS: wire_put_results(out, m->results.results, m->results.count); break;
-    case WIRE_STARTED: wire_put_started(out, m->started_id); break;
     case WIRE_ALIVE: wire_put_alive(out, &m->alive); break;
     case WIRE_BYE: wire_put_bye(out, m->bye); break;
     case WIRE_APP_HELLO: wire_put_app_hello(out, &m->app_hello); break;

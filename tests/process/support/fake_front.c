@@ -471,6 +471,17 @@ void fake_front_send(struct fake_front *server, unsigned seat, struct slice byte
     assert_int_equal(nng_sendmsg(server->seats[seat].socket, message, 0), 0);
 }
 
+void fake_front_await_running(struct fake_front *server, unsigned seat, uint64_t id)
+{
+    struct buf ping = BUF_INIT;
+
+    wire_put_ping(&ping, 1);
+    do
+        fake_front_send(server, seat, buf_slice(&ping));
+    while (fake_front_expect(server, seat, WIRE_ALIVE)->alive.running_id != id);
+    buf_free(&ping);
+}
+
 void fake_front_send_jobs(struct fake_front *server, unsigned seat,
                           const struct wire_job *jobs, unsigned count)
 {

@@ -84,6 +84,10 @@ const struct wire_message *fake_front_recv_any(struct fake_front *server, unsign
 const struct wire_message *fake_front_expect(struct fake_front *server, unsigned seat,
                                              enum wire_type type);
 
+/* Returns once the worker says that it is running this job: it is asked by PINGs until
+   then. No result may come meanwhile. */
+void fake_front_await_running(struct fake_front *server, unsigned seat, uint64_t id);
+
 /* Waits for a connection whose first message is the SEAT_HELLO of the worker that said
    hello last; what is left of earlier connections is skipped. */
 void fake_front_expect_hello(struct fake_front *server, unsigned seat);

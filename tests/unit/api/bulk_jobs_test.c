@@ -31,15 +31,15 @@ void jobs_submit(struct jobs *jobs, struct job *job)
 {
     (void)jobs;
     assert_int_equal(job->call.op, CODEC_OP_BULK);
-    job->owner = pending;
+    job->state = JOB_WAITING;
     pending[pending_count++] = job;
 }
 
 void jobs_cancel(struct jobs *jobs, struct job *job)
 {
     (void)jobs;
-    cancelled += job->owner != NULL;
-    job->owner = NULL;
+    cancelled += jobs_state_is_active(job->state);
+    job->state = JOB_DONE;
 }
 
 /* Ends the job submitted as the at-th of those not yet ended. */
@@ -50,7 +50,7 @@ static void end(unsigned at, enum job_status status, const void *records, size_t
 
     assert_true(at < pending_count);
     memmove(pending + at, pending + at + 1, (--pending_count - at) * sizeof *pending);
-    job->owner = NULL;
+    job->state = JOB_DONE;
     job->status = status;
     job->fault = (struct codec_fault){CODEC_MEMORY, 0};
     job->result = result;

@@ -107,6 +107,7 @@ static struct job *make_job(uint32_t cost_us, size_t bytes)
 
     assert_true(job_count <= JOBS);
     list_init(&job->link);
+    job->state = JOB_MOVING;
     job->cost_us = cost_us;
     job->call.in.len = bytes;
     job->submitted_ns = NOW_NS;

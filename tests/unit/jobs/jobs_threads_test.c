@@ -33,7 +33,7 @@ static void on_done(struct job *job)
     struct asked *asked = container_of(job, struct asked, job);
 
     asked->done++;
-    assert_null(job->owner);
+    assert_int_equal(job->state, JOB_DONE);
     assert_int_equal(job->ran, JOBS_THREADS);
     if (job->result != NULL)
         memcpy(asked->text, job->result->bytes.data,

@@ -96,7 +96,7 @@ static void front_start_saying(struct front *front, const char *greeting, int fi
 
 static void front_start_with(struct front *front, int file, int pool, bool plain)
 {
-    front_start_saying(front, WIRE_DOOR_GREETING, file, pool, plain);
+    front_start_saying(front, WIRE_ARENA_GREETING, file, pool, plain);
 }
 
 static void front_start(struct front *front, int file, bool plain)
@@ -240,7 +240,7 @@ static bool comes_to(const char *url, bool is_here, const char *path)
     return strstr(why, "where no front of its server can be") == NULL;
 }
 
-static void only_its_fronts_doors_are_gone_to(void **state)
+static void only_its_fronts_sockets_are_connected_to(void **state)
 {
     (void)state;
     assert_true(comes_to("ipc:///nonexistent/rpc-1", false, "/elsewhere/door"));
@@ -476,7 +476,7 @@ int main(void)
         cmocka_unit_test(payloads_must_not_cross_into_the_pool),
         cmocka_unit_test(addresses_that_are_none),
         cmocka_unit_test(others_are_told_nothing),
-        cmocka_unit_test(only_its_fronts_doors_are_gone_to),
+        cmocka_unit_test(only_its_fronts_sockets_are_connected_to),
         cmocka_unit_test(jobs_must_lie_inside),
     };
 

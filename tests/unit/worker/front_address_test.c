@@ -38,13 +38,14 @@ static void seat(const char *gate, const char *named, const char *expected)
     check(result, &url, expected);
 }
 
-static void door(const char *front, bool is_here, const char *named, const char *expected)
+static void socket_named(const char *front, bool is_here, const char *named,
+                         const char *expected)
 {
     struct buf path = BUF_INIT;
     int result;
 
     buf_append(&path, "+", 1);
-    result = front_address_of_door(front, is_here, slice_of(named), &path);
+    result = front_address_of_arena_socket(front, is_here, slice_of(named), &path);
     check(result, &path, expected);
 }
 
@@ -88,13 +89,13 @@ static void doors_by_a_path_are_beside_the_front(void **state)
     static const char front[] = "ipc:///run/offloop/rpc-1-2-3";
 
     (void)state;
-    door(front, false, "/run/offloop/rpc-1-2-4", "/run/offloop/rpc-1-2-4");
-    door(front, false, "/run/redis/redis.sock", "/run/offloop/redis.sock");
-    door(front, false, "redis.sock", NULL);
-    door(front, false, "/run/offloop/", NULL);
-    door(front, false, "/run/offloop/..", NULL);
-    door(front, true, "@fffff", NULL);
-    door(front, true, "", NULL);
+    socket_named(front, false, "/run/offloop/rpc-1-2-4", "/run/offloop/rpc-1-2-4");
+    socket_named(front, false, "/run/redis/redis.sock", "/run/offloop/redis.sock");
+    socket_named(front, false, "redis.sock", NULL);
+    socket_named(front, false, "/run/offloop/", NULL);
+    socket_named(front, false, "/run/offloop/..", NULL);
+    socket_named(front, true, "@fffff", NULL);
+    socket_named(front, true, "", NULL);
 }
 
 static void doors_without_a_path_are_the_kernels(void **state)
@@ -103,14 +104,14 @@ static void doors_without_a_path_are_the_kernels(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        door(fronts[i], true, "@0a1f2", "@0a1f2");
-        door(fronts[i], false, "@0a1f2", NULL); /* on another host */
-        door(fronts[i], true, "@0a1f", NULL);
-        door(fronts[i], true, "@0a1f22", NULL);
-        door(fronts[i], true, "@0A1f2", NULL);
-        door(fronts[i], true, "@redis", NULL);
-        door(fronts[i], true, "/run/redis/redis.sock", NULL);
-        door(fronts[i], true, "", NULL);
+        socket_named(fronts[i], true, "@0a1f2", "@0a1f2");
+        socket_named(fronts[i], false, "@0a1f2", NULL); /* on another host */
+        socket_named(fronts[i], true, "@0a1f", NULL);
+        socket_named(fronts[i], true, "@0a1f22", NULL);
+        socket_named(fronts[i], true, "@0A1f2", NULL);
+        socket_named(fronts[i], true, "@redis", NULL);
+        socket_named(fronts[i], true, "/run/redis/redis.sock", NULL);
+        socket_named(fronts[i], true, "", NULL);
     }
 }
 

@@ -27,10 +27,7 @@ struct sink {
     uint32_t peers[MAX_SEEN];
     char payloads[4096];
     size_t payload_bytes;
-    unsigned started;
-    uint64_t started_id;
-    void (*on_started)(struct sink *sink);
-    struct runner_state state_when_started;
+    void (*on_results)(struct sink *sink);
 };
 
 struct fixture {
@@ -54,18 +51,8 @@ static void take_results(struct runner_sink *base, uint32_t peer,
     if (sink->payload_bytes + payloads.len <= sizeof(sink->payloads) && payloads.len)
         memcpy(sink->payloads + sink->payload_bytes, payloads.data, payloads.len);
     sink->payload_bytes += payloads.len;
-}
-
-static void take_started(struct runner_sink *base, uint32_t peer, uint64_t id)
-{
-    struct sink *sink = (struct sink *)base;
-
-    (void)peer;
-    sink->started++;
-    sink->started_id = id;
-    sink->state_when_started = runner_state_of(sink->runner, &sink->sink);
-    if (sink->on_started)
-        sink->on_started(sink);
+    if (sink->on_results)
+        sink->on_results(sink);
 }
 
 static void release(struct runner_sink *base, void *message)
@@ -88,7 +75,7 @@ static struct fixture *open_fixture(uint64_t max_jobs)
                                    .wake_arg = fixture,
                                    .max_jobs = max_jobs};
 
-    fixture->sink.sink = (struct runner_sink){take_results, take_started, release};
+    fixture->sink.sink = (struct runner_sink){take_results, release};
     fixture->other.sink = fixture->sink.sink;
     fixture->sink.runner = fixture->other.runner = runner_create(&config);
     assert_non_null(fixture->sink.runner);
@@ -119,7 +106,7 @@ static int teardown(void **state)
 
 /* A batch of decode jobs with ids from `id` on, one per text. */
 static int submit(struct sink *sink, uint32_t peer, uint64_t id, const char *const *texts,
-                  unsigned flags, uint32_t deadline_ms)
+                  uint32_t deadline_ms)
 {
     static struct wire_jobs jobs;
     char *message = mem_alloc(1 << 20);
@@ -130,7 +117,6 @@ static int submit(struct sink *sink, uint32_t peer, uint64_t id, const char *con
         strcpy(at, texts[jobs.count]);
         jobs.jobs[jobs.count] =
             (struct wire_job){.id = id + jobs.count,
-                              .flags = flags,
                               .deadline_ms = deadline_ms,
                               .max_output = 1 << 20,
                               .payload = {.bytes = {(const uint8_t *)at, strlen(at)}}};
@@ -158,9 +144,9 @@ static void test_batches_in_order(void **state)
     struct fixture *fixture = *state;
     struct sink *sink = &fixture->sink;
 
-    assert_int_equal(submit(sink, 1, 10, three, 0, 0), 0);
-    assert_int_equal(submit(&fixture->other, 2, 20, one, 0, 0), 0);
-    assert_int_equal(submit(sink, 1, 30, three, 0, 0), 0);
+    assert_int_equal(submit(sink, 1, 10, three, 0), 0);
+    assert_int_equal(submit(&fixture->other, 2, 20, one, 0), 0);
+    assert_int_equal(submit(sink, 1, 30, three, 0), 0);
     assert_false(runner_is_idle(sink->runner));
     runner_run(sink->runner);
     assert_true(runner_is_idle(sink->runner));
@@ -183,7 +169,7 @@ static void test_failed_jobs_leave_no_bytes(void **state)
     static const char *const texts[] = {"[1", "2", "nul", "3", NULL};
     struct sink *sink = &((struct fixture *)*state)->sink;
 
-    assert_int_equal(submit(sink, 1, 0, texts, 0, 0), 0);
+    assert_int_equal(submit(sink, 1, 0, texts, 0), 0);
     runner_run(sink->runner);
     assert_int_equal(sink->results[0].status, CODEC_TRUNCATED);
     assert_int_equal(sink->results[0].fault_offset, 2);
@@ -207,19 +193,6 @@ static void test_unknown_operations_and_options(void **state)
     assert_int_equal(sink->results[1].status, CODEC_UNSUPPORTED);
 }
 
-static void test_started_is_told_where_asked_for(void **state)
-{
-    struct sink *sink = &((struct fixture *)*state)->sink;
-
-    assert_int_equal(submit(sink, 1, 7, one, WIRE_JOB_REPORT, 0), 0);
-    assert_int_equal(submit(sink, 1, 8, one, 0, 0), 0);
-    runner_run(sink->runner);
-    assert_int_equal(sink->started, 1);
-    assert_int_equal(sink->started_id, 7);
-    assert_int_equal(sink->state_when_started.running_id, 7);
-    assert_int_equal(runner_state_of(sink->runner, &sink->sink).running_id, 0);
-}
-
 static void cancel_ids(struct sink *sink, uint32_t peer, uint64_t first, unsigned count)
 {
     struct wire_cancel cancel = {.count = count};
@@ -233,7 +206,7 @@ static void test_cancelled_while_waiting(void **state)
 {
     struct sink *sink = &((struct fixture *)*state)->sink;
 
-    assert_int_equal(submit(sink, 1, 10, three, 0, 0), 0);
+    assert_int_equal(submit(sink, 1, 10, three, 0), 0);
     cancel_ids(sink, 1, 11, 1);
     cancel_ids(sink, 2, 12, 1);
     cancel_ids(&((struct fixture *)*state)->other, 1, 12, 1);
@@ -247,22 +220,42 @@ static void test_cancelled_while_waiting(void **state)
     assert_memory_equal(sink->payloads, "\1\3", 2);
 }
 
-static void cancel_next(struct sink *sink)
+/* A text that takes so long to decode that results before it are sent first. */
+static char *make_heavy_text(void)
 {
-    cancel_ids(sink, 1, sink->started_id, 2);
+    char *heavy = mem_alloc(40001);
+
+    memset(heavy, ' ', 40000);
+    heavy[39999] = '5';
+    heavy[40000] = '\0';
+    return heavy;
+}
+
+/* The first results are sent when the heavy job, 11, has begun. */
+static void cancel_running_and_next(struct sink *sink)
+{
+    sink->on_results = NULL;
+    assert_int_equal(runner_state_of(sink->runner, &sink->sink).running_id, 11);
+    cancel_ids(sink, 1, 11, 2);
 }
 
 /* The running job goes on, the one behind it in the same batch does not start. */
 static void test_cancelled_within_the_running_batch(void **state)
 {
     struct sink *sink = &((struct fixture *)*state)->sink;
+    char *heavy = make_heavy_text();
+    const char *const texts[] = {"1", heavy, "2", "3", NULL};
 
-    sink->on_started = cancel_next;
-    assert_int_equal(submit(sink, 1, 10, three, WIRE_JOB_REPORT, 0), 0);
+    sink->on_results = cancel_running_and_next;
+    assert_int_equal(submit(sink, 1, 10, texts, 0), 0);
     runner_run(sink->runner);
+    assert_null(sink->on_results);
     assert_int_equal(sink->results[0].verdict, WIRE_DONE);
-    assert_int_equal(sink->results[1].verdict, WIRE_CANCELLED);
-    assert_int_equal(sink->results[2].verdict, WIRE_DONE);
+    assert_int_equal(sink->results[1].verdict, WIRE_DONE);
+    assert_int_equal(sink->results[2].verdict, WIRE_CANCELLED);
+    assert_int_equal(sink->results[3].verdict, WIRE_DONE);
+    assert_int_equal(runner_state_of(sink->runner, &sink->sink).running_id, 0);
+    mem_free(heavy);
 }
 
 static void test_late_jobs_are_not_run(void **state)
@@ -270,13 +263,12 @@ static void test_late_jobs_are_not_run(void **state)
     struct sink *sink = &((struct fixture *)*state)->sink;
     uint64_t start_ns = clock_now_ns();
 
-    assert_int_equal(submit(sink, 1, 10, three, WIRE_JOB_REPORT, 1), 0);
-    assert_int_equal(submit(sink, 1, 20, one, 0, UINT32_MAX), 0);
+    assert_int_equal(submit(sink, 1, 10, three, 1), 0);
+    assert_int_equal(submit(sink, 1, 20, one, UINT32_MAX), 0);
     while (clock_now_ns() - start_ns < 2 * NS_PER_MS)
         continue;
     runner_run(sink->runner);
     assert_int_equal(sink->seen, 4);
-    assert_int_equal(sink->started, 0);
     assert_int_equal(sink->results[0].verdict, WIRE_EXPIRED);
     assert_int_equal(sink->results[2].verdict, WIRE_EXPIRED);
     assert_int_equal(sink->results[3].verdict, WIRE_DONE);
@@ -286,13 +278,10 @@ static void test_late_jobs_are_not_run(void **state)
 static void test_heavy_job_lets_results_go_first(void **state)
 {
     struct sink *sink = &((struct fixture *)*state)->sink;
-    char *heavy = mem_alloc(40001);
+    char *heavy = make_heavy_text();
     const char *const texts[] = {"1", heavy, "2", NULL};
 
-    memset(heavy, ' ', 40000);
-    heavy[39999] = '5';
-    heavy[40000] = '\0';
-    assert_int_equal(submit(sink, 1, 10, texts, 0, 0), 0);
+    assert_int_equal(submit(sink, 1, 10, texts, 0), 0);
     runner_run(sink->runner);
     assert_int_equal(sink->seen, 3);
     assert_true(sink->messages >= 2);
@@ -317,7 +306,7 @@ static void test_heavy_jobs_of_one_size_share_a_message(void **state)
 
         sink->seen = 0;
         sink->payload_bytes = 0;
-        assert_int_equal(submit(sink, 1, 10, texts, 0, 0), 0);
+        assert_int_equal(submit(sink, 1, 10, texts, 0), 0);
         runner_run(sink->runner);
         assert_int_equal(sink->seen, 3);
         is_shared = sink->messages == messages + 1;
@@ -330,8 +319,8 @@ static void test_gone_peer_is_forgotten(void **state)
 {
     struct sink *sink = &((struct fixture *)*state)->sink;
 
-    assert_int_equal(submit(sink, 1, 10, three, 0, 0), 0);
-    assert_int_equal(submit(sink, 2, 20, one, 0, 0), 0);
+    assert_int_equal(submit(sink, 1, 10, three, 0), 0);
+    assert_int_equal(submit(sink, 2, 20, one, 0), 0);
     runner_forget(sink->runner, &sink->sink, 1);
     assert_int_equal(sink->released, 1);
     runner_run(sink->runner);
@@ -344,12 +333,12 @@ static void test_credits_are_kept(void **state)
     struct sink *sink = &((struct fixture *)*state)->sink;
 
     for (unsigned i = 0; i < WIRE_MAX_CREDITS; i++)
-        assert_int_equal(submit(sink, 1, i, one, 0, 0), 0);
-    assert_int_equal(submit(sink, 1, 99, one, 0, 0), -1);
-    assert_int_equal(submit(sink, 2, 99, one, 0, 0), 0);
+        assert_int_equal(submit(sink, 1, i, one, 0), 0);
+    assert_int_equal(submit(sink, 1, 99, one, 0), -1);
+    assert_int_equal(submit(sink, 2, 99, one, 0), 0);
     runner_run(sink->runner);
     assert_int_equal(sink->seen, WIRE_MAX_CREDITS + 1);
-    assert_int_equal(submit(sink, 1, 100, one, 0, 0), 0);
+    assert_int_equal(submit(sink, 1, 100, one, 0), 0);
 }
 
 static void test_wear_and_idleness_are_announced(void **state)
@@ -357,20 +346,20 @@ static void test_wear_and_idleness_are_announced(void **state)
     struct fixture *fixture = *state;
     struct sink *sink = &fixture->sink;
 
-    assert_int_equal(submit(sink, 1, 1, one, 0, 0), 0);
+    assert_int_equal(submit(sink, 1, 1, one, 0), 0);
     runner_run(sink->runner);
     assert_false(runner_is_worn(sink->runner));
     assert_int_equal(fixture->woken, 1);
-    assert_int_equal(submit(sink, 1, 2, three, 0, 0), 0);
+    assert_int_equal(submit(sink, 1, 2, three, 0), 0);
     runner_run(sink->runner);
     assert_true(runner_is_worn(sink->runner));
     assert_int_equal(fixture->woken, 2);
     runner_announce_idle(sink->runner);
-    assert_int_equal(submit(sink, 1, 3, one, 0, 0), 0);
+    assert_int_equal(submit(sink, 1, 3, one, 0), 0);
     runner_run(sink->runner);
     assert_int_equal(fixture->woken, 3);
     runner_trim(sink->runner);
-    assert_int_equal(submit(sink, 1, 4, one, 0, 0), 0);
+    assert_int_equal(submit(sink, 1, 4, one, 0), 0);
     runner_run(sink->runner);
     assert_int_equal(sink->results[sink->seen - 1].status, CODEC_OK);
 }
@@ -382,7 +371,7 @@ static void *deliver(void *arg)
     struct sink *sink = arg;
 
     for (unsigned i = 0; i < 60; i++) {
-        while (submit(sink, 1, i, one, 0, 0) != 0)
+        while (submit(sink, 1, i, one, 0) != 0)
             continue;
         runner_run(sink->runner);
     }
@@ -421,7 +410,6 @@ int main(void)
         RUNNER_TEST(test_batches_in_order),
         RUNNER_TEST(test_failed_jobs_leave_no_bytes),
         RUNNER_TEST(test_unknown_operations_and_options),
-        RUNNER_TEST(test_started_is_told_where_asked_for),
         RUNNER_TEST(test_cancelled_while_waiting),
         RUNNER_TEST(test_cancelled_within_the_running_batch),
         RUNNER_TEST(test_late_jobs_are_not_run),

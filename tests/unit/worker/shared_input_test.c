@@ -112,13 +112,6 @@ static void take_results(struct runner_sink *base, uint32_t peer,
     sink->results += count;
 }
 
-static void take_started(struct runner_sink *base, uint32_t peer, uint64_t id)
-{
-    (void)base;
-    (void)peer;
-    (void)id;
-}
-
 static void release(struct runner_sink *base, void *message)
 {
     (void)base;
@@ -150,7 +143,7 @@ static void run_changing(const char *engine, struct codec_call call)
 {
     const struct runner_config config = {
         .engine = engine, .memory_bytes = 64 << 20, .wake = wake};
-    struct sink sink = {{take_results, take_started, release}, 0};
+    struct sink sink = {{take_results, release}, 0};
     struct shared shared = {.bytes = mmap(NULL, SHARED_BYTES, PROT_READ | PROT_WRITE,
                                           MAP_SHARED | MAP_ANONYMOUS, -1, 0)};
     struct buf input = BUF_INIT, options = BUF_INIT;
@@ -402,7 +395,7 @@ static void run_poorly(size_t bytes)
 {
     const struct runner_config config = {
         .engine = "direct", .memory_bytes = 64 << 20, .wake = wake};
-    struct runner_sink sink = {take_status, take_started, release};
+    struct runner_sink sink = {take_status, release};
     struct runner *runner = runner_create(&config);
     struct wire_jobs *jobs = mem_zalloc(sizeof *jobs);
     uint8_t *shared =

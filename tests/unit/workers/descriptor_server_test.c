@@ -97,10 +97,10 @@ static void run(void)
 /* Reads over the greeting where that comes next. */
 static void skip_greeting(int from)
 {
-    char text[sizeof WIRE_DOOR_GREETING - 1];
+    char text[sizeof WIRE_ARENA_GREETING - 1];
 
     if (recv(from, text, sizeof text, MSG_DONTWAIT | MSG_PEEK) == sizeof text &&
-        memcmp(text, WIRE_DOOR_GREETING, sizeof text) == 0)
+        memcmp(text, WIRE_ARENA_GREETING, sizeof text) == 0)
         assert_int_equal(recv(from, text, sizeof text, 0), sizeof text);
 }
 
@@ -151,7 +151,7 @@ static void check_hung_up(int fd)
 }
 
 /* By what it says first, and at once, a worker knows where it is. */
-static void a_door_speaks_first(void **state)
+static void the_server_speaks_first(void **state)
 {
     int guest = connect_to_descriptor_server();
     char text[64];
@@ -231,7 +231,7 @@ static void a_pool_comes_with_the_arena(void **state)
 }
 
 /* The file is there while the door is, for our group; its name is told as it is. */
-static void a_door_may_have_a_path(void **state)
+static void the_server_may_have_a_path(void **state)
 {
     static const struct descriptor_server_events events = {on_asked, on_mapped};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -387,7 +387,7 @@ static void ending_hangs_up(void **state)
 static bool is_served_as_another(const gid_t *more)
 {
     pid_t pid = fork(), ended;
-    char text[sizeof WIRE_DOOR_GREETING - 1];
+    char text[sizeof WIRE_ARENA_GREETING - 1];
     int status, guest;
 
     if (pid == 0) {
@@ -443,10 +443,10 @@ static void other_users_need_our_group(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_door_speaks_first),
+        TEST(the_server_speaks_first),
         TEST(the_token_gets_the_descriptor),
         TEST(a_pool_comes_with_the_arena),
-        TEST(a_door_may_have_a_path),
+        TEST(the_server_may_have_a_path),
         TEST(a_path_too_long_is_refused),
         TEST(a_token_may_come_in_pieces),
         TEST(another_token_gets_nothing),

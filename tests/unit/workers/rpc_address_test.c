@@ -23,40 +23,6 @@ static void paths_are_of_ipc_urls_only(void **state)
     assert_null(rpc_address_path("tcp://127.0.0.1:9"));
 }
 
-static void expect_verdict(const char *url, int result)
-{
-    const char *why = NULL;
-
-    assert_int_equal(rpc_address_check(url, &why), result);
-    assert_int_equal(why != NULL, result != 0);
-}
-
-static void urls_are_checked(void **state)
-{
-    char longest[256] = "ipc:///", too_long[300];
-
-    (void)state;
-    expect_verdict("ipc:///run/offloop/rpc", 0);
-    expect_verdict("tcp://127.0.0.1:9000", 0);
-    expect_verdict("tcp://[::1]:9000", 0);
-    expect_verdict("tcp://0.0.0.0:0", 0);
-    expect_verdict("ipc://run/offloop/rpc", -1);
-    expect_verdict("ipc:///run/", -1);
-    expect_verdict("tls+tcp://127.0.0.1:9000", 0);
-    expect_verdict("tls+tcp://127.0.0.1", -1);
-    expect_verdict("tls+tcp://", -1);
-    expect_verdict("tcp://127.0.0.1", -1);
-    expect_verdict("tcp://127.0.0.1:", -1);
-    expect_verdict("tcp://127.0.0.1:http", -1);
-    expect_verdict("tcp://127.0.0.1:65536", -1);
-    expect_verdict("udp://127.0.0.1:1", -1);
-    expect_verdict("", -1);
-    memset(longest + 7, 'x', RPC_ADDRESS_MAX_PATH_BYTES - 1);
-    expect_verdict(longest, 0);
-    snprintf(too_long, sizeof too_long, "%sx", longest);
-    expect_verdict(too_long, -1);
-}
-
 static void seats_derive_from_the_gate(void **state)
 {
     struct rpc_address address;
@@ -213,7 +179,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wildcard_hosts),
         cmocka_unit_test(paths_are_of_ipc_urls_only),
-        cmocka_unit_test(urls_are_checked),
         cmocka_unit_test(seats_derive_from_the_gate),
         cmocka_unit_test(the_directory_is_made_for_our_group),
         cmocka_unit_test(a_listener_is_seen_without_connecting),

@@ -1,9 +1,10 @@
 /*
- * What the files of a seat share: seat.c connects and keeps the connection,
- * seat_jobs.c takes jobs and sends results. For these two files alone.
+ * The state of a seat, and what its three files call of each other: seat.c connects and
+ * keeps the connection, seat_jobs.c takes jobs and sends results, seat_send.c sends
+ * messages and hangs up. For these three files alone.
  */
-#ifndef OFFLOOP_WORKER_LINK_SEAT_PRIVATE_H
-#define OFFLOOP_WORKER_LINK_SEAT_PRIVATE_H
+#ifndef OFFLOOP_WORKER_LINK_SEAT_STATE_H
+#define OFFLOOP_WORKER_LINK_SEAT_STATE_H
 
 #include <pthread.h>
 
@@ -47,12 +48,18 @@ struct seat {
     struct log_limited faults_log;
 };
 
-/* seat.c: sends envelope and payloads to the connection `peer`, or nothing where that is
-   gone. Any thread, no lock held. */
+/* seat_send.c: sends envelope and payloads to the connection `peer`, or nothing where
+   that is gone. Any thread, no lock held. */
 void seat_send_message(struct seat *seat, uint32_t peer, struct buf *envelope,
                        struct slice payloads);
 
-/* seat.c: hangs up on a peer that sent what is wrong. */
+/* seat_send.c: nng calls it when a message was sent, or its connection is gone. */
+void seat_on_sent(void *arg);
+
+/* seat_send.c: frees messages that were taken out of seat->unsent. */
+void seat_free_unsent(struct list *unsent);
+
+/* seat_send.c: hangs up on a peer that sent what is wrong. */
 void seat_drop_peer(struct seat *seat, nng_pipe pipe, const char *why);
 
 /* seat_jobs.c: where results of a seat's jobs go; to be its `sink`. */
@@ -69,7 +76,7 @@ void seat_cancel(struct seat *seat, uint32_t peer, const struct wire_cancel *can
 /* seat_jobs.c: forgets the jobs of a peer that is gone. */
 void seat_forget_jobs(struct seat *seat, uint32_t peer);
 
-/* seat_jobs.c: fetches what the front offers at its door: memory to share, a fast path.
+/* seat_jobs.c: fetches what the front offers: memory to share, a fast path.
    What cannot be had is done without. */
 void seat_take_offer(struct seat *seat, uint32_t peer,
                      const struct wire_seat_welcome *welcome);
