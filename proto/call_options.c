@@ -16,7 +16,9 @@ enum options_flag {
     OPTIONS_PART = 16,
     OPTIONS_NUMBERS = 32, /* keep their text */
     OPTIONS_IDS = 64,
-    OPTIONS_FLAGS = 127 /* all that exist */
+    OPTIONS_TRANSFORM = 128,
+    OPTIONS_ONE = 256,
+    OPTIONS_FLAGS = 511 /* all that exist */
 };
 
 static unsigned flags_of(const struct codec_call *call)
@@ -25,7 +27,8 @@ static unsigned flags_of(const struct codec_call *call)
            (call->coding == CODING_ZSTD ? OPTIONS_ZSTD : 0u) |
            (call->part ? OPTIONS_PART : 0u) | (call->gunzip ? OPTIONS_GUNZIP : 0u) |
            (call->format == CODEC_FORMAT_JSON ? OPTIONS_JSON : 0u) |
-           (call->keep_numbers ? OPTIONS_NUMBERS : 0u) | (call->ids ? OPTIONS_IDS : 0u);
+           (call->keep_numbers ? OPTIONS_NUMBERS : 0u) | (call->ids ? OPTIONS_IDS : 0u) |
+           (call->transform ? OPTIONS_TRANSFORM : 0u) | (call->one ? OPTIONS_ONE : 0u);
 }
 
 static enum codec_coding coding_in(unsigned flags)
@@ -76,6 +79,8 @@ int call_options_read(struct slice options, struct codec_call *call)
     call->gunzip = flags & OPTIONS_GUNZIP;
     call->keep_numbers = flags & OPTIONS_NUMBERS;
     call->ids = flags & OPTIONS_IDS;
+    call->transform = flags & OPTIONS_TRANSFORM;
+    call->one = flags & OPTIONS_ONE;
     call->format = flags & OPTIONS_JSON ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
     call->in.len -= argument_len;
     call->argument = (struct slice){call->in.data + call->in.len, argument_len};

@@ -85,10 +85,12 @@ enum wire_type {
 
 /* What a worker can do beyond version 1, as bits of a hello. Unknown bits are ignored. */
 enum wire_capability {
-    WIRE_CAN_ARENA = 1,   /* maps the arena a SEAT_WELCOME names */
-    WIRE_CAN_PROMPT = 2,  /* says hello at once when a PROMPT comes */
-    WIRE_CAN_POOL = 4,    /* maps the pool, too, that a SEAT_WELCOME names */
-    WIRE_CAN_FASTPATH = 8 /* takes the socket beside the seat that a SEAT_WELCOME names */
+    WIRE_CAN_ARENA = 1,  /* maps the arena a SEAT_WELCOME names */
+    WIRE_CAN_PROMPT = 2, /* says hello at once when a PROMPT comes */
+    WIRE_CAN_POOL = 4,   /* maps the pool, too, that a SEAT_WELCOME names */
+    WIRE_CAN_FASTPATH =
+        8, /* takes the socket beside the seat that a SEAT_WELCOME names */
+    WIRE_CAN_TRANSFORM = 16 /* runs programs: codec_call.transform */
 };
 
 /* Bits of a job. */
@@ -102,7 +104,8 @@ enum wire_job_flag {
 /* What became of a job. Values are for ever. */
 enum wire_verdict {
     WIRE_DONE = 0,      /* the codec ran; its status stands beside */
-    WIRE_EXPIRED = 1,   /* the deadline had passed before it could start */
+    WIRE_EXPIRED = 1,   /* the deadline had passed before it could start, or while its
+                           program ran */
     WIRE_CANCELLED = 2, /* a CANCEL came before it started */
     WIRE_WORKER_VERDICTS,
     /* on the job socket only */
@@ -234,7 +237,7 @@ struct wire_result {
     uint64_t fault_offset; /* codec_fault.offset */
     uint32_t queue_us;     /* from arrival at the worker to start */
     uint32_t codec_us;     /* inside the codec */
-    struct wire_payload payload;
+    struct wire_payload payload; /* of a failure with codec_status_has_text(): the text */
 };
 
 struct wire_jobs {

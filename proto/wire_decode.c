@@ -189,6 +189,16 @@ static void wire_get_jobs(struct envelope_reader *in, struct wire_jobs *jobs_r)
         wire_get_payload_bytes(in, &jobs_r->jobs[i].payload);
 }
 
+/* True where a failed job's payload may be what it is: nothing, or a short text. */
+static bool wire_is_text(const struct wire_result *result)
+{
+    const struct wire_payload *payload = &result->payload;
+
+    return payload->bytes.len == 0 ||
+           (codec_status_has_text((enum codec_status)result->status) &&
+            !payload->in_arena && payload->bytes.len <= CODEC_MAX_TEXT_BYTES);
+}
+
 static void wire_get_result(struct envelope_reader *in, struct wire_result *result_r)
 {
     wire_get_array(in, RESULT_ITEMS);
@@ -202,7 +212,7 @@ static void wire_get_result(struct envelope_reader *in, struct wire_result *resu
     if (result_r->verdict != WIRE_DONE && result_r->status != 0)
         envelope_fail(in, "codec status of a job that did not run");
     if ((result_r->verdict != WIRE_DONE || result_r->status != CODEC_OK) &&
-        result_r->payload.bytes.len != 0)
+        !wire_is_text(result_r))
         envelope_fail(in, "payload of a failed job");
     /* Of a newer worker, or what no worker has a reason to say. */
     if (result_r->status >= CODEC_STATUSES || result_r->status == CODEC_STOPPED)

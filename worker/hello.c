@@ -18,8 +18,8 @@ void hello_init(struct wire_hello *hello_r, const char *engine)
     if (getrandom(hello_r->worker.bytes, sizeof(hello_r->worker.bytes), 0) !=
         (ssize_t)sizeof(hello_r->worker.bytes))
         log_fatal("no random bytes for the worker's id");
-    hello_r->capabilities =
-        WIRE_CAN_PROMPT | WIRE_CAN_ARENA | WIRE_CAN_POOL | WIRE_CAN_FASTPATH;
+    hello_r->capabilities = WIRE_CAN_PROMPT | WIRE_CAN_ARENA | WIRE_CAN_POOL |
+                            WIRE_CAN_FASTPATH | WIRE_CAN_TRANSFORM;
     /* Unknown, it stays 0: a front to which we come by a path needs none. */
     (void)host_id_read(hello_r->host.bytes);
     hello_r->pid = (uint64_t)getpid();

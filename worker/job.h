@@ -15,9 +15,10 @@
 
 /* Runs the job with at most `memory_bytes` of output and scratch, and appends its result
    to out. Fills *result_r but for queue_us; its payload tells only the length of what
-   was appended. The job's payload must be in place (not in an arena). */
+   was appended. The job's payload must be in place (not in an arena). A program that
+   still runs at stop_ns (clock_now_ns() terms, 0 for never) is ended: EXPIRED. */
 void job_run(struct codec *codec, const struct wire_job *job, size_t memory_bytes,
-             struct buf *out, struct wire_result *result_r);
+             uint64_t stop_ns, struct buf *out, struct wire_result *result_r);
 
 /* The result of a job that could not even begin. */
 void job_fail(const struct wire_job *job, enum codec_status status,

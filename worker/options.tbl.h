@@ -30,23 +30,23 @@ GROUP("Codec")
 OPTION(STRING, codec, "codec", "ENGINE", "yajl",
        "the JSON engine", .names = codec_engine_names)
 OPTION(SIZE, memory_bytes, "memory", "SIZE", "1GiB",
-       "what one job may use; more is refused (413)",
+       "the memory that one job may use; a job that needs more fails (413)",
        .min = 1 << 20, .max = UINT64_C(1) << 46)
 
 GROUP("Processes")
 OPTION(UNSIGNED, processes, "processes", "N", NULL,
        "worker processes", .shown = "number of CPUs", .min = 1, .max = 1024)
 OPTION(UNSIGNED, max_jobs, "max-jobs", "N", "0",
-       "a worker process retires after N jobs; 0 for never", .max = UINT32_MAX)
+       "a worker process is replaced after N jobs; 0 for never", .max = UINT32_MAX)
 OPTION(DURATION, drain_timeout_ns, "drain-timeout", "D", "30s",
        "how long TERM waits for jobs in flight", .max = UINT64_C(86400000000000))
 
 GROUP("Rights")
 OPTION(STRING, user, "user", "NAME", "",
-       "serve as this user (the daemon is started as root)",
+       "become this user (the daemon is started as root)",
        .check = privileges_check_user)
 OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
-       "workers give up files, programs and all but a few system calls")
+       "workers cannot open files, start programs or use most system calls")
 
 #include "common/credentials/options.tbl.h"
 

@@ -304,14 +304,17 @@ static int runner_own_input(struct buf *input, struct wire_job *job)
     return 0;
 }
 
-/* Runs one job; its result is at the end of the payloads. */
+/* Runs one job of a message that arrived then; its result is at the end of the payloads.
+ */
 static void runner_run_codec(struct runner *runner, const struct wire_job *job,
-                             struct wire_result *result)
+                             uint64_t arrived_ns, struct wire_result *result)
 {
+    uint64_t stop_ns =
+        job->deadline_ms == 0 ? 0 : arrived_ns + job->deadline_ms * NS_PER_MS;
     struct wire_job own = *job;
 
     if (runner_own_input(&runner->input, &own) == 0)
-        job_run(runner->codec, &own, runner->config.memory_bytes,
+        job_run(runner->codec, &own, runner->config.memory_bytes, stop_ns,
                 &runner->output.payloads, result);
     else
         job_fail(job, CODEC_MEMORY, result);
@@ -349,7 +352,7 @@ static void runner_do_job(struct runner *runner, struct runner_batch *batch,
         result = &output->results[output->count];
         if (job->flags & WIRE_JOB_REPORT)
             batch->sink->started(batch->sink, batch->peer, job->id);
-        runner_run_codec(runner, job, result);
+        runner_run_codec(runner, job, batch->arrived_ns, result);
         runner_place_result(batch, job, &output->payloads, result);
     } else {
         job_skip(job, verdict, result);

@@ -37,7 +37,8 @@ static int parse_unix(const char *path, struct endpoint *endpoint_r,
     return 0;
 }
 
-/* The host's bytes, without brackets, as inet_pton wants them; -1 where too long. */
+/* Copies the host's bytes without brackets, as inet_pton() wants them. -1 where the host
+   is too long. */
 static int copy_host(char *host, size_t size, const char *text, size_t len)
 {
     if (len == 0 || len >= size)
@@ -143,7 +144,7 @@ static int close_failed(int fd)
     return -1;
 }
 
-/* True where the path is a socket at which nobody listens. */
+/* True where the path is a socket on which no process listens. */
 static bool is_stale(const struct endpoint *endpoint)
 {
     struct stat status;
@@ -202,7 +203,7 @@ int endpoint_listen_abstract(int type)
 
     if (fd < 0)
         return -1;
-    /* a name of no bytes: autobind, see unix(7) */
+    /* an empty name: the kernel chooses one (autobind, unix(7)) */
     if (bind(fd, (struct sockaddr *)(void *)&un, sizeof un.sun_family) < 0 ||
         listen(fd, BACKLOG) < 0)
         return close_failed(fd);

@@ -14,7 +14,7 @@
 
 #include "common/base/buf.h"
 
-/* A parsed address: a value, copied freely. */
+/* A parsed address: a plain value, which may be copied. */
 struct endpoint {
     union {
         struct sockaddr any;
@@ -24,30 +24,32 @@ struct endpoint {
     socklen_t len;
 };
 
-/* Reads an endpoint; -1 with what is expected in *expected_r (static text). */
+/* Reads an endpoint. -1 where the text is none; then *expected_r says what is expected
+   (static text). */
 int endpoint_parse(const char *text, struct endpoint *endpoint_r, const char **expected_r)
     __attribute__((warn_unused_result));
 
-/* endpoint_parse() for option tables: only says whether the text is one. */
+/* As endpoint_parse(), for option tables: only checks the text. */
 int endpoint_check(const char *text, const char **expected_r);
 
 /* True for a unix: endpoint. */
 bool endpoint_is_unix(const struct endpoint *endpoint);
 
-/* True for an address that only this host reaches: a loopback address, or a unix: path,
-   whose file has permissions. */
+/* True for an address that only this host can reach: a loopback address or a unix: path.
+   A unix: path's file has permissions. */
 bool endpoint_is_local(const struct endpoint *endpoint);
 
-/* Opens a listening socket: close-on-exec, non-blocking, SO_REUSEADDR, the longest
-   backlog the system allows. A unix socket's file that nobody listens at any more is
-   replaced. -1 with errno; EADDRINUSE where someone listens there. */
+/* Opens a listening socket: close-on-exec, non-blocking, SO_REUSEADDR, with the longest
+   backlog that the system allows. Replaces the file of a unix socket on which no process
+   listens any more. -1 with errno: EADDRINUSE where a process listens there. */
 int endpoint_listen(const struct endpoint *endpoint) __attribute__((warn_unused_result));
 
-/* A listening AF_UNIX socket of that type (SOCK_STREAM, SOCK_SEQPACKET) with an abstract
-   name that the kernel chooses; close-on-exec, non-blocking. -1 with errno. */
+/* Opens a listening AF_UNIX socket of that type (SOCK_STREAM or SOCK_SEQPACKET). The
+   kernel chooses its abstract name. Close-on-exec, non-blocking. -1 with errno. */
 int endpoint_listen_abstract(int type) __attribute__((warn_unused_result));
 
-/* The address a socket is bound to (the port that 0 became). -1 with errno. */
+/* The address that a socket is bound to; a port 0 has become a real one. -1 with errno.
+ */
 int endpoint_of_socket(int fd, struct endpoint *endpoint_r)
     __attribute__((warn_unused_result));
 

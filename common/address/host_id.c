@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* "9a7c5c39-…" to 16 bytes; dashes are skipped. Returns how many bytes it gave. */
+/* Converts "9a7c5c39-…" to 16 bytes, without the dashes. Returns the number of bytes. */
 static size_t parse_uuid(const char *text, uint8_t id_r[HOST_ID_BYTES])
 {
     size_t n = 0;

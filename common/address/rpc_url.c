@@ -26,7 +26,8 @@ static bool is_loopback(const struct endpoint *endpoint)
 static bool has_port_0(const struct endpoint *endpoint)
 {
     const void *storage = &endpoint->socket.storage;
-    const struct sockaddr_in *in = storage; /* the port stands at one place in both */
+    const struct sockaddr_in *in =
+        storage; /* the port is at the same offset in both structs */
 
     return !endpoint_is_unix(endpoint) && in->sin_port == 0;
 }
@@ -36,7 +37,7 @@ bool rpc_url_is_tls(const char *url)
     return text_starts_with(url, TLS_SCHEME);
 }
 
-/* What is behind the scheme of a URL over TCP; NULL for others. */
+/* The text after the scheme of a URL over TCP; NULL for other URLs. */
 static const char *tcp_address(const char *url)
 {
     return text_after(url, rpc_url_is_tls(url) ? TLS_SCHEME : TCP_SCHEME);

@@ -1,17 +1,18 @@
 /*
- * The runtime directory, where sockets live: $RUNTIME_DIRECTORY (the first of
- * them), else $XDG_RUNTIME_DIR/offloop, else /run/offloop.
+ * The runtime directory, in which the sockets are: the first path of $RUNTIME_DIRECTORY,
+ * else $XDG_RUNTIME_DIR/offloop, else /run/offloop.
  *
- * Only its name: the gate makes the directory of its socket (mode 0750) where it
- * is missing. Main thread at start.
+ * Here is only its name. The gate makes its socket's directory (mode 0750) if it is
+ * missing. The main thread calls, at the process's start.
  */
 #ifndef OFFLOOP_COMMON_ADDRESS_RUNTIME_DIR_H
 #define OFFLOOP_COMMON_ADDRESS_RUNTIME_DIR_H
 
-/* Its path, freed by the caller with mem_free(). */
+/* The directory's path; the caller frees it with mem_free(). */
 char *runtime_dir_path(void) __attribute__((returns_nonnull));
 
-/* The default of --rpc and --connect: an ipc:// URL in it, freed with mem_free(). */
+/* The default of --rpc and --connect: an ipc:// URL in the directory. The caller frees it
+   with mem_free(). */
 char *runtime_dir_rpc_url(void) __attribute__((returns_nonnull));
 
 #endif

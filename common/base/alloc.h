@@ -1,25 +1,25 @@
 /*
- * Allocation that never returns NULL: running out of memory ends the process,
- * and its master starts another. Any size a peer chooses is checked against a
- * limit before it comes here. Every process and thread may call.
+ * Allocation that never returns NULL: a process that runs out of memory ends, and its
+ * master starts another one. A size that a peer chooses is checked against a limit before
+ * it comes here. Every process and thread may call.
  *
- * Codec jobs do not use these: their memory is budgeted and may run out
- * (see codec/codec.h).
+ * Codec jobs do not use these functions, because each job has a memory limit of its own,
+ * and reaching it is an error (common/codec/codec.h).
  */
 #ifndef OFFLOOP_COMMON_BASE_ALLOC_H
 #define OFFLOOP_COMMON_BASE_ALLOC_H
 
 #include <stddef.h>
 
-/* Has freed memory used again: blocks of less than `block_bytes` do not come fresh from
-   the kernel each, page fault by page fault, and up to `spare_bytes` are kept at the end
-   of the heap. For a process to call at its start. */
+/* Makes the heap reuse freed memory, because new pages cost a page fault each. Blocks of
+   less than `block_bytes` come from the heap, and up to `spare_bytes` stay at its end. A
+   process calls this at its start. */
 void mem_reuse(size_t block_bytes, size_t spare_bytes);
 
-/* Bytes of any content; the caller frees with mem_free(). */
+/* A block of undefined content; the caller frees it with mem_free(). */
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 
-/* `size` zeroed bytes; the caller frees with mem_free(). */
+/* A block of zeros; the caller frees it with mem_free(). */
 void *mem_zalloc(size_t size) __attribute__((malloc, returns_nonnull));
 
 /* Resizes a block of mem_alloc's; old may be NULL. */
@@ -28,10 +28,10 @@ void *mem_realloc(void *old, size_t size) __attribute__((returns_nonnull));
 /* Frees a block; NULL is allowed. */
 void mem_free(void *block);
 
-/* A copy of a NUL-terminated string, freed with mem_free(). */
+/* A copy of a NUL-terminated string; the caller frees it with mem_free(). */
 char *str_dup(const char *text) __attribute__((malloc, returns_nonnull));
 
-/* A formatted string, freed with mem_free(). */
+/* A formatted string; the caller frees it with mem_free(). */
 char *str_printf(const char *format, ...)
     __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 

@@ -9,8 +9,8 @@
 
 struct heap_blob {
     struct blob blob;
-    uint8_t *bytes; /* NULL where they follow this struct */
-    size_t cap;     /* of that block */
+    uint8_t *bytes; /* NULL: the bytes follow this struct */
+    size_t cap;     /* of the block at `bytes` */
 };
 
 static void heap_blob_release(struct blob *blob)

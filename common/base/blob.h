@@ -1,13 +1,13 @@
 /*
- * Bytes with an owner count: a document or a reply that several objects hold
- * without copying it. Immutable once made.
+ * Bytes with a reference count: a document or a reply that several objects share without
+ * a copy. A blob does not change after it was made.
  *
- * Every blob on the heap counts in the process's memory budget (memory_budget.h).
- * The memory of a large one is freed by another thread where there is one for it
+ * Every blob on the heap counts in the process's memory budget (memory_budget.h). Another
+ * thread frees the memory of a large blob, if the process has one for that
  * (background_free.h).
  *
- * Counts are not atomic: a blob belongs to one thread at a time (a thread that
- * made one hands it over whole, with the only reference).
+ * The counts are not atomic: a blob belongs to one thread at a time. A thread that hands
+ * a blob to another one must have the only reference.
  */
 #ifndef OFFLOOP_COMMON_BASE_BLOB_H
 #define OFFLOOP_COMMON_BASE_BLOB_H
@@ -17,23 +17,25 @@
 struct blob {
     struct slice bytes;
     unsigned refs;
-    void (*release)(struct blob *); /* frees the blob and what its bytes live in */
+    void (*release)(struct blob *); /* frees the blob and the memory of its bytes */
 };
 
-/* A blob whose `len` bytes its maker is to fill in at *bytes_r before anybody sees it;
-   one reference. */
+/* A blob of `len` bytes with one reference. The caller fills in the bytes at *bytes_r
+   before it shares the blob. */
 struct blob *blob_new(size_t len, uint8_t **bytes_r);
 
-/* A blob with a copy of the bytes; one reference, the caller's. */
+/* A blob with a copy of the bytes, and one reference. */
 struct blob *blob_new_copy(const void *bytes, size_t len);
 
-/* A blob that takes over the buffer's memory and leaves it empty; one reference. */
+/* A blob with one reference that takes over the buffer's memory. The buffer is empty
+ * then.
+ */
 struct blob *blob_new_steal(struct buf *buf);
 
 /* One more reference to the same blob. */
 struct blob *blob_ref(struct blob *blob);
 
-/* Gives up *blob's reference (NULL is allowed) and clears the pointer. */
+/* Gives up *blob's reference and clears the pointer. *blob may be NULL. */
 void blob_unref(struct blob **blob);
 
 #endif

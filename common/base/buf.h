@@ -1,9 +1,9 @@
 /*
  * A growable run of bytes and a view of bytes.
  *
- * A struct buf is a plain value owned by whoever declared it; zero-initialise
- * with BUF_INIT, end with buf_free(). Growing ends the process when memory is
- * out; check peers' sizes first. No locking: one thread at a time.
+ * A struct buf is a plain value that its declarer owns: initialise it with BUF_INIT, end
+ * it with buf_free(). Where memory runs out, growing ends the process: check a peer's
+ * size first. No locking: one thread at a time.
  */
 #ifndef OFFLOOP_COMMON_BASE_BUF_H
 #define OFFLOOP_COMMON_BASE_BUF_H
@@ -29,8 +29,8 @@ struct buf {
         NULL, 0, 0 \
     }
 
-/* Makes room for `extra` bytes behind len (growing by doubling) and returns where they
-   go; the caller adds to len what it wrote. */
+/* Makes space for `extra` bytes behind len and returns its start. The capacity doubles as
+   it grows. The caller adds to len what it writes. */
 uint8_t *buf_reserve(struct buf *buf, size_t extra) __attribute__((returns_nonnull));
 
 /* Appends bytes. */
@@ -43,7 +43,7 @@ void buf_append_str(struct buf *buf, const char *text);
 void buf_printf(struct buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The same for a function that has such arguments itself. */
+/* The same with a va_list. */
 void buf_vprintf(struct buf *buf, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
@@ -53,7 +53,7 @@ void buf_consume(struct buf *buf, size_t len);
 /* Frees the bytes and leaves an empty buffer, ready for use. */
 void buf_free(struct buf *buf);
 
-/* The buffer's bytes, valid until it next changes. */
+/* The buffer's bytes; valid until the buffer changes. */
 static inline struct slice buf_slice(const struct buf *buf)
 {
     return (struct slice){buf->data, buf->len};

@@ -13,10 +13,10 @@
 /* CLOCK_MONOTONIC: the same for every process of one host. */
 uint64_t clock_now_ns(void);
 
-/* The time of day, in microseconds since 1970: may jump, also backwards. */
+/* The time of day in microseconds since 1970. It may jump, also backwards. */
 uint64_t clock_real_us(void);
 
-/* CPU time this thread has used (a system call: not for every event). */
+/* The CPU time that this thread has used. A system call: too slow for every event. */
 uint64_t clock_thread_cpu_ns(void);
 
 #endif

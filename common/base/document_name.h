@@ -1,7 +1,7 @@
 /*
  * The names of collections and documents: 1 to 255 bytes of
- * A-Z a-z 0-9 . _ ~ : @ -, but not "." or "..", which clients take out of a path before
- * they ask (RFC 3986 section 5.2.4). Pure; any thread may call.
+ * A-Z a-z 0-9 . _ ~ : @ -, but not "." or "..", because clients remove those from a path
+ * before they send it (RFC 3986 section 5.2.4). Pure; any thread may call.
  */
 #ifndef OFFLOOP_COMMON_BASE_DOCUMENT_NAME_H
 #define OFFLOOP_COMMON_BASE_DOCUMENT_NAME_H
@@ -12,7 +12,7 @@
 
 #define DOCUMENT_NAME_MAX_BYTES 255
 
-/* The rule, for people. */
+/* The rule, for error messages. */
 #define DOCUMENT_NAME_RULE "1 to 255 bytes of A-Z a-z 0-9 . _ ~ : @ - (not . or ..)"
 
 /* True for a byte that may stand in a name. */

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Bytes asked for at once. */
+/* The most bytes of one read(2). */
 #define READ_STEP_BYTES 4096
 
 static void close_keep_errno(int fd)

@@ -1,7 +1,7 @@
 /*
- * An intrusive doubly linked list: the links are members of the objects, so
- * that joining and leaving never allocate. The head is a link itself; an
- * unlinked link points to itself. One thread at a time.
+ * An intrusive doubly linked list. The links are members of the objects, so that adding
+ * and removing never allocate. The head is a link too; a link in no list points to
+ * itself. One thread at a time.
  */
 #ifndef OFFLOOP_COMMON_BASE_LIST_H
 #define OFFLOOP_COMMON_BASE_LIST_H
@@ -30,7 +30,7 @@ static inline bool list_is_empty(const struct list *link)
     return link->next == link;
 }
 
-/* Inserts an unlinked link before `at`; before the head means at the end. */
+/* Inserts a link that is in no list before `at`; before the head is the list's end. */
 static inline void list_insert_before(struct list *at, struct list *link)
 {
     link->prev = at->prev;
@@ -39,13 +39,13 @@ static inline void list_insert_before(struct list *at, struct list *link)
     at->prev = link;
 }
 
-/* Appends an unlinked link to the list. */
+/* Appends a link that is in no list. */
 static inline void list_append(struct list *head, struct list *link)
 {
     list_insert_before(head, link);
 }
 
-/* Takes a link out of its list (none is allowed) and leaves it unlinked. */
+/* Removes a link from its list; the link may be in none. */
 static inline void list_remove(struct list *link)
 {
     link->prev->next = link->next;
@@ -53,7 +53,7 @@ static inline void list_remove(struct list *link)
     list_init(link);
 }
 
-/* Takes the first link out; NULL where the list is empty. */
+/* Removes and returns the first link; NULL where the list is empty. */
 static inline struct list *list_shift(struct list *head)
 {
     struct list *first = head->next;

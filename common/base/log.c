@@ -51,7 +51,7 @@ put_line(const char *level, const char *format, va_list args)
             line[i] = '?';
     line[len++] = '\n';
     written = write(STDERR_FILENO, line, len);
-    (void)written; /* nowhere is left to report that the log is gone */
+    (void)written; /* there is no other place to report that */
     errno = saved_errno;
 }
 

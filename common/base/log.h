@@ -7,11 +7,10 @@
  * info  = something an operator asked for happened (started, draining)
  * warn  = a peer misbehaved, or something is being retried
  * fatal = the environment failed: the process exits with EXIT_FATAL
- * panic = we are wrong: the process aborts
+ * panic = the program is wrong: the process aborts
  *
- * A failure is logged once, where it is handled. Every process and thread may
- * call; text from peers must be passed as an argument, never as the format
- * (control characters in arguments are printed as '?').
+ * A failure is logged once, where it is handled. Text from peers is an argument, never
+ * the format; control characters in it become '?'. Every process and thread may call.
  */
 #ifndef OFFLOOP_COMMON_BASE_LOG_H
 #define OFFLOOP_COMMON_BASE_LOG_H
@@ -23,16 +22,16 @@
    NULL. Copies both. Call once at start, before there are threads. */
 void log_open(const char *program, const char *role);
 
-/* Something an operator wants to see once. */
+/* Logs an event that an operator wants to see. */
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A peer misbehaved or something is retried; life goes on. */
+/* Logs that a peer misbehaved or that something is retried. */
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The environment failed; exits with EXIT_FATAL. */
+/* Logs that the environment failed, and exits with EXIT_FATAL. */
 void log_fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* A promise of our own was broken; aborts. */
+/* Logs that the program is wrong, and aborts. */
 void log_panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 #endif

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdatomic.h>
 
-/* The process's one. */
+/* The budget of this process. */
 static struct {
     _Atomic uint64_t limit, held, promised, shared;
     _Atomic uint64_t refusals;
@@ -63,13 +63,13 @@ uint64_t memory_budget_used(void)
     return load(&budget.held) + load(&budget.promised) + load(&budget.shared);
 }
 
-/* What all large things may take together. */
+/* The bytes that all large things together may take. */
 static uint64_t large_limit(uint64_t limit)
 {
     return limit - limit / 4;
 }
 
-static void note_refusal(uint64_t more)
+static void record_refusal(uint64_t more)
 {
     add(&budget.refusals, 1);
     if (more > load(&budget.refused))
@@ -87,7 +87,7 @@ bool memory_budget_fits(uint64_t size, uint64_t more)
         limit = large_limit(limit);
     if (more <= limit && used <= limit - more)
         return true;
-    note_refusal(more);
+    record_refusal(more);
     return false;
 }
 

@@ -16,7 +16,7 @@ static const struct unit durations[] = {UNITS_DURATION_MAP(X)};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Reads digits and leaves *text behind them; -1 for none and for more than 64 bits. */
+/* Reads digits and moves *text behind them. -1 for no digit and for more than 64 bits. */
 static int read_digits(const char **text, uint64_t *number_r)
 {
     const char *at = *text;

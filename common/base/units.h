@@ -1,8 +1,7 @@
 /*
- * Numbers with units, as operators write them: sizes ("64MiB") and durations
- * ("200us", "10s"). A unit is always there, so that nobody has to guess; only
- * 0 may stand alone. Whole numbers only, no signs, no white space; what does
- * not fit 64 bits is refused.
+ * Numbers with units, as operators write them: sizes ("64MiB") and durations ("200us",
+ * "10s"). The unit is required, so that nobody has to guess it; only 0 needs none. Only
+ * whole numbers without sign and white space that fit into 64 bits are valid.
  *
  * Pure functions; every process and thread may call.
  */
@@ -30,26 +29,26 @@
     X("h", UINT64_C(3600) * 1000000000) \
     X("d", UINT64_C(86400) * 1000000000)
 
-/* What a user is told that is expected, for messages and help. */
+/* What is expected, for error messages and --help. */
 #define UNITS_SIZE_HELP     "a whole number with a unit (B, KiB, MiB, GiB, TiB)"
 #define UNITS_DURATION_HELP "a whole number with a unit (us, ms, s, m, h, d)"
 
-/* Reads a size; -1 where the text is none. */
+/* Reads a size. -1 where the text is not one. */
 int units_parse_size(const char *text, uint64_t *bytes_r)
     __attribute__((warn_unused_result));
 
-/* Reads a duration; -1 where the text is none. */
+/* Reads a duration. -1 where the text is not one. */
 int units_parse_duration(const char *text, uint64_t *ns_r)
     __attribute__((warn_unused_result));
 
-/* Reads a plain whole number, "1024"; -1 where the text is none. */
+/* Reads a whole number without unit, "1024". -1 where the text is not one. */
 int units_parse_number(const char *text, uint64_t *number_r)
     __attribute__((warn_unused_result));
 
-/* Appends a size in the largest unit that is exact: what units_parse_size() reads. */
+/* Appends a size in the largest exact unit, as units_parse_size() reads it. */
 void units_print_size(struct buf *out, uint64_t bytes);
 
-/* Appends a duration likewise; nanoseconds below a microsecond are cut off. */
+/* Appends a duration in the same way, without nanoseconds below a microsecond. */
 void units_print_duration(struct buf *out, uint64_t ns);
 
 #endif

@@ -29,6 +29,7 @@ struct codec {
     void *state;
     struct merge merge;           /* scratch of PATCH */
     struct projection projection; /* scratch of PROJECT */
+    struct jq_cache *programs;    /* NULL before the first */
     size_t scratch_bytes;         /* what all scratch blocks hold */
     size_t peak_bytes;
 };
@@ -73,6 +74,7 @@ void codec_destroy(struct codec **codec)
     (*codec)->engine->destroy((*codec)->state);
     merge_free(&(*codec)->merge);
     projection_free(&(*codec)->projection);
+    jq_cache_destroy(&(*codec)->programs);
     mem_free(*codec);
     *codec = NULL;
 }
@@ -297,10 +299,10 @@ enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
                             struct buf *out, struct codec_fault *fault_r)
 {
     if (call->op == CODEC_OP_BULK)
-        return bulk_run(codec, run_step, call, out, fault_r);
+        return bulk_run(codec, run_step, &codec->programs, call, out, fault_r);
     if (transform_is_step(call))
         return run_step(codec, call, out, fault_r);
-    return transform_run(codec, run_step, call, out, fault_r);
+    return transform_run(codec, run_step, &codec->programs, call, out, fault_r);
 }
 
 void codec_trim(struct codec *codec, size_t keep_bytes)

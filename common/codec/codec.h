@@ -57,28 +57,34 @@ enum codec_op {
 
 /* How a job can end: NAME, HTTP status the server answers with, text for people.
    Values are part of proto/PROTOCOL.md: append only. */
-#define CODEC_STATUS_MAP(X)                                    \
-    X(OK, 200, "ok")                                           \
-    X(SYNTAX, 400, "not valid JSON")                           \
-    X(TRUNCATED, 400, "ends too early")                        \
-    X(TRAILING, 400, "bytes follow the value")                 \
-    X(UTF8, 400, "ill-formed UTF-8")                           \
-    X(SURROGATE, 400, "lone surrogate in an escape")           \
-    X(CONTROL, 400, "unescaped control character in a string") \
-    X(NUMBER, 400, "malformed number")                         \
-    X(DEPTH, 400, "nested more than 512 deep")                 \
-    X(MSGPACK, 400, "not valid MessagePack")                   \
-    X(TYPE, 400, "MessagePack type that JSON does not have")   \
-    X(KEY, 400, "map key is not a string")                     \
-    X(TOO_LARGE, 413, "result is larger than allowed")         \
-    X(MEMORY, 413, "needs more memory than one job may use")   \
-    X(UNSUPPORTED, 500, "operation is not supported")          \
-    X(DUPLICATE, 400, "a merge patch names a member twice")    \
-    X(FIELDS, 400, "fields are not names divided by , and .")  \
-    X(GZIP, 400, "not valid gzip data")                        \
-    X(LINE, 400, "not one {\"id\": ..., \"document\": ...}")   \
-    X(NAME, 400, "the id is not " DOCUMENT_NAME_RULE)          \
-    X(STOPPED, 500, "stopped before its end") /* call.budget */
+#define CODEC_STATUS_MAP(X)                                                  \
+    X(OK, 200, "ok")                                                         \
+    X(SYNTAX, 400, "not valid JSON")                                         \
+    X(TRUNCATED, 400, "ends too early")                                      \
+    X(TRAILING, 400, "bytes follow the value")                               \
+    X(UTF8, 400, "ill-formed UTF-8")                                         \
+    X(SURROGATE, 400, "lone surrogate in an escape")                         \
+    X(CONTROL, 400, "unescaped control character in a string")               \
+    X(NUMBER, 400, "malformed number")                                       \
+    X(DEPTH, 400, "nested more than 512 deep")                               \
+    X(MSGPACK, 400, "not valid MessagePack")                                 \
+    X(TYPE, 400, "MessagePack type that JSON does not have")                 \
+    X(KEY, 400, "map key is not a string")                                   \
+    X(TOO_LARGE, 413, "result is larger than allowed")                       \
+    X(MEMORY, 413, "needs more memory than one job may use")                 \
+    X(UNSUPPORTED, 500, "operation is not supported")                        \
+    X(DUPLICATE, 400, "a merge patch names a member twice")                  \
+    X(FIELDS, 400, "fields are not names divided by , and .")                \
+    X(GZIP, 400, "not valid gzip data")                                      \
+    X(LINE, 400, "not one {\"id\": ..., \"document\": ...}")                 \
+    X(NAME, 400, "the id is not " DOCUMENT_NAME_RULE)                        \
+    X(STOPPED, 500, "stopped before its end") /* call.budget */              \
+    X(PROGRAM, 400, "the program does not compile")                          \
+    X(FAILED, 422, "the program fails")                                      \
+    X(STEPS, 422, "the program takes too many steps")                        \
+    X(SEVERAL, 422, "the program gives several results where one is needed") \
+    X(NONE, 422, "the program gives no result where one is needed")          \
+    X(ARGUMENT, 400, "an argument of the program is malformed")
 
 enum codec_status {
 #define X(name, http, text) CODEC_##name,
@@ -86,6 +92,13 @@ enum codec_status {
 #undef X
         CODEC_STATUSES
 };
+
+/* How PROJECT begins the array of a program's results: see call.separator. */
+#define CODEC_ARRAY_HEAD       0xdd
+#define CODEC_ARRAY_HEAD_BYTES 5
+
+/* The longest text that a failed job leaves: see codec_status_has_text(). */
+#define CODEC_MAX_TEXT_BYTES 512
 
 /* What a result can be compressed with: NAME, Content-Encoding, mark in entity tags.
    Values are part of proto/PROTOCOL.md: append only. See coding.h. */
@@ -138,7 +151,14 @@ struct codec_call {
                                at most CODEC_OPEN_MAX - CODEC_MAX_DEPTH */
     bool ids; /* SEQUENCE, PROJECT: each document becomes {"id": its name, "document":
                  itself}, as BULK takes it; the argument is the names */
-    uint8_t separator; /* SEQUENCE: ',' or '\n' */
+    bool transform; /* ENCODE, SEQUENCE, PROJECT, BULK: a program is run on each document
+                       before anything else; PATCH: in place of the patch. The argument is
+                       the program (operations/program.h). ENCODE gives several results
+                       divided by the separator, PATCH takes exactly one */
+    bool one;       /* transform: a document that gives several results is a failure */
+    uint8_t separator; /* SEQUENCE, and ENCODE of a program's results: ',' or '\n'.
+                          PROJECT of a program's results: ',' makes them one array, whose
+                          head has CODEC_ARRAY_HEAD_BYTES */
     enum codec_format
         format; /* ENCODE, SEQUENCE, PROJECT, PATCH, BULK: of stored documents */
     struct slice argument; /* PATCH: the patch; with ids, as many names as there are
@@ -148,7 +168,9 @@ struct codec_call {
     size_t max_output;   /* bytes; more fails with CODEC_TOO_LARGE */
     size_t max_memory;   /* bytes of output and scratch; more fails with CODEC_MEMORY */
     size_t max_expanded; /* bytes that gunzip may give; more fails with CODEC_TOO_LARGE */
-    struct codec_budget *budget; /* NULL for none; spent, the job ends as CODEC_STOPPED */
+    struct codec_budget *budget; /* NULL for none; spent, the job ends as CODEC_STOPPED.
+                                    A program may take JQ_LOOP_STEPS then */
+    struct codec_budget *program_budget; /* the same, asked only while a program runs */
 };
 
 /* The offset of a fault that has no place in the input. */
@@ -178,7 +200,8 @@ const char *const *codec_engine_names(void);
 
 /* Runs one job and appends its result to out (which may hold bytes already, and belongs
    to the caller). Returns CODEC_OK, or the status that is also in *fault_r; then out is
-   as it was. */
+   as it was, but for a text of at most CODEC_MAX_TEXT_BYTES that is appended where
+   codec_status_has_text(). A fault of a program has its offset in the program's text. */
 enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
                             struct buf *out, struct codec_fault *fault_r)
     __attribute__((warn_unused_result));
@@ -195,6 +218,12 @@ const char *codec_op_name(enum codec_op op);
 
 /* The text for people of a status, "ill-formed UTF-8". */
 const char *codec_status_text(enum codec_status status);
+
+/* True for a status of programs, whose failed jobs leave a text that says more. */
+static inline bool codec_status_has_text(enum codec_status status)
+{
+    return status >= CODEC_PROGRAM && status < CODEC_STATUSES;
+}
 
 /* The HTTP status that a front answers with, 400 and so on. */
 int codec_status_http(enum codec_status status);

@@ -63,8 +63,8 @@ static enum codec_status find_end(struct engine_job *job, size_t at, size_t *end
     return CODEC_OK;
 }
 
-/* Appends what stands in MessagePack before a document: a map of two, its first member
-   and the second one's name. */
+/* Appends the MessagePack before a document: the head of a map of two members, the first
+   member, and the name of the second one. */
 static enum codec_status put_map(struct engine_job *job, struct slice name)
 {
     static const uint8_t before[] = {0x82, 0xa2, 'i', 'd'};

@@ -16,7 +16,7 @@ static uint8_t *item(const struct heap *heap, size_t i)
     return heap->items + i * heap->bytes;
 }
 
-/* The leaf that is reached from `top` by way of the larger children of `count` items. */
+/* The leaf at the end of the path from `top` through the larger children. */
 static size_t find_leaf(const struct heap *heap, size_t top, size_t count)
 {
     size_t child;
@@ -30,18 +30,18 @@ static size_t find_leaf(const struct heap *heap, size_t top, size_t count)
     return top;
 }
 
-/* Puts `held` where it belongs on the way down from `top`, whose item may be overwritten.
-   Most items belong near a leaf: so the place is looked for from below, which takes half
-   the comparisons. */
-static void sift(const struct heap *heap, size_t top, size_t count, const uint8_t *held)
+/* Puts `moving` into its place on the path down from `top`, whose item may be
+   overwritten. Most items belong near a leaf, so the search starts at the leaf: that
+   takes half the comparisons. */
+static void sift(const struct heap *heap, size_t top, size_t count, const uint8_t *moving)
 {
     uint8_t moved[SORT_MAX_BYTES], next[SORT_MAX_BYTES];
     size_t at = find_leaf(heap, top, count);
 
-    while (at > top && heap->compare(item(heap, at), held) < 0)
+    while (at > top && heap->compare(item(heap, at), moving) < 0)
         at = (at - 1) / 2;
-    memcpy(moved, held, heap->bytes);
-    for (;;) { /* those above it move up, each to its parent's place */
+    memcpy(moved, moving, heap->bytes);
+    for (;;) { /* each item above moves up to its parent's place */
         memcpy(next, item(heap, at), heap->bytes);
         memcpy(item(heap, at), moved, heap->bytes);
         if (at == top)
@@ -55,16 +55,16 @@ void sort_items(void *items, size_t count, size_t bytes,
                 int (*compare)(const void *a, const void *b))
 {
     const struct heap heap = {items, bytes, compare};
-    uint8_t held[SORT_MAX_BYTES];
+    uint8_t moving[SORT_MAX_BYTES];
 
     assert(bytes <= SORT_MAX_BYTES);
     for (size_t top = count / 2; top-- > 0;) {
-        memcpy(held, item(&heap, top), bytes);
-        sift(&heap, top, count, held);
+        memcpy(moving, item(&heap, top), bytes);
+        sift(&heap, top, count, moving);
     }
     for (size_t last = count; last-- > 1;) {
-        memcpy(held, item(&heap, last), bytes);
+        memcpy(moving, item(&heap, last), bytes);
         memcpy(item(&heap, last), item(&heap, 0), bytes);
-        sift(&heap, 0, last, held);
+        sift(&heap, 0, last, moving);
     }
 }

@@ -5,23 +5,28 @@
 
 #include "common/codec/coding/coding.h"
 #include "common/codec/coding/gzip.h"
+#include "common/codec/operations/program.h"
 
 /* The job while it runs: what the steps so far made. */
 struct transform {
     struct codec *codec;
     transform_step_fn *run_step;
+    struct jq_cache **programs;
     const struct codec_call *call;
     struct buf made;   /* by the last step; `in` points here once there was one */
     struct slice in;   /* of the next step */
-    struct buf patch;  /* PATCH: the patch as MessagePack */
+    struct buf patch;  /* PATCH: the patch as MessagePack; of a program, with ids: a name
+                          for each result */
+    struct buf reason; /* of a program's failure */
     size_t held_bytes; /* of buffers other than the output of the step that runs */
+    uint64_t results;  /* of the program */
     bool is_last;      /* the step that runs makes the job's result */
     struct codec_fault fault;
 };
 
 bool transform_is_step(const struct codec_call *call)
 {
-    if (call->coding != CODING_NONE || call->gunzip ||
+    if (call->coding != CODING_NONE || call->gunzip || call->transform ||
         call->format != CODEC_FORMAT_MSGPACK)
         return false;
     switch (call->op) {
@@ -76,13 +81,16 @@ static enum codec_status run_within(struct transform *t, enum codec_op op,
     call.keep_numbers = call.keep_numbers || gives_text(t->call);
     call.coding = CODING_NONE;
     call.gunzip = false;
+    call.transform = false;
     call.format = CODEC_FORMAT_MSGPACK;
     if (t->call->op != CODEC_OP_ENCODE && t->call->op != CODEC_OP_SEQUENCE)
         call.pretty = false;
     call.ids = t->is_last && t->call->ids;
-    if (op != CODEC_OP_PROJECT || call.ids)
+    if (call.separator == 0)
+        call.separator = '\n'; /* ENCODE of a program's results */
+    if (op != CODEC_OP_PROJECT || call.ids || t->call->op == CODEC_OP_PATCH)
         call.fields = (struct slice){NULL, 0};
-    if (!call.ids)
+    if (!call.ids || t->call->transform)
         call.argument = buf_slice(&t->patch);
     call.in = in;
     call.max_output = max_output;
@@ -149,6 +157,36 @@ static enum codec_status run_texts(struct transform *t)
     return status;
 }
 
+/* Runs the program on the current input and makes its results the next one's. */
+static enum codec_status run_program(struct transform *t)
+{
+    const struct codec_call *call = t->call;
+    struct buf made = BUF_INIT;
+    struct program_step step = {.call = call,
+                                .programs = t->programs,
+                                .max_output = call->max_output,
+                                .max_memory = memory_left(t),
+                                .is_one_document = call->op == CODEC_OP_ENCODE ||
+                                                   call->op == CODEC_OP_PATCH,
+                                .names = call->ids ? &t->patch : NULL,
+                                .reason = &t->reason};
+    enum codec_status status = program_run(&step, t->in, &made);
+
+    t->fault = step.fault;
+    t->results = step.all_results;
+    if (status == CODEC_OK && call->op == CODEC_OP_PATCH && step.results != 1) {
+        status = step.results == 0 ? CODEC_NONE : CODEC_SEVERAL;
+        buf_append_str(&t->reason, codec_status_text(status));
+        fail(t, status, CODEC_NO_OFFSET);
+    }
+    t->held_bytes += t->patch.cap;
+    if (status == CODEC_OK)
+        take(t, &made);
+    else
+        buf_free(&made);
+    return status;
+}
+
 /* What zlib said, where the memory that was left, not the call, may have been the limit.
  */
 static enum codec_status zipped(struct transform *t, enum codec_status status,
@@ -177,6 +215,16 @@ static enum codec_status expand_input(struct transform *t)
     else
         buf_free(&made);
     return status;
+}
+
+/* PATCH by a program: `in` becomes the new document as MessagePack. */
+static enum codec_status prepare_program_patch(struct transform *t)
+{
+    enum codec_status status = CODEC_OK;
+
+    if (t->call->format == CODEC_FORMAT_JSON)
+        status = run(t, CODEC_OP_DECODE);
+    return status == CODEC_OK ? run_program(t) : status;
 }
 
 /* PATCH: makes `in` and `patch` MessagePack. */
@@ -209,7 +257,7 @@ static enum codec_status prepare(struct transform *t)
     enum codec_status status = CODEC_OK;
 
     if (call->op == CODEC_OP_PATCH)
-        return prepare_patch(t);
+        return call->transform ? prepare_program_patch(t) : prepare_patch(t);
     if (call->gunzip && takes_gzip(call))
         status = expand_input(t);
     if (status == CODEC_OK && call->op == CODEC_OP_COMPACT)
@@ -217,15 +265,41 @@ static enum codec_status prepare(struct transform *t)
     if (status == CODEC_OK && call->format == CODEC_FORMAT_JSON && t->in.len > 0 &&
         (call->op == CODEC_OP_ENCODE || call->op == CODEC_OP_SEQUENCE ||
          call->op == CODEC_OP_PROJECT))
-        return run_texts(t);
+        status = run_texts(t);
+    if (status == CODEC_OK && call->transform)
+        status = run_program(t);
     return status;
+}
+
+/* The operation that makes the result of what prepare() left. */
+static enum codec_op last_operation(const struct codec_call *call)
+{
+    if (call->transform && call->op == CODEC_OP_ENCODE)
+        return CODEC_OP_SEQUENCE;
+    if (call->transform && call->op == CODEC_OP_PATCH)
+        return call->format == CODEC_FORMAT_JSON ? CODEC_OP_ENCODE : CODEC_OP_PROJECT;
+    return call->op == CODEC_OP_COMPACT ? CODEC_OP_ENCODE : call->op;
+}
+
+/* Begins the array that a program's results become; false where they become none. */
+static bool put_array_head(const struct transform *t, struct buf *out)
+{
+    const struct codec_call *call = t->call;
+    const uint8_t head[CODEC_ARRAY_HEAD_BYTES] = {
+        CODEC_ARRAY_HEAD, (uint8_t)(t->results >> 24), (uint8_t)(t->results >> 16),
+        (uint8_t)(t->results >> 8), (uint8_t)t->results};
+
+    if (call->op != CODEC_OP_PROJECT || !call->transform || call->separator != ',')
+        return false;
+    buf_append(out, head, sizeof head);
+    return true;
 }
 
 /* The last operation, appended to out. */
 static enum codec_status finish(struct transform *t, struct buf *out)
 {
     const struct codec_call *call = t->call;
-    enum codec_op last = call->op;
+    enum codec_op last = last_operation(call);
     enum codec_status status = CODEC_OK;
 
     bool projects = last == CODEC_OP_ENCODE || last == CODEC_OP_SEQUENCE ||
@@ -237,11 +311,18 @@ static enum codec_status finish(struct transform *t, struct buf *out)
         status = run(t, CODEC_OP_PATCH);
         last = CODEC_OP_ENCODE;
     }
-    if (last == CODEC_OP_COMPACT)
-        last = CODEC_OP_ENCODE;
     t->is_last = true;
-    if (status == CODEC_OK)
-        status = run_within(t, last, t->in, call->max_output, memory_left(t), out);
+    if (status != CODEC_OK)
+        return status;
+    if (!put_array_head(t, out))
+        return run_within(t, last, t->in, call->max_output, memory_left(t), out);
+    status = run_within(t, last, t->in,
+                        call->max_output < CODEC_ARRAY_HEAD_BYTES
+                            ? 0
+                            : call->max_output - CODEC_ARRAY_HEAD_BYTES,
+                        memory_left(t), out);
+    if (status != CODEC_OK)
+        out->len -= CODEC_ARRAY_HEAD_BYTES;
     return status;
 }
 
@@ -252,7 +333,9 @@ static enum codec_status compress(struct transform *t, struct buf *out)
     size_t most = t->call->max_output, left;
 
     buf_free(&t->made);
-    if (status == CODEC_OK && plain.len <= CODEC_CODED_MIN_BYTES && !t->call->part) {
+    /* No results are no part of a stream, either. */
+    if (status == CODEC_OK && ((plain.len <= CODEC_CODED_MIN_BYTES && !t->call->part) ||
+                               (plain.len == 0 && t->call->transform))) {
         buf_append(out, plain.data, plain.len);
         buf_free(&plain);
         return CODEC_OK;
@@ -269,10 +352,11 @@ static enum codec_status compress(struct transform *t, struct buf *out)
 }
 
 enum codec_status transform_run(struct codec *codec, transform_step_fn *run_step,
-                                const struct codec_call *call, struct buf *out,
-                                struct codec_fault *fault_r)
+                                struct jq_cache **programs, const struct codec_call *call,
+                                struct buf *out, struct codec_fault *fault_r)
 {
-    struct transform t = {.codec = codec, .run_step = run_step, .call = call};
+    struct transform t = {
+        .codec = codec, .run_step = run_step, .programs = programs, .call = call};
     size_t start = out->len;
     enum codec_status status;
 
@@ -284,8 +368,11 @@ enum codec_status transform_run(struct codec *codec, transform_step_fn *run_step
     assert(status == CODEC_OK || status == t.fault.status);
     if (status == CODEC_OK)
         t.fault = (struct codec_fault){CODEC_OK, 0};
+    if (codec_status_has_text(status))
+        buf_append(out, t.reason.data, t.reason.len);
     buf_free(&t.made);
     buf_free(&t.patch);
+    buf_free(&t.reason);
     *fault_r = t.fault;
     return status;
 }

@@ -4,11 +4,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Bytes that are looked at together while they are ASCII. */
+/* Bytes that are checked together while they are ASCII. */
 #define BLOCK 64
 
-/* The sequences of RFC 3629 by first byte: how long, and which second bytes are allowed
-   (that excludes overlong forms, surrogates and what is above U+10FFFF). */
+/* The sequences of RFC 3629 by first byte: the length, and the allowed second bytes,
+   which exclude overlong forms, surrogates, and values above U+10FFFF. */
 static const struct form {
     uint8_t first_min, first_max, len, second_min, second_max;
 } forms[] = {
@@ -19,7 +19,7 @@ static const struct form {
 
 static const struct form *form_of(uint8_t first)
 {
-    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         if (first >= forms[i].first_min && first <= forms[i].first_max)
             return &forms[i];
     return NULL;
@@ -47,8 +47,8 @@ size_t utf8_sequence(const uint8_t *text, size_t len, int *cut_r)
     return form->len;
 }
 
-/* The length of the well-formed sequence of several bytes at p, or 0: the same verdicts
-   as utf8_sequence() for non-ASCII, in few instructions. */
+/* The length of the well-formed sequence of several bytes at p, or 0. Gives the same
+   result as utf8_sequence() for non-ASCII, in few instructions. */
 static inline size_t multibyte(const uint8_t *p, size_t left)
 {
     uint32_t c;
@@ -71,11 +71,11 @@ static inline uint64_t word_at(const uint8_t *p)
 {
     uint64_t word;
 
-    memcpy(&word, p, sizeof(word));
+    memcpy(&word, p, sizeof word);
     return word;
 }
 
-/* All bits that occur in the BLOCK bytes at p, folded into one word. */
+/* The bits of the BLOCK bytes at p, combined by OR into one word. */
 static inline uint64_t block_bits(const uint8_t *p)
 {
     return word_at(p) | word_at(p + 8) | word_at(p + 16) | word_at(p + 24) |

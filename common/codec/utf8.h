@@ -1,6 +1,6 @@
 /*
- * UTF-8, strictly (RFC 3629): no overlong forms, no surrogates, nothing above
- * U+10FFFF. Bytes in, a count out; no state, any thread, cannot fail.
+ * Checks UTF-8 strictly (RFC 3629): no overlong forms, no surrogates, nothing above
+ * U+10FFFF. No state; any thread may call; cannot fail.
  */
 #ifndef OFFLOOP_COMMON_CODEC_UTF8_H
 #define OFFLOOP_COMMON_CODEC_UTF8_H
@@ -13,12 +13,12 @@
 /* The bits that no ASCII byte has. */
 #define UTF8_HIGH_BITS UINT64_C(0x8080808080808080)
 
-/* How many bytes at the start of text are whole well-formed sequences: len where all
-   are. Otherwise text[result] begins a sequence that is ill-formed or cut short. */
+/* The number of bytes at the start of text that are whole well-formed sequences. If it is
+   less than len, text[result] begins a sequence that is ill-formed or incomplete. */
 size_t utf8_valid_prefix(const uint8_t *text, size_t len);
 
-/* True for at most 16 bytes that are all ASCII, as most names are: saves the call. Other
-   text may still be well-formed. */
+/* True for at most 16 bytes that are all ASCII, as in most names: this saves the call of
+   utf8_valid_prefix(). Other text may still be well-formed. */
 static inline bool utf8_is_short_ascii(const uint8_t *text, size_t len)
 {
     uint64_t first = 0, last = 0;
@@ -38,9 +38,9 @@ static inline bool utf8_is_short_ascii(const uint8_t *text, size_t len)
     return ((first | last) & UTF8_HIGH_BITS) == 0;
 }
 
-/* The length (1 to 4) of the well-formed sequence at the start of text, or 0 where there
-   is none. *cut_r says, for 0, whether text only ends too early: more bytes could make
-   it well-formed. len is at least 1. */
+/* The length (1 to 4) of the well-formed sequence at the start of text; 0 if there is
+   none. For 0, *cut_r says whether the text only ends too early, so that more bytes could
+   make it well-formed. len is at least 1. */
 size_t utf8_sequence(const uint8_t *text, size_t len, int *cut_r);
 
 #endif

@@ -14,10 +14,10 @@
 #include "common/base/log.h"
 #include "common/address/rpc_url.h"
 
-/* A bundle of every public CA is a quarter of this. */
+/* Four times the size of a bundle of all public CAs. */
 #define FILE_MAX_BYTES ((size_t)1 << 20)
 
-/* Stands for the end of a line in an option's text; PEM does not have it. */
+/* Replaces the end of a line in an option's text; PEM does not use this byte. */
 #define LINE_END '|'
 
 static int fail(struct buf *why, const char *flag, const char *path, const char *what)
@@ -33,8 +33,9 @@ static int read_one(const char *flag, const char *path, struct buf *out, struct 
     return fail(why, flag, path, strerror(errno));
 }
 
-/* Only its owner should be able to read what is secret; a group is the operator's way to
-   let a daemon's user read it. */
+/* Warns about a secret file that others than its owner can access. It is only a warning,
+   because an operator may let the daemon's user read the file as a member of its group.
+ */
 static void warn_readable(const char *flag, const char *path)
 {
     struct stat st;
@@ -157,7 +158,7 @@ static void unpack_hex(const char *hex, struct buf *bytes)
     }
 }
 
-/* The end of the last line belongs to the editor, not to the secret. */
+/* Removes the end of the last line, which an editor adds. */
 static void cut_line_end(struct buf *secret)
 {
     while (secret->len > 0 && (secret->data[secret->len - 1] == '\n' ||
@@ -208,7 +209,7 @@ int credentials_load(const struct credentials_options *options, struct buf *why)
         return 0;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         mem_free(*texts[i]);
-        *texts[i] = str_dup(""); /* half of it is nothing */
+        *texts[i] = str_dup(""); /* a part of the credentials is useless */
     }
     return -1;
 }

@@ -1,12 +1,11 @@
 /*
- * What a daemon proves itself with over a network: certificate, private key,
- * the CA of the other side, and the secret that server and workers share.
+ * What a daemon proves its identity with over a network: certificate, private key, the CA
+ * of the other side, and the secret that server and workers share.
  *
- * The master reads the files while it still may (before it drops privileges),
- * checks them, and keeps what they hold as one-line texts in the
- * configuration's internal options (options.tbl.h); so it reaches children in
- * the sealed memory that carries all of their configuration, and workers can
- * use it inside their sandbox. Main thread of a process that starts or reloads.
+ * The master reads the files before it drops privileges, and checks them. It stores their
+ * content as one-line texts in the configuration's internal options (options.tbl.h). So
+ * the content reaches children with the rest of their configuration, and workers can use
+ * it inside their sandbox. Main thread of a process that starts or reloads.
  */
 #ifndef OFFLOOP_COMMON_CREDENTIALS_CREDENTIALS_H
 #define OFFLOOP_COMMON_CREDENTIALS_CREDENTIALS_H
@@ -15,11 +14,12 @@
 
 #include "common/base/buf.h"
 
-/* A shared secret: shorter ones can be guessed, longer ones are no secrets. */
+/* The length of a shared secret: a shorter one can be guessed, a longer one is probably
+   the wrong file. */
 #define CREDENTIALS_SECRET_MIN_BYTES 16
 #define CREDENTIALS_SECRET_MAX_BYTES 4096
 
-/* Read-only once unpacked; any thread may read. */
+/* Does not change after it was unpacked; any thread may read. */
 struct credentials {
     char *cert; /* PEM texts; NULL where not given */
     char *key;
@@ -27,7 +27,7 @@ struct credentials {
     struct buf secret; /* empty where not given */
 };
 
-/* The members of a configuration that has the rows of options.tbl.h. */
+/* Members of a configuration that has the rows of options.tbl.h. */
 struct credentials_options {
     const char *cert, *key, *ca, *secret;                   /* paths; "" for none */
     char **cert_text, **key_text, **ca_text, **secret_text; /* the internal options */
@@ -42,7 +42,7 @@ struct credentials_options {
             &(config)->tls_ca_text, &(config)->worker_secret_text                       \
     }
 
-/* What the internal options hold, one line each; "" for none. */
+/* The texts of the internal options, one line each; "" for none. */
 struct credentials_texts {
     const char *cert, *key, *ca, *secret;
 };
@@ -55,31 +55,31 @@ struct credentials_texts {
             (config)->worker_secret_text                                        \
     }
 
-/* Master: reads and checks the files that are named, and fills in the internal options,
-   unless they are filled in already (a configuration that was passed on). -1 with a line
-   appended to why. A file that others may read is warned about in the log. */
+/* A master reads and checks the named files and sets the internal options. Does nothing
+   where they are set already, because the configuration came from another process. -1
+   with a line appended to why. Logs a warning about a secret file that others than its
+   owner can read. */
 int credentials_load(const struct credentials_options *options, struct buf *why)
     __attribute__((warn_unused_result));
 
-/* Whether server and workers may meet at the URL with these texts: 0, or -1 with a line
-   appended to why that names the flag. */
+/* Checks that server and workers may use the URL with these texts. -1 with a line
+   appended to why, which names the flag. */
 int credentials_check_url(const struct credentials_texts *texts, bool allow_plain_tcp,
                           const char *flag, const char *url, struct buf *why)
     __attribute__((warn_unused_result));
 
-/* True where the texts hold what nobody else may know: a private key or a secret. */
+/* True where the texts contain a private key or a secret. */
 bool credentials_are_secret(const struct credentials_texts *texts);
 
-/* Makes credentials of these texts. The caller ends them with
-   credentials_free(). */
+/* Makes credentials from these texts. The caller ends them with credentials_free(). */
 void credentials_unpack(const struct credentials_texts *texts,
                         struct credentials *credentials_r);
 
-/* Child: wipes the private key and the secret in the internal options, which are "" from
-   then on, once they are unpacked or not needed. */
+/* A child overwrites the private key and the secret in the internal options when it has
+   unpacked them or does not need them. They are "" afterwards. */
 void credentials_forget_texts(const struct credentials_options *options);
 
-/* Wipes and frees. */
+/* Overwrites the secrets and frees the credentials. */
 void credentials_free(struct credentials *credentials);
 
 #endif

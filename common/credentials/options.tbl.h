@@ -1,23 +1,22 @@
 /*
- * The options by which the two daemons trust each other over a network, the
- * same rows in both of their tables, which include this one and define the
- * macros; see common/options/options.h. The rows marked internal hold what the master
- * read from the files that the others name: the way of certificates and
- * secrets to children that may not, or cannot any more, read a file.
+ * The options for secure connections between the two daemons. Both daemons' tables
+ * include these rows and define the macros (common/options/options.h). The internal rows
+ * contain what the master has read from the named files, because its children must not or
+ * cannot read files.
  */
 /* clang-format off */
-GROUP("Trust")
+GROUP("Security")
 OPTION(STRING, tls_cert, "tls-cert", "FILE", "",
-       "certificate of this daemon (PEM, with what is between it and the CA) for TLS")
+       "this daemon's TLS certificate (PEM, with the intermediate certificates)")
 OPTION(STRING, tls_key, "tls-key", "FILE", "",
-       "its private key (PEM, not encrypted)")
+       "the private key of --tls-cert (PEM, not encrypted)")
 OPTION(STRING, tls_ca, "tls-ca", "FILE", "",
-       "certificates (PEM) of those who may sign the other side's")
+       "CA certificates (PEM): one of them must have signed the other side's")
 OPTION(STRING, worker_secret, "worker-secret", "FILE", "",
-       "a secret that server and workers share: neither talks to a stranger")
+       "a file with a secret; each side refuses peers that do not know it")
 OPTION(SWITCH, allow_plain_tcp, "allow-plain-tcp", "on|off", "off",
-       "let plain tcp:// leave this host, where everybody on the way can read along; "
-       "needs --worker-secret")
+       "allow tcp:// without TLS to other hosts, although everybody on the way can read "
+       "the documents; needs --worker-secret")
 OPTION(STRING, tls_cert_text, "tls-cert.text", "", "", "", .internal = true)
 OPTION(STRING, tls_key_text, "tls-key.text", "", "", "", .internal = true)
 OPTION(STRING, tls_ca_text, "tls-ca.text", "", "", "", .internal = true)

@@ -28,8 +28,8 @@ static bool has(struct slice text, const char *what)
     return find(text, what) != NULL;
 }
 
-/* Takes the next block, from its BEGIN to the dashes behind its END, off the text; false
-   where there is none. */
+/* Removes the next block from the text, from BEGIN to the dashes after END. False where
+   there is none. */
 static bool next_block(struct slice *text, struct slice *block_r, struct slice *label_r)
 {
     const uint8_t *begin = find(*text, BEGIN), *end, *dashes;
@@ -58,7 +58,7 @@ static bool is_of_kind(struct slice label, enum pem_kind kind)
                                     : has(label, "PRIVATE KEY");
 }
 
-/* Lines end in one byte here; a control character or a '|' belongs to no PEM. */
+/* Makes every line end in one byte. A control character or a '|' is not part of PEM. */
 static int append_block(struct buf *out, struct slice block)
 {
     for (size_t i = 0; i < block.len; i++) {
@@ -87,7 +87,7 @@ static bool can_read_certificates(const char *text)
 }
 
 #if MBEDTLS_VERSION_MAJOR >= 3
-/* From mbedtls 3 on it wants randomness to read a key and to check a pair. */
+/* mbedtls 3 and later need random bytes to read a key and to check a pair. */
 static int give_random(void *ctx, unsigned char *out, size_t len)
 {
     (void)ctx;
@@ -133,7 +133,7 @@ static bool can_read_key(const char *text)
     return can;
 }
 
-/* Makes out a text for a moment. */
+/* Parses a text; the caller frees the result soon. */
 static bool can_read(struct buf *out, size_t from, enum pem_kind kind)
 {
     const char *text;

@@ -1,7 +1,6 @@
 /*
- * Certificates and keys in PEM, as far as a daemon checks them before it uses
- * them: by mbedtls, which nng's TLS is made of, so that what is good here is
- * good there. No state; any thread may call.
+ * Checks certificates and keys in PEM before a daemon uses them. Uses mbedtls, as nng's
+ * TLS does, so that both accept the same files. No state; any thread may call.
  */
 #ifndef OFFLOOP_COMMON_CREDENTIALS_PEM_H
 #define OFFLOOP_COMMON_CREDENTIALS_PEM_H
@@ -15,13 +14,13 @@ enum pem_kind {
     PEM_PRIVATE_KEY   /* one, not encrypted */
 };
 
-/* Appends the blocks of that kind that a file has, without what stands around them, and
-   checks that each can be read. Returns -1 with what is wrong (static text). */
+/* Appends the file's blocks of that kind, without the text around them, and checks that
+   each can be read. -1 where one cannot; then what is wrong is set (static text). */
 int pem_extract(struct slice file, enum pem_kind kind, struct buf *out,
                 const char **what_r) __attribute__((warn_unused_result));
 
-/* True where the private key is the one of the first certificate. Both are texts that
-   pem_extract() gave, with a NUL. */
+/* True where the private key belongs to the first certificate. Both are texts of
+   pem_extract(), with a NUL. */
 bool pem_is_pair(const char *certificates, const char *key)
     __attribute__((warn_unused_result));
 

@@ -1,7 +1,7 @@
 /*
- * Proofs that one knows the shared secret: HMAC-SHA256 over what both sides of
- * a connection know, so that nothing of the secret is sent and no proof is
- * good anywhere else. proto/PROTOCOL.md, section 5, says what is in each.
+ * Proofs that a peer knows the shared secret: HMAC-SHA256 over what both sides of a
+ * connection know. So the secret itself is never sent, and a proof is valid for one
+ * connection only. proto/PROTOCOL.md, section 5, says what each proof covers.
  *
  * Pure functions; any thread may call.
  */
@@ -12,23 +12,23 @@
 
 #include "common/base/buf.h"
 
-/* Of a proof, and of the random bytes that make one fresh. */
+/* The length of a proof, and of the random bytes that make each proof new. */
 #define PROOF_BYTES 32
 
 struct proof {
     uint8_t bytes[PROOF_BYTES];
 };
 
-/* HMAC-SHA256 of the label (its NUL included, so that no two kinds of proof meet) and the
-   parts one after another. */
+/* HMAC-SHA256 of the label and the parts, one after another. The label's NUL is included,
+   so that proofs of two kinds are never equal. */
 void proof_make(struct slice secret, const char *label, const struct slice *parts,
                 unsigned count, struct proof *proof_r);
 
-/* True where they are the same; takes as long where they are not. */
+/* True where both are the same. Takes the same time where they are not. */
 bool proof_equals(const struct proof *proof, struct slice given)
     __attribute__((warn_unused_result));
 
-/* Fresh random bytes; ends the process where the kernel gives none. */
+/* Random bytes. Ends the process where the kernel gives none. */
 void proof_make_nonce(struct proof *nonce_r);
 
 /* The proof's bytes. */

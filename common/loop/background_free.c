@@ -12,35 +12,35 @@
 
 #define STACK_BYTES ((size_t)256 << 10)
 
-/* What waits to be freed. A plain block is its own note: it has the room. */
-struct note {
+/* What waits to be freed. The entry of a plain block lies in the block itself. */
+struct entry {
     struct list link;
     void (*release)(void *object);
     void *object;
 };
 
-static_assert(BACKGROUND_FREE_MIN_BYTES >= sizeof(struct note),
-              "a block has room for its note");
+static_assert(BACKGROUND_FREE_MIN_BYTES >= sizeof(struct entry),
+              "an entry fits into a block");
 
-/* The process's one. */
+/* The one of this process. */
 static struct {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
-    struct list notes;
+    struct list entries;
     bool running; /* the thread exists */
     bool ending;
     uint64_t count;
 
-    pthread_t thread; /* of background_free_start() and background_free_stop() alone */
+    pthread_t thread; /* only for background_free_start() and background_free_stop() */
 } discard = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-static void follow(struct note *note)
+static void free_entry(struct entry *entry)
 {
-    bool own_note = note != note->object;
+    bool is_allocated = entry != entry->object;
 
-    note->release(note->object);
-    if (own_note)
-        mem_free(note);
+    entry->release(entry->object);
+    if (is_allocated)
+        mem_free(entry);
 }
 
 static void *thread_main(void *arg)
@@ -48,7 +48,7 @@ static void *thread_main(void *arg)
     (void)arg;
     pthread_mutex_lock(&discard.lock);
     for (;;) {
-        struct list *link = list_shift(&discard.notes);
+        struct list *link = list_shift(&discard.entries);
 
         if (link == NULL && discard.ending)
             break;
@@ -58,7 +58,7 @@ static void *thread_main(void *arg)
         }
         discard.count++;
         pthread_mutex_unlock(&discard.lock);
-        follow(container_of(link, struct note, link));
+        free_entry(container_of(link, struct entry, link));
         pthread_mutex_lock(&discard.lock);
     }
     pthread_mutex_unlock(&discard.lock);
@@ -73,7 +73,7 @@ void background_free_start(void)
 
     if (discard.running)
         return;
-    list_init(&discard.notes);
+    list_init(&discard.entries);
     discard.ending = false;
     sigfillset(&all);
     pthread_attr_init(&attr);
@@ -94,30 +94,30 @@ void background_free_stop(void)
     if (!discard.running)
         return;
     pthread_mutex_lock(&discard.lock);
-    discard.running = false; /* from now on blocks are freed at once */
+    discard.running = false; /* blocks are freed at once now */
     discard.ending = true;
     pthread_cond_signal(&discard.changed);
     pthread_mutex_unlock(&discard.lock);
     pthread_join(discard.thread, NULL);
-    assert(list_is_empty(&discard.notes));
+    assert(list_is_empty(&discard.entries));
 }
 
-/* Gives the note to the thread; without one, follows it now. */
-static void hand_over(struct note *note, void (*release)(void *object), void *object)
+/* Gives the entry to the thread. Without a thread, frees the object now. */
+static void hand_over(struct entry *entry, void (*release)(void *object), void *object)
 {
     bool running;
 
-    *note = (struct note){.release = release, .object = object};
-    list_init(&note->link);
+    *entry = (struct entry){.release = release, .object = object};
+    list_init(&entry->link);
     pthread_mutex_lock(&discard.lock);
     running = discard.running;
     if (running) {
-        list_append(&discard.notes, &note->link);
+        list_append(&discard.entries, &entry->link);
         pthread_cond_signal(&discard.changed);
     }
     pthread_mutex_unlock(&discard.lock);
     if (!running)
-        follow(note);
+        free_entry(entry);
 }
 
 void background_free_bytes(void *block, size_t bytes)
@@ -139,7 +139,7 @@ void background_free_object(void (*release)(void *object), void *object, size_t 
     if (bytes < BACKGROUND_FREE_MIN_BYTES)
         release(object);
     else
-        hand_over(mem_alloc(sizeof(struct note)), release, object);
+        hand_over(mem_alloc(sizeof(struct entry)), release, object);
 }
 
 uint64_t background_free_count(void)

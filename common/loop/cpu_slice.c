@@ -9,7 +9,7 @@
 #define SHORT_NS 500000
 #define OFFER_NS 150000
 
-/* The kernel's struct sched_attr in its first size; the C library has none yet. */
+/* The first version of the kernel's struct sched_attr, which the C library lacks. */
 struct attributes {
     uint32_t size;
     uint32_t policy;
@@ -29,7 +29,7 @@ static void set(uint64_t slice_ns)
                                     .nice = getpriority(PRIO_PROCESS, 0),
                                     .runtime = slice_ns};
 
-    /* Where it is refused all goes on, less smoothly. */
+    /* A refusal is no error: the thread only waits longer for the processor. */
     if (policy == SCHED_OTHER || policy == SCHED_BATCH)
         (void)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
@@ -42,9 +42,4 @@ void cpu_slice_shorten(void)
 void cpu_slice_suit_offers(void)
 {
     set(OFFER_NS);
-}
-
-void cpu_slice_reset(void)
-{
-    set(0);
 }

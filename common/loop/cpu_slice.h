@@ -1,26 +1,23 @@
 /*
- * How long a thread runs at a time where others want the processor too. Who asks
- * for less gets it sooner when it wakes up: right for an event loop, which has
- * little to do and wants to do it at once, beside workers that compute.
+ * How long a thread runs at a time while others want the processor too. A thread that
+ * asks for a shorter time gets the processor sooner when it wakes up. That suits an event
+ * loop, which has little to do but wants to do it at once, beside workers that compute.
  *
- * Linux 6.12 and later listen to it (sched_setattr(2), sched_runtime of normal
- * threads); earlier ones, and policies other than the normal ones, are left as
- * they are. Needs no rights. Threads inherit it from who starts them.
+ * Linux 6.12 and later do this (sched_setattr(2), sched_runtime of normal threads).
+ * Earlier kernels, and threads of other policies, ignore it. Needs no rights. New threads
+ * inherit it from their creator.
  */
 #ifndef OFFLOOP_COMMON_LOOP_CPU_SLICE_H
 #define OFFLOOP_COMMON_LOOP_CPU_SLICE_H
 
-/* Has the calling thread run for half a millisecond at a time: shorter than the kernel's
-   own choice, which is what counts when it wakes up, and long enough for one that turns
-   out to have much to do. */
+/* The calling thread runs for half a millisecond at a time. That is shorter than the
+   kernel's own choice, so that it gets the processor soon when it wakes up; and long
+   enough for a turn with much to do. */
 void cpu_slice_shorten(void);
 
-/* Has the calling thread, which computes and offers the processor (cpu_yield.h), run for
-   150 us at a time, about what is between two offers: one that somebody takes costs it
-   the rest of its slice. */
+/* The calling thread, which computes and calls cpu_yield(), runs for 150 us at a time.
+   That is about the time between two calls: a thread that yields loses the rest of its
+   slice. */
 void cpu_slice_suit_offers(void);
-
-/* The calling thread runs as long as the kernel finds right. */
-void cpu_slice_reset(void);
 
 #endif

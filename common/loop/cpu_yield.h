@@ -1,25 +1,23 @@
 /*
- * Offering the processor to others while computing.
+ * Offers the processor to other threads while this one computes.
  *
- * The kernel looks only at its ticks, milliseconds apart, whether a thread has
- * run for long enough. An event loop that has something to do beside a thread
- * that computes can wait that long, however much larger its share is. So code
- * that computes for long comes by cpu_yield() every few hundred microseconds:
- * sched_yield(2), which costs less than one where nobody waits. With slices as
- * short as that (cpu_slice.h) the thread keeps its share.
+ * The kernel checks only at its ticks, milliseconds apart, whether a thread has run long
+ * enough. So an event loop can wait that long for a thread that computes, even if the
+ * loop's share is much larger. Code that computes for long therefore calls cpu_yield()
+ * every few hundred microseconds: sched_yield(2), which is cheap while no other thread
+ * waits. With equally short slices (cpu_slice.h), the thread keeps its share.
  *
- * (A timer's signal would need no help of such code; where a hypervisor serves
- * the timer, one costs over 20 us.)
+ * (A timer's signal would work without such calls. But where a hypervisor serves the
+ * timer, one signal costs over 20 us.)
  */
 #ifndef OFFLOOP_COMMON_LOOP_CPU_YIELD_H
 #define OFFLOOP_COMMON_LOOP_CPU_YIELD_H
 
-/* The calling thread is one that computes for others: from now on cpu_yield() does
-   something in it. */
+/* Enables cpu_yield() in the calling thread, which computes for others. */
 void cpu_yield_enable(void);
 
-/* Lets who waits for the processor have it. Any thread; nothing in one that has not
-   enabled it, such as a loop's own. */
+/* Gives the processor to a thread that waits for it. Does nothing in a thread that has
+   not enabled it, such as a loop's own. */
 void cpu_yield(void);
 
 #endif

@@ -12,13 +12,13 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/master/master_run.h"
+#include "common/master/master_change.h"
 #include "common/process/notify.h"
 
 /* Longest sleep, in ms, that poll() can be asked for. */
 #define SLEEP_MAX_MS 1000000
 
-/* Makes the signals that a master acts on arrive as events, and nothing else of them. */
+/* Makes the signals that a master acts on arrive at a descriptor only. */
 static int open_signals(void)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
@@ -48,7 +48,8 @@ static void announce(struct master *master)
     notify_send(NOTIFY_READY);
 }
 
-/* Starts the children whose turn has come, and says so when all are ready at last. */
+/* Starts the children whose turn has come. Announces the first time that all are ready.
+ */
 static void advance_start(struct master *master)
 {
     struct master_set *children = &master->children;
@@ -58,14 +59,15 @@ static void advance_start(struct master *master)
 
         if (child->state == MASTER_CHILD_WAITING &&
             master_set_may_start(children, child) &&
-            master_change_makes_room(master, child))
+            master_change_may_start(master, child))
             master_child_start(child);
     }
     if (!master->announced && master_set_is_ready(children, master->plan))
         announce(master);
 }
 
-/* Stops the highest stage that still lives; the next where that had no process at all. */
+/* Stops the highest stage that still has a child. Goes on to the next stage at once where
+   that one had no process. */
 static void advance_drain(struct master *master)
 {
     const struct master_plan *plan = master->plan;
@@ -91,12 +93,12 @@ static int next_timeout(const struct master *master)
             next_ns = master->children.items[i]->wake_ns;
     if (next_ns == MASTER_NEVER)
         return -1;
-    /* rounded up, lest the last millisecond be spent spinning */
+    /* rounded up: else the loop would spin for the last millisecond */
     wait_ms = next_ns > now_ns ? (next_ns - now_ns) / NS_PER_MS + 1 : 0;
     return wait_ms < SLEEP_MAX_MS ? (int)wait_ms : SLEEP_MAX_MS;
 }
 
-/* Lies still while a child hangs: then the service manager starts the daemon anew. */
+/* Sends nothing while a child hangs: then the service manager restarts the daemon. */
 static void feed_watchdog(struct master *master, uint64_t now_ns)
 {
     if (master->watchdog_next_ns > now_ns)
@@ -133,15 +135,15 @@ static bool is_start_failure(const struct master *master,
            (WEXITSTATUS(status) == EXIT_FATAL || WEXITSTATUS(status) == EXIT_USAGE);
 }
 
-/* What has ended is gone already: no signal may be sent to its pid any more. */
+/* The process with this pid is gone: no signal may be sent to the pid any more. */
 static void child_ended(struct master *master, pid_t pid, int status)
 {
     struct master_child *child = master_set_find(&master->children, pid);
     bool fatal, undone;
 
-    if (child == NULL) /* a stranger that was given to us */
+    if (child == NULL) /* not started by a master, but reparented to this process */
         return;
-    master_child_read_notes(child);
+    master_child_read_messages(child);
     if (master->hooks->on_end != NULL)
         master->hooks->on_end(master->hooks->context, &child->self, status);
     fatal = is_start_failure(master, child, status);
@@ -151,7 +153,7 @@ static void child_ended(struct master *master, pid_t pid, int status)
     master_child_ended(child, status,
                        !undone && !master->killed && master->exit_status == 0);
     if (fatal) {
-        log_warn("cannot start: what %s %u says above is why",
+        log_warn("cannot start: the lines of %s %u above say why",
                  spawn_role_name(child->self.role), child->self.index);
         begin_drain(master);
     }
@@ -168,11 +170,11 @@ static void reap(struct master *master)
         child_ended(master, pid, status);
 }
 
-/* INT for the second time: the user's second Ctrl-C. */
+/* INT has come a second time: the user pressed Ctrl-C twice. */
 static void kill_all(struct master *master)
 {
     master->killed = true;
-    log_warn("interrupted again: killing what is left");
+    log_warn("interrupted again: killing all children");
     for (unsigned i = 0; i < master->children.count; i++)
         master_child_kill(master->children.items[i]);
 }
@@ -193,7 +195,7 @@ static void take_signal(struct master *master, int number)
     case SIGUSR2:
         master->upgrade_wanted = master->hooks->on_upgrade != NULL;
         if (!master->upgrade_wanted)
-            log_info("there is no upgrade by SIGUSR2 here: it is ignored");
+            log_info("this daemon has no upgrade by SIGUSR2: it is ignored");
         break;
     case SIGCHLD: reap(master); break;
     default: log_info("signal %d is ignored", number); break;
@@ -211,8 +213,8 @@ static void read_signals(struct master *master)
         log_fatal("signalfd: %m");
 }
 
-/* Waits for signals and notes. Notes first: a child that told something and died has told
-   it before. */
+/* Waits for signals and for the children's messages. Reads the messages first, because a
+   child that died has sent them before its end. */
 static void wait_for_events(struct master *master)
 {
     struct master_set *children = &master->children;
@@ -230,12 +232,12 @@ static void wait_for_events(struct master *master)
     }
     for (unsigned i = 0; i < children->count; i++)
         if (master->polled[1 + i].revents != 0)
-            master_child_read_notes(children->items[i]);
+            master_child_read_messages(children->items[i]);
     if (master->polled[0].revents != 0)
         read_signals(master);
 }
 
-/* The first children of all, or those that the master before left. */
+/* Adds the first children, or adopts those of the master before. */
 static void open_children(struct master *master, const struct handover *left)
 {
     if (left == NULL) {
@@ -244,10 +246,10 @@ static void open_children(struct master *master, const struct handover *left)
         assert(master->children.count > 0);
         return;
     }
-    master_adopt_take(master, left);
+    master_change_adopt(master, left);
     log_info("upgraded: generation %llu serves", (unsigned long long)master->generation);
     announce(master);
-    reap(master); /* who ended in between */
+    reap(master); /* children that ended during the exec */
 }
 
 static void close_children(struct master *master)

@@ -1,14 +1,17 @@
-#include "common/master/master_run.h"
+#include "common/master/master_change.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "common/process/handover.h"
 #include "common/base/log.h"
 #include "common/process/notify.h"
 
-/* HUP or USR2: the daemon's next plan, whose children start beside those that are there.
- */
+/* HUP or USR2: asks the daemon for its next plan, and adds that plan's children beside
+   the present ones. */
 static void begin(struct master *master, bool upgrading)
 {
     const struct master_hooks *hooks = master->hooks;
@@ -39,7 +42,8 @@ static const struct master_role *find_role(const struct master_plan *plan,
     log_panic("the new plan has no %s", spawn_role_name(role));
 }
 
-/* The coming generation is ready: the children it renews drain, the others move over. */
+/* The coming generation is ready: the children that it renews drain, and the others move
+   to its plan. */
 static void finish(struct master *master)
 {
     const struct master_plan *old = master->plan;
@@ -64,13 +68,56 @@ static void finish(struct master *master)
     master->hooks->on_retire(master->hooks->context, old);
 }
 
-/* Its children have proved the new binary: goes on as that one, or stays what it is. */
+/* What the next master does with a child, as its record says. */
+enum adopt_fate {
+    ADOPT_SERVES = 'n',  /* it belongs to the coming plan and is ready */
+    ADOPT_OLD = 'o',     /* it is stopped when its turn comes */
+    ADOPT_STOPPING = 's' /* it got TERM already */
+};
+
+static enum adopt_fate fate_of(const struct master *master,
+                               const struct master_child *child)
+{
+    if (child->state == MASTER_CHILD_STOPPING)
+        return ADOPT_STOPPING;
+    return child->plan == master->coming && !child->old ? ADOPT_SERVES : ADOPT_OLD;
+}
+
+/* The time an old child has for draining. */
+static uint64_t kill_after_of(const struct master *master,
+                              const struct master_child *child)
+{
+    return child->old ? child->kill_after_ns
+                      : master->plan->drain_timeout_ns + master->plan->grace_ns;
+}
+
+/* Records the children for the next binary. */
+static void record_children(const struct master *master, struct handover *handover)
+{
+    handover_put(handover, "generation", "%" PRIu64, master->generation);
+    for (unsigned i = 0; i < master->children.count; i++) {
+        const struct master_child *child = master->children.items[i];
+
+        if (child->pid == 0)
+            continue;
+        handover_put(
+            handover, "child", "%s %u %" PRIu64 " %d %d %u %c %d %" PRIu64 " %" PRIu64,
+            spawn_role_name(child->self.role), child->self.index, child->self.generation,
+            (int)child->pid, child->control_fd, child->stage, fate_of(master, child),
+            child->did, child->wake_ns, kill_after_of(master, child));
+        if (child->control_fd >= 0)
+            handover_keep_fd(handover, child->control_fd);
+    }
+}
+
+/* The children have proved the new binary: executes it. Where that fails, undoes the
+   change. */
 static void become_next(struct master *master)
 {
     const struct master_hooks *hooks = master->hooks;
     struct handover *handover = handover_create();
 
-    master_adopt_leave(master, handover);
+    record_children(master, handover);
     hooks->on_leave(hooks->context, master->coming, handover);
     if (handover_exec(handover, master->coming->path, hooks->argv) < 0)
         log_warn("cannot execute %s: %m", master->coming->path);
@@ -109,7 +156,7 @@ bool master_change_is_undone(const struct master *master,
            master_child_is_wanted(child) && !is_retired;
 }
 
-/* True where every child of the coming plan, but for those that are alone, is ready. */
+/* True where every child of the coming plan is ready, except for roles that are alone. */
 static bool others_are_ready(const struct master *master)
 {
     for (unsigned i = 0; i < master->children.count; i++) {
@@ -122,7 +169,7 @@ static bool others_are_ready(const struct master *master)
     return true;
 }
 
-bool master_change_makes_room(struct master *master, const struct master_child *child)
+bool master_change_may_start(struct master *master, const struct master_child *child)
 {
     bool is_free = true;
 
@@ -141,7 +188,8 @@ bool master_change_makes_room(struct master *master, const struct master_child *
     return is_free;
 }
 
-/* True where an old child of a later stage, which that one serves, is not gone yet. */
+/* True where an old child of a later stage is not gone yet: this child still serves it.
+ */
 static bool serves_old(const struct master *master, const struct master_child *child)
 {
     for (unsigned i = 0; i < master->children.count; i++) {
@@ -181,4 +229,53 @@ void master_change_advance(struct master *master)
         begin(master, false);
     }
     stop_old(master);
+}
+
+static const struct master_role *role_named(const struct master_plan *plan,
+                                            const char *name)
+{
+    for (size_t i = 0; i < plan->role_count; i++)
+        if (strcmp(spawn_role_name(plan->roles[i].role), name) == 0)
+            return &plan->roles[i];
+    log_fatal("the master before left a %s, which is no role here", name);
+}
+
+static struct master_child *adopt(struct master *master, const char *record)
+{
+    struct spawn_self self;
+    struct master_child *child;
+    char name[16], fate;
+    unsigned stage;
+    int pid, control_fd, did;
+    uint64_t wake_ns, kill_after_ns;
+    bool is_stopping;
+
+    if (sscanf(record, "%15s %u %" SCNu64 " %d %d %u %c %d %" SCNu64 " %" SCNu64, name,
+               &self.index, &self.generation, &pid, &control_fd, &stage, &fate, &did,
+               &wake_ns, &kill_after_ns) != 10 ||
+        pid <= 0)
+        log_fatal("the master before left a malformed child record: %s", record);
+    child =
+        master_child_create(master->hooks->program, master->plan,
+                            role_named(master->plan, name), self.index, self.generation);
+    child->stage = stage;
+    child->did = did != 0;
+    is_stopping = fate == ADOPT_STOPPING;
+    master_child_adopt(child, pid, control_fd >= 0 ? handover_fd(control_fd) : -1,
+                       is_stopping ? MASTER_CHILD_STOPPING : MASTER_CHILD_READY,
+                       is_stopping ? wake_ns : MASTER_NEVER);
+    if (fate != ADOPT_SERVES)
+        master_child_retire(child, kill_after_ns);
+    child->old = fate != ADOPT_SERVES;
+    return child;
+}
+
+void master_change_adopt(struct master *master, const struct handover *handover)
+{
+    const char *record = handover_get(handover, "generation", 0);
+
+    if (record == NULL || sscanf(record, "%" SCNu64, &master->generation) != 1)
+        log_fatal("the master before left no generation");
+    for (size_t n = 0; (record = handover_get(handover, "child", n)) != NULL; n++)
+        master_set_append(&master->children, adopt(master, record));
 }

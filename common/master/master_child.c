@@ -16,14 +16,32 @@
 #include "common/base/log.h"
 #include "common/process/process.h"
 
-/* The states' one door: what is awaited, until when. */
+/* The changes of state that can happen. A process that died is replaced from STARTING or
+   READY, at once (STARTING) or later (PAUSED). */
+static bool may_change(enum master_child_state from, enum master_child_state to)
+{
+    switch (from) {
+    case MASTER_CHILD_WAITING: return to != MASTER_CHILD_WAITING;
+    case MASTER_CHILD_PAUSED:
+        return to == MASTER_CHILD_STARTING || to == MASTER_CHILD_PAUSED ||
+               to == MASTER_CHILD_GONE;
+    case MASTER_CHILD_STARTING: return to != MASTER_CHILD_WAITING;
+    case MASTER_CHILD_READY:
+        return to != MASTER_CHILD_WAITING && to != MASTER_CHILD_READY;
+    case MASTER_CHILD_STOPPING: return to == MASTER_CHILD_GONE;
+    case MASTER_CHILD_GONE: return false;
+    }
+    return false;
+}
+
+/* The only function that sets a child's state. */
 static void enter_state(struct master_child *child, enum master_child_state state,
                         uint64_t wake_ns)
 {
     bool has_process = state == MASTER_CHILD_STARTING || state == MASTER_CHILD_READY ||
                        state == MASTER_CHILD_STOPPING;
 
-    assert(has_process == (child->pid > 0));
+    assert(has_process == (child->pid > 0) && may_change(child->state, state));
     child->state = state;
     child->wake_ns = wake_ns;
 }
@@ -41,7 +59,8 @@ struct master_child *master_child_create(const char *program,
     child->self = (struct spawn_self){role->role, index, generation};
     child->stage = role->stage;
     child->control_fd = -1;
-    enter_state(child, MASTER_CHILD_WAITING, MASTER_NEVER);
+    child->state = MASTER_CHILD_WAITING;
+    child->wake_ns = MASTER_NEVER;
     return child;
 }
 
@@ -65,12 +84,21 @@ void master_child_retire(struct master_child *child, uint64_t kill_after_ns)
         enter_state(child, MASTER_CHILD_GONE, MASTER_NEVER);
 }
 
+void master_child_adopt(struct master_child *child, pid_t pid, int control_fd,
+                        enum master_child_state state, uint64_t wake_ns)
+{
+    assert(child->state == MASTER_CHILD_WAITING && pid > 0);
+    child->pid = pid;
+    child->control_fd = control_fd;
+    enter_state(child, state, wake_ns);
+}
+
 bool master_child_is_wanted(const struct master_child *child)
 {
     return child->state != MASTER_CHILD_STOPPING && child->state != MASTER_CHILD_GONE;
 }
 
-/* "front 0", for the log. */
+/* "front 0" for the log: arguments for "%s %u". */
 #define NAME(child) spawn_role_name((child)->self.role), (child)->self.index
 
 static void close_control(struct master_child *child)
@@ -148,8 +176,8 @@ static uint64_t silent_ms(const struct master_child *child)
     return role != NULL && role->silent_ms > 0 ? role->silent_ms : MASTER_SILENT_MS;
 }
 
-/* A sign of life; the next is due within that time. */
-static void note_alive(struct master_child *child, uint64_t next_ms)
+/* A sign of life has come. The next one is due within next_ms. */
+static void take_alive(struct master_child *child, uint64_t next_ms)
 {
     if (child->silent)
         log_info("%s %u (pid %d) answers again", NAME(child), (int)child->pid);
@@ -159,7 +187,7 @@ static void note_alive(struct master_child *child, uint64_t next_ms)
         child->wake_ns = clock_now_ns() + next_ms * NS_PER_MS;
 }
 
-static void note_ready(struct master_child *child)
+static void take_ready(struct master_child *child)
 {
     if (child->state != MASTER_CHILD_STARTING)
         return;
@@ -168,32 +196,32 @@ static void note_ready(struct master_child *child)
                                    : MASTER_NEVER);
 }
 
-static void take_note(struct master_child *child, unsigned char note)
+static void take_message(struct master_child *child, unsigned char message)
 {
-    switch (note) {
-    case SPAWN_READY: note_ready(child); break;
+    switch (message) {
+    case SPAWN_READY: take_ready(child); break;
     case SPAWN_DID: child->did = true; break;
-    case SPAWN_ALIVE: note_alive(child, silent_ms(child)); break;
-    case SPAWN_BUSY: note_alive(child, SPAWN_BUSY_MS); break;
-    default: break; /* of a binary that tells more */
+    case SPAWN_ALIVE: take_alive(child, silent_ms(child)); break;
+    case SPAWN_BUSY: take_alive(child, SPAWN_BUSY_MS); break;
+    default: break; /* a newer binary may send more */
     }
 }
 
-void master_child_read_notes(struct master_child *child)
+void master_child_read_messages(struct master_child *child)
 {
-    unsigned char note;
+    unsigned char message;
     ssize_t n;
 
     while (child->control_fd >= 0) {
-        n = recv(child->control_fd, &note, 1, 0);
+        n = recv(child->control_fd, &message, 1, 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0)
-            close_control(child); /* the process is ending; waitpid() will tell */
+            close_control(child); /* the process is ending: waitpid() tells its status */
         else
-            take_note(child, note);
+            take_message(child, message);
     }
 }
 
@@ -217,13 +245,14 @@ void master_child_kill(struct master_child *child)
     child->wake_ns = MASTER_NEVER;
 }
 
-/* True for an end that nobody needs to hear of: a drain, or a child that retired. */
+/* True for an end that is not logged: a drain, or a child that ended by itself after it
+   had done work. */
 static bool is_expected_end(const struct master_child *child, int status)
 {
     bool stopping = child->state == MASTER_CHILD_STOPPING;
 
     if (WIFSIGNALED(status))
-        return stopping && WTERMSIG(status) == SIGTERM; /* not yet that far as to drain */
+        return stopping && WTERMSIG(status) == SIGTERM; /* TERM came before its handler */
     return WEXITSTATUS(status) == 0 && (stopping || child->did);
 }
 
@@ -240,7 +269,7 @@ static void log_end(const struct master_child *child, int status)
 void master_child_ended(struct master_child *child, int status, bool again)
 {
     assert(child->pid > 0);
-    master_child_read_notes(child); /* it may have told something just before */
+    master_child_read_messages(child); /* it may have sent some just before */
     close_control(child);
     if (!is_expected_end(child, status))
         log_end(child, status);
@@ -255,7 +284,8 @@ void master_child_ended(struct master_child *child, int status, bool again)
     }
 }
 
-static void suspect(struct master_child *child)
+/* The child was silent for too long. */
+static void handle_silence(struct master_child *child)
 {
     bool is_killed = child->plan_role != NULL && child->plan_role->kill_silent;
 
@@ -272,11 +302,149 @@ void master_child_wake(struct master_child *child)
     if (child->state == MASTER_CHILD_PAUSED) {
         master_child_start(child);
     } else if (child->state == MASTER_CHILD_READY) {
-        suspect(child);
+        handle_silence(child);
     } else {
         log_warn("%s %u (pid %d) has not %s in time and is killed", NAME(child),
                  (int)child->pid,
                  child->state == MASTER_CHILD_STOPPING ? "drained" : "become ready");
         master_child_kill(child);
     }
+}
+
+/* The lowest index that no child of that role has. */
+static unsigned free_index(const struct master_set *set, enum spawn_role role)
+{
+    unsigned index = 0;
+
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->self.role == role && set->items[i]->self.index == index) {
+            index++;
+            i = (unsigned)-1; /* start again at the first child */
+        }
+    return index;
+}
+
+void master_set_add(struct master_set *set, const char *program,
+                    const struct master_plan *plan, bool only_renewed,
+                    uint64_t generation)
+{
+    for (size_t r = 0; r < plan->role_count; r++) {
+        const struct master_role *role = &plan->roles[r];
+
+        for (unsigned n = 0; n < role->count && (role->renewed || !only_renewed); n++)
+            master_set_append(set, master_child_create(program, plan, role,
+                                                       free_index(set, role->role),
+                                                       generation));
+    }
+}
+
+static bool wants(const struct master_set *set, const struct master_plan *plan,
+                  enum spawn_role role)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->plan == plan && set->items[i]->self.role == role &&
+            master_child_is_wanted(set->items[i]))
+            return true;
+    return false;
+}
+
+void master_set_fill_alone(struct master_set *set, const char *program,
+                           const struct master_plan *plan, uint64_t generation)
+{
+    for (size_t r = 0; r < plan->role_count; r++) {
+        const struct master_role *role = &plan->roles[r];
+
+        if (role->alone && !wants(set, plan, role->role))
+            master_set_append(set, master_child_create(program, plan, role,
+                                                       free_index(set, role->role),
+                                                       generation));
+    }
+}
+
+void master_set_append(struct master_set *set, struct master_child *child)
+{
+    set->items = mem_realloc(set->items, (set->count + 1) * sizeof *set->items);
+    set->items[set->count++] = child;
+}
+
+struct master_child *master_set_find(const struct master_set *set, pid_t pid)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->pid == pid)
+            return set->items[i];
+    return NULL;
+}
+
+bool master_set_is_ready(const struct master_set *set, const struct master_plan *plan)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct master_child *child = set->items[i];
+
+        if (child->plan == plan && master_child_is_wanted(child) &&
+            child->state != MASTER_CHILD_READY)
+            return false;
+    }
+    return true;
+}
+
+bool master_set_may_start(const struct master_set *set, const struct master_child *child)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct master_child *other = set->items[i];
+        bool waits = other->state == MASTER_CHILD_WAITING && other->plan == child->plan &&
+                     other->plan_role->alone;
+
+        if (other->plan == child->plan && other->stage < child->stage &&
+            master_child_is_wanted(other) && other->state != MASTER_CHILD_READY && !waits)
+            return false;
+    }
+    return true;
+}
+
+bool master_set_is_silent(const struct master_set *set)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->silent && set->items[i]->state == MASTER_CHILD_READY &&
+            !set->items[i]->old)
+            return true;
+    return false;
+}
+
+bool master_set_lives(const struct master_set *set, unsigned stage)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->stage >= stage && set->items[i]->state != MASTER_CHILD_GONE)
+            return true;
+    return false;
+}
+
+unsigned master_set_last_stage(const struct master_set *set)
+{
+    unsigned last = 0;
+
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->items[i]->stage > last)
+            last = set->items[i]->stage;
+    return last;
+}
+
+void master_set_sweep(struct master_set *set)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < set->count; i++) {
+        if (set->items[i]->state == MASTER_CHILD_GONE)
+            master_child_destroy(&set->items[i]);
+        else
+            set->items[kept++] = set->items[i];
+    }
+    set->count = kept;
+}
+
+void master_set_free(struct master_set *set)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        master_child_destroy(&set->items[i]);
+    mem_free(set->items);
+    *set = (struct master_set){NULL, 0};
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The C library's own name of what is defined here. */
+/* The C library's own name for sysconf(), which is defined here. */
 long __sysconf(int name);
 
 static atomic_long limit; /* 0 for none */
@@ -21,8 +21,9 @@ void nng_cpus_limit(long most)
     atomic_store(&limit, most);
 }
 
-/* In place of the C library's, for all of the process. Called before main() too, and with
-   any locks held: it takes none. ThreadSanitizer itself calls it before it is ready. */
+/* Replaces the C library's for the whole process. It may be called before main() and
+   while any lock is held, so it takes no lock. ThreadSanitizer calls it before it is
+   ready. */
 __attribute__((no_sanitize("thread"))) long sysconf(int name)
 {
     long value = __sysconf(name);

@@ -16,13 +16,13 @@
 
 #include "common/base/alloc.h"
 
-#define NAME "CN=offloop gate, looking at itself"
+#define NAME "CN=offloop gate probe"
 
-/* Clocks may be wrong, and the certificate ends with the process anyway. */
+/* Valid for long, because clocks may be wrong. The certificate ends with the process. */
 #define VALID_FROM "20000101000000"
 #define VALID_TO   "20991231235959"
 
-/* One certificate with a key of 256 bits takes about 600. */
+/* A certificate with a key of 256 bits takes about 600 bytes. */
 #define PEM_MAX_BYTES 2048
 
 struct tls_probe {
@@ -31,7 +31,7 @@ struct tls_probe {
     mbedtls_pk_context key;
     mbedtls_x509_crt certificate;
     mbedtls_ssl_config config;
-    mbedtls_ssl_context session; /* of the visit under way, or the last one */
+    mbedtls_ssl_context session; /* of the current connection, or the last one */
     int fd;
     char pem[PEM_MAX_BYTES];
 };
@@ -68,7 +68,7 @@ static int set_serial(mbedtls_x509write_cert *form, unsigned char number)
 #endif
 }
 
-/* Signed by itself: in a list of trusted ones it stands for nobody else. */
+/* The certificate is self-signed: a listener that accepts it accepts no other one. */
 static int fill_in(struct tls_probe *tls_probe, mbedtls_x509write_cert *form)
 {
     int error = set_serial(form, 1);
@@ -173,10 +173,10 @@ static int write_socket(void *ctx, const unsigned char *bytes, size_t len)
                                 : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 }
 
-static int read_socket(void *ctx, unsigned char *bytes, size_t room)
+static int read_socket(void *ctx, unsigned char *bytes, size_t size)
 {
     const struct tls_probe *tls_probe = ctx;
-    ssize_t got = recv(tls_probe->fd, bytes, room, MSG_DONTWAIT);
+    ssize_t got = recv(tls_probe->fd, bytes, size, MSG_DONTWAIT);
 
     if (got >= 0)
         return (int)got;
@@ -189,7 +189,7 @@ void tls_probe_begin(struct tls_probe *tls_probe, int fd)
     int error = mbedtls_ssl_session_reset(&tls_probe->session);
 
     assert(fd >= 0);
-    tls_probe->fd = error == 0 ? fd : -1; /* without a socket the next step fails */
+    tls_probe->fd = error == 0 ? fd : -1; /* -1: the next step fails */
     mbedtls_ssl_set_bio(&tls_probe->session, tls_probe, write_socket, read_socket, NULL);
 }
 
@@ -209,16 +209,16 @@ enum tls_probe_step tls_probe_send(struct tls_probe *tls_probe, struct slice byt
     assert(bytes.len > 0);
     sent = mbedtls_ssl_write(&tls_probe->session, bytes.data, bytes.len);
     if (sent > 0 && (size_t)sent < bytes.len)
-        return TLS_PROBE_FAILED; /* what is sent here fits into one record */
+        return TLS_PROBE_FAILED; /* the probe sends less than one record */
     return step_of(sent);
 }
 
 enum tls_probe_step tls_probe_receive(struct tls_probe *tls_probe, uint8_t *bytes,
-                                      size_t room, size_t *got_r)
+                                      size_t size, size_t *got_r)
 {
-    int got = mbedtls_ssl_read(&tls_probe->session, bytes, room);
+    int got = mbedtls_ssl_read(&tls_probe->session, bytes, size);
 
-    assert(room > 0 && (got < 0 || (size_t)got <= room));
+    assert(size > 0 && (got < 0 || (size_t)got <= size));
     *got_r = got > 0 ? (size_t)got : 0;
     return step_of(got);
 }

@@ -1,14 +1,16 @@
 /*
- * A visitor who looks whether somebody answers at an address with TLS: a client
- * that brings a certificate of its own making. Whoever listens in the same
- * process trusts that one certificate beside the CA, so a look at ourselves
- * needs nothing of the operator: a server's certificate is often not good for a
- * client. Its key is made at the start, lives in this process alone and is
- * written nowhere; the certificate may sign no other.
+ * A TLS client that only checks whether a listener answers: the part for tls+tcp:// of
+ * server/workers/nng_faults/gate_probe.h, which is about nng issue 1518 and says when
+ * both can go.
  *
- * The visitor checks nobody's certificate: it tells nothing and believes
- * nothing, it only sees whether there is an answer. One visit at a time. No call
- * waits; each step of a handshake takes a few milliseconds of CPU. One thread.
+ * The client makes its own certificate. The listener is in the same process and accepts
+ * this one certificate beside those of the CA. So the probe needs no certificate of the
+ * operator; a server's certificate is often not valid for a client. The key is made at
+ * the start and exists only in this process; the certificate cannot sign others.
+ *
+ * The client does not check the listener's certificate, because it neither sends a secret
+ * nor uses the answer. One connection at a time. No call waits; each step of a handshake
+ * takes a few milliseconds of CPU. One thread.
  */
 #ifndef OFFLOOP_COMMON_NNG_FAULTS_TLS_PROBE_H
 #define OFFLOOP_COMMON_NNG_FAULTS_TLS_PROBE_H
@@ -17,37 +19,37 @@
 
 struct tls_probe;
 
-/* How far a step got. */
+/* The result of a step. */
 enum tls_probe_step {
     TLS_PROBE_DONE,
-    TLS_PROBE_WANTS_READ,  /* again when the socket is readable */
-    TLS_PROBE_WANTS_WRITE, /* again when it is writable */
-    TLS_PROBE_FAILED       /* the visit is over */
+    TLS_PROBE_WANTS_READ,  /* call again when the socket is readable */
+    TLS_PROBE_WANTS_WRITE, /* call again when the socket is writable */
+    TLS_PROBE_FAILED       /* the connection is over */
 };
 
-/* Makes key and certificate; NULL where the library cannot. The caller ends it with
+/* Makes key and certificate. NULL where the library fails. The caller ends it with
    tls_probe_destroy(). */
 struct tls_probe *tls_probe_create(void);
 
-/* Its certificate, for those who shall let it in: PEM, valid as long as the visitor. */
+/* Its certificate, which the listener must accept: PEM, valid as long as the probe. */
 const char *tls_probe_certificate(const struct tls_probe *tls_probe);
 
-/* A new visit over a connected socket that does not block, which stays the caller's; any
-   earlier visit is forgotten. */
+/* Starts over with a connected non-blocking socket, which the caller still owns. An
+   earlier connection is forgotten. */
 void tls_probe_begin(struct tls_probe *tls_probe, int fd);
 
-/* Shakes hands where that is still to be done, then sends the bytes: call with the same
-   ones until it is done. */
+/* Shakes hands, if that is not done yet, and then sends the bytes. Call it with the same
+   bytes until it is done. */
 enum tls_probe_step tls_probe_send(struct tls_probe *tls_probe, struct slice bytes)
     __attribute__((warn_unused_result));
 
-/* Receives 1 to `room` bytes, *got_r of them where it is done. The other side's end is a
-   failure. */
+/* Receives 1 to `size` bytes; when it is done, *got_r is their number. The end of the
+   connection is a failure. */
 enum tls_probe_step tls_probe_receive(struct tls_probe *tls_probe, uint8_t *bytes,
-                                      size_t room, size_t *got_r)
+                                      size_t size, size_t *got_r)
     __attribute__((warn_unused_result));
 
-/* Wipes the key; NULL inside is allowed. */
+/* Overwrites the key and frees the probe; *tls_probe may be NULL. */
 void tls_probe_destroy(struct tls_probe **tls_probe);
 
 #endif

@@ -9,7 +9,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 
-/* More than any dump has. */
+/* Larger than any dump. */
 #define DUMP_MAX_BYTES (4 * 1024 * 1024)
 
 /* Logs the lines of a text, one by one. */
@@ -29,7 +29,7 @@ static void print_text(FILE *stream, const struct buf *text)
     fflush(stream);
 }
 
-/* Acts on how reading ended; the result of config_read(). */
+/* Prints what the reading left; returns the result of config_read(). */
 static int finish(const struct options_program *program, enum options_outcome outcome,
                   void *config, struct buf *text, void **config_r)
 {
@@ -57,7 +57,7 @@ int config_read(const struct options_program *program, int argc, char **argv,
     return finish(program, outcome, config, &text, config_r);
 }
 
-/* There may be keys and secrets in it. */
+/* The text may contain keys and secrets. */
 static void free_dump(struct buf *dump)
 {
     if (dump->data != NULL)

@@ -8,7 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/units.h"
 
-/* The member of a row, as a pointer to its type; NULL-free by construction. */
+/* The address of the row's member; never NULL. */
 #define MEMBER(row, config, kind) \
     ((OPTION_TYPE_##kind *)(void *)((char *)(config) + (row)->offset))
 #define CONST_MEMBER(row, config, kind) \
@@ -92,7 +92,7 @@ static int parse_amount(const struct option_row *row, const char *text,
     return check_range(row, text, *amount_r, why);
 }
 
-/* Refuses a text that may hold a secret. */
+/* Refuses a text that may contain a secret. */
 static int refuse_masked(const struct option_row *row, const char *text,
                          const char *expected, struct buf *why)
 {
@@ -189,7 +189,7 @@ int option_value_set(const struct option_row *row, void *config, const char *tex
     case OPTION_COMMAND: *MEMBER(row, config, COMMAND) = true; return 0;
     case OPTION_GROUP: break;
     }
-    log_panic("heading \"%s\" is no option", row->name);
+    log_panic("heading \"%s\" is not an option", row->name);
 }
 
 void option_value_set_default(const struct option_row *row, void *config)

@@ -11,13 +11,13 @@
 #include "common/base/text.h"
 #include "common/options/option_value.h"
 
-/* A configuration file larger than this is none. */
+/* A larger configuration file is refused. */
 #define FILE_MAX_BYTES (1024 * 1024)
 
-/* Where a value came from; later ones are stronger. */
+/* The sources of values; a later one is stronger. */
 enum source { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG };
 
-/* What a flag asks for instead of a run. */
+/* What a flag requests instead of a run. */
 enum request { ASK_NOTHING, ASK_HELP, ASK_VERSION, ASK_CHECK, ASK_DUMP };
 
 struct given_flag {
@@ -33,11 +33,11 @@ struct reader {
     struct given_flag *flags;
     size_t flag_count;
     const char *file; /* --config, NULL for none */
-    bool is_ours;     /* reads what options_dump() wrote */
+    bool is_ours;     /* the text comes from options_dump() */
     enum request request;
 };
 
-/* Leaves one line "program: where: what" in the text; always -1. */
+/* Sets the text to one line "program: where: what". Returns -1. */
 __attribute__((format(printf, 2, 3))) static int fail(struct reader *reader,
                                                       const char *format, ...)
 {
@@ -58,7 +58,7 @@ static void reader_free(struct reader *reader)
     mem_free(reader->flags);
 }
 
-/* A reader with every default set. */
+/* A reader; every option has its default. */
 static struct reader reader_start(const struct options_program *program, void *config,
                                   struct buf *text)
 {
@@ -83,7 +83,7 @@ static const struct option_row *find_row(const struct reader *reader, const char
     return NULL;
 }
 
-/* What every value must be, whatever its kind; NULL or what is wrong. */
+/* The checks for values of all kinds. NULL, or what is wrong. */
 static const char *find_flaw(const struct option_row *row, const char *value)
 {
     size_t len = strlen(value);
@@ -98,7 +98,7 @@ static const char *find_flaw(const struct option_row *row, const char *value)
     return NULL;
 }
 
-/* Takes one value from one source; `where` names its place for the error line. */
+/* Takes one value from one source. `where` is its place for the error line. */
 static int apply(struct reader *reader, const struct option_row *row, enum source source,
                  const char *where, const char *value)
 {
@@ -137,7 +137,7 @@ static void cut_space(char *text)
     text[len] = '\0';
 }
 
-/* One "key = value" line without white space around it. */
+/* Takes one "key = value" line without white space around it. */
 static int read_pair(struct reader *reader, const char *file, unsigned number, char *line)
 {
     char *equals = strchr(line, '=');
@@ -211,7 +211,7 @@ void options_env_name(const struct options_program *program, const struct option
         buf_append(out, *c == '-' ? "_" : &(char){(char)toupper((unsigned char)*c)}, 1);
 }
 
-/* The option of a variable "PREFIX_NAME=..."; NULL where there is none. */
+/* The option of a variable "PREFIX_NAME=..."; NULL if there is none. */
 static const struct option_row *find_variable(const struct options_program *program,
                                               const char *variable)
 {
@@ -242,7 +242,7 @@ static int read_variable(struct reader *reader, const struct option_row *row,
     int result = 0;
 
     value[-1] = '\0';
-    /* A variable without anything in it is as little a value as --flag= is one. */
+    /* An empty variable is no value, as --flag= is none. */
     if (row->kind != OPTION_LIST || value[strspn(value, " \t\n")] == '\0')
         result = apply(reader, row, FROM_ENVIRONMENT, copy, value);
     else
@@ -307,7 +307,7 @@ static enum request find_request(const char *name, size_t len)
     return ASK_NOTHING;
 }
 
-/* The value of the flag at argv[*at]: behind '=', or the next argument. */
+/* The value of the flag at argv[*at]: the text after '=', or the next argument. */
 static const char *take_value(const struct option_row *row, int argc, char **argv,
                               int *at)
 {
@@ -413,7 +413,7 @@ static enum options_outcome read_all(struct reader *reader, int argc, char **arg
         return OPTIONS_BAD;
     if (reader->request == ASK_NOTHING)
         return OPTIONS_RUN;
-    if (reader->request == ASK_CHECK) { /* after the warnings, if any */
+    if (reader->request == ASK_CHECK) { /* after the warnings */
         buf_append_str(reader->text, "configuration is valid\n");
         return OPTIONS_TEXT;
     }

@@ -5,7 +5,7 @@
 #include "common/options/option_value.h"
 #include "common/base/units.h"
 
-/* Where the explanations begin and where lines break, in columns. */
+/* The columns at which explanations begin and lines break. */
 #define HELP_INDENT 26
 #define HELP_WIDTH  80
 
@@ -88,8 +88,8 @@ static void print_entry(struct buf *out, const char *name, const char *argument,
     print_wrapped(out, text);
 }
 
-/* What is in brackets behind an option's explanation. */
-static void append_notes(const struct option_row *row, struct buf *text)
+/* Appends the values and the default, which follow an option's explanation. */
+static void append_values(const struct option_row *row, struct buf *text)
 {
     const char *fallback = row->shown != NULL ? row->shown : row->fallback;
 
@@ -98,7 +98,8 @@ static void append_notes(const struct option_row *row, struct buf *text)
             buf_printf(text, "%s%s", name == row->names() ? ": " : ", ", *name);
     if (row->kind == OPTION_COMMAND)
         return;
-    buf_printf(text, " (default: %s%s)", fallback && fallback[0] ? fallback : "none",
+    buf_printf(text, " (default: %s%s)",
+               fallback != NULL && fallback[0] != '\0' ? fallback : "none",
                row->kind == OPTION_LIST ? "; may be repeated" : "");
 }
 
@@ -111,7 +112,7 @@ static void print_row(struct buf *out, const struct option_row *row)
         return;
     }
     buf_append_str(&text, row->help);
-    append_notes(row, &text);
+    append_values(row, &text);
     buf_append(&text, "", 1);
     print_entry(out, row->name, row->argument, (const char *)text.data);
     buf_free(&text);

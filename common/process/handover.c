@@ -16,11 +16,11 @@
 #include "common/process/spawn.h"
 
 #define VARIABLE "OFFLOOP_HANDOVER"
-/* More than any state has. */
+/* Larger than any state. */
 #define STATE_MAX_BYTES (4 * 1024 * 1024)
 
 struct handover {
-    struct buf records; /* "key text" and a NUL, each: no text of ours has a NUL in it */
+    struct buf records; /* each is "key text" and a NUL; no text contains a NUL */
     int *kept;
     size_t kept_count;
 };
@@ -60,7 +60,7 @@ void handover_keep_fd(struct handover *handover, int fd)
     handover->kept[handover->kept_count++] = fd;
 }
 
-/* Close-on-exec off for what is kept, or on again. */
+/* Switches close-on-exec of the kept descriptors off, or on again. */
 static void set_cloexec(const struct handover *handover, int flag)
 {
     for (size_t i = 0; i < handover->kept_count; i++)
@@ -100,13 +100,13 @@ static int read_state(const char *value, struct buf *records)
         return -1;
     }
     if (version != SPAWN_VERSION) {
-        log_warn("in the place of a master of another version (%d, this is %d)", version,
+        log_warn("the master before is of another version (%d, this is %d)", version,
                  SPAWN_VERSION);
         return -1;
     }
     result = file_read_fd(fd, STATE_MAX_BYTES, records);
     if (result < 0)
-        log_warn("what the master before left cannot be read: %m");
+        log_warn("the state of the master before cannot be read: %m");
     close(fd);
     return result;
 }
@@ -126,7 +126,7 @@ int handover_take(struct handover **handover_r)
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
     if (result == 0 && (records.len == 0 || records.data[records.len - 1] != '\0')) {
-        log_warn("what the master before left is cut");
+        log_warn("the state of the master before is incomplete");
         result = -1;
     }
     if (result < 0) {

@@ -14,15 +14,15 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 
-/* Everything the child needs, made before the fork. */
+/* All that the child needs; made before the fork. */
 struct parcel {
     char *argv[2];
     char **env;
-    int *fds; /* for the numbers from SPAWN_FD_CONTROL on */
+    int *fds; /* they become SPAWN_FD_CONTROL and the numbers after it */
     int fd_count;
 };
 
-/* True for a variable that is for the master alone. */
+/* True for a variable that only the master gets. */
 static bool is_masters(const char *variable)
 {
     static const char *const prefixes[] = {"OFFLOOP_", "NOTIFY_SOCKET=", "WATCHDOG_",
@@ -34,7 +34,7 @@ static bool is_masters(const char *variable)
     return false;
 }
 
-/* The user's environment without the master's variables, and who the child is. */
+/* The user's environment without the master's variables, plus OFFLOOP_CHILD. */
 static char **make_env(const struct spawn_self *self)
 {
     size_t count = 0, kept = 0;
@@ -79,7 +79,7 @@ static void parcel_free(struct parcel *parcel)
     mem_free(parcel->fds);
 }
 
-/* A copy of fd (of /dev/null for -1) with a number that no target has. */
+/* Copies fd (/dev/null for -1) to a number that is no target's. */
 static int lift_fd(int fd, int above)
 {
     int lifted, null_fd;
@@ -94,8 +94,8 @@ static int lift_fd(int fd, int above)
     return lifted;
 }
 
-/* Gives the descriptors their fixed numbers and closes all others: also what leaked into
-   this master from whoever started it. */
+/* Gives the descriptors their fixed numbers and closes all others, also those that this
+   master inherited from its own parent. */
 static int place_fds(const struct parcel *parcel)
 {
     int above = SPAWN_FD_CONTROL + parcel->fd_count;
@@ -111,7 +111,7 @@ static int place_fds(const struct parcel *parcel)
     return close_range((unsigned)above, ~0u, 0);
 }
 
-/* Handlers and mask as spawn.h promises. */
+/* Sets signal handlers and mask as spawn.h says. */
 static void reset_signals(void)
 {
     static const int ignored[] = {SIGINT, SIGHUP, SIGUSR2, SIGPIPE};

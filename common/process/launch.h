@@ -1,6 +1,6 @@
 /*
- * Starting a child process as spawn.h describes it: the master's side of that
- * contract. Masters only (one thread, never nng).
+ * Starts a child process as spawn.h describes it: the master's side of that contract.
+ * Masters only (one thread, never nng).
  */
 #ifndef OFFLOOP_COMMON_PROCESS_LAUNCH_H
 #define OFFLOOP_COMMON_PROCESS_LAUNCH_H
@@ -10,10 +10,10 @@
 
 #include "common/process/spawn.h"
 
-/* What to start. Descriptors stay the caller's; -1 gives the child /dev/null. */
+/* What to start. The caller still owns the descriptors; -1 gives the child /dev/null. */
 struct launch {
     const char *program; /* for the process list */
-    const char *path;    /* of the binary: "/proc/self/exe", or that of an upgrade */
+    const char *path;    /* of the binary: "/proc/self/exe", or an upgrade's */
     struct spawn_self self;
     int config_fd;
     int shared_fd;
@@ -21,9 +21,9 @@ struct launch {
     size_t fd_count;
 };
 
-/* Forks and execs. Returns the child's pid and, in *control_r, the master's end of its
-   control socket (close-on-exec, non-blocking; the caller closes it); -1 with errno where
-   there is no process. A failing exec shows as exit status EXIT_FATAL. */
+/* Forks and execs. Returns the child's pid. *control_r is the master's end of its control
+   socket: close-on-exec, non-blocking; the caller closes it. -1 with errno where no
+   process was made. A child whose exec fails exits with EXIT_FATAL. */
 pid_t launch_child(const struct launch *launch, int *control_r)
     __attribute__((warn_unused_result));
 

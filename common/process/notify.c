@@ -12,8 +12,8 @@
 #include "common/base/clock.h"
 #include "common/base/units.h"
 
-/* Sends one datagram; '@' begins an abstract name. A manager that is not there, or does
-   not read, is none of our business. */
+/* Sends one datagram; '@' begins an abstract name. It is no error where the manager is
+   not there or does not read. */
 static void send_text(const char *path, const char *text)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};

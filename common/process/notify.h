@@ -1,7 +1,7 @@
 /*
- * Telling the service manager how a daemon is: systemd's sd_notify protocol
- * (datagrams to $NOTIFY_SOCKET), without its library. Without that variable
- * nothing is sent, and nothing here is ever an error.
+ * Tells the service manager the state of a daemon: systemd's sd_notify protocol
+ * (datagrams to $NOTIFY_SOCKET), without its library. Without that variable nothing is
+ * sent. Nothing here is an error.
  *
  * Masters only; their children do not get the variables.
  */
@@ -10,19 +10,19 @@
 
 #include <stdint.h>
 
-/* What the manager is told. */
+/* The messages to the manager. */
 enum notify_state {
-    NOTIFY_READY,     /* serving; also the end of a reload, whatever came of it */
+    NOTIFY_READY,     /* serving; also the end of a reload, even a failed one */
     NOTIFY_RELOADING, /* a reload has begun */
     NOTIFY_STOPPING,  /* a drain has begun */
-    NOTIFY_WATCHDOG   /* still turning */
+    NOTIFY_WATCHDOG   /* a sign of life */
 };
 
-/* Tells the manager. */
+/* Sends the message to the manager. */
 void notify_send(enum notify_state state);
 
-/* How often NOTIFY_WATCHDOG is due, from $WATCHDOG_USEC (half of it) where $WATCHDOG_PID
-   is this process or not set; 0 for never. */
+/* The time between two NOTIFY_WATCHDOG: half of $WATCHDOG_USEC, where $WATCHDOG_PID is
+   this process or not set; 0 for never. */
 uint64_t notify_watchdog_ns(void);
 
 #endif

@@ -14,7 +14,7 @@
 #include "common/base/log.h"
 #include "common/address/runtime_dir.h"
 
-/* What getpwnam() leaves where it looked and found nobody (its manual lists them). */
+/* The errors of getpwnam() that mean "no such user" (its manual lists them). */
 static bool is_unknown(int error)
 {
     return error == 0 || error == ENOENT || error == ESRCH;
@@ -64,10 +64,10 @@ void privileges_drop(const char *user)
         setresuid(entry->pw_uid, entry->pw_uid, entry->pw_uid) != 0)
         log_fatal("--user: cannot become %s: %m", user);
     if (entry->pw_uid != 0 && setuid(0) == 0)
-        log_panic("root's rights came back");
+        log_panic("the process still has root's rights");
 }
 
-/* The path without slashes at its end, behind which a link would be followed. */
+/* Copies the path without slashes at its end: with them, a link would be followed. */
 static char *without_last_slashes(const char *path)
 {
     size_t len = strlen(path);
@@ -87,8 +87,9 @@ static bool is_runtime_dir(const char *path)
     return is;
 }
 
-/* Gives what is there, and no longer only has that name: who can put a link in its place
-   must not choose what root gives away. Returns NULL, or why not. */
+/* Opens the directory and gives that descriptor to the user, not the path: a user who
+   replaces the directory by a link must not choose what root gives away. Returns NULL, or
+   why it was not given. */
 static const char *give(const struct passwd *entry, const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -107,7 +108,7 @@ static const char *give(const struct passwd *entry, const char *path)
     return why;
 }
 
-/* Who needs the directory will say more. */
+/* The code that needs the directory reports its absence. */
 static void give_directory(const struct passwd *entry, const char *path)
 {
     bool is_new = mkdir(path, 0750) == 0;

@@ -1,32 +1,33 @@
 /*
- * --user: a daemon that root starts opens what only root can open and serves as
- * somebody else. Masters, before their first child; children inherit it, and so
- * does the next binary of an upgrade.
+ * --user: root starts the daemon, which opens what only root can open, and then serves as
+ * another user. Masters only, before their first child. Children and the next binary of
+ * an upgrade inherit the user.
  */
 #ifndef OFFLOOP_COMMON_PROCESS_PRIVILEGES_H
 #define OFFLOOP_COMMON_PROCESS_PRIVILEGES_H
 
-/* The check of --user's row: 0 where there is such a user, or none is asked for, or
-   nobody can tell now (privileges_drop() will); else -1 and what was expected, in
-   *expected_r. */
+/* The check of --user's row. 0 where the user exists, where none is given, or where the
+   lookup fails (then privileges_drop() reports it). Else -1; *expected_r says what is
+   expected. */
 int privileges_check_user(const char *user, const char **expected_r);
 
-/* Where `user` is not empty: makes this process that user's for good, with its groups and
-   no others. No-op for a process that is that user's already; ends the process with one
-   line where there is no such user or we are not root. */
+/* Where `user` is not empty: changes this process to that user and the user's groups,
+   irrevocably. Does nothing where the process has that user already. Ends the process
+   with a log line where the user does not exist or the process is not root's. */
 void privileges_drop(const char *user);
 
-/* Root, before privileges_drop(): sees to it that `user` (no-op where empty) has the
-   directory, made where it is missing. One that is there stays as it is, but for the
-   runtime directory, which is given to the user where it is root's or that user's. A link
-   is not followed, and nothing but a directory given. Failures are logged. */
+/* Root calls this before privileges_drop(). Makes the directory for `user` if it is
+   missing; does nothing where `user` is empty. A directory that exists stays as it is,
+   except for the runtime directory: it is given to the user where root or that user owns
+   it. A link is not followed, and only a directory is given. Failures are logged. */
 void privileges_give_directory(const char *user, const char *path);
 
-/* The same for the file of a socket that was just made; no-op for one that is not there.
- */
+/* The same for the file of a socket that was just made. Does nothing where there is no
+   file. */
 void privileges_give_file(const char *user, const char *path);
 
-/* Nothing that this process or a child of it executes gains rights (no_new_privs). */
+/* From now on no program that this process or its children execute gains rights
+   (no_new_privs). */
 void privileges_forgo(void);
 
 #endif

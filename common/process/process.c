@@ -41,7 +41,7 @@ void process_dump_no_core(void)
         return;
     limit.rlim_cur = 0;
     if (setrlimit(RLIMIT_CORE, &limit) != 0)
-        log_warn("core files may hold keys or secrets: %m");
+        log_warn("core files may contain keys or secrets: %m");
 }
 
 void process_print_end(int status, struct buf *out)
@@ -50,7 +50,8 @@ void process_print_end(int status, struct buf *out)
 
     if (WIFSIGNALED(status)) {
         name = sigabbrev_np(WTERMSIG(status));
-        buf_printf(out, "%s%s", name ? "SIG" : "signal", name ? name : "");
+        buf_printf(out, "%s%s", name != NULL ? "SIG" : "signal",
+                   name != NULL ? name : "");
         if (WCOREDUMP(status))
             buf_append_str(out, ", core dumped");
     } else {

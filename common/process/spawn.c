@@ -10,7 +10,7 @@
 
 #include "common/base/log.h"
 
-/* Longest role name, for scanning. */
+/* The longest role name, for sscanf(). */
 #define ROLE_NAME_MAX 15
 
 const char *spawn_role_name(enum spawn_role role)
@@ -25,7 +25,7 @@ const char *spawn_role_name(enum spawn_role role)
     return names[role];
 }
 
-/* A child's role by name; SPAWN_ROLES where there is none. */
+/* The role of that name; SPAWN_ROLES if there is none. */
 static enum spawn_role find_role(const char *name)
 {
     for (int role = SPAWN_MASTER + 1; role < SPAWN_ROLES; role++)
@@ -53,7 +53,7 @@ static int parse(const char *text, struct spawn_self *self_r)
     }
     self_r->role = find_role(name);
     if (self_r->role == SPAWN_ROLES) {
-        log_warn("OFFLOOP_CHILD names no role: %s", name);
+        log_warn("OFFLOOP_CHILD names an unknown role: %s", name);
         return -1;
     }
     return 0;
@@ -73,7 +73,7 @@ int spawn_self_read(struct spawn_self *self_r)
         return -1;
     unsetenv("OFFLOOP_CHILD");
     is_child = self_r->role != SPAWN_MASTER;
-    /* an exec of /proc/self/exe would be listed as "exe" */
+    /* after an exec of /proc/self/exe the process list shows "exe" */
     snprintf(name, sizeof name, "offloop-%s", spawn_role_name(self_r->role));
     prctl(PR_SET_NAME, name);
     return 0;
@@ -84,11 +84,11 @@ bool spawn_is_child(void)
     return is_child;
 }
 
-void spawn_tell(enum spawn_note note)
+void spawn_tell(enum spawn_message message)
 {
-    unsigned char byte = (unsigned char)note;
+    unsigned char byte = (unsigned char)message;
     ssize_t sent = send(SPAWN_FD_CONTROL, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-    /* a master that is gone shows as end of file on the same socket */
+    /* the end of file on this socket shows that the master is gone */
     (void)sent;
 }

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/document_name.h"
 #include "server/api/exchange.h"
+#include "server/api/program.h"
 #include "server/api/reply_cache.h"
 #include "server/stats/stats.h"
 
@@ -37,6 +38,7 @@ void api_destroy(struct api **api)
     if (*api == NULL)
         return;
     reply_cache_destroy(&(*api)->reply_cache);
+    codec_destroy(&(*api)->codec);
     mem_free(*api);
     *api = NULL;
 }
@@ -198,14 +200,14 @@ static void choose_type(struct exchange *e)
 {
     struct slice accept = http_header_joined(e->x, "accept");
     enum negotiate_type types = NEGOTIATE_MSGPACK; /* of others: JSON alone */
-    const char *offered = "offered is application/json";
+    const char *offered = "the server offers application/json";
 
     if (e->route.kind == STATS_ROUTE_DOCUMENT) {
-        types = NEGOTIATE_DOCUMENT_TYPES;
-        offered = "offered are application/json and application/msgpack";
+        types = e->program != NULL ? NEGOTIATE_TYPES : NEGOTIATE_DOCUMENT_TYPES;
+        offered = "the server offers application/json and application/msgpack";
     } else if (e->route.kind == STATS_ROUTE_COLLECTION) {
         types = NEGOTIATE_TYPES;
-        offered = "offered are application/json, application/msgpack and "
+        offered = "the server offers application/json, application/msgpack and "
                   "application/x-ndjson";
     }
     if (negotiate_accept(accept, types, &e->type) != 0) {
@@ -222,14 +224,18 @@ static enum query_scope query_scope_of(const struct exchange *e)
     enum http_method method = http_request(e->x)->method;
     bool reads = method == HTTP_GET || method == HTTP_HEAD;
 
-    if (e->route.kind == STATS_ROUTE_DOCUMENT && (reads || method == HTTP_PATCH))
+    if (e->route.kind == STATS_ROUTE_DOCUMENT && reads)
+        return QUERY_OF_DOCUMENT | QUERY_OF_READ;
+    if (e->route.kind == STATS_ROUTE_DOCUMENT && method == HTTP_PATCH)
         return QUERY_OF_DOCUMENT;
+    if (e->kind == bulk_kind())
+        return QUERY_OF_BULK;
     return e->route.kind == STATS_ROUTE_COLLECTION && reads ? QUERY_OF_COLLECTION
                                                             : QUERY_OF_NOTHING;
 }
 
-/* Reads the parameters; where they are at fault, answers. */
-static void read_query(struct exchange *e)
+/* Reads the parameters; where they are at fault, answers and returns false. */
+static bool read_query(struct exchange *e)
 {
     const char *fault =
         query_parse(http_request(e->x)->query, query_scope_of(e), &e->query);
@@ -241,6 +247,7 @@ static void read_query(struct exchange *e)
     }
     if (fault != NULL)
         exchange_fail(e, 400, fault);
+    return fault == NULL && program_of_query(e) == 0;
 }
 
 /* Reads what all routes read of a request; true where it has been answered. */
@@ -251,8 +258,7 @@ static bool understand(struct exchange *e)
     struct slice mode = http_header(e->x, "offloop-mode");
 
     e->mode_chosen = e->api->config.mode_header && mode.data != NULL;
-    read_query(e);
-    if (http_replied(e->x))
+    if (!read_query(e))
         return true;
     if (e->mode_chosen && jobs_mode_parse(mode, &e->mode) != 0)
         exchange_fail(e, 400, "Offloop-Mode is inline, threads, rpc or auto");
@@ -311,6 +317,7 @@ static void on_close(struct http_exchange *x, int status, uint64_t sent_bytes)
     if (status > 0 && status < STATS_HTTP_CODES)
         stats_add(&stats->requests[e->route.kind][status], 1);
     stats_add(&stats->sent_bytes, sent_bytes);
+    program_count(e, status);
     if (e->api->config.on_event != NULL) {
         const struct api_event event = {.x = x,
                                         .status = status,
@@ -326,6 +333,7 @@ static void on_close(struct http_exchange *x, int status, uint64_t sent_bytes)
     }
     *http_user(x) = NULL;
     query_free(&e->query);
+    program_free(e);
     mem_free(e);
 }
 

@@ -13,6 +13,7 @@
 
 #include "server/api/auth.h"
 #include "server/api/cors.h"
+#include "server/api/views.h"
 #include "server/http/http.h"
 #include "server/jobs/jobs.h"
 
@@ -33,6 +34,14 @@ struct api_event {
     uint64_t duration_us; /* since the request's head was read */
 };
 
+/* Who may have programs run: --jq. */
+enum api_programs {
+    API_PROGRAMS_BY_LISTENER, /* ON for those of this host, else VIEWS */
+    API_PROGRAMS_ON,          /* any */
+    API_PROGRAMS_VIEWS,       /* the operator's */
+    API_PROGRAMS_OFF
+};
+
 struct api_config {
     struct ev_loop *loop;
     struct store *store;
@@ -49,9 +58,11 @@ struct api_config {
     uint64_t max_body_bytes;    /* what a compressed body may expand to */
     uint64_t job_timeout_ns;    /* how long a request waits for its turn at a document */
     const struct auth *auth;    /* who may do what; NULL where everybody may do all */
-    struct cors cors;           /* origins whose scripts may read replies */
-    const char *base_path;      /* stands before Link and Location; NULL or "" for none;
-                                   must stay */
+    enum api_programs programs;
+    const struct views *views; /* NULL for none */
+    struct cors cors;          /* origins whose scripts may read replies */
+    const char *base_path;     /* stands before Link and Location; NULL or "" for none;
+                                  must stay */
     void (*on_event)(void *context, const struct api_event *event); /* may be NULL */
     /* A request that was refused before there was an exchange; may be NULL. */
     void (*on_refused)(void *context, const struct http_refusal *refusal);

@@ -65,11 +65,20 @@ static int read_hash(struct slice text, uint8_t hash_r[SHA256_DIGEST_SIZE])
 
 static unsigned read_rights(struct slice word)
 {
-    if (slice_is(word, "r"))
-        return AUTH_READ;
-    if (slice_is(word, "w"))
-        return AUTH_WRITE;
-    return slice_is(word, "rw") ? AUTH_READ | AUTH_WRITE : 0;
+    static const struct {
+        const char *text;
+        unsigned rights;
+    } rows[] = {{"r", AUTH_READ},
+                {"w", AUTH_WRITE},
+                {"rw", AUTH_READ | AUTH_WRITE},
+                {"rq", AUTH_READ | AUTH_PROGRAM},
+                {"wq", AUTH_WRITE | AUTH_PROGRAM},
+                {"rwq", AUTH_READ | AUTH_WRITE | AUTH_PROGRAM}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (slice_is(word, rows[i].text))
+            return rows[i].rights;
+    return 0;
 }
 
 /* Reads a line that is not empty; NULL, or what was expected. */
@@ -79,12 +88,11 @@ static const char *read_grant(struct slice line, struct grant *grant)
                  prefix = take_word(&line);
 
     if (read_hash(hash, grant->hash) < 0)
-        return "expected the SHA-256 of a token as 64 hex digits, then r, w or rw, then "
-               "a "
-               "prefix of collections or *";
+        return "expected the SHA-256 of a token as 64 hex digits, then r, w or rw "
+               "(each also with q), then a prefix of collections or *";
     grant->rights = read_rights(rights);
     if (grant->rights == 0)
-        return "expected r, w or rw behind the hash";
+        return "expected r, w or rw, each also with q, behind the hash";
     grant->everything = slice_is(prefix, "*");
     if (!grant->everything && !document_name_is_valid(prefix) && !name_is_dots(prefix))
         return "expected a prefix of collections' names, or *, behind the rights";

@@ -2,7 +2,7 @@
  * Bearer tokens (RFC 6750) and what each may do. They come from a file with one line for
  * each grant, '#' starting a comment:
  *
- *     <SHA-256 of the token, 64 hex digits>  r|w|rw  <prefix>
+ *     <SHA-256 of the token, 64 hex digits>  r|w|rw, each also with q  <prefix>
  *
  * The rights hold for the collections whose name begins with the prefix; '*' is every
  * collection and their list. A token may have several lines. The file holds no tokens,
@@ -16,8 +16,9 @@
 #include "common/base/buf.h"
 
 /* Rights, to be or-ed. */
-#define AUTH_READ  1u
-#define AUTH_WRITE 2u
+#define AUTH_READ    1u
+#define AUTH_WRITE   2u
+#define AUTH_PROGRAM 4u /* q: run programs of one's own, where it may read or write */
 
 enum auth_verdict {
     AUTH_ALLOWED,

@@ -39,7 +39,7 @@ int cors_headers_check(const char *text, const char **expected_r)
 {
     bool named = false;
 
-    *expected_r = "names of header fields, divided by commas (traceparent), or off";
+    *expected_r = "names of header fields, separated by commas (traceparent), or off";
     for (; *text != '\0'; text++) {
         if (*text == ',' && !named)
             return -1;

@@ -3,11 +3,13 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/clock.h"
 #include "common/codec/coding/coding.h"
 #include "common/base/log.h"
 #include "server/api/conditions.h"
+#include "server/api/program.h"
 #include "server/stats/stats.h"
 
 /* --max-reply limits what is sent, not what is stored. */
@@ -121,7 +123,7 @@ bool exchange_check_body(struct exchange *e, const char *what, bool *gunzip_r)
     if (http_header(e->x, "content-length").data == NULL && !http_request(e->x)->has_body)
         exchange_fail(e, 411, detail);
     else if (negotiate_content_coding(coding, gunzip_r) != 0)
-        exchange_fail_with(e, 415, "the only Content-Encoding taken is gzip",
+        exchange_fail_with(e, 415, "the only Content-Encoding accepted is gzip",
                            "Accept-Encoding: gzip\r\n");
     else if (http_header(e->x, "content-range").data != NULL)
         exchange_fail(e, 400, "a part of a document cannot be written");
@@ -200,10 +202,34 @@ void exchange_fail_with(struct exchange *e, int status, const char *detail,
     reply_problem(e, status, detail, -1, headers);
 }
 
+/* What is wrong with a program, or with what it meets, in its own words. */
+static void fail_program(struct exchange *e, const struct job *job, int status)
+{
+    struct slice text =
+        job->result != NULL ? job->result->bytes : (struct slice){NULL, 0};
+    bool is_refused = job->fault.status == CODEC_PROGRAM;
+    char detail[CODEC_MAX_TEXT_BYTES + 128];
+    int len = snprintf(detail, sizeof detail, "%s", codec_status_text(job->fault.status));
+
+    assert(text.len <= CODEC_MAX_TEXT_BYTES);
+    if (is_refused || job->fault.status == CODEC_FAILED ||
+        job->fault.status == CODEC_ARGUMENT) /* others' texts say the same again */
+        len += snprintf(detail + len, sizeof detail - (size_t)len, ": %.*s",
+                        (int)text.len, (const char *)text.data);
+    if (job->fault.offset != CODEC_NO_OFFSET)
+        snprintf(detail + len, sizeof detail - (size_t)len,
+                 " (at byte %" PRIu64 " of the program)", job->fault.offset);
+    if (is_refused && e->query.jq.len > 0 &&
+        memchr(e->query.jq.data, '+', e->query.jq.len) != NULL)
+        strncat(detail, "; a + in a query is a +, and a space is %20",
+                sizeof detail - strlen(detail) - 1);
+    reply_problem(e, status, detail, is_refused ? (int64_t)job->fault.offset : -1, "");
+}
+
 void exchange_fail_job(struct exchange *e, const struct job *job)
 {
     int status = job_status_http(job->status);
-    char detail[128];
+    char detail[CODEC_MAX_TEXT_BYTES + 128];
 
     assert(job->status != JOB_OK);
     if (job->status != JOB_REFUSED) {
@@ -211,6 +237,10 @@ void exchange_fail_job(struct exchange *e, const struct job *job)
         return;
     }
     status = codec_status_http(job->fault.status);
+    if (codec_status_has_text(job->fault.status)) {
+        fail_program(e, job, status);
+        return;
+    }
     if (job->fault.offset == CODEC_NO_OFFSET || status != 400) {
         exchange_fail(e, status, codec_status_text(job->fault.status));
         return;
@@ -223,6 +253,7 @@ void exchange_fail_job(struct exchange *e, const struct job *job)
 void exchange_fail_stored(struct exchange *e, const struct job *job)
 {
     if (job->status != JOB_REFUSED || job->fault.status == CODEC_FIELDS ||
+        codec_status_has_text(job->fault.status) ||
         codec_status_http(job->fault.status) == 413) {
         exchange_fail_job(e, job);
         return;
@@ -296,11 +327,21 @@ bool exchange_lacks_coding(struct exchange *e, const struct job *job)
     return true;
 }
 
-void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type,
+void exchange_print_etag(const struct exchange *e, uint64_t version,
+                         enum negotiate_type type, enum codec_coding coding,
+                         char etag_r[NEGOTIATE_ETAG_MAX])
+{
+    /* What a program made is shown by reads alone: a patch's reply is the document. */
+    bool is_made = e->program != NULL && http_request(e->x)->method != HTTP_PATCH;
+
+    negotiate_etag_print(version, type, is_made ? e->program->hash : 0, coding, etag_r);
+}
+
+void exchange_put_etag(const struct exchange *e, struct buf *headers, uint64_t version,
                        enum codec_coding coding)
 {
     char etag[NEGOTIATE_ETAG_MAX];
 
-    negotiate_etag_print(version, type, coding, etag);
+    exchange_print_etag(e, version, e->type, coding, etag);
     buf_printf(headers, "ETag: %s\r\nVary: Accept, Accept-Encoding\r\n", etag);
 }

@@ -14,9 +14,12 @@
 #include "server/store/store.h"
 
 /* What a PATCH may carry (RFC 5789 section 3.1), for OPTIONS and a 415. */
-#define EXCHANGE_ACCEPT_PATCH "Accept-Patch: application/merge-patch+json\r\n"
+#define EXCHANGE_ACCEPT_PATCH \
+    "Accept-Patch: application/merge-patch+json, application/jq\r\n"
 
+struct codec;
 struct exchange;
+struct program;
 struct reply_cache;
 
 /* How one route handles its exchanges; NULL members are not called. */
@@ -35,6 +38,7 @@ struct exchange {
     struct http_exchange *x;
     struct route route;
     struct query query;
+    struct program *program;         /* program.h; NULL for none */
     enum negotiate_type type;        /* of the reply */
     char media[NEGOTIATE_MEDIA_MAX]; /* another name of it; empty for none */
     enum codec_coding coding;        /* that the client takes, and likes best */
@@ -53,6 +57,7 @@ struct api {
     uint64_t share_seed;  /* random, so that nobody can make two names share a key:
                              exchange_hash() */
     struct reply_cache *reply_cache; /* NULL for none */
+    struct codec *codec;             /* of programs' arguments; NULL before the first */
     struct list patches;             /* at work: struct document_patch.link */
     struct list patches_due;         /* about to be: the same */
     bool patches_beginning;
@@ -137,9 +142,15 @@ void exchange_put_path(const struct exchange *e, struct buf *headers);
 /* Appends the "Vary: ..." line of what the exchange's route negotiates. */
 void exchange_put_vary(const struct exchange *e, struct buf *headers);
 
-/* Appends "ETag: ..." and "Vary: ..." lines. */
-void exchange_put_etag(struct buf *headers, uint64_t version, enum negotiate_type type,
+/* Appends "ETag: ..." and "Vary: ..." lines: the tag of the document's version as the
+   exchange's reply shows it. */
+void exchange_put_etag(const struct exchange *e, struct buf *headers, uint64_t version,
                        enum codec_coding coding);
+
+/* Prints that tag, for a reply of another type perhaps. */
+void exchange_print_etag(const struct exchange *e, uint64_t version,
+                         enum negotiate_type type, enum codec_coding coding,
+                         char etag_r[NEGOTIATE_ETAG_MAX]);
 
 /* Appends the "Content-Encoding: ..." line, where there is a coding. */
 void exchange_put_coding(struct buf *headers, enum codec_coding coding);

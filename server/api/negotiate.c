@@ -12,6 +12,9 @@
 /* Digits of UINT64_MAX. */
 #define DIGITS_MAX 20
 
+/* Digits of a program's hash. */
+#define HASH_DIGITS 16
+
 static const struct {
     const char *media;
     const char *mark;
@@ -235,6 +238,14 @@ int negotiate_accept(struct slice accept, enum negotiate_type count,
     return best > 0 ? 0 : -1;
 }
 
+bool negotiate_accepts(struct slice accept, enum negotiate_type type)
+{
+    struct slice all = accept, range;
+    unsigned q;
+
+    return !next_range(&all, &range, &q) || accept_quality(accept, type, false) > 0;
+}
+
 /* Finds a charset other than UTF-8 among these parameters. */
 static bool find_charset(struct slice parameters, struct slice *charset_r)
 {
@@ -289,13 +300,14 @@ void negotiate_refusal_print(struct slice content_type, const char *taken,
         snprintf(text_r, NEGOTIATE_REFUSAL_MAX, "a Content-Type is needed; %s", taken);
     else if (find_charset(content_type, &charset) && is_name(charset))
         snprintf(text_r, NEGOTIATE_REFUSAL_MAX,
-                 "charset %.*s is not taken: the text must be UTF-8",
+                 "charset %.*s is not accepted: the text must be UTF-8",
                  charset.len < (size_t)most ? (int)charset.len : most,
                  (const char *)charset.data);
     else if (charset.len > 0)
         snprintf(text_r, NEGOTIATE_REFUSAL_MAX, "the text must be UTF-8");
     else
-        snprintf(text_r, NEGOTIATE_REFUSAL_MAX, "%s; say which in Content-Type", taken);
+        snprintf(text_r, NEGOTIATE_REFUSAL_MAX, "%s; say which one in Content-Type",
+                 taken);
 }
 
 bool negotiate_is_ndjson(struct slice content_type)
@@ -371,11 +383,16 @@ int negotiate_content_coding(struct slice content_encoding, bool *gzip_r)
     return 0;
 }
 
-void negotiate_etag_print(uint64_t version, enum negotiate_type type,
+void negotiate_etag_print(uint64_t version, enum negotiate_type type, uint64_t program,
                           enum codec_coding coding, char etag_r[NEGOTIATE_ETAG_MAX])
 {
-    int len = snprintf(etag_r, NEGOTIATE_ETAG_MAX, "\"%" PRIu64 "-%s%s\"", version,
-                       types[type].mark, coding_marks[coding]);
+    char hash[2 + HASH_DIGITS] = "";
+    int len;
+
+    if (program != 0)
+        snprintf(hash, sizeof hash, "-%016" PRIx64, program);
+    len = snprintf(etag_r, NEGOTIATE_ETAG_MAX, "\"%" PRIu64 "-%s%s%s\"", version,
+                   types[type].mark, hash, coding_marks[coding]);
 
     assert(len > 0 && len < NEGOTIATE_ETAG_MAX);
 }
@@ -423,6 +440,22 @@ static void take_coding_mark(struct slice *tag)
     }
 }
 
+/* Takes the hash of a program off the end of a tag, where there is one. */
+static void take_hash(struct slice *tag)
+{
+    size_t len = 1 + HASH_DIGITS;
+    const uint8_t *mark;
+
+    if (tag->len <= len)
+        return;
+    mark = tag->data + tag->len - len;
+    for (size_t i = 1; i < len; i++)
+        if (!isdigit(mark[i]) && (mark[i] < 'a' || mark[i] > 'f'))
+            return;
+    if (*mark == '-')
+        tag->len -= len;
+}
+
 /* The version in an opaque tag; -1 where it is none of ours. */
 static int tag_version(struct slice tag, uint64_t *version_r)
 {
@@ -438,6 +471,7 @@ static int tag_version(struct slice tag, uint64_t *version_r)
         return -1;
     tag = (struct slice){tag.data + i + 1, tag.len - i - 2};
     take_coding_mark(&tag);
+    take_hash(&tag);
     for (int type = 0; type < NEGOTIATE_TYPES; type++)
         if (tag.len == strlen(types[type].mark) &&
             memcmp(tag.data, types[type].mark, tag.len) == 0) {

@@ -28,7 +28,7 @@ enum negotiate_type {
 #define NEGOTIATE_DOCUMENT_TYPES NEGOTIATE_NDJSON
 
 /* Longest text of negotiate_etag_print(), with its NUL. */
-#define NEGOTIATE_ETAG_MAX 40
+#define NEGOTIATE_ETAG_MAX 64
 
 /* Longest media type that a reply is sent under, and room for a text that says why a
    Content-Type is refused; both with their NUL. */
@@ -40,6 +40,9 @@ enum negotiate_type {
    accepts none. */
 int negotiate_accept(struct slice accept, enum negotiate_type types,
                      enum negotiate_type *type_r);
+
+/* True where an Accept field allows the type, liked or not. */
+bool negotiate_accepts(struct slice accept, enum negotiate_type type);
 
 /* The other name of the type that Accept likes better than the one of NEGOTIATE_TYPE_MAP
    ("application/geo+json", "application/jsonl"), with a NUL; empty for none. */
@@ -72,8 +75,9 @@ enum codec_coding negotiate_coding(struct slice accept_encoding,
 int negotiate_content_coding(struct slice content_encoding, bool *gzip_r);
 
 /* Prints the entity tag of a document's version in one representation, with quotes:
-   "17-json", "17-json-gzip", "17-msgpack". */
-void negotiate_etag_print(uint64_t version, enum negotiate_type type,
+   "17-json", "17-json-gzip", "17-msgpack". What a program made of it has the program's
+   hash (0 for none) as 16 digits: "17-json-00000000000000ff-gzip". */
+void negotiate_etag_print(uint64_t version, enum negotiate_type type, uint64_t program,
                           enum codec_coding coding, char etag_r[NEGOTIATE_ETAG_MAX]);
 
 /* True where an If-None-Match field holds "*" or, compared weakly, that tag. */

@@ -10,7 +10,7 @@
 #define UNKNOWN_MAX 64
 
 static const char fields_fault[] =
-    "fields are names divided by , and . of 8128 bytes and 1024 names at most";
+    "fields must be names separated by , and . (at most 8128 bytes and 1024 names)";
 
 static const struct {
     const char *name;
@@ -97,6 +97,8 @@ static const char *take_parameter(enum query_parameter parameter, struct slice v
             return fields_fault;
         return take_fields(value, query);
     case QUERY_IDS: query->ids = on; return NULL;
+    case QUERY_JQ: query->jq = value; return NULL;
+    case QUERY_VIEW: query->view = value; return NULL;
     case QUERY_LIMIT: return take_limit(value, query);
     case QUERY_PRETTY: query->pretty = on; return NULL;
     default: return NULL;
@@ -112,17 +114,53 @@ static enum query_parameter find_parameter(struct slice name)
     return (enum query_parameter)parameter;
 }
 
-/* Takes what stands between two '&'. */
-static const char *take_part(struct slice part, enum query_scope scope,
-                             struct query *query, unsigned *seen)
+/* Takes what stands before the next '&' off, and divides it at its first '='. */
+static struct slice next_part(struct slice *rest, struct slice *name_r,
+                              struct slice *value_r)
 {
+    const uint8_t *end = memchr(rest->data, '&', rest->len);
+    struct slice part = {rest->data, end ? (size_t)(end - rest->data) : rest->len};
     const uint8_t *equal = memchr(part.data, '=', part.len);
-    struct slice name = {part.data, equal ? (size_t)(equal - part.data) : part.len};
-    struct slice value = {part.data + part.len, 0};
+    size_t taken = end ? part.len + 1 : part.len;
+
+    *name_r = (struct slice){part.data, equal ? (size_t)(equal - part.data) : part.len};
+    *value_r = (struct slice){part.data + part.len, 0};
+    if (equal != NULL)
+        *value_r = (struct slice){equal + 1, part.len - name_r->len - 1};
+    rest->data += taken;
+    rest->len -= taken;
+    return part;
+}
+
+/* Takes "arg." off a name; false where it does not begin so. */
+static bool take_argument_mark(struct slice *name)
+{
+    size_t at = 0;
+
+    for (const char *mark = QUERY_ARGUMENT; *mark != '\0'; mark++)
+        if (at >= name->len || route_next_byte(*name, &at) != *mark)
+            return false;
+    name->data += at;
+    name->len -= at;
+    return true;
+}
+
+bool query_next_argument(struct slice *rest, struct slice *name_r, struct slice *value_r)
+{
+    while (rest->len > 0) {
+        (void)next_part(rest, name_r, value_r);
+        if (take_argument_mark(name_r))
+            return true;
+    }
+    return false;
+}
+
+/* Takes one parameter. */
+static const char *take_part(struct slice name, struct slice value,
+                             enum query_scope scope, struct query *query, unsigned *seen)
+{
     enum query_parameter parameter = find_parameter(name);
 
-    if (equal != NULL)
-        value = (struct slice){equal + 1, part.len - name.len - 1};
     if (parameter < QUERY_PARAMETERS) {
         bool first = (*seen & 1u << parameter) == 0;
 
@@ -131,8 +169,9 @@ static const char *take_part(struct slice part, enum query_scope scope,
                    ? take_parameter(parameter, value, query)
                    : NULL;
     }
-    if (scope != QUERY_OF_COLLECTION || part.len == 0 ||
-        (name.len > 0 && route_next_byte(name, &(size_t){0}) == '_'))
+    if (scope != QUERY_OF_COLLECTION ||
+        (name.len > 0 && route_next_byte(name, &(size_t){0}) == '_') ||
+        take_argument_mark(&name))
         return NULL;
     query->unknown = name;
     return "a parameter is not known";
@@ -145,13 +184,10 @@ const char *query_parse(struct slice text, enum query_scope scope, struct query 
 
     *query_r = (struct query){.limit = UINT64_MAX};
     while (text.len > 0 && fault == NULL) {
-        const uint8_t *end = memchr(text.data, '&', text.len);
-        size_t len = end ? (size_t)(end - text.data) : text.len;
+        struct slice name, value;
 
-        fault = take_part((struct slice){text.data, len}, scope, query_r, &seen);
-        len = end ? len + 1 : len;
-        text.data += len;
-        text.len -= len;
+        if (next_part(&text, &name, &value).len > 0)
+            fault = take_part(name, value, scope, query_r, &seen);
     }
     return fault;
 }
@@ -167,8 +203,9 @@ void query_print_unknown(const struct query *query, char detail_r[QUERY_DETAIL_M
         if (parameters[i].scopes & QUERY_OF_COLLECTION)
             at += (size_t)snprintf(detail_r + at, QUERY_DETAIL_MAX - at, " %s,",
                                    parameters[i].name);
-    snprintf(detail_r + at, QUERY_DETAIL_MAX - at,
-             " and no filters; names that begin with _ are ignored");
+    snprintf(
+        detail_r + at, QUERY_DETAIL_MAX - at,
+        " arg.NAME; filter with ?jq=select(...); names that begin with _ are ignored");
 }
 
 void query_free(struct query *query)

@@ -243,6 +243,9 @@ void http_reply_end(struct http_exchange *x);
    on_close comes. */
 void http_reply_abort(struct http_exchange *x);
 
+/* True where the request came by a listener that only this host reaches. */
+bool http_is_local(const struct http_exchange *x);
+
 /* True once http_reply() or http_reply_begin() was called. */
 bool http_replied(const struct http_exchange *x);
 

@@ -141,7 +141,7 @@ static enum http_connection_state state_due(const struct http_connection *c)
 static void give_up(struct http_connection *c)
 {
     if (c->state == HTTP_CONNECTION_SENDING)
-        c->lost = c->reset = true;
+        http_connection_lose(c, HTTP_LOSS_RESET);
     else if (c->state == HTTP_CONNECTION_BODY)
         http_input_refuse(c, 503, "memory is short and the body comes too slowly");
     c->cut = false;
@@ -217,7 +217,7 @@ void http_connection_destroy(struct http_connection **c)
     http_output_clear(&connection->out);
     buf_free(&connection->in);
     memory_budget_release(connection->counted_bytes);
-    if (connection->reset)
+    if (connection->loss == HTTP_LOSS_RESET)
         setsockopt(connection->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close(connection->io.fd);
     http_server_remove(server, &connection->all_link);
@@ -254,7 +254,7 @@ static bool send_some(struct http_connection *c, size_t most)
     sent = http_output_send(&c->out, c->io.fd, most);
     (void)stats_phase_enter(was);
     if (sent < 0)
-        c->lost = true;
+        http_connection_lose(c, HTTP_LOSS_CLOSE);
     c->blocked = !http_output_is_empty(&c->out);
     if (sent > 0) {
         c->progress.handed_bytes += (uint64_t)sent;
@@ -270,7 +270,7 @@ static bool exchange_over(const struct http_connection *c)
 
     if (x == NULL || x->replying != HTTP_REPLYING_DONE || !http_output_is_empty(&c->out))
         return false;
-    return x->body_done || c->closing;
+    return x->body_done || c->intake != HTTP_INTAKE_OPEN;
 }
 
 /* Asks a streamed reply to go on where little is queued. */
@@ -288,8 +288,8 @@ static bool tell_writable(struct http_connection *c)
 
 static void abort_reply(struct http_connection *c)
 {
-    c->lost = true;
-    c->reset = c->exchange->request.minor == 0;
+    http_connection_lose(c, c->exchange->request.minor == 0 ? HTTP_LOSS_RESET
+                                                            : HTTP_LOSS_CLOSE);
 }
 
 /* Does what can be done now, a bounded amount. Returns true where more could be. */
@@ -303,13 +303,14 @@ static bool advance(struct http_connection *c)
 
         if (c->exchange != NULL && c->exchange->replying == HTTP_REPLYING_ABORTED)
             abort_reply(c);
-        if (c->lost)
+        if (c->loss != HTTP_LOSS_NONE)
             return false;
         sent += c->out.bytes;
         got_on |= send_some(c, share);
         sent -= c->out.bytes;
         if (exchange_over(c)) {
-            c->refused |= !c->exchange->body_done;
+            if (!c->exchange->body_done)
+                http_connection_limit_intake(c, HTTP_INTAKE_REFUSED);
             http_input_finish(c, 0);
             /* Also where this run begins the next one, whose time starts now. */
             enter(c, HTTP_CONNECTION_IDLE);
@@ -331,13 +332,14 @@ static bool advance(struct http_connection *c)
    into a reset, so this looks for input first. */
 static void begin_close(struct http_connection *c)
 {
-    bool unread = c->refused || http_input_bytes(c).len > 0;
+    bool unread = c->intake == HTTP_INTAKE_REFUSED || http_input_bytes(c).len > 0;
 
     http_input_drop(c);
     if (!c->eof && http_input_receive(c))
         unread = true;
-    if (c->eof || c->lost || !unread || shutdown(c->io.fd, SHUT_WR) < 0) {
-        c->lost = true;
+    if (c->eof || c->loss != HTTP_LOSS_NONE || !unread ||
+        shutdown(c->io.fd, SHUT_WR) < 0) {
+        http_connection_lose(c, HTTP_LOSS_CLOSE);
         return;
     }
     enter(c, HTTP_CONNECTION_LINGER);
@@ -348,13 +350,14 @@ static void settle(struct http_connection *c, bool more)
 {
     enum http_connection_state due;
 
-    if (c->closing && c->exchange == NULL && http_output_is_empty(&c->out) && !c->lost) {
+    if (c->intake != HTTP_INTAKE_OPEN && c->exchange == NULL &&
+        http_output_is_empty(&c->out) && c->loss == HTTP_LOSS_NONE) {
         if (c->state != HTTP_CONNECTION_LINGER)
             begin_close(c);
         else if (c->eof)
-            c->lost = true;
+            http_connection_lose(c, HTTP_LOSS_CLOSE);
     }
-    if (c->lost) {
+    if (c->loss != HTTP_LOSS_NONE) {
         http_connection_destroy(&c);
         return;
     }
@@ -411,7 +414,7 @@ static void end_sending_look(struct http_connection *c)
     http_pace_look(c, now);
     if (now - progress->acked_ns >= still ||
         (now - progress->window_ns >= window && progress->window_bytes < enough)) {
-        c->lost = c->reset = true;
+        http_connection_lose(c, HTTP_LOSS_RESET);
         return;
     }
     if (now - progress->window_ns >= window) {
@@ -434,7 +437,7 @@ static void end_idle(struct http_connection *c)
         c->progress.queued_bytes > 0)
         enter(c, HTTP_CONNECTION_IDLE);
     else
-        c->lost = true;
+        http_connection_lose(c, HTTP_LOSS_CLOSE);
 }
 
 static void expire(struct http_connection *c)
@@ -446,7 +449,7 @@ static void expire(struct http_connection *c)
     case HTTP_CONNECTION_BODY: end_body_window(c); break;
     case HTTP_CONNECTION_SENDING: end_sending_look(c); break;
     case HTTP_CONNECTION_IDLE: end_idle(c); break;
-    case HTTP_CONNECTION_LINGER: c->lost = true; break;
+    case HTTP_CONNECTION_LINGER: http_connection_lose(c, HTTP_LOSS_CLOSE); break;
     case HTTP_CONNECTION_HANDLER: assert(!"a deadline without a timer"); break;
     }
 }

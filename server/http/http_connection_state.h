@@ -40,6 +40,20 @@ struct http_progress {
     uint64_t queued_bytes; /* that the socket held at the last look */
 };
 
+/* What the connection still takes from its peer. */
+enum http_intake {
+    HTTP_INTAKE_OPEN,   /* requests */
+    HTTP_INTAKE_LAST,   /* the rest of this request: closed once the replies are sent */
+    HTTP_INTAKE_REFUSED /* nothing: a rule was broken, and what comes is dropped */
+};
+
+/* How the connection is closed at the end of the run. */
+enum http_loss {
+    HTTP_LOSS_NONE,  /* it is not */
+    HTTP_LOSS_CLOSE, /* the socket failed, or we give it up */
+    HTTP_LOSS_RESET  /* with RST */
+};
+
 /* The address of a peer. */
 struct http_peer {
     int family;    /* AF_INET, AF_INET6, AF_UNIX */
@@ -65,14 +79,27 @@ struct http_connection {
     size_t in_start; /* the first byte of it not used yet */
     struct http_peer peer;
     enum http_connection_state state;
+    enum http_intake intake;
+    enum http_loss loss;
     bool eof;     /* the peer has sent its FIN */
-    bool lost;    /* the socket failed, or we give it up: closed at the run's end */
-    bool reset;   /* to be closed with RST */
-    bool closing; /* no further request: closed once the replies are sent */
-    bool refused; /* a rule was broken: nothing that comes now is looked at */
     bool blocked; /* the socket took less than it was given: wait for EV_WRITE */
     bool cut;     /* gives its memory up, as one of the slowest */
     bool running; /* inside http_connection_run() */
 };
+
+/* From now on takes no more than this; what was less before stays. */
+static inline void http_connection_limit_intake(struct http_connection *c,
+                                                enum http_intake intake)
+{
+    if (intake > c->intake)
+        c->intake = intake;
+}
+
+/* Closes at the end of the run; a reset stays one. */
+static inline void http_connection_lose(struct http_connection *c, enum http_loss loss)
+{
+    if (loss > c->loss)
+        c->loss = loss;
+}
 
 #endif

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "common/base/alloc.h"
+#include "common/base/text.h"
 #include "common/loop/background_free.h"
 #include "server/http/parser/http_chars.h"
 
@@ -118,23 +119,13 @@ const struct http_request *http_request(const struct http_exchange *x)
     return &x->request;
 }
 
-static bool same_text(struct slice one, struct slice other)
-{
-    size_t same = 0;
-
-    while (one.len == other.len && same < one.len &&
-           http_char_lower(one.data[same]) == http_char_lower(other.data[same]))
-        same++;
-    return one.len == other.len && same == one.len;
-}
-
 /* The first field of that name from index `at` on; field_count where there is none. */
 static uint32_t find_field(const struct http_exchange *x, const char *name, uint32_t at)
 {
-    struct slice wanted = {(const uint8_t *)name, strlen(name)};
+    struct slice wanted = text_slice(name);
 
     while (at < x->parser.field_count &&
-           !same_text(span_slice(x, x->parser.fields[at].name), wanted))
+           !http_chars_same(span_slice(x, x->parser.fields[at].name), wanted))
         at++;
     return at;
 }
@@ -175,8 +166,8 @@ bool http_exchange_fields_differ(const struct http_exchange *x, const char *name
     uint32_t first = find_field(x, name, 0), at = first;
 
     while (at < x->parser.field_count) {
-        if (!same_text(span_slice(x, x->parser.fields[first].value),
-                       span_slice(x, x->parser.fields[at].value)))
+        if (!http_chars_same(span_slice(x, x->parser.fields[first].value),
+                             span_slice(x, x->parser.fields[at].value)))
             return true;
         at = find_field(x, name, at + 1);
     }

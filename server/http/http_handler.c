@@ -81,7 +81,7 @@ static void settle_body(struct http_exchange *x)
     background_free_buf(&x->body);
     /* It is unknown whether a client that waits for 100 Continue sends the body. */
     if (x->expects_continue || http_body_left(&x->decoder) > DISCARD_MAX_BYTES)
-        c->closing = true;
+        http_connection_limit_intake(c, HTTP_INTAKE_LAST);
 }
 
 /* Decides whether the connection goes on, and what the reply says about that. */
@@ -91,8 +91,8 @@ static enum http_persistence persistence(struct http_exchange *x)
 
     if (c->server->draining || !http_parser_persistent(&x->parser) ||
         x->delimiter == HTTP_DELIMITER_CLOSE)
-        c->closing = true;
-    if (c->closing)
+        http_connection_limit_intake(c, HTTP_INTAKE_LAST);
+    if (c->intake != HTTP_INTAKE_OPEN)
         return HTTP_PERSIST_CLOSE;
     return x->request.minor == 0 || c->server->limits.idle_timeout_ms >= 1000
                ? HTTP_PERSIST_TOLD
@@ -165,7 +165,7 @@ void http_reply_begin(struct http_exchange *x, const struct http_reply *reply)
     /* The body may still be read meanwhile, but a client that waits for 100 Continue does
        not get it after a final reply. */
     if (x->expects_continue)
-        x->connection->closing = true;
+        http_connection_limit_intake(x->connection, HTTP_INTAKE_LAST);
     queue_head(x, reply, 0);
     http_connection_wake(x->connection);
 }
@@ -219,6 +219,11 @@ void http_reply_abort(struct http_exchange *x)
     assert(x->replying == HTTP_REPLYING_STREAM);
     x->replying = HTTP_REPLYING_ABORTED;
     http_connection_wake(x->connection);
+}
+
+bool http_is_local(const struct http_exchange *x)
+{
+    return x->connection->peer.is_local;
 }
 
 bool http_replied(const struct http_exchange *x)

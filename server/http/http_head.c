@@ -89,18 +89,42 @@ void http_head_write(struct buf *out, const struct http_head *head)
     buf_append(out, "\r\n", 2);
 }
 
+/* The length of the UTF-8 sequence of several bytes that begins there; 0 for none. What
+   the codec's room knows of it is not this room's. */
+static size_t sequence_length(const char *text)
+{
+    const uint8_t *at = (const uint8_t *)text;
+    size_t len = at[0] >= 0xc2 && at[0] < 0xe0   ? 2
+                 : at[0] >= 0xe0 && at[0] < 0xf0 ? 3
+                                                 : 4;
+
+    if (at[0] < 0xc2 || at[0] > 0xf4 || (at[0] == 0xe0 && at[1] < 0xa0) ||
+        (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
+        (at[0] == 0xf4 && at[1] > 0x8f))
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return len;
+}
+
 /* A JSON string of the text. */
 static void write_string(struct buf *out, const char *text)
 {
     buf_append(out, "\"", 1);
-    for (; *text != '\0'; text++) {
+    while (*text != '\0') {
+        size_t len = sequence_length(text);
         char byte = *text;
 
         if (byte == '"' || byte == '\\')
             buf_append(out, "\\", 1);
-        else if (byte < 0x20 || byte > 0x7e)
+        else if (len == 0 && (byte < 0x20 || byte > 0x7e))
             byte = '?';
-        buf_append(out, &byte, 1);
+        if (len > 0)
+            buf_append(out, text, len);
+        else
+            buf_append(out, &byte, 1);
+        text += len > 0 ? len : 1;
     }
     buf_append(out, "\"", 1);
 }

@@ -65,7 +65,7 @@ static size_t receive_into(struct http_connection *c, uint8_t *bytes, size_t mos
     if (got == 0)
         c->eof = true;
     else if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-        c->lost = true;
+        http_connection_lose(c, HTTP_LOSS_CLOSE);
     if (got > 0) {
         c->window_bytes += (uint64_t)got;
         http_server_add_moved(c->server, (size_t)got);
@@ -106,7 +106,7 @@ static size_t receive_size(const struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
 
-    if (c->refused || (x != NULL && http_exchange_reads(x)))
+    if (c->intake == HTTP_INTAKE_REFUSED || (x != NULL && http_exchange_reads(x)))
         return RECEIVE_BODY_BYTES;
     if (x != NULL && x->dispatched && c->in.len < HTTP_CONNECTION_AHEAD_BYTES)
         return HTTP_CONNECTION_AHEAD_BYTES - c->in.len;
@@ -128,13 +128,14 @@ bool http_input_receive(struct http_connection *c)
 {
     size_t got;
 
-    if (c->eof || c->lost)
+    if (c->eof || c->loss != HTTP_LOSS_NONE)
         return false;
     got = receives_in_place(c) ? receive_in_place(c) : receive_buffered(c);
-    if (c->refused || (c->closing && c->exchange == NULL))
+    if (c->intake == HTTP_INTAKE_REFUSED ||
+        (c->intake != HTTP_INTAKE_OPEN && c->exchange == NULL))
         http_input_drop(c);
     trim_input(c);
-    return got > 0 || c->eof || c->lost;
+    return got > 0 || c->eof || c->loss != HTTP_LOSS_NONE;
 }
 
 void http_input_finish(struct http_connection *c, int status)
@@ -200,11 +201,11 @@ void http_input_refuse(struct http_connection *c, int status, const char *reason
     struct buf text = BUF_INIT;
     size_t body_bytes;
 
-    c->closing = c->refused = true;
+    http_connection_limit_intake(c, HTTP_INTAKE_REFUSED);
     if (answered) {
         /* A reply that has begun cannot be taken back, only cut off. */
         if (x->replying == HTTP_REPLYING_STREAM)
-            c->lost = true;
+            http_connection_lose(c, HTTP_LOSS_CLOSE);
         return;
     }
     body_bytes =
@@ -276,7 +277,7 @@ static bool step_head(struct http_connection *c)
     write_peer(x);
     x->dispatched = true;
     if (!http_parser_persistent(&x->parser))
-        c->closing = true;
+        http_connection_limit_intake(c, HTTP_INTAKE_LAST);
     c->server->callbacks.on_request(x, c->server->context);
     return true;
 }
@@ -288,7 +289,7 @@ static bool step_end(struct http_connection *c)
     struct http_exchange *x = c->exchange;
 
     if (x == NULL) {
-        c->closing = true;
+        http_connection_limit_intake(c, HTTP_INTAKE_LAST);
         return false;
     }
     if (!x->dispatched) {
@@ -296,11 +297,11 @@ static bool step_end(struct http_connection *c)
             http_input_refuse(c, 400, "the request ended within its head");
         else
             http_input_finish(c, 0);
-        c->closing = true;
+        http_connection_limit_intake(c, HTTP_INTAKE_LAST);
         return true;
     }
-    if (x->body_done || x->want == HTTP_WANT_NOTHING || c->refused ||
-        http_input_bytes(c).len > 0)
+    if (x->body_done || x->want == HTTP_WANT_NOTHING ||
+        c->intake == HTTP_INTAKE_REFUSED || http_input_bytes(c).len > 0)
         return false;
     http_input_refuse(c, 400, "the request ended within its body");
     return true;
@@ -320,7 +321,7 @@ static void deliver(struct http_connection *c, struct slice data)
         break;
     case HTTP_WANT_DISCARD:
         if (data.len > x->discard_left)
-            c->closing = c->refused = true;
+            http_connection_limit_intake(c, HTTP_INTAKE_REFUSED);
         else
             x->discard_left -= data.len;
         break;
@@ -391,8 +392,8 @@ static bool step_body(struct http_connection *c)
     enum http_body_result result;
     size_t used;
 
-    if (x->want == HTTP_WANT_NOTHING || x->body_end_told || c->refused ||
-        (!x->body_done && !http_exchange_reads(x)))
+    if (x->want == HTTP_WANT_NOTHING || x->body_end_told ||
+        c->intake == HTTP_INTAKE_REFUSED || (!x->body_done && !http_exchange_reads(x)))
         return false;
     in = http_input_bytes(c);
     result = http_body_next(&x->decoder, in.data, in.len, &used, &data);
@@ -432,7 +433,8 @@ bool http_input_step(struct http_connection *c)
 
     if (x != NULL && x->dispatched)
         got_on = step_body(c);
-    else if (!c->closing && http_input_bytes(c).len > 0 && http_output_is_empty(&c->out))
+    else if (c->intake == HTTP_INTAKE_OPEN && http_input_bytes(c).len > 0 &&
+             http_output_is_empty(&c->out))
         got_on = step_head(c);
     if (!got_on && c->eof && http_output_is_empty(&c->out))
         got_on = step_end(c);

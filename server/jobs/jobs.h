@@ -77,7 +77,8 @@ struct job {
     /* results, valid during done; keep the blob with blob_ref() */
     enum job_status status;
     struct codec_fault fault; /* where status is REFUSED */
-    struct blob *result;      /* where status is OK */
+    struct blob *result;      /* where status is OK; a text for people where it is REFUSED
+                                 and codec_status_has_text() */
     enum jobs_mode ran;       /* where it really ran */
     unsigned attempts;        /* times it was sent to a worker */
     uint64_t submitted_ns;

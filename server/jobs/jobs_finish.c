@@ -87,7 +87,7 @@ void jobs_finish(struct jobs_context *context, struct job *job, enum job_status 
     struct ending ending = {.result = result};
 
     assert(list_is_empty(&job->link));
-    assert((status == JOB_OK) == (result != NULL));
+    assert((status == JOB_OK) == (result != NULL) || status == JOB_REFUSED);
     assert(job->call.op < CODEC_OPS && job->ran < JOBS_MODES);
     job->owner = NULL;
     jobs_memory_give_back(job);
@@ -111,12 +111,13 @@ void jobs_finish(struct jobs_context *context, struct job *job, enum job_status 
 void jobs_finish_run(struct jobs_context *context, struct job *job,
                      const struct codec_fault *fault, struct blob *result)
 {
-    assert((fault->status == CODEC_OK) == (result != NULL));
+    assert((fault->status == CODEC_OK) == (result != NULL) ||
+           codec_status_has_text(fault->status));
     job->fault = *fault;
     job->result = result;
     if (fault->status == CODEC_OK)
         jobs_cost_learn_codec(&context->cost, &job->call, job->codec_us);
-    if (result != NULL && job->mode == JOBS_AUTO && job->ran == JOBS_INLINE)
+    if (fault->status == CODEC_OK && job->mode == JOBS_AUTO && job->ran == JOBS_INLINE)
         jobs_turn_results_keep(&context->turn, job);
     jobs_finish(context, job, fault->status == CODEC_OK ? JOB_OK : JOB_REFUSED);
 }

@@ -58,7 +58,7 @@ static void put_loop(const struct stats_front *slot, struct buf *text)
     put_histogram(&slot->away_cpu, text);
 }
 
-/* Adds a front's loop to a slot of the caller's own. */
+/* Adds the numbers of a front's loop to the totals. */
 static void add_loop(struct stats_front *total, const struct stats_front *slot)
 {
     for (int phase = 0; phase < STATS_PHASES; phase++) {
@@ -158,7 +158,7 @@ static void put_worker(const struct stats_worker *row, unsigned front, unsigned 
                stats_read(&row->codec_us));
 }
 
-/* The workers as each living front sees them. */
+/* The workers, as each running front sees them. */
 static void put_workers(struct stats *stats, struct buf *text)
 {
     const char *comma = "";

@@ -1,6 +1,6 @@
 /*
- * The statistics as JSON: /debug/loop, and /debug/stats for the live page.
- * Counters in, text out. Any process that has the statistics open.
+ * Prints the statistics as JSON: /debug/loop, and /debug/stats for the live page.
+ * Any process that has the statistics open may call.
  */
 #ifndef OFFLOOP_SERVER_OPS_DEBUG_H
 #define OFFLOOP_SERVER_OPS_DEBUG_H
@@ -15,8 +15,8 @@
    over all of them. */
 void debug_print_loop(struct stats *stats, struct buf *text);
 
-/* Appends the JSON of /debug/stats: what the live page shows. Counters since the start;
-   the page makes rates of them. */
+/* Appends the JSON of /debug/stats, which the live page shows. It has counters since the
+   start, from which the page computes rates. */
 void debug_print_stats(struct stats *stats, struct buf *text);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "server/jobs/jobs.h"
+#include "server/ops/metrics_programs.h"
 
 _Static_assert((int)JOBS_MODES <= STATS_MODES, "a slot has a row for each mode");
 _Static_assert((int)JOB_STATUSES <= STATS_JOB_STATUSES, "and for each end of a job");
@@ -318,6 +319,7 @@ void metrics_print(struct stats *stats, struct buf *text)
         buf_printf(text, "offloop_%s %" PRIu64 "\n", scalars[i].name,
                    stats_sum(stats, scalars[i].offset));
     }
+    metrics_print_programs(stats, text);
     print_processes(stats, text);
     print_phases(stats, text);
     print_away(stats, text);

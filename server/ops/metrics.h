@@ -1,6 +1,6 @@
 /*
- * The statistics as text in Prometheus' exposition format 0.0.4. Counters in,
- * text out. Any process that has the statistics open.
+ * Prints the statistics in Prometheus' exposition format 0.0.4. Any process that
+ * has the statistics open may call.
  */
 #ifndef OFFLOOP_SERVER_OPS_METRICS_H
 #define OFFLOOP_SERVER_OPS_METRICS_H

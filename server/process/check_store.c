@@ -6,7 +6,7 @@
 
 #include "common/codec/codec.h"
 #include "common/base/log.h"
-#include "server/store/store_check.h"
+#include "server/store/store.h"
 #include "common/credentials/credentials.h"
 #include "server/store/store_url.h"
 

@@ -33,6 +33,13 @@ static int config_check_admin(const char *text, const char **expected_r)
 
 /* A path as it stands in a URL: segments of the characters of names, none of them empty,
    "." or "..". */
+static int config_check_jq(const char *text, const char **expected_r)
+{
+    *expected_r = "on, views or off";
+    return *text == '\0' || server_config_programs(text) != API_PROGRAMS_BY_LISTENER ? 0
+                                                                                     : -1;
+}
+
 static int config_check_base_path(const char *text, const char **expected_r)
 {
     *expected_r =
@@ -141,6 +148,24 @@ static int check_auth_file(const struct server_config *config, struct buf *why)
     return 0;
 }
 
+/* The same for the views. */
+static int check_views(const struct server_config *config, struct buf *why)
+{
+    struct buf fault = BUF_INIT;
+    struct views *views;
+    int result;
+
+    if (!server_config_has_views(config) || spawn_is_child())
+        return 0;
+    views = views_load(config->views, &fault);
+    result = views != NULL ? 0 : -1;
+    if (views == NULL)
+        buf_printf(why, "--views: %.*s", (int)fault.len, (const char *)fault.data);
+    buf_free(&fault);
+    views_destroy(&views);
+    return result;
+}
+
 void server_config_warn(const struct server_config *config)
 {
     for (size_t i = 0; i < config->listen.count && !server_config_has_auth(config); i++) {
@@ -181,7 +206,8 @@ static int resolve(void *context, struct buf *why)
             return -1;
         }
     }
-    if (check_credentials(config, why) < 0 || check_auth_file(config, why) < 0)
+    if (check_credentials(config, why) < 0 || check_auth_file(config, why) < 0 ||
+        check_views(config, why) < 0)
         return -1;
     return check_listeners(config, why);
 }
@@ -244,6 +270,20 @@ uint64_t server_config_store_timeout_ns(const struct server_config *config)
     if (config->job_timeout_ns < least)
         return least;
     return config->job_timeout_ns < most ? config->job_timeout_ns : most;
+}
+
+bool server_config_has_views(const struct server_config *config)
+{
+    return strcmp(config->views, "off") != 0;
+}
+
+enum api_programs server_config_programs(const char *text)
+{
+    if (strcmp(text, "on") == 0)
+        return API_PROGRAMS_ON;
+    if (strcmp(text, "views") == 0)
+        return API_PROGRAMS_VIEWS;
+    return strcmp(text, "off") == 0 ? API_PROGRAMS_OFF : API_PROGRAMS_BY_LISTENER;
 }
 
 bool server_config_has_auth(const struct server_config *config)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "common/options/options.h"
+#include "server/api/api.h"
 
 struct server_config {
 #define OPTION(kind, member, ...) OPTION_TYPE_##kind member;
@@ -43,6 +44,12 @@ bool server_config_has_admin(const struct server_config *config);
 
 /* True where clients need tokens. */
 bool server_config_has_auth(const struct server_config *config);
+
+/* True where there are views to load. */
+bool server_config_has_views(const struct server_config *config);
+
+/* What --jq says; BY_LISTENER for an empty text. */
+enum api_programs server_config_programs(const char *text);
 
 /* How long a request may wait for the store without a sign of progress: the deadline of
    jobs, within bounds that suit a disk that is sometimes slow. */

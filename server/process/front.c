@@ -55,7 +55,8 @@ struct front {
     struct store *store;
     struct credentials credentials;
     struct jobs *jobs;
-    struct auth *auth; /* NULL where clients need no tokens */
+    struct auth *auth;   /* NULL where clients need no tokens */
+    struct views *views; /* NULL for none */
     struct api *api;
     struct ops *ops;
     struct http_server *clients;
@@ -160,6 +161,17 @@ static void load_auth(struct front *front)
                   (const char *)why.data);
 }
 
+static void load_views(struct front *front)
+{
+    struct buf why = BUF_INIT;
+
+    if (!server_config_has_views(front->config))
+        return;
+    front->views = views_load(front->config->views, &why);
+    if (front->views == NULL)
+        log_fatal("--views: %.*s", (int)why.len, (const char *)why.data);
+}
+
 static bool is_off(const struct option_list *list)
 {
     return list->count == 0 || strcmp(list->items[0], "off") == 0;
@@ -224,6 +236,8 @@ static void create_clients(struct front *front)
                                    .max_body_bytes = config->max_body_bytes,
                                    .job_timeout_ns = config->job_timeout_ns,
                                    .auth = front->auth,
+                                   .programs = server_config_programs(config->jq),
+                                   .views = front->views,
                                    .cors = cors_of(config),
                                    .base_path = config->base_path,
                                    .on_event = on_event,
@@ -504,6 +518,7 @@ static void close_all(struct front *front)
     http_server_destroy(&front->operators);
     api_destroy(&front->api);
     auth_destroy(&front->auth);
+    views_destroy(&front->views);
     ops_destroy(&front->ops);
     access_log_destroy(&front->access_log);
     jobs_destroy(&front->jobs);
@@ -539,6 +554,7 @@ int front_main(struct server_config *config, const struct spawn_self *self)
     create_jobs(&front);
     watch(&front);
     load_auth(&front);
+    load_views(&front);
     create_clients(&front);
     create_operators(&front);
     serve_soon(&front);

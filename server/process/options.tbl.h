@@ -20,24 +20,23 @@ OPTION(LIST, listen, "listen", "ADDR:PORT", "127.0.0.1:8080",
 OPTION(STRING, admin, "admin", "ADDR:PORT", "127.0.0.1:8081",
        "operations listener (health, metrics), or off", .check = config_check_admin)
 OPTION(LIST, host, "host", "NAME", "",
-       "hosts that requests may name besides those that no stranger can own, or any; "
-       "others get 421",
+       "further hosts that requests may name, or any; requests for other hosts get 421",
        .shown = "at listeners on loopback addresses without tokens, those that no stranger "
                 "can own (address literals, localhost, *.localhost, names without a dot); "
                 "elsewhere any",
        .check = config_check_host)
 OPTION(DURATION, idle_timeout_ns, "idle-timeout", "D", "75s",
-       "how long a connection is kept without a request",
+       "how long the server keeps a connection without a request",
        .min = 1000000, .max = UINT64_C(86400000000000))
 OPTION(DURATION, send_timeout_ns, "send-timeout", "D", "5m",
-       "how long a client may acknowledge no byte of a reply, and in which it takes 256 "
-       "bytes a second",
+       "cut off a client that acknowledges no byte of a reply for this long, or reads less "
+       "than 256 bytes a second over it",
        .min = 1000000, .max = UINT64_C(86400000000000))
 OPTION(STRING, rpc, "rpc", "URL", NULL,
        "where workers connect: ipc:///path, tls+tcp://ADDR:PORT, or tcp:// on this host",
        .shown = "ipc:// rpc.sock in the runtime directory", .check = rpc_url_check)
 OPTION(STRING, base_path, "base-path", "/PREFIX", "",
-       "the path that a proxy in front takes off; it stands before Link and Location",
+       "a path prefix that a proxy removes; the server adds it to Link and Location",
        .check = config_check_base_path)
 
 GROUP("Documents")
@@ -47,38 +46,44 @@ OPTION(STRING, store, "store", "URL", "lmdb:data",
        "redis+cluster://host:port,...",
        .check = store_url_check, .mask = store_url_print)
 OPTION(ENUM, representation, "representation", "R", "msgpack",
-       "what a write stores: msgpack, or json (compact text, sent as is)",
+       "how documents are stored: msgpack, or json (compact text, sent as it is)",
        .names = config_representation_names)
 OPTION(ENUM, numbers, "numbers", "N", "double",
-       "what MessagePack holds of a number such as 12500.00: the double, or its text",
+       "how MessagePack holds a number such as 12500.00: as double, or as text",
        .names = config_numbers_names)
 OPTION(SWITCH, lmdb_sync, "lmdb-sync", "on|off", "on",
        "make writes durable (fsync) before they are answered")
 OPTION(SIZE, lmdb_max_bytes, "lmdb-max", "SIZE", "64GiB",
-       "the most the LMDB map may grow to", .min = 1 << 20, .max = UINT64_C(1) << 46)
+       "the largest size of the LMDB map", .min = 1 << 20, .max = UINT64_C(1) << 46)
 OPTION(SIZE, max_body_bytes, "max-body", "SIZE", "64MiB",
        "larger request bodies are refused (413)", .min = 1, .max = UINT64_C(1) << 40)
 OPTION(SIZE, max_reply_bytes, "max-reply", "SIZE", "512MiB",
-       "a document that would encode to more is refused (413)",
+       "a document whose JSON would be larger is refused (413)",
        .min = 1, .max = UINT64_C(1) << 40)
 
 OPTION(SIZE, reply_cache_bytes, "reply-cache", "SIZE|off", "32MiB",
-       "encoded replies of documents that are asked for again, per front",
+       "cache of encoded replies of documents that are asked for again, per front",
        .min = 64 << 10, .max = UINT64_C(1) << 40, .may_be_off = true)
 
 OPTION(SIZE, memory_bytes, "memory", "SIZE", "1GiB",
-       "per front: what bodies being received, inputs of jobs and replies waiting may take "
-       "together; what does not fit is refused (503), large ones first",
+       "per front, for request bodies, inputs of jobs and waiting replies together; requests "
+       "that do not fit are refused (503), large ones first",
        .min = 16 << 20, .max = UINT64_C(1) << 46)
 
 GROUP("Access")
 OPTION(STRING, auth_file, "auth-file", "FILE", "off",
-       "who may do what: lines of a token's SHA-256, r, w or rw, and a prefix of "
-       "collections; off for everybody")
+       "the rights of tokens: each line has a token's SHA-256, r, w or rw (each also with q, "
+       "for programs), and a prefix of collections; off lets everybody do everything")
+OPTION(STRING, jq, "jq", "on|views|off", "",
+       "whether requests may bring programs (?jq=), only name those of --views, or neither",
+       .shown = "on at listeners on loopback addresses, elsewhere views",
+       .check = config_check_jq)
+OPTION(STRING, views, "views", "DIR", "off",
+       "programs that requests may name (?view=NAME): the files NAME.jq there")
 OPTION(LIST, cors, "cors", "ORIGIN", "off",
-       "browsers' scripts from there may use the server; * for any", .check = cors_check)
+       "scripts in browsers from this origin may use the server; * for any", .check = cors_check)
 OPTION(LIST, cors_headers, "cors-headers", "NAMES", "off",
-       "header fields that those scripts may send besides offloop's own (traceparent)",
+       "more header fields that those scripts may send (traceparent)",
        .check = cors_headers_check)
 
 GROUP("Codec")
@@ -90,15 +95,15 @@ OPTION(DURATION, inline_budget_ns, "inline-budget", "D", "200us",
        "the longest codec work that mode auto does on the loop",
        .min = 1000, .max = UINT64_C(1000000000))
 OPTION(UNSIGNED, queue, "queue", "N", "1024",
-       "jobs waiting for a worker, per front, before 503", .min = 1, .max = 10000000)
+       "how many jobs may wait for a worker, per front; more get 503", .min = 1, .max = 10000000)
 OPTION(DURATION, job_timeout_ns, "job-timeout", "D", "10s",
-       "a codec job's deadline (504); also how long the store may stand still, 5s to 60s", .min = 1000000, .max = UINT64_C(3600000000000))
+       "how long a codec job may take (then 504), and the store stand still (5s to 60s)", .min = 1000000, .max = UINT64_C(3600000000000))
 OPTION(SIZE, arena_bytes, "arena", "SIZE|off", "64MiB",
-       "memory for large documents that a front shares with each worker on this host, and "
-       "again with all",
+       "shared memory for large documents: this much for each front with each worker on "
+       "this host, and once more for each front with all workers",
        .min = 1 << 20, .max = UINT64_C(1) << 36, .may_be_off = true)
 OPTION(SWITCH, fastpath, "fastpath", "on|off", "on",
-       "jobs of workers on this host travel on a socket beside nng, without its threads")
+       "send jobs to workers on this host over a socket of their own, without nng's threads")
 
 GROUP("Processes")
 OPTION(UNSIGNED, processes, "processes", "N", "1",
@@ -108,16 +113,16 @@ OPTION(DURATION, drain_timeout_ns, "drain-timeout", "D", "30s",
 
 GROUP("Rights")
 OPTION(STRING, user, "user", "NAME", "",
-       "serve as this user, once root has opened the listeners",
+       "become this user after root has opened the listeners",
        .check = privileges_check_user)
 OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
-       "no process of the server gains rights; children start no program")
+       "the server's processes cannot gain rights, its children cannot start programs")
 
 #include "common/credentials/options.tbl.h"
 
-GROUP("Seeing")
+GROUP("Logs and measurements")
 OPTION(SWITCH, mode_header, "mode-header", "on|off", "off",
-       "honour Offloop-Mode on a request (for comparing)")
+       "let a request choose its mode by Offloop-Mode (for comparing)")
 OPTION(SWITCH, server_timing, "server-timing", "on|off", "off",
        "add a Server-Timing reply header")
 OPTION(STRING, access_log, "access-log", "FILE", "off",

@@ -11,7 +11,7 @@
 
 /* Changes with any change of struct stats_front: after an upgrade a front of another
    build may map the memory, and must not misread it. */
-#define STATS_LAYOUT UINT64_C(0x0ff1009000000002)
+#define STATS_LAYOUT UINT64_C(0x0ff1009000000003)
 /* Stands in place of a layout until the first front gives the memory its layout: after an
    upgrade a master may be of another build than the fronts that it starts. */
 #define STATS_BLANK UINT64_C(0)

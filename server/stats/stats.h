@@ -89,6 +89,20 @@ struct stats_worker {
     stats_counter codec_us;       /* its time inside the codec, for this front */
 };
 
+/* Rows for the views of one front, "" for requests' own programs among them; views beyond
+   share the last one. */
+#define STATS_PROGRAMS           64
+#define STATS_PROGRAM_NAME_BYTES 256
+
+/* Requests with programs of one name. */
+struct stats_program {
+    stats_counter used; /* 1 once the name is there, which never changes then */
+    char name[STATS_PROGRAM_NAME_BYTES];
+    stats_counter requests;
+    stats_counter failures; /* of them, those answered by an error */
+    stats_counter codec_us;
+};
+
 struct stats_front {
     stats_counter pid;         /* of the front that has the slot; 0 for none yet */
     stats_counter running;     /* 1 from its start to its orderly end */
@@ -131,6 +145,7 @@ struct stats_front {
     struct stats_histogram away, away_cpu;       /* from poll, a turn: wall and CPU */
     struct stats_histogram latency[STATS_SIZES]; /* of answered requests */
     struct stats_worker worker[STATS_WORKERS];
+    struct stats_program program[STATS_PROGRAMS];
 };
 
 struct stats;
@@ -178,6 +193,9 @@ struct stats_worker *stats_worker_take(struct stats_front *slot, uint64_t pid);
 
 /* The worker is gone; NULL is allowed. */
 void stats_worker_leave(struct stats_worker *worker);
+
+/* The row of a view of that name, at most STATS_PROGRAM_NAME_BYTES - 1 bytes. */
+struct stats_program *stats_program_row(struct stats_front *slot, const char *name);
 
 /* Adds the time since the last call to the phase that was current, and makes `phase`
    current. Returns the phase that was current, which the caller enters again at the end

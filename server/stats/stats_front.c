@@ -3,6 +3,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/types.h>
 
 void stats_front_leave(struct stats_front *slot)
@@ -22,7 +25,7 @@ void stats_front_leave(struct stats_front *slot)
 void stats_front_take(struct stats_front *slot, uint64_t pid)
 {
     assert(pid != 0);
-    stats_front_leave(slot); /* a predecessor that was killed could not */
+    stats_front_leave(slot); /* a front before this one that was killed could not */
     stats_set(&slot->pid, pid);
     stats_set(&slot->running, 1);
 }
@@ -33,7 +36,7 @@ bool stats_front_is_alive(const struct stats_front *slot)
 
     if (pid == 0 || stats_read(&slot->running) == 0)
         return false;
-    /* EPERM is life too: another user's. */
+    /* EPERM: the process of another user lives. */
     return kill((pid_t)pid, 0) == 0 || errno == EPERM;
 }
 
@@ -60,7 +63,7 @@ struct stats_worker *stats_worker_take(struct stats_front *slot, uint64_t pid)
 
         if (stats_read(&at->up) != 0)
             continue;
-        /* The same process again, or else the first row that is free. */
+        /* The row that this process had before, or else the first free one. */
         if (stats_read(&at->pid) == pid) {
             row = at;
             break;
@@ -75,6 +78,26 @@ struct stats_worker *stats_worker_take(struct stats_front *slot, uint64_t pid)
     stats_set(&row->pid, pid);
     stats_set(&row->up, 1);
     return row;
+}
+
+struct stats_program *stats_program_row(struct stats_front *slot, const char *name)
+{
+    for (unsigned i = 0; i < STATS_PROGRAMS; i++) {
+        struct stats_program *row = &slot->program[i];
+
+        if (stats_read(&row->used) != 0) {
+            if (strcmp(row->name, name) == 0)
+                return row;
+            continue;
+        }
+        if (i == STATS_PROGRAMS - 1)
+            name = "others";
+        snprintf(row->name, sizeof row->name, "%s", name);
+        atomic_thread_fence(memory_order_release); /* readers see the name, too */
+        stats_set(&row->used, 1);
+        return row;
+    }
+    return &slot->program[STATS_PROGRAMS - 1];
 }
 
 void stats_worker_leave(struct stats_worker *worker)

@@ -1,7 +1,7 @@
 /*
- * Little-endian integers in bytes, for what the store writes to disk and to
- * its writer: the same on every host, whatever its own order, and without
- * alignment. Any process and thread may call; none can fail.
+ * Little-endian integers in bytes, for the disk and the writer's protocol: the
+ * same on every host, without alignment. Any process and thread may call; none
+ * can fail.
  */
 #ifndef OFFLOOP_SERVER_STORE_LITTLE_ENDIAN_H
 #define OFFLOOP_SERVER_STORE_LITTLE_ENDIAN_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Writes the `count` (at most 8) low bytes of a value, the lowest first. */
+/* Writes the low `count` bytes (at most 8) of a value, the lowest first. */
 static inline void le_put(uint8_t *at, size_t count, uint64_t value)
 {
     for (size_t i = 0; i < count; i++)

@@ -1,33 +1,29 @@
 #include "server/store/store.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "common/base/log.h"
-#include "common/base/document_name.h"
-#include "common/base/text.h"
 #include "server/store/lmdb/lmdb_store.h"
 #include "server/store/redis/redis_store.h"
 #include "server/store/redis/redis_url.h"
 #include "server/store/store_backend.h"
 #include "server/store/store_url.h"
 
-const char *store_backend_match(const char *url, const char *scheme)
+/* The backend for a URL; NULL for none. */
+static const struct store_backend *find_backend(const char *url)
 {
-    const char *rest = text_after(url, scheme);
-
-    return rest != NULL && rest[0] == ':' ? rest + 1 : NULL;
+    if (store_url_lmdb_dir(url) != NULL)
+        return lmdb_store_backend();
+    return redis_url_is_redis(url) ? redis_store_backend() : NULL;
 }
 
 struct store *store_open(struct ev_loop *loop, const struct store_config *config)
 {
-    const char *dir = store_backend_match(config->url, lmdb_store_backend()->scheme);
+    const struct store_backend *backend = find_backend(config->url);
     struct buf shown = BUF_INIT;
 
-    if (dir != NULL)
-        return lmdb_store_backend()->open(loop, config, dir);
-    if (redis_url_is_redis(config->url))
-        return redis_store_backend()->open(loop, config, config->url);
+    if (backend != NULL)
+        return backend->open(loop, config);
     store_url_print(config->url, &shown);
     log_warn("no store is known for the URL '%.*s'", (int)shown.len,
              (const char *)shown.data);
@@ -52,16 +48,6 @@ bool store_is_ready(const struct store *store, const char **why_r)
 static bool name_fits(struct slice name)
 {
     return name.len >= 1 && name.len <= STORE_NAME_MAX;
-}
-
-bool store_backend_name_is_sound(struct slice name)
-{
-    if (!name_fits(name))
-        return false;
-    for (size_t i = 0; i < name.len; i++)
-        if (!document_name_has_byte(name.data[i]))
-            return false;
-    return true;
 }
 
 void store_get(struct store *store, struct store_get *get)
@@ -113,11 +99,7 @@ void store_put(struct store *store, struct store_put *put)
 
 void store_cancel(struct store_request *request)
 {
-    struct store_flight *flight = request->backend;
-
-    request->backend = NULL;
-    if (flight != NULL)
-        flight->cancel(flight);
+    store_backend_cancel(request);
 }
 
 int store_reap_readers(struct store *store)
@@ -144,6 +126,18 @@ void store_read_counters(const struct store *store, struct store_counters *count
 {
     *counters_r = (struct store_counters){0};
     store->backend->read_counters(store, counters_r);
+}
+
+int store_check(const struct store_config *config, store_check_verify *verify, void *ctx,
+                struct store_check_counts *counts_r)
+{
+    const struct store_backend *backend = find_backend(config->url);
+
+    *counts_r = (struct store_check_counts){0};
+    if (backend != NULL)
+        return backend->check(config, verify, ctx, counts_r);
+    log_warn("no check is known for that store");
+    return -1;
 }
 
 const char *store_status_text(enum store_status status)

@@ -1,12 +1,13 @@
 /*
- * What a store backend (LMDB, Redis) implements. Private to this room.
+ * The interface that a store backend (LMDB, Redis) implements. Private to
+ * server/store.
  *
- * store.c picks a backend by the URL's scheme and forwards every verb to it.
- * A backend embeds struct store as its first member; whatever it keeps for a
- * request in flight embeds struct store_flight, to which request->backend
- * points, so that store_cancel() needs nothing but the request.
+ * store.c chooses a backend by the URL and forwards every call to it. A backend
+ * embeds struct store as its first member. For a request in flight it keeps an
+ * object that embeds struct store_flight; request->backend points to that, so
+ * that store_cancel() needs only the request.
  *
- * Everything here runs on the front's loop thread.
+ * All functions run on the front's loop thread, except check().
  */
 #ifndef OFFLOOP_SERVER_STORE_STORE_BACKEND_H
 #define OFFLOOP_SERVER_STORE_STORE_BACKEND_H
@@ -15,16 +16,14 @@
 
 /* The part of an object in flight that store_cancel() sees. */
 struct store_flight {
-    /* Forgets the request, of which the flight must keep no pointer after this. */
+    /* Forgets the request; the flight must keep no pointer to it after this. */
     void (*cancel)(struct store_flight *flight);
 };
 
-/* The verbs; see store.h for what each promises. */
+/* The functions; see store.h for what each promises. */
 struct store_backend {
-    const char *scheme; /* "lmdb": URLs that begin with it and a colon */
-    /* rest is the URL behind "scheme:"; NULL (and a line in the log) on failure */
-    struct store *(*open)(struct ev_loop *loop, const struct store_config *config,
-                          const char *rest);
+    /* NULL (and a line in the log) on failure */
+    struct store *(*open)(struct ev_loop *loop, const struct store_config *config);
     void (*close)(struct store *store); /* frees it */
     bool (*is_ready)(const struct store *store, const char **why_r);
     void (*get)(struct store *store, struct store_get *get);
@@ -34,8 +33,11 @@ struct store_backend {
     void (*put)(struct store *store, struct store_put *put);
     int (*reap_readers)(struct store *store);
     uint64_t (*clock_us)(const struct store *store);
-    void (*learn)(struct store *store, struct store_learn *learn); /* NULL: no need to */
+    void (*learn)(struct store *store, struct store_learn *learn); /* NULL: not needed */
     void (*read_counters)(const struct store *store, struct store_counters *counters_r);
+    /* store_check(); *counts_r is zero before the call */
+    int (*check)(const struct store_config *config, store_check_verify *verify, void *ctx,
+                 struct store_check_counts *counts_r);
 };
 
 /* The head of every backend's store. */
@@ -43,12 +45,21 @@ struct store {
     const struct store_backend *backend;
 };
 
-/* The text behind "scheme:" of a URL, or NULL where it has another scheme. */
-const char *store_backend_match(const char *url, const char *scheme);
+/* store_cancel(), for a backend whose requests make requests of their own. */
+void store_backend_cancel(struct store_request *request);
 
-/* True where a stored name is one that the store can have been given: 1 to STORE_NAME_MAX
-   bytes, each of which may stand in a name. What lies in a store may have been put there
-   by others, or be damaged, and callers count on names. */
+/* True for a name that the store can have been given: 1 to STORE_NAME_MAX bytes, all
+   allowed in a name. A backend checks each name that it reads, because other programs may
+   have written it, or it may be damaged, and callers rely on names. */
 bool store_backend_name_is_sound(struct slice name);
+
+/* Ends a request of any kind with a status; its other results must be set before. The
+   request may be gone afterwards. */
+#define STORE_BACKEND_END(ended, with)   \
+    do {                                 \
+        (ended)->request.backend = NULL; \
+        (ended)->status = (with);        \
+        (ended)->done(ended);            \
+    } while (0)
 
 #endif

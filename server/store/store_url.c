@@ -19,15 +19,20 @@ int store_url_check(const char *url, const char **expected_r)
         return 0;
     }
     *expected_r = "lmdb:DIR, " REDIS_URL_EXPECTED;
-    return store_url_needs_writer(url) && url[strlen(LMDB_SCHEME)] != 0 ? 0 : -1;
+    return store_url_needs_writer(url) && store_url_lmdb_dir(url)[0] != 0 ? 0 : -1;
+}
+
+const char *store_url_lmdb_dir(const char *url)
+{
+    return text_after(url, LMDB_SCHEME);
 }
 
 bool store_url_needs_writer(const char *url)
 {
-    return text_starts_with(url, LMDB_SCHEME);
+    return store_url_lmdb_dir(url) != NULL;
 }
 
-/* What stands between "//" and the last "@" may be a login, however broken the rest. */
+/* The text between "//" and the last "@" may be a login, even in a malformed URL. */
 void store_url_print(const char *url, struct buf *out)
 {
     const char *login = strstr(url, "//");
@@ -41,7 +46,7 @@ void store_url_print(const char *url, struct buf *out)
     login += 2;
     colon = memchr(login, ':', (size_t)(at - login));
     if (colon == NULL)
-        colon = login; /* no user: all of it is kept back */
+        colon = login; /* no user name: nothing of it is printed */
     buf_append(out, url, (size_t)(colon - url));
     buf_append_str(out, colon == login ? "***" : ":***");
     buf_append_str(out, at);

@@ -1,7 +1,7 @@
 /*
- * What --store may say, without opening anything: for the option table, and for
- * everything that prints the value (a URL may hold a password). Pure; any
- * thread may call.
+ * The URL of a store (the value of --store): which kind of store it names, and
+ * how to print it without its password. Nothing is opened. Pure; any thread
+ * may call.
  */
 #ifndef OFFLOOP_SERVER_STORE_STORE_URL_H
 #define OFFLOOP_SERVER_STORE_STORE_URL_H
@@ -10,13 +10,17 @@
 
 #include "common/base/buf.h"
 
-/* 0 for a URL that store_open() knows; -1 with what is expected (static text). */
+/* Returns 0 for a URL that store_open() accepts. Returns -1 otherwise, and *expected_r
+   (static text) names the accepted forms. */
 int store_url_check(const char *url, const char **expected_r);
 
-/* True where writes go through a writer process of ours (LMDB). */
+/* The directory in a URL "lmdb:DIR"; NULL for any other URL. Points into the URL. */
+const char *store_url_lmdb_dir(const char *url);
+
+/* True for a store whose writes need our writer process (LMDB). */
 bool store_url_needs_writer(const char *url);
 
-/* Appends the URL with a password as "***", well formed or not. */
+/* Appends the URL, with "***" for a password. The URL may be malformed. */
 void store_url_print(const char *url, struct buf *out);
 
 #endif

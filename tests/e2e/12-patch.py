@@ -67,7 +67,8 @@ def what_is_refused(pair):
         check_problem(patch(b"{}", target="/v1/patch/bad%20name"), 400)
         refused = patch(b"{}", JSON)
         check_problem(refused, 415, "merge-patch")
-        equal(refused.header("accept-patch"), "application/merge-patch+json")
+        equal(refused.header("accept-patch"),
+              "application/merge-patch+json, application/jq")
         check_problem(patch(b"{}", []), 415)
         check_problem(patch(b"{}", [*PATCH, ("Content-Encoding", "br")]), 415, "gzip")
         check_problem(patch(b"{}", [*PATCH, ("Accept", "text/html")]), 406)

@@ -109,7 +109,7 @@ def fields_that_are_none_are_400_whatever_is_there(pair):
                 for headers in ([], [("If-None-Match", etag)], [("If-Match", '"9-json"')],
                                 [MSGPACK_ACCEPT], [("Offloop-Mode", "inline")]):
                     reply = client.ask("GET", f"{target}?fields={fields}", headers=headers)
-                    check_problem(reply, 400, "fields are names divided by , and .")
+                    check_problem(reply, 400, "fields must be names separated by , and .")
                 equal(client.ask("HEAD", f"{target}?fields={fields}").status, 400)
             reply = client.ask("PATCH", f"/v1/none/one?fields={fields}", b'{"b":2}', patch)
             check_problem(reply, 400, "fields")

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import threading
+import urllib.parse
 
 from harness import JSON, case
 
@@ -22,6 +23,7 @@ LONG_US = 2000  # a turn of more is long: dear requests used to take 2,500 to 15
 LONG_TURNS = 5
 NDJSON = [("Content-Type", "application/x-ndjson")]
 PATCH = [("Content-Type", "application/merge-patch+json")]
+JQ = [("Content-Type", "application/jq")]
 
 
 def compact(value):
@@ -110,9 +112,20 @@ class Requests:
         query = self.query() if self.random.random() < 0.5 else "?_"
         return "GET", f"/v1/bulk{query}&limit={self.random.choice((1, 100, 1000))}", None, []
 
+    def program(self):
+        """Cheap and dear ones, and some that no budget is enough for."""
+        text = self.random.choice((".", ".[0]", "length", "map(.)", "tojson", "tostring|length",
+                                   "[..]|length", "[range(1e9)]", "last(range(1e12))",
+                                   '"xy"*1e6|length', "def f:[f];f", "sort", "unique|length",
+                                   "[range(3000)]|map(.*2)|add", "[limit(200;.[]?)]|tojson"))
+        name = self.random.choice(list(self.documents))
+        if self.random.random() < 0.2:
+            return "PATCH", f"/v1/patched/{name}", text.encode(), JQ
+        return "GET", f"/v1/loop/{name}?jq={urllib.parse.quote(text, safe='')}", None, []
+
     def next(self):
-        return self.random.choices((self.read, self.put, self.patch, self.bulk, self.listing),
-                                   (12, 4, 2, 1, 2))[0]()
+        return self.random.choices((self.read, self.put, self.patch, self.bulk, self.listing,
+                                    self.program), (12, 4, 2, 1, 2, 4))[0]()
 
 
 def load(pair, requests):

@@ -332,11 +332,94 @@ def the_page_is_quiet_to_who_hears_it(pair):
               [1, 1, 1, 1])
 
 
+@case
+def the_page_has_a_latency_for_every_size(pair):
+    """As /debug/stats counts them: a class without a place on the page would never be seen."""
+    pair.put("/v1/see/medium", {"a": [{"n": n, "text": "x" * 20} for n in range(2000)]})
+    sizes = list(stats(pair)["latency_us"])
+    equal(sizes, ["light", "medium", "heavy"])
+    with open_page(pair) as page, load_on(pair, "/v1/see/medium"):
+        page.open(at(pair))
+        page.until("/^[0-9.]+ (µs|ms|s)$/.test(document.getElementById('medium-p99').textContent)",
+                   "a latency of medium documents", 120 if SANITIZED else 30)
+        for size in sizes:
+            assert page.evaluate(f"!!document.getElementById('{size}-p99')"), size
+
+
+@case
+def the_page_names_a_quantile_only_of_enough_samples(pair):
+    with open_page(pair) as page:
+        page.open(at(pair))
+        equal(page.evaluate("[1, 39, 40, 399, 400].map((count) => held(count)[0])"),
+              ["the only one", "max of 39", "p90", "p90", "p99"])
+
+
+@case
+def the_charts_of_the_page_have_scales(pair):
+    put_documents(pair)
+    with open_page(pair) as page, load_on(pair, "/v1/see/light"):
+        page.look(1200, 900)
+        page.open(at(pair))
+        page.until("+document.body.dataset.samples >= 4", "four samples", 120 if SANITIZED else 30)
+        labels = page.evaluate("[...document.querySelectorAll('#away text')].map((one) => one.textContent)")
+        for one in ("1", "10", "1 µs", "1 ms", "1 s"):
+            assert one in labels, (one, labels)
+        # The line's top is a round number that no rate exceeds.
+        equal(page.evaluate("[1, 3, 49, 50, 51, 999].map(roundUp)"), [1, 5, 50, 50, 100, 1000])
+        top = float(text(page, "rate-top").replace(",", ""))
+        assert re.fullmatch("[125]0*", f"{top:.0f}"), top
+        equal(page.evaluate("[...document.querySelectorAll('.plot .times span')].map((one) => one.textContent)"),
+              ["2 min ago", "1 min ago", "now"])
+
+
 @case(workers=1)
 def the_page_says_when_the_server_is_gone(pair):
     with open_page(pair) as page:
         page.open(at(pair))
         page.until("document.getElementById('state-text').textContent === 'ready'", "ready")
+        equal(page.evaluate("getComputedStyle(document.querySelector('main')).opacity"), "1")
         pair.server.stop()
         page.until("document.getElementById('state-text').textContent === 'no answer from the server'",
                    "it says so", 30)
+        page.until("/^figures are [0-9]+ s old$/.test(document.getElementById('age').textContent)",
+                   "the age of the figures")
+        page.until("+getComputedStyle(document.querySelector('main')).opacity < 0.6",
+                   "old figures are dimmed")
+        equal(page.evaluate("document.getElementById('dot').className"), "dot bad")
+
+
+def page_without_workers(pair, kind, words):
+    with open_page(pair) as page:
+        page.open(at(pair))
+        page.until("document.getElementById('state-text').textContent === 'ready'", "ready")
+        pair.worker.stop()
+        page.until(f"document.getElementById('dot').className === 'dot {kind}'", "it is not green", 30)
+        assert text(page, "state-text").startswith(words + "no worker"), text(page, "state-text")
+        equal(page.evaluate("document.title"), text(page, "state-text") + " – offloop")
+
+
+@case(server=["--mode", "auto"], workers=1)
+def the_page_is_degraded_without_workers(pair):
+    page_without_workers(pair, "degraded", "degraded: ")
+
+
+@case(server=["--mode", "rpc"], workers=1)
+def the_page_is_not_ready_where_only_workers_can_do_it(pair):
+    page_without_workers(pair, "bad", "not ready: ")
+
+
+@case(workers=1)
+def the_page_can_be_paused_and_resumed(pair):
+    def samples():
+        return int(page.evaluate("document.body.dataset.samples"))
+    with open_page(pair) as page:
+        page.open(at(pair))
+        page.until("+document.body.dataset.samples >= 2", "two samples", 120 if SANITIZED else 30)
+        equal(text(page, "pause"), "Pause")
+        page.evaluate("document.getElementById('pause').click()")
+        equal(text(page, "pause"), "Resume")
+        assert re.fullmatch(r"paused at \d\d:\d\d:\d\d", text(page, "age")), text(page, "age")
+        page.evaluate("document.getElementById('pause').click()")
+        equal((text(page, "pause"), text(page, "age")), ("Pause", ""))
+        seen = samples()
+        page.until(f"+document.body.dataset.samples > {seen}", "it goes on")

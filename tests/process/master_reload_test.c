@@ -1,4 +1,4 @@
-/* HUP: a new generation beside the old one, and the way back; what systemd is told. */
+/* HUP: a new generation beside the old one, and the way back; messages to systemd. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,10 +18,9 @@
 
 static void reload_replaces_the_renewed(void **state)
 {
-    struct daemon *d = master_actors_start("serve", "serve");
+    struct daemon *d = master_actors_ready("serve", "serve");
 
     (void)state;
-    daemon_expect(d, "all ready");
     daemon_signal(d, SIGHUP);
     daemon_expect(d, "generation 2 serves");
     daemon_await(d, "retired plan 0", 1);
@@ -31,8 +30,7 @@ static void reload_replaces_the_renewed(void **state)
     assert_int_equal(daemon_count(d, "ready front 3 of 2"), 1);
     assert_true(daemon_is_order(d, "ready front 3 of 2", "term front 0 of 1"));
     assert_int_equal(daemon_count(d, "started writer"), 1);
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
+    master_actors_drain(d);
     assert_int_equal(daemon_count(d, "warning"), 0);
     assert_int_equal(daemon_count(d, "term writer 0 of 1"), 1);
     daemon_end(d);
@@ -40,17 +38,15 @@ static void reload_replaces_the_renewed(void **state)
 
 static void bad_generation_is_undone(void **state)
 {
-    struct daemon *d = master_actors_start("serve", "crash");
+    struct daemon *d = master_actors_ready("serve", "crash");
 
     (void)state;
-    daemon_expect(d, "all ready");
     daemon_signal(d, SIGHUP);
     daemon_expect(d, "generation 2 did not become ready: going on as before");
     daemon_await(d, "retired plan 1", 1);
     assert_int_equal(daemon_count(d, "term front"), 0);
     assert_int_equal(daemon_count(d, "is started again in"), 0);
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
+    master_actors_drain(d);
     assert_int_equal(daemon_count(d, "term front 0 of 1"), 1);
     assert_int_equal(daemon_count(d, "term front 1 of 1"), 1);
     daemon_end(d);
@@ -58,37 +54,33 @@ static void bad_generation_is_undone(void **state)
 
 static void refused_reload_changes_nothing(void **state)
 {
-    struct daemon *d = master_actors_start("serve", NULL);
+    struct daemon *d = master_actors_ready("serve", NULL);
 
     (void)state;
-    daemon_expect(d, "all ready");
     daemon_signal(d, SIGHUP);
     daemon_expect(d, "no reload");
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
+    master_actors_drain(d);
     assert_int_equal(daemon_count(d, "started front"), 2);
     daemon_end(d);
 }
 
-/* Children of the new generation move on: a service that dies later is of the new plan.
+/* Children that a reload keeps belong to the new plan: one that dies is started from it.
  */
 static void kept_children_follow_the_new_plan(void **state)
 {
-    struct daemon *d = master_actors_start("serve", "inspect");
+    struct daemon *d = master_actors_ready("serve", "inspect");
 
     (void)state;
-    daemon_expect(d, "all ready");
     daemon_signal(d, SIGHUP);
     daemon_await(d, "retired plan 0", 1);
     kill(daemon_find_child(d, "writer"), SIGKILL);
     daemon_await(d, "ready writer 0", 2);
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
+    master_actors_drain(d);
     assert_int_equal(daemon_count(d, "started writer 0"), 2);
     daemon_end(d);
 }
 
-/* Receives what the service manager is told next and compares its start. */
+/* Receives the next message to the service manager, and compares its start. */
 static void expect_notice(int fd, const char *text)
 {
     char notice[128] = "";
@@ -151,9 +143,7 @@ static void watchdog_is_fed(void **state)
         assert_true(recv(manager, notice, sizeof notice - 1, 0) > 0);
         fed += strcmp(notice, "WATCHDOG=1") == 0;
     }
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
-    daemon_end(d);
+    master_actors_end(d);
     close(manager);
     unlink(socket_path);
     rmdir(path);

@@ -16,14 +16,12 @@
 
 static void term_drains_in_order(void **state)
 {
-    struct daemon *d = master_actors_start("serve", NULL);
+    struct daemon *d = master_actors_ready("serve", NULL);
 
     (void)state;
-    daemon_expect(d, "all ready");
     assert_int_equal(daemon_count(d, "ready front"), 2);
     assert_true(daemon_is_order(d, "ready writer 0", "started front 0"));
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
+    master_actors_drain(d);
     assert_int_equal(daemon_count(d, "term front"), 2);
     assert_int_equal(daemon_count(d, "term writer"), 1);
     assert_true(daemon_is_order(d, "drain begins", "term front"));
@@ -35,20 +33,18 @@ static void term_drains_in_order(void **state)
 
 static void int_drains_and_again_changes_nothing(void **state)
 {
-    struct daemon *d = master_actors_start("serve", NULL);
+    struct daemon *d = master_actors_ready("serve", NULL);
 
     (void)state;
-    daemon_expect(d, "all ready");
     daemon_signal(d, SIGINT);
     daemon_signal(d, SIGTERM);
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
+    master_actors_drain(d);
     assert_int_equal(daemon_count(d, "term "), 3);
     assert_int_equal(daemon_count(d, "drain begins"), 1);
     daemon_end(d);
 }
 
-/* The pauses are told in the log: 100 ms doubling, for each child by itself. */
+/* The log has the pauses: 100 ms, then doubled, for each child separately. */
 static void crash_loop_backs_off(void **state)
 {
     static const char *const pauses[] = {"in 100 ms", "in 200 ms", "in 400 ms"};
@@ -63,8 +59,7 @@ static void crash_loop_backs_off(void **state)
     assert_int_equal(daemon_count(d, "in 800 ms"), 0);
     assert_true(daemon_count(d, "ended: SIGABRT") >= 3);
     assert_int_equal(daemon_count(d, "all ready"), 0);
-    daemon_signal(d, SIGTERM); /* in a pause: nothing to wait for there */
-    assert_int_equal(daemon_wait(d), 0);
+    master_actors_drain(d); /* in a pause there is no process to wait for */
     assert_int_equal(daemon_count(d, "started writer"), 1);
     daemon_end(d);
 }
@@ -77,9 +72,7 @@ static void ready_but_useless_backs_off_too(void **state)
     daemon_expect(d, "front 0 is started again in 100 ms");
     daemon_expect(d, "front 0 is started again in 200 ms");
     assert_true(daemon_count(d, "ended: exit status 3") >= 2);
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
-    daemon_end(d);
+    master_actors_end(d);
 }
 
 static void restart_is_at_once_after_work(void **state)
@@ -91,9 +84,7 @@ static void restart_is_at_once_after_work(void **state)
         daemon_expect(d, "started front");
     assert_int_equal(daemon_count(d, "is started again in"), 0);
     assert_true(daemon_count(d, "ended: exit status 3") > 30);
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
-    daemon_end(d);
+    master_actors_end(d);
 }
 
 static void retiring_is_no_news(void **state)
@@ -105,59 +96,53 @@ static void retiring_is_no_news(void **state)
         daemon_expect(d, "started front 1");
     assert_int_equal(daemon_count(d, "ended:"), 0);
     assert_int_equal(daemon_count(d, "is started again in"), 0);
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
-    daemon_end(d);
+    master_actors_end(d);
 }
 
 static void killed_service_comes_back(void **state)
 {
-    struct daemon *d = master_actors_start("serve", NULL);
+    struct daemon *d = master_actors_ready("serve", NULL);
 
     (void)state;
-    daemon_expect(d, "all ready");
     kill(daemon_find_child(d, "writer"), SIGKILL);
     daemon_expect(d, "writer 0 (pid");
     daemon_expect(d, "writer 0 is started again in 100 ms");
     daemon_expect(d, "ready writer 0");
     assert_int_equal(daemon_count(d, "started front"), 2);
     assert_int_equal(daemon_count(d, "all ready"), 1);
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
-    daemon_end(d);
+    master_actors_end(d);
 }
 
 static void children_end_with_their_master(void **state)
 {
-    struct daemon *d = master_actors_start("serve", NULL);
+    struct daemon *d = master_actors_ready("serve", NULL);
 
     (void)state;
-    daemon_expect(d, "all ready");
     daemon_signal(d, SIGKILL);
     assert_int_equal(daemon_wait(d), -SIGKILL);
     assert_int_equal(daemon_count(d, "orphan front"), 2);
     assert_int_equal(daemon_count(d, "orphan writer"), 1);
     for (int i = 0; i < 3; i++)
-        assert_true(waitpid(-1, NULL, 0) > 0); /* orphans are given to us */
+        assert_true(waitpid(-1, NULL, 0) >
+                    0); /* orphans are reparented to this process */
     daemon_end(d);
 }
 
-/* While fronts drain, what serves them is kept alive. */
+/* While fronts drain, the services that they need are kept alive. */
 static void service_comes_back_in_a_drain(void **state)
 {
     struct daemon *d;
 
     (void)state;
     setenv("MASTER_TEST_PATIENT", "1", 1);
-    d = master_actors_start("stuck", NULL);
+    d = master_actors_ready("stuck", NULL);
     unsetenv("MASTER_TEST_PATIENT");
-    daemon_expect(d, "all ready");
     daemon_signal(d, SIGTERM);
     daemon_expect(d, "drain begins");
     kill(daemon_find_child(d, "writer"), SIGKILL);
     daemon_await(d, "ready writer 0", 2);
     daemon_signal(d, SIGINT);
-    daemon_signal(d, SIGINT); /* may be taken for one */
+    daemon_signal(d, SIGINT); /* two equal signals may arrive as one */
     while (daemon_count(d, "interrupted again") == 0 && daemon_find_child(d, "front"))
         daemon_signal(d, SIGINT);
     assert_int_equal(daemon_wait(d), 0);
@@ -166,12 +151,10 @@ static void service_comes_back_in_a_drain(void **state)
 
 static void stuck_child_is_killed(void **state)
 {
-    struct daemon *d = master_actors_start("stuck", NULL);
+    struct daemon *d = master_actors_ready("stuck", NULL);
 
     (void)state;
-    daemon_expect(d, "all ready");
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
+    master_actors_drain(d);
     assert_true(daemon_count(d, "has not drained in time and is killed") >= 2);
     assert_true(daemon_is_order(d, "is killed", "term writer 0"));
     daemon_end(d);
@@ -183,9 +166,8 @@ static void second_interrupt_kills(void **state)
 
     (void)state;
     setenv("MASTER_TEST_PATIENT", "1", 1);
-    d = master_actors_start("stuck", NULL);
+    d = master_actors_ready("stuck", NULL);
     unsetenv("MASTER_TEST_PATIENT");
-    daemon_expect(d, "all ready");
     daemon_signal(d, SIGINT);
     daemon_expect(d, "drain begins");
     daemon_signal(d, SIGINT);
@@ -208,7 +190,7 @@ static void failure_to_start_ends_the_daemon(void **state)
     daemon_end(d);
 }
 
-/* A child has what spawn.h says and nothing else, whatever the master was given. */
+/* A child has what spawn.h says and nothing else, even if the master inherited more. */
 static void children_inherit_what_is_written(void **state)
 {
     struct daemon *d;
@@ -228,9 +210,7 @@ static void children_inherit_what_is_written(void **state)
     close(leak);
     close(high);
     daemon_expect(d, "all ready");
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
-    daemon_end(d);
+    master_actors_end(d);
 }
 
 static int supervision(void)

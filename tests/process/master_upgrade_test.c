@@ -18,23 +18,14 @@
 #include "common/process/handover.h"
 #include "tests/process/support/master_actors.h"
 
-static void end_well(struct daemon *d)
-{
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
-    daemon_end(d);
-}
-
 static void upgrade_replaces_everything(void **state)
 {
     struct daemon *d = master_actors_upgrade(NULL, "serve");
 
     (void)state;
-    daemon_expect(d, "all ready");
-    daemon_signal(d, SIGUSR2);
     daemon_expect(d, "upgraded: generation 2 serves");
     daemon_await(d, "term writer 0 of 1", 1);
-    /* all of the new is ready before anything of the old ends, but for the gate */
+    /* all new children are ready before an old one ends, except for the gate */
     assert_true(daemon_is_order(d, "ready front 3 of 2", "term gate 0 of 1"));
     assert_true(daemon_is_order(d, "term gate 0 of 1", "started gate 1 of 2"));
     assert_true(daemon_is_order(d, "ready gate 1 of 2", "term front 0 of 1"));
@@ -42,17 +33,15 @@ static void upgrade_replaces_everything(void **state)
     assert_int_equal(daemon_count(d, "ready writer 1 of 2"), 1);
     assert_int_equal(daemon_count(d, "all ready"), 2);
     assert_int_equal(daemon_count(d, "warning"), 0);
-    end_well(d);
+    master_actors_end(d);
 }
 
-/* The successor is a master like any other: it restarts, reloads and upgrades. */
+/* The successor works as any other master: it restarts, reloads and upgrades. */
 static void successor_goes_on(void **state)
 {
     struct daemon *d = master_actors_upgrade(NULL, "serve");
 
     (void)state;
-    daemon_expect(d, "all ready");
-    daemon_signal(d, SIGUSR2);
     daemon_expect(d, "upgraded: generation 2 serves");
     daemon_await(d, "term writer 0 of 1", 1);
     kill(daemon_find_child(d, "writer"), SIGKILL);
@@ -61,7 +50,7 @@ static void successor_goes_on(void **state)
     daemon_await(d, "generation 3 serves", 1);
     daemon_await(d, "retired plan 0", 1);
     assert_int_equal(daemon_count(d, "term writer"), 1); /* a reload keeps it */
-    end_well(d);
+    master_actors_end(d);
 }
 
 static void upgrades_follow_each_other(void **state)
@@ -70,8 +59,8 @@ static void upgrades_follow_each_other(void **state)
     struct daemon *d = master_actors_upgrade(NULL, "serve");
 
     (void)state;
-    daemon_expect(d, "all ready");
-    for (int generation = 2; generation < 12; generation++) {
+    daemon_expect(d, "upgraded: generation 2 serves");
+    for (int generation = 3; generation < 12; generation++) {
         daemon_signal(d, SIGUSR2);
         snprintf(line, sizeof line, "upgraded: generation %d serves", generation);
         daemon_expect(d, line);
@@ -79,7 +68,7 @@ static void upgrades_follow_each_other(void **state)
     daemon_await(d, "term front", 20);
     daemon_await(d, "term writer", 10);
     assert_int_equal(daemon_count(d, "warning"), 0);
-    end_well(d);
+    master_actors_end(d);
 }
 
 static void missing_binary_changes_nothing(void **state)
@@ -87,12 +76,10 @@ static void missing_binary_changes_nothing(void **state)
     struct daemon *d = master_actors_upgrade("/nonexistent/offloop", "serve");
 
     (void)state;
-    daemon_expect(d, "all ready");
-    daemon_signal(d, SIGUSR2);
     daemon_expect(d, "/nonexistent/offloop: No such file or directory");
     daemon_expect(d, "generation 2 did not become ready");
     assert_int_equal(daemon_count(d, "term "), 0);
-    end_well(d);
+    master_actors_end(d);
 }
 
 static void binary_that_ends_at_once_changes_nothing(void **state)
@@ -100,11 +87,9 @@ static void binary_that_ends_at_once_changes_nothing(void **state)
     struct daemon *d = master_actors_upgrade("/bin/false", "serve");
 
     (void)state;
-    daemon_expect(d, "all ready");
-    daemon_signal(d, SIGUSR2);
     daemon_expect(d, "generation 2 did not become ready");
     assert_int_equal(daemon_count(d, "term "), 0);
-    end_well(d);
+    master_actors_end(d);
 }
 
 static void binary_whose_fronts_crash_is_undone(void **state)
@@ -112,37 +97,31 @@ static void binary_whose_fronts_crash_is_undone(void **state)
     struct daemon *d = master_actors_upgrade(NULL, "crash");
 
     (void)state;
-    daemon_expect(d, "all ready");
-    daemon_signal(d, SIGUSR2);
     daemon_expect(d, "generation 2 did not become ready");
     daemon_await(d, "retired plan 1", 1);
     daemon_await(d, "term writer 1 of 2", 1);
     assert_int_equal(daemon_count(d, "term front 0 of 1"), 0);
     assert_int_equal(daemon_count(d, "term gate"), 0);
-    end_well(d);
+    master_actors_end(d);
 }
 
-/* A child that was ready and dies before the others are has proved nothing. */
+/* A child that dies after it was ready, but before all others are, undoes the change. */
 static void death_after_ready_undoes_too(void **state)
 {
     struct daemon *d = master_actors_upgrade(NULL, "ready-crash");
 
     (void)state;
-    daemon_expect(d, "all ready");
-    daemon_signal(d, SIGUSR2);
     daemon_expect(d, "generation 2 did not become ready");
     assert_int_equal(daemon_count(d, "upgraded"), 0);
-    end_well(d);
+    master_actors_end(d);
 }
 
-/* The gate is exchanged last; the old one comes back. */
+/* The gate is replaced last; where that fails, the old one comes back. */
 static void gate_that_fails_gives_way_to_the_old_one(void **state)
 {
     struct daemon *d = master_actors_upgrade(NULL, "gate-crash");
 
     (void)state;
-    daemon_expect(d, "all ready");
-    daemon_signal(d, SIGUSR2);
     daemon_expect(d, "generation 2 did not become ready");
     daemon_await(d, "ready gate", 2);
     assert_true(daemon_is_order(d, "term gate 0 of 1", "did not become ready"));
@@ -151,48 +130,41 @@ static void gate_that_fails_gives_way_to_the_old_one(void **state)
     daemon_await(d, "term writer 1 of 2", 1);
     assert_int_equal(daemon_count(d, "term front 0 of 1"), 0);
     assert_int_equal(daemon_count(d, "term writer 0 of 1"), 0);
-    end_well(d);
+    master_actors_end(d);
 }
 
 static void without_upgrades_it_is_ignored(void **state)
 {
-    struct daemon *d = master_actors_start("serve", NULL);
+    struct daemon *d = master_actors_ready("serve", NULL);
 
     (void)state;
-    daemon_expect(d, "all ready");
     daemon_signal(d, SIGUSR2);
-    daemon_expect(d, "there is no upgrade by SIGUSR2 here");
-    end_well(d);
+    daemon_expect(d, "this daemon has no upgrade by SIGUSR2");
+    master_actors_end(d);
 }
 
-/* Fronts of this scenario tell once that they live, and then no more. */
+/* The fronts of this scenario send a sign of life once, and then no more. */
 static void hung_children_are_killed(void **state)
 {
-    struct daemon *d = master_actors_start("silent", NULL);
+    struct daemon *d = master_actors_ready("silent", NULL);
 
     (void)state;
-    daemon_expect(d, "all ready");
     daemon_await(d, "gives no sign of life and is killed", 2);
     daemon_await(d, "ended: SIGKILL", 2);
     daemon_await(d, "is started again in", 2);
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
-    daemon_end(d);
+    master_actors_end(d);
 }
 
 static void busy_children_have_longer(void **state)
 {
-    struct daemon *d = master_actors_start("busy", NULL);
+    struct daemon *d = master_actors_ready("busy", NULL);
 
     (void)state;
-    daemon_expect(d, "all ready");
     daemon_await(d, "gives no sign of life", 2);
     assert_int_equal(daemon_count(d, "writer 0 (pid"), 1);
     assert_int_equal(daemon_count(d, "front 0 (pid"), 1);
     assert_int_equal(daemon_count(d, "front 1 (pid"), 0);
-    daemon_signal(d, SIGTERM);
-    assert_int_equal(daemon_wait(d), 0);
-    daemon_end(d);
+    master_actors_end(d);
 }
 
 static void failed_exec_leaves_everything(void **state)

@@ -1,4 +1,5 @@
-/* A real cluster of three nodes: slots that move, nodes that die; and nodes that lie. */
+/* A real cluster of three nodes, with slots that move and nodes that die; and fake nodes
+   that lie. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,7 @@
 
 #include "common/base/alloc.h"
 #include "server/store/redis/place/redis_cluster.h"
-#include "server/store/store_check.h"
+#include "server/store/store.h"
 
 static int setup(void **state)
 {
@@ -60,7 +61,7 @@ static void collections_lie_on_all_nodes(void **state)
         on[cluster_rig_node_of(name)]++;
         assert_int_equal(rig_put_text(&rig->rig, name, "x", "1"), STORE_CREATED);
         assert_int_equal(rig_put_text(&rig->rig, name, "x", "2"), STORE_OK);
-        if (i % 2 == 0) /* which leaves an empty one in the list */
+        if (i % 2 == 0) /* an empty collection stays in the list */
             assert_int_equal(rig_remove(&rig->rig, name, "x"), STORE_OK);
         else
             snprintf(expected + strlen(expected), 16, "%s=1 ", name);
@@ -69,7 +70,7 @@ static void collections_lie_on_all_nodes(void **state)
         assert_true(on[i] > 0);
     promise_names(&rig->rig, "", 100, expected, false);
     promise_names(&rig->rig, "", 3, "c01=1 ", true);
-    promise_names(&rig->rig, "c01", 1, "c03=1 ", true); /* c02 is passed over */
+    promise_names(&rig->rig, "c01", 1, "c03=1 ", true); /* c02 is left out */
     promise_names(&rig->rig, "c18", 9, "c19=1 ", false);
     promise_names(&rig->rig, "c19", 9, "", false);
     assert_int_equal(
@@ -100,7 +101,7 @@ static void large_documents(void **state)
     mem_free(bytes);
 }
 
-/* All of a slot's keys are elsewhere, and the store has not heard of it. */
+/* All keys of a slot have moved, and the store does not know it. */
 static void a_slot_that_has_moved(void **state)
 {
     struct cluster_rig *rig = of(state);
@@ -129,7 +130,7 @@ static void a_slot_that_has_moved(void **state)
     }
 }
 
-/* Half of a slot's keys are elsewhere. */
+/* Half of a slot's keys have moved. */
 static void a_slot_on_its_way(void **state)
 {
     struct cluster_rig *rig = of(state);
@@ -146,18 +147,19 @@ static void a_slot_on_its_way(void **state)
     cluster_rig_begin_move(rig, slot, from, to);
     cluster_rig_move_key(rig, "offloop:{way}:d:gone", from, to);
     cluster_rig_move_key(rig, "offloop:{way}:d:large", from, to);
-    /* Reads find each where it is. */
+    /* Reads find each key on its node. */
     for (int i = 0; i < 3; i++) {
         assert_true(rig_has_text(&rig->rig, "way", "gone", "1"));
         assert_true(rig_has_text(&rig->rig, "way", "here", "2"));
         assert_int_equal(rig_find(&rig->rig, "way", "none"), STORE_NOT_FOUND);
         assert_int_equal(rig_find(&rig->rig, "way", "large"), STORE_OK);
     }
-    /* What has stayed with its index is written; what has not waits, then gives up. */
+    /* A document that is still with its index can be written; another write waits, then
+       fails. */
     assert_int_equal(rig_put_text(&rig->rig, "way", "here", "3"), STORE_OK);
     assert_int_equal(rig_put_text(&rig->rig, "way", "gone", "4"), STORE_DOWN);
     assert_int_equal(rig_put_text(&rig->rig, "way", "new", "5"), STORE_DOWN);
-    /* What waits goes on as soon as the slot has arrived. */
+    /* Writes that wait continue as soon as the slot has moved completely. */
     rig_begin_put(&rig->rig, &put, "way", "gone", "6", 1);
     rig_begin_put(&rig->rig, &large, "way", "fresh", bytes, 300000);
     for (int i = 0; i < 20; i++)
@@ -169,7 +171,7 @@ static void a_slot_on_its_way(void **state)
     assert_int_equal(rig_wait_put(&rig->rig, &put, NULL), STORE_OK);
     assert_int_equal(rig_wait_put(&rig->rig, &large, NULL), STORE_CREATED);
     assert_true(rig_has_text(&rig->rig, "way", "gone", "6"));
-    /* Back again; a store that closes meanwhile ends what waits. */
+    /* The slot moves back; a store that closes meanwhile ends the requests that wait. */
     cluster_rig_begin_move(rig, slot, to, from);
     cluster_rig_move_key(rig, "offloop:{way}:d:gone", to, from);
     rig_begin_put(&rig->rig, &put, "way", "gone", "7", 1);
@@ -188,7 +190,7 @@ static void a_slot_on_its_way(void **state)
     mem_free(bytes);
 }
 
-/* How many keys a node has of a slot. */
+/* The number of a slot's keys on a node. */
 static long long count_keys(const struct redis_rig *node, unsigned slot)
 {
     redisContext *context = redis_rig_connect(node);
@@ -200,9 +202,9 @@ static long long count_keys(const struct redis_rig *node, unsigned slot)
     return count;
 }
 
-/* All keys are still there when a large document's bytes, sent before, become it: the
-   script must not meet a key that it has taken away itself, which the slot's next node
-   might have. */
+/* All keys are still on the node when an upload becomes the document: the script must
+   not look for a key that it has removed itself, because the slot's next node might
+   have it. */
 static void a_slot_that_begins_to_move(void **state)
 {
     struct cluster_rig *rig = of(state);
@@ -227,7 +229,7 @@ static void a_slot_that_begins_to_move(void **state)
     mem_free(bytes);
 }
 
-/* Slots go round and round while one writes after another. */
+/* Slots move again and again while documents are written one after another. */
 static void moves_under_load(void **state)
 {
     enum { DOCUMENTS = 60 };
@@ -255,7 +257,7 @@ static void moves_under_load(void **state)
                 cluster_rig_end_move(rig, slot, at, to);
             }
             if (i % 3 != 0 && i < DOCUMENTS / 2)
-                continue; /* a second each where it has to wait */
+                continue; /* up to a second for each that waits */
             if (i < DOCUMENTS / 2 && i % 30 != 0)
                 continue;
             status = rig_put_text(&rig->rig, "load", id, text);
@@ -297,7 +299,8 @@ static void a_node_that_is_killed(void **state)
     redis_rig_end_server(&rig->nodes[dead], SIGKILL);
     while (rig_find(&rig->rig, names[dead], "x") != STORE_DOWN)
         ev_run(rig->rig.loop, EVRUN_ONCE);
-    /* Its slots are refused at once, the others go on, and we are ready for them. */
+    /* A node dies: its slots are refused at once, the others work, and the store is
+       ready. */
     for (int i = 0; i < 200; i++) {
         struct rig_get get;
 
@@ -317,7 +320,7 @@ static void a_node_that_is_killed(void **state)
         ev_run(rig->rig.loop, EVRUN_ONCE);
 }
 
-/* ---- nodes that follow a script of ours ---- */
+/* ---- fake nodes ---- */
 
 #define QUIET "CONFIG -ERR no\r\nSCRIPT -ERR no\r\nROLE -ERR no\r\n"
 
@@ -388,7 +391,7 @@ static void maps_that_make_no_sense(void **state)
     }
 }
 
-/* Read in steps, a map counts when it is read whole; then the loop has been free between.
+/* A map is used once it is read completely; the loop runs between the steps.
  */
 static void a_map_of_thousands_of_ranges(void **state)
 {
@@ -419,7 +422,7 @@ static void a_map_of_thousands_of_ranges(void **state)
     buf_free(&script);
 }
 
-/* A host of "" or NULL is the one that was asked; and nobody goes round for ever. */
+/* A host of "" or NULL means the node that was asked; redirections have a limit. */
 static void redirections_that_lead_nowhere(void **state)
 {
     static const char *const answers[] = {
@@ -431,7 +434,7 @@ static void redirections_that_lead_nowhere(void **state)
         "-CLUSTERDOWN\r\n",
         "-MOVED 1 :%d\r\n",
         "-ASK 1 :%d\r\n",
-        /* where nobody listens: no write is in doubt */
+        /* no server listens there: no write is unsure */
         "-MOVED 1 127.0.0.1:1\r\n",
         "-ASK 1 127.0.0.1:1\r\n",
     };
@@ -466,9 +469,9 @@ static void redirections_that_lead_nowhere(void **state)
     }
 }
 
-/* ---- two nodes of ours ---- */
+/* ---- two fake nodes ---- */
 
-/* The first name whose slot is below `half`, or not. */
+/* The first name whose slot is below `half`, or the first whose slot is not. */
 static void name_in(char name[8], unsigned half, bool below)
 {
     unsigned i = 0;
@@ -478,8 +481,8 @@ static void name_in(char name[8], unsigned half, bool below)
     while ((redis_slot_of(rig_slice(name)) < half) != below);
 }
 
-/* One moves the slot while commands are under way to it, then says it is loading: that is
-   about itself, not about the node that the request has turned to. */
+/* A node moves the slot while commands are under way to it, and then answers LOADING.
+   That concerns this node, not the one to which the request was redirected. */
 static void an_error_is_about_who_said_it(void **state)
 {
     enum { HALF = 8000, SIZE = 300000 };
@@ -512,13 +515,14 @@ static void an_error_is_about_who_said_it(void **state)
         ev_run(rig.loop, EVRUN_ONCE);
     assert_int_equal(rig_put_bytes(&rig, here, "x", bytes, SIZE), STORE_DOWN);
     assert_int_equal(rig_find(&rig, there, "x"), STORE_NOT_FOUND);
-    assert_int_equal(rig_find(&rig, here, "x"), STORE_NOT_FOUND); /* it is there now */
+    assert_int_equal(rig_find(&rig, here, "x"),
+                     STORE_NOT_FOUND); /* it is connected now */
     mem_free(bytes);
     fake_redis_stop(&second);
     close_fake(&rig, &first);
 }
 
-/* What many_nodes() has a map say: slot s is a range of its own, on one of NODES. */
+/* The map of many_nodes(): each slot is a range of its own, on one of NODES. */
 enum { SLOTS = 1024, NODES = 200 };
 
 static unsigned node_of(unsigned slot)
@@ -526,7 +530,7 @@ static unsigned node_of(unsigned slot)
     return slot * 37 % NODES;
 }
 
-/* All nodes are told apart, by host and by port, in whatever order they come. */
+/* Nodes with different hosts or ports are different nodes, in any order. */
 static void many_nodes(void **state)
 {
     struct buf script = BUF_INIT;

@@ -1,4 +1,4 @@
-/* What becomes of requests when Redis dies, hangs, refuses or forgets. */
+/* Requests when Redis dies, hangs, refuses commands or loses data. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include "common/base/clock.h"
 #include "server/store/redis/redis_flight.h"
 
-/* A get that must be over before the call returns. */
+/* A get that must end before the call returns. */
 static enum store_status find_at_once(struct rig *rig)
 {
     struct rig_get get;
@@ -95,7 +95,7 @@ static void write_next(struct writer *writer)
     blob_unref(&blob);
 }
 
-/* Writes one after another until so many more were acknowledged, or refused. */
+/* Writes one after another until that many more were acknowledged, or refused. */
 static void write_until(struct writer *writer, unsigned acknowledged, unsigned down)
 {
     acknowledged += writer->acknowledged;
@@ -162,7 +162,7 @@ static void a_redis_that_hangs(void **state)
     redis_rig_stop(&redis);
 }
 
-/* All but who asks for it. */
+/* All connections except that of the test. */
 static void close_clients(const struct redis_rig *redis)
 {
     redisContext *context = redis_rig_connect(redis);
@@ -183,7 +183,7 @@ static void pass_time(struct rig *rig, uint64_t ns)
     }
 }
 
-/* Redis ends them after a second of silence: longer is not silent. */
+/* Redis closes idle connections after a second; the store's is never idle for so long. */
 static void idle_connections_stay(void **state)
 {
     static const char *const more[] = {"--timeout", "1", NULL};
@@ -200,7 +200,7 @@ static void idle_connections_stay(void **state)
     redis_rig_stop(&redis);
 }
 
-/* What comes while an idle connection is made anew waits for it. */
+/* Requests wait while a closed idle connection is made again. */
 static void an_idle_connection_that_is_closed_costs_no_request(void **state)
 {
     struct redis_rig redis;
@@ -228,7 +228,7 @@ static void an_idle_connection_that_is_closed_costs_no_request(void **state)
         store_read_counters(redis.rig.store, &counters);
         assert_int_equal(counters.writer_restarts, round);
     }
-    /* one that does not come back is down as ever */
+    /* a server that does not come back is down */
     pass_time(&redis.rig, NS_PER_S);
     redis_rig_end_server(&redis, SIGKILL);
     redis_rig_await(&redis.rig, false);
@@ -258,6 +258,34 @@ static void a_redis_that_is_not_there_yet(void **state)
     redis_rig_stop(&redis);
 }
 
+/* connect() to a path that is not there fails at once, without the loop. */
+static void a_unix_socket_that_comes_later(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), fd;
+    struct rig rig = {.loop = ev_loop_new(EVFLAG_AUTO)};
+    char dir[] = "/tmp/offloop-redis-XXXXXX", url[160];
+
+    (void)state;
+    alarm(RIG_ALARM_S);
+    assert_non_null(mkdtemp(dir));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/redis.sock", dir);
+    snprintf(url, sizeof url, "redis+unix://%s", address.sun_path);
+    rig.store = store_open(rig.loop, &(struct store_config){.url = url});
+    assert_non_null(rig.store);
+    assert_return_code(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_return_code(listen(listener, 4), 0);
+    while ((fd = accept(listener, NULL, NULL)) < 0)
+        ev_run(rig.loop, EVRUN_ONCE);
+    close(fd);
+    store_close(&rig.store);
+    ev_loop_destroy(rig.loop);
+    close(listener);
+    unlink(address.sun_path);
+    rmdir(dir);
+    alarm(0);
+}
+
 static void by_unix_socket(void **state)
 {
     struct redis_rig redis;
@@ -269,11 +297,11 @@ static void by_unix_socket(void **state)
     redis_rig_open_url(&redis.rig, url);
     redis_rig_await(&redis.rig, true);
     assert_int_equal(rig_put_text(&redis.rig, "c", "x", "1"), STORE_CREATED);
-    redis_rig_command(&redis, "0", "DBSIZE"); /* of db 0 */
+    redis_rig_command(&redis, "0", "DBSIZE"); /* of database 0 */
     redis_rig_stop(&redis);
 }
 
-/* ---- who may ---- */
+/* ---- users and passwords ---- */
 
 static void passwords(void **state)
 {
@@ -319,8 +347,8 @@ static void a_db_that_redis_has_not(void **state)
     redis_rig_stop(&redis);
 }
 
-/* What docs/REDIS.md says a user needs is enough: CONFIG, ROLE and SCRIPT LOAD may be
-   forbidden. */
+/* The rights that docs/REDIS.md names for a user are enough: CONFIG, ROLE and SCRIPT LOAD
+   may be forbidden. */
 static void a_user_with_few_rights(void **state)
 {
     struct redis_rig redis;
@@ -346,7 +374,7 @@ static void a_user_with_few_rights(void **state)
     mem_free(bytes);
 }
 
-/* ---- what it refuses ---- */
+/* ---- refused writes ---- */
 
 static void scripts_that_redis_forgot(void **state)
 {
@@ -380,14 +408,14 @@ static void a_replica_takes_no_writes(void **state)
     assert_false(store_is_ready(redis.rig.store, &why));
     assert_non_null(strstr(why, "replica"));
     assert_true(rig_has_text(&redis.rig, "c", "x", "1")); /* it still reads */
-    /* It is asked again and again whether it is a master, on the connection it has. */
+    /* The store asks on its connection again and again whether the server is a master. */
     before = redis_rig_calls(&redis, "role");
     while (redis_rig_calls(&redis, "role") < before + 2)
         assert_int_equal(rig_find(&redis.rig, "c", "x"), STORE_OK);
     store_read_counters(redis.rig.store, &counters);
     assert_int_equal(counters.writer_restarts, 0);
     redis_rig_command(&redis, "OK", "REPLICAOF NO ONE");
-    redis_rig_await(&redis.rig, true); /* found out by itself */
+    redis_rig_await(&redis.rig, true); /* found without a request */
     assert_int_equal(rig_put_text(&redis.rig, "c", "x", "3"), STORE_OK);
     redis_rig_stop(&redis);
 }
@@ -415,7 +443,7 @@ static void a_full_redis(void **state)
     assert_int_equal(rig_put_text(&redis.rig, "c", "1", "1"), STORE_FULL);
     assert_int_equal(rig_find(&redis.rig, "c", "small"), STORE_NOT_FOUND);
     assert_int_equal(rig_find(&redis.rig, "c", "1"), STORE_OK);
-    assert_int_equal(rig_remove(&redis.rig, "c", "1"), STORE_OK); /* deletes go on */
+    assert_int_equal(rig_remove(&redis.rig, "c", "1"), STORE_OK); /* deletes still work */
     redis_rig_command(&redis, "OK", "CONFIG SET maxmemory 0");
     assert_int_equal(rig_put_text(&redis.rig, "c", "small", "1"), STORE_CREATED);
     redis_rig_stop(&redis);
@@ -449,7 +477,7 @@ static void one_of_two_conditional_writes_wins(void **state)
                                                .if_version = version,
                                                .done = rig_put_done}};
             store_put(rigs[i]->store, &puts[i].put);
-            ev_run(rigs[i]->loop, EVRUN_NOWAIT); /* it is on its way */
+            ev_run(rigs[i]->loop, EVRUN_NOWAIT); /* it is being sent */
         }
         for (int i = 0; i < 2; i++) {
             enum store_status status = rig_wait_put(rigs[i], &puts[i], &seen);
@@ -466,7 +494,7 @@ static void one_of_two_conditional_writes_wins(void **state)
     redis_rig_stop(&redis);
 }
 
-/* A large document that another front replaces all the time is never a mixture. */
+/* A large document that another front replaces all the time is never a mixture of two. */
 static void a_large_read_is_of_one_version(void **state)
 {
     enum { SIZE = 1500000 };
@@ -513,6 +541,7 @@ int main(void)
         cmocka_unit_test(idle_connections_stay),
         cmocka_unit_test(an_idle_connection_that_is_closed_costs_no_request),
         cmocka_unit_test(a_redis_that_is_not_there_yet),
+        cmocka_unit_test(a_unix_socket_that_comes_later),
         cmocka_unit_test(by_unix_socket),
         cmocka_unit_test(passwords),
         cmocka_unit_test(a_db_that_redis_has_not),

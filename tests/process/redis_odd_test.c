@@ -1,5 +1,4 @@
-/* Replies that no real server gives: nothing but an error or a lost connection comes of
-   them. */
+/* Replies that no real server gives: they only cause an error or a lost connection. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +10,8 @@
 
 #include "server/store/redis/link/redis_reader.h"
 
-/* hiredis 0.14 ends the connection at arrays nested ten deep; 1.0 and later read them,
-   and we find that they are no answer to this question. */
+/* hiredis 0.14 ends the connection at arrays nested ten deep; since 1.0 it reads them,
+   and the store finds that they are no valid answer. */
 #if HIREDIS_MAJOR >= 1
 #define TOO_DEEP STORE_ERROR
 #else
@@ -68,7 +67,7 @@ static void reading(void **state)
         {"$32\r\no1m:0000000000000001:9999999999:\r\n", STORE_ERROR},
         {"-ERR\r\n", STORE_ERROR},
         {"-\r\n", STORE_ERROR},
-        {"-MOVED 1 127.0.0.1:1\r\n", STORE_DOWN}, /* by what is no cluster */
+        {"-MOVED 1 127.0.0.1:1\r\n", STORE_DOWN}, /* from a server without a cluster */
         {"-ASK 1 127.0.0.1:1\r\n", STORE_DOWN},
         {"-TRYAGAIN\r\n", STORE_DOWN},
         {"?\r\n", STORE_DOWN},
@@ -93,8 +92,8 @@ static void reading(void **state)
     }
 }
 
-/* hiredis would go through all of it again whenever more comes: it is lost at once, not
-   after a silence. */
+/* hiredis would search all of the line again whenever bytes arrive: the connection ends
+   at once, not after a timeout. */
 static void a_line_without_end(void **state)
 {
     static const char kinds[] = {'+', '-', ':', '$', '*'};
@@ -125,7 +124,7 @@ static void writing(void **state)
         {"*2\r\n:1\r\n$16\r\n0000000000000007\r\n", STORE_CREATED},
         {"*2\r\n:0\r\n$16\r\n0000000000000007\r\n", STORE_OK},
         {"*2\r\n:4\r\n$0\r\n\r\n", STORE_CONFLICT},
-        {"*2\r\n:6\r\n$0\r\n\r\n", STORE_ERROR}, /* which only a cluster says */
+        {"*2\r\n:6\r\n$0\r\n\r\n", STORE_ERROR}, /* only a cluster answers that */
         {"*2\r\n:7\r\n$0\r\n\r\n", STORE_ERROR},
         {"*2\r\n:-1\r\n$0\r\n\r\n", STORE_ERROR},
         {"*2\r\n$1\r\n1\r\n$0\r\n\r\n", STORE_ERROR},
@@ -154,7 +153,7 @@ static void writing(void **state)
     }
 }
 
-/* Whatever comes instead of a run of documents or of names. */
+/* Other replies in place of a run of documents or of collections. */
 static void listing(void **state)
 {
     static const char *const replies[] = {
@@ -202,7 +201,7 @@ static void on_run(struct store_list *list)
     run->done = true;
 }
 
-/* Who asks for a run counts on getting no longer one. */
+/* The caller relies on max_documents. */
 static void a_run_of_more_than_was_asked_for(void **state)
 {
 #define ROW(id) "$1\r\n" id "\r\n$32\r\no1m:0000000000000001:0000000000:\r\n"

@@ -11,7 +11,7 @@
 #include "common/base/alloc.h"
 #include "server/store/redis/place/redis_sentinel.h"
 
-/* Runs the loop until a write is taken; how many were refused before. */
+/* Runs the loop until a write is accepted; returns how many were refused before. */
 static unsigned write_until_taken(struct rig *rig, const char *id)
 {
     unsigned refused = 0;
@@ -44,7 +44,7 @@ static void a_master_is_found_and_followed(void **state)
     write_until_taken(&rig, "after");
     assert_true(rig_has_text(&rig, "c", "before", "1"));
     redis_rig_command(&trio->servers[1], "1", "EXISTS offloop:{c}:d:after");
-    /* The old one comes back, as a replica, and is not spoken to. */
+    /* The old master comes back as a replica, and gets no commands. */
     redis_rig_start_server(&trio->servers[0]);
     while (sentinel_rig_info(&trio->servers[0], "role:slave\r\nmaster_host:") < 0)
         ev_run(rig.loop, EVRUN_ONCE);
@@ -54,7 +54,7 @@ static void a_master_is_found_and_followed(void **state)
     mem_free(trio);
 }
 
-/* ---- Sentinels and servers that follow a script of ours ---- */
+/* ---- fake Sentinels and servers ---- */
 
 struct fakes {
     struct ev_loop *loop;
@@ -75,8 +75,10 @@ static void on_found(void *ctx, const struct redis_found *found)
 
 static void search(struct fakes *fakes, const struct redis_found *lost)
 {
+    struct redis_locator *locator = redis_sentinels_locator(fakes->all);
+
     fakes->done = false;
-    redis_sentinels_search(fakes->all, lost, on_found, fakes);
+    locator->search(locator, lost, on_found, fakes);
     assert_false(fakes->done);
     while (!fakes->done)
         ev_run(fakes->loop, EVRUN_ONCE);
@@ -120,6 +122,7 @@ static void most_sentinels_are_believed(void **state)
 {
     static const char *const two_here[] = {THERE, HERE, HERE};
     struct redis_found lost = {.host = "1.2.3.4", .port = 99};
+    struct redis_locator *locator;
     struct fakes fakes;
 
     (void)state;
@@ -128,7 +131,7 @@ static void most_sentinels_are_believed(void **state)
     assert_string_equal(fakes.found.host, "1.2.3.4");
     assert_int_equal(fakes.found.port, 99);
     assert_int_equal(fakes.found.votes, 2);
-    search(&fakes, &lost); /* one may lie, or two be late: that shows soon */
+    search(&fakes, &lost); /* one may lie, or two may be late */
     assert_string_equal(fakes.found.host, "1.2.3.4");
     assert_int_equal(fakes.found.votes, 2);
     fakes.sentinels[1]->script = THERE;
@@ -139,12 +142,14 @@ static void most_sentinels_are_believed(void **state)
     lost.port = 100; /* another server */
     search(&fakes, &lost);
     assert_string_equal(fakes.found.host, "1.2.3.4");
-    redis_sentinels_search(fakes.all, NULL, on_found, &fakes);
-    redis_sentinels_drop(fakes.all);
+    locator = redis_sentinels_locator(fakes.all);
+    locator->search(locator, NULL, on_found, &fakes);
+    locator->stop(locator);
     stop_fakes(&fakes);
 }
 
-/* Two halves: who names another than the lost one has the news. Three opinions: none. */
+/* Two equal halves: the one that names another server than the lost one is right. Three
+   different answers: no server is found. */
 static void sentinels_that_do_not_agree(void **state)
 {
     static const char *const three[] = {HERE, THERE, SOMEWHERE};
@@ -163,7 +168,7 @@ static void sentinels_that_do_not_agree(void **state)
     assert_string_equal(fakes.found.host, "1.2.3.5");
     assert_int_equal(fakes.found.votes, 1);
     fakes.sentinels[1]->script = UNKNOWN;
-    search(&fakes, &lost); /* all who know it say that it is the same one */
+    search(&fakes, &lost); /* all that know it name the same server */
     assert_string_equal(fakes.found.host, "1.2.3.4");
     stop_fakes(&fakes);
 }
@@ -216,7 +221,7 @@ static void nobody_answers(void **state)
     stop_fakes(&fakes);
 }
 
-/* What Sentinel names is a replica, or nobody: no store, and it says why. */
+/* The Sentinels name a replica, or no server: the store is down, and tells why. */
 static void a_server_that_is_no_master(void **state)
 {
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
@@ -247,7 +252,7 @@ static void a_server_that_is_no_master(void **state)
     alarm(0);
 }
 
-/* A master that is still there and still takes writes, but is not the one any more. */
+/* A server that still takes writes, but is not the master any more. */
 static void a_master_that_was_replaced_is_left(void **state)
 {
     static const char master[] = "ROLE *1\r\n$6\r\nmaster\r\nCONFIG -ERR no\r\n"

@@ -1,4 +1,4 @@
-/* The store by TLS: a real redis-server with --tls-port, and certificates good and bad.
+/* The store over TLS: a real redis-server with --tls-port, and good and bad certificates.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,8 +14,8 @@
 #include "server/store/redis/redis_flight.h"
 
 struct tls_rig {
-    struct redis_rig redis; /* its plain port is the test's own way in */
-    int port;               /* by TLS */
+    struct redis_rig redis; /* the test itself uses its plain port */
+    int port;               /* over TLS */
     char dir[64];           /* certificates */
     struct rig rig;
 };
@@ -48,7 +48,7 @@ static void start_server(struct tls_rig *t, const char *certificate, const char 
     redis_rig_init(&t->redis, more);
 }
 
-/* Opens a store with these of the files, NULL for none. */
+/* Opens a store with these certificate files, NULL for none. */
 static void open_store(struct tls_rig *t, const char *host, const char *ca,
                        const char *own)
 {
@@ -151,11 +151,11 @@ static void large_documents(void **state)
     redis_rig_end(&t->redis);
 }
 
-static void strangers_are_refused(void **state)
+static void other_certificates_are_refused(void **state)
 {
     struct tls_rig *t = rig_of(state);
 
-    start_server(t, "stranger", "no");
+    start_server(t, "elsewhere", "no");
     check_refused(t, "127.0.0.1", "ca.crt", NULL, "TLS"); /* another host's */
     if (redis_rig_has_localhost())
         check_refused(t, "localhost", "ca.crt", NULL, "TLS");
@@ -163,7 +163,7 @@ static void strangers_are_refused(void **state)
     start_server(t, "server", "no");
     check_refused(t, "127.0.0.1", "other-ca.crt", NULL, "TLS");
     check_refused(t, "127.0.0.1", NULL, NULL, "TLS");  /* the system's CAs */
-    check_refused(t, "127.0.0.2", "ca.crt", NULL, ""); /* and nobody listens there */
+    check_refused(t, "127.0.0.2", "ca.crt", NULL, ""); /* no server listens there */
     redis_rig_end(&t->redis);
 }
 
@@ -232,7 +232,7 @@ static void killed_and_hung(void **state)
     redis_rig_end(&t->redis);
 }
 
-/* ---- a server that speaks TLS' first words, or anything else ---- */
+/* ---- a server that breaks TLS ---- */
 
 static int listen_here(int *port_r)
 {
@@ -305,7 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_address_and_by_name),
         cmocka_unit_test(large_documents),
-        cmocka_unit_test(strangers_are_refused),
+        cmocka_unit_test(other_certificates_are_refused),
         cmocka_unit_test(a_server_that_wants_a_certificate),
         cmocka_unit_test(only_new_versions_of_tls),
         cmocka_unit_test(a_plain_port_is_no_tls),

@@ -1,5 +1,5 @@
-/* A full map and a full disk: puts are refused, reads and deletes go on, and after some
-   deletes puts go on too. */
+/* A full map and a full disk: puts are refused, reads and deletes work, and after some
+   deletes puts work again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,11 +12,11 @@
 #include "tests/unit/store/store_rig.h"
 
 #include "common/base/alloc.h"
-#include "server/store/store_check.h"
+#include "server/store/store.h"
 
 #define DOCUMENT_BYTES 3000
 
-/* Puts until the store says FULL; how many it took. */
+/* Puts until FULL; returns how many puts were accepted. */
 static int fill(struct rig *rig)
 {
     uint8_t bytes[DOCUMENT_BYTES] = {0};
@@ -35,7 +35,7 @@ static int fill(struct rig *rig)
     return 0;
 }
 
-/* What must hold for a store that is full with `count` documents. */
+/* Checks a store that is full with `count` documents. */
 static void live_on_while_full(struct rig *rig, int count)
 {
     uint8_t bytes[DOCUMENT_BYTES] = {0};
@@ -83,7 +83,7 @@ static void full_map(void **state)
     rig_stop(&rig);
 }
 
-/* Many puts at once against a full map: each has its own verdict. */
+/* Many puts at once to a full map: each gets its own status. */
 static void full_map_with_a_crowd(void **state)
 {
     enum { PUTS = 300 };
@@ -113,7 +113,7 @@ static void full_map_with_a_crowd(void **state)
     mem_free(puts);
 }
 
-/* A small file system of our own, in a mount namespace that ends with us. */
+/* A small file system of this test, in a mount namespace that ends with the test. */
 static bool mount_small(const char *dir, const char *options)
 {
     return unshare(CLONE_NEWNS) == 0 &&
@@ -144,7 +144,7 @@ static void full_disk(void **state)
     rig_stop(&rig);
 }
 
-/* Another program takes what the disk has left: deletes live on the reserve. */
+/* Another program takes all free space of the disk: deletes use the reserve. */
 static void disk_filled_by_others(void **state)
 {
     uint8_t junk[65536] = {0};
@@ -170,7 +170,7 @@ static void disk_filled_by_others(void **state)
     RIG_CHECK(fd >= 0);
     while (write(fd, junk, sizeof junk) > 0)
         continue;
-    for (int i = 0; i < 100; i++) { /* deletes need pages, and have them */
+    for (int i = 0; i < 100; i++) { /* deletes need pages, and the reserve has them */
         snprintf(path, sizeof path, "%d", i);
         assert_int_equal(rig_remove(&rig, "f", path), STORE_OK);
     }
@@ -185,7 +185,7 @@ static void disk_filled_by_others(void **state)
     rig_stop(&rig);
 }
 
-/* The system refuses to let the file grow, and nothing foretold it. */
+/* The system refuses to make the file longer, without any sign before. */
 static void file_size_limit(void **state)
 {
     struct rlimit old, low;

@@ -1,5 +1,5 @@
-/* kill -9 of the writer and of readers under load: nothing that was answered is lost,
-   nothing is left stuck, and the front goes on. */
+/* kill -9 of the writer and of readers under load: no answered write is lost, nothing
+   stays blocked, and the front continues. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,30 +10,17 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "server/store/store_check.h"
+#include "server/store/store.h"
 
 #define MAP_BYTES (UINT64_C(256) << 20)
 
 static int setup(void **state)
 {
-    struct rig *rig = mem_zalloc(sizeof *rig);
-
-    rig_start(rig, MAP_BYTES);
-    *state = rig;
-    return 0;
+    return rig_set_up(state, MAP_BYTES);
 }
 
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    rig_stop(rig);
-    mem_free(rig);
-    return 0;
-}
-
-/* A load of puts, `width` at a time, that goes on by itself. Document n has the text
-   "n:round", rounds going up; what was answered is noted. */
+/* A load of puts, `width` at a time, which continues by itself. Document n has the text
+   "n:round"; the rounds grow, and the answered ones are remembered. */
 struct load {
     struct rig *rig;
     unsigned width;
@@ -74,7 +61,7 @@ static void slot_done(struct store_put *put)
     }
 }
 
-/* Each slot has documents of its own, so that rounds of one never overtake another. */
+/* Each slot has its own documents, so that the rounds of a document stay in order. */
 static void next_put(struct slot *slot)
 {
     struct load *load = slot->load;
@@ -128,7 +115,8 @@ static void load_free(struct load *load)
     mem_free(load->slots);
 }
 
-/* Every document has the round that was answered, or a later one that was tried. */
+/* Checks that every document has the round that was answered, or a later one that was
+   sent. */
 static void verify(struct load *load)
 {
     for (unsigned i = 0; i < load->documents; i++) {
@@ -162,8 +150,8 @@ static void check_soundness(const struct rig *rig)
         0);
 }
 
-/* 1,000 puts answered, then kill -9 of everything; a new writer and front see them all.
- */
+/* 1,000 puts are answered, then all processes get kill -9; a new writer and front see
+   them all. */
 static void thousand_puts_then_kill(void **state)
 {
     struct rig *rig = *state;
@@ -179,15 +167,15 @@ static void thousand_puts_then_kill(void **state)
     assert_int_equal(rig_start_writer(rig), 0);
     rig_open_store(rig);
     for (unsigned i = 0; i < load.documents; i++)
-        sum += load.acknowledged[i]; /* rounds: so many puts of this document */
+        sum += load.acknowledged[i]; /* rounds: the puts of this document */
     assert_int_equal(sum, 1000);
     verify(&load);
     check_soundness(rig);
     load_free(&load);
 }
 
-/* The front itself is killed, together with the writer, in the middle of the load; what
-   it had been answered stands in memory that we share. */
+/* The front itself is killed together with the writer, during the load; the answered
+   rounds are in shared memory. */
 static void front_and_writer_killed_mid_load(void **state)
 {
     enum { DOCUMENTS = 200 };
@@ -230,8 +218,8 @@ static void front_and_writer_killed_mid_load(void **state)
     load_free(&load);
 }
 
-/* Writes that were under way end as UNSURE, those not sent yet as DOWN, and the next
- * writer takes new ones. */
+/* Sent writes end as UNSURE, unsent ones as DOWN, and the next writer accepts new
+   ones. */
 static void writer_killed_mid_batch(void **state)
 {
     struct rig *rig = *state;
@@ -252,20 +240,20 @@ static void writer_killed_mid_batch(void **state)
         }
     assert_int_equal(unsure + down, 100);
     assert_true(unsure > 0);
-    assert_int_equal(rig_find(rig, "b", "x"), STORE_NOT_FOUND); /* reads go on */
+    assert_int_equal(rig_find(rig, "b", "x"), STORE_NOT_FOUND); /* reads still work */
     assert_int_equal(rig_start_writer(rig), 0);
     assert_int_equal(rig_put_text(rig, "b", "x", "2"), STORE_CREATED);
 }
 
-/* A crude but reproducible random number. */
+/* A simple, reproducible random number. */
 static uint32_t dice(uint32_t *seed)
 {
     *seed = *seed * 1664525u + 1013904223u;
     return *seed >> 8;
 }
 
-/* Kills after a random number of turns of the loop, or of microseconds, for as long as
-   the budget lasts, at most 200 times. */
+/* Kills after a random number of turns of the loop or of microseconds, until the time is
+   used up, at most 200 times. */
 static void random_kills(void **state)
 {
     struct rig *rig = *state;
@@ -280,9 +268,9 @@ static void random_kills(void **state)
 
         while (load.answered - load.down < before + 1 + dice(&seed) % 40)
             load_turn(&load, EVRUN_ONCE);
-        load_turn(&load, EVRUN_NOWAIT); /* a new batch is on its way, */
+        load_turn(&load, EVRUN_NOWAIT); /* a new batch is being sent, */
         load_turn(&load, EVRUN_NOWAIT);
-        usleep(dice(&seed) % 1500); /* and we are somewhere within its transaction */
+        usleep(dice(&seed) % 1500); /* and the kill comes during its transaction */
         rig_end_writer(rig, SIGKILL);
         assert_int_equal(rig_start_writer(rig), 0);
     }
@@ -297,7 +285,7 @@ static void random_kills(void **state)
     load_free(&load);
 }
 
-/* Graceful replacement under load loses nothing at all. */
+/* A graceful replacement under load loses nothing. */
 static void graceful_restarts_lose_nothing(void **state)
 {
     struct rig *rig = *state;
@@ -346,7 +334,7 @@ static void two_writers_at_once(void **state)
         assert_in_range(rig_wait_put(&other, &b[i], &seen[50 + i]), STORE_OK,
                         STORE_CREATED);
     }
-    for (int i = 0; i < 100; i++) /* no version twice */
+    for (int i = 0; i < 100; i++) /* no version is used twice */
         for (int n = 0; n < i; n++)
             assert_true(seen[i] != seen[n]);
     store_close(&other.store);
@@ -355,7 +343,7 @@ static void two_writers_at_once(void **state)
     check_soundness(rig);
 }
 
-/* Many clients at once are answered by few flushes. */
+/* Few flushes answer many clients at once. */
 static void groups_are_formed_under_load(void **state)
 {
     struct rig *rig = *state;
@@ -387,7 +375,7 @@ static void no_descriptor_is_leaked(void **state)
     assert_int_equal(rig_count_fds(), before);
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, rig_tear_down)
 
 int main(void)
 {

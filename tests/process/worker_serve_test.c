@@ -35,7 +35,8 @@ static void test_worker_says_who_it_is(void **state)
     assert_int_equal(hello.pid, fixture->pid);
     assert_int_equal(hello.credits, 2);
     assert_int_equal(hello.capabilities, WIRE_CAN_ARENA | WIRE_CAN_PROMPT |
-                                             WIRE_CAN_POOL | WIRE_CAN_FASTPATH);
+                                             WIRE_CAN_POOL | WIRE_CAN_FASTPATH |
+                                             WIRE_CAN_TRANSFORM);
     assert_int_equal(hello.crash_count, 0);
     assert_int_equal(hello.auth.len, 0);
 }

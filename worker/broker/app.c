@@ -99,7 +99,8 @@ static void put_welcome(struct app *app)
         .version = WIRE_VERSION,
         .max_jobs = APP_MAX_JOBS,
         .max_bytes = APP_MAX_BYTES,
-        .capabilities = coding_is_there(CODING_ZSTD) ? WIRE_APP_ZSTD : 0,
+        .capabilities =
+            WIRE_APP_TRANSFORM | (coding_is_there(CODING_ZSTD) ? WIRE_APP_ZSTD : 0),
         .engine = {(const uint8_t *)engine, strlen(engine)}};
     struct buf message = BUF_INIT;
 

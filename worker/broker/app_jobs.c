@@ -272,7 +272,7 @@ static void accept_job(struct app_jobs *jobs, const struct wire_job *wire,
     if (jobs->expire_ns > now_ns + (job->deadline_ns - now_ns) / 2)
         jobs->expire_ns = now_ns + (job->deadline_ns - now_ns) / 2;
     turns_push(&jobs->shared->turns, &jobs->member, &job->turn,
-               jobs_estimate_us(jobs->shared->jobs, &job->job.call));
+               jobs_estimate_us(jobs->shared->jobs, &job->job.call), now_ns);
     jobs->shared->wake(jobs->shared->context);
 }
 
@@ -457,10 +457,11 @@ void app_jobs_answer(struct app_jobs *jobs, struct output *output)
 
 void app_jobs_pump(struct app_shared *shared)
 {
+    uint64_t now_ns = clock_now_ns();
     struct turns_item *turn;
 
     turns_set_workers(&shared->turns, jobs_workers(shared->jobs));
-    while ((turn = turns_next(&shared->turns)) != NULL) {
+    while ((turn = turns_next(&shared->turns, now_ns)) != NULL) {
         struct app_job *job = container_of(turn, struct app_job, turn);
 
         job->state = APP_JOB_RUNNING;

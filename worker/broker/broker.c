@@ -25,7 +25,7 @@
 #include "worker/broker/apps.h"
 
 /* Brokers of reloads run beside those that they take the place of. */
-#define STATS_SLOTS 16
+#define STATS_SLOTS 64
 
 /* Memory that each worker shares with the broker. */
 #define ARENA_BYTES (UINT64_C(64) << 20)

@@ -33,17 +33,21 @@ void turns_member_init(struct turns_member *member)
 
 static enum turns_lane lane_of(const struct turns_item *item)
 {
-    return item->cost_us > TURNS_HEAVY_US ? TURNS_HEAVY : TURNS_LIGHT;
+    if (item->cost_us > TURNS_HEAVY_US)
+        return TURNS_HEAVY;
+    return item->cost_us > TURNS_MEDIUM_US ? TURNS_MEDIUM : TURNS_LIGHT;
 }
 
 void turns_push(struct turns *turns, struct turns_member *member, struct turns_item *item,
-                uint32_t cost_us)
+                uint32_t cost_us, uint64_t now_ns)
 {
     *item = (struct turns_item){.member = member,
                                 .number = turns->next_number++,
                                 .cost_us = cost_us < JOB_MIN_US ? JOB_MIN_US : cost_us};
     list_init(&item->link);
     list_append(&member->waiting[lane_of(item)], &item->link);
+    if (lane_of(item) == TURNS_LIGHT)
+        turns->light_ns = now_ns;
     if (member->waiting_count++ > 0)
         return;
     if (member->taken_count == 0 && member->served_us < turns->clock_us)
@@ -51,11 +55,20 @@ void turns_push(struct turns *turns, struct turns_member *member, struct turns_i
     list_append(&turns->active, &member->link);
 }
 
-static bool has_room(const struct turns *turns, const struct turns_item *item)
+/* True where light jobs have come lately. */
+static bool is_lane_kept(const struct turns *turns, uint64_t now_ns)
+{
+    return turns->light_ns != 0 && now_ns < turns->light_ns + TURNS_LIGHT_NS;
+}
+
+static bool has_room(const struct turns *turns, const struct turns_item *item,
+                     uint64_t now_ns)
 {
     enum turns_lane lane = lane_of(item);
     unsigned count = turns->taken[lane].count;
 
+    if (lane != TURNS_LIGHT && is_lane_kept(turns, now_ns))
+        return count == 0 || count + 1 < turns->workers;
     if (lane == TURNS_HEAVY)
         return count <= turns->workers; /* one more waits */
     if (count < LIGHT_MIN * turns->workers)
@@ -65,7 +78,8 @@ static bool has_room(const struct turns *turns, const struct turns_item *item)
 }
 
 /* The member's job that came first of those for which there is room; NULL for none. */
-static struct turns_item *first_of(const struct turns *turns, struct turns_member *member)
+static struct turns_item *first_of(const struct turns *turns, struct turns_member *member,
+                                   uint64_t now_ns)
 {
     struct turns_item *first = NULL;
 
@@ -75,7 +89,8 @@ static struct turns_item *first_of(const struct turns *turns, struct turns_membe
         if (list_is_empty(&member->waiting[lane]))
             continue;
         item = container_of(member->waiting[lane].next, struct turns_item, link);
-        if (has_room(turns, item) && (first == NULL || item->number < first->number))
+        if (has_room(turns, item, now_ns) &&
+            (first == NULL || item->number < first->number))
             first = item;
     }
     return first;
@@ -104,7 +119,7 @@ static void take(struct turns *turns, struct turns_item *item)
     member->served_us += item->cost_us;
 }
 
-struct turns_item *turns_next(struct turns *turns)
+struct turns_item *turns_next(struct turns *turns, uint64_t now_ns)
 {
     struct turns_item *best = NULL;
 
@@ -116,7 +131,7 @@ struct turns_item *turns_next(struct turns *turns)
         if (member->is_held ||
             (best != NULL && best->member->served_us <= member->served_us))
             continue;
-        item = first_of(turns, member);
+        item = first_of(turns, member, now_ns);
         if (item != NULL)
             best = item;
     }

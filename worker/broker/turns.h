@@ -5,11 +5,13 @@
  * At most so much work is with server/jobs at a time, by estimate, as keeps the workers
  * busy; what comes next is of the application that has been served least. So one that
  * floods waits behind itself, and a job of another waits for what the workers have just
- * begun and for no more. Light and heavy jobs have room of their own there: a few heavy
- * ones do not keep light ones from server/jobs, which lets those pass.
+ * begun and for no more. Light, medium and heavy jobs have room of their own there: a few
+ * heavy ones do not keep light ones from server/jobs, which lets those pass. While light
+ * ones are about, medium and heavy ones leave a worker free: of each there are fewer
+ * under way than there are workers.
  *
  * An application that was idle begins where those that are served stand, so that nobody
- * saves turns up. No clock, no socket; the loop's thread only.
+ * saves turns up. No socket; the caller brings the time; the loop's thread only.
  */
 #ifndef OFFLOOP_WORKER_BROKER_TURNS_H
 #define OFFLOOP_WORKER_BROKER_TURNS_H
@@ -19,15 +21,20 @@
 
 #include "common/base/list.h"
 
-/* A job of more is heavy: as server/jobs has it. */
-#define TURNS_HEAVY_US 5000
+/* A job of more is medium; and of more than that heavy, as server/jobs has it. */
+#define TURNS_MEDIUM_US 100
+#define TURNS_HEAVY_US  5000
 
-enum turns_lane { TURNS_LIGHT, TURNS_HEAVY, TURNS_LANES };
+/* A worker is left to light jobs for so long after the last one came. */
+#define TURNS_LIGHT_NS UINT64_C(100000000)
+
+enum turns_lane { TURNS_LIGHT, TURNS_MEDIUM, TURNS_HEAVY, TURNS_LANES };
 
 struct turns {
     struct list active;   /* members that have jobs waiting */
     uint64_t clock_us;    /* how much the member that was served last had been served */
     uint64_t next_number; /* of items, in the order in which they come */
+    uint64_t light_ns;    /* when the last light one came; 0 for never */
     unsigned workers;
     struct {
         unsigned count;
@@ -65,11 +72,11 @@ void turns_member_init(struct turns_member *member);
 
 /* A job of the member's, which takes so long by estimate, waits from now on. */
 void turns_push(struct turns *turns, struct turns_member *member, struct turns_item *item,
-                uint32_t cost_us);
+                uint32_t cost_us, uint64_t now_ns);
 
 /* The job that is next, taken from now on; NULL where none waits or there is enough
    under way. */
-struct turns_item *turns_next(struct turns *turns);
+struct turns_item *turns_next(struct turns *turns, uint64_t now_ns);
 
 /* A job is over, waiting or taken. Its member has been served `us` where it was taken:
    the estimate is put right by that. */

@@ -1,10 +1,13 @@
 /*
- * A dialer that cannot get stuck. nng redials by itself, but in 1.5.2 a peer
- * that drops the connection in the middle of the handshake can leave a dialer
- * that never tries again (nng issue 1518); so one that has had no connection
- * for DIAL_STUCK_MS is thrown away for a new one.
+ * A dialer that cannot get stuck. nng redials by itself. But in 1.5.2 a dialer can stop
+ * for ever when the peer drops the connection in the middle of the handshake (nng issue
+ * 1518). So a dialer without a connection for DIAL_STUCK_MS is replaced.
  *
- * Only the worker's main thread may call, but where told.
+ * It can go when the oldest supported nng contains the fix (nng pull request 1519, after
+ * 1.5.2): then tests/process/worker_faults_test.c, in which handshakes are broken off,
+ * passes without dial_check().
+ *
+ * Only the worker's main thread may call, except where a comment says otherwise.
  */
 #ifndef OFFLOOP_WORKER_NNG_FAULTS_DIALER_H
 #define OFFLOOP_WORKER_NNG_FAULTS_DIALER_H
@@ -14,7 +17,7 @@
 
 #include <nng/nng.h>
 
-/* A healthy dialer tries many times in this. */
+/* A dialer that works tries many times in this time. */
 #define DIAL_STUCK_MS 2000
 
 struct nng_tls_config;
@@ -23,24 +26,23 @@ struct dial {
     nng_socket socket;
     nng_dialer dialer;
     struct nng_tls_config *tls; /* NULL without */
-    char *url;                  /* NULL while nothing is dialled */
+    char *url;                  /* NULL: nothing is dialled */
     uint64_t down_since_ns;
 };
 
-/* Starts to dial the URL (copied) from the socket, and keeps at it. `tls` is for
-   tls+tcp:// URLs, NULL for others, and must outlive the dial. Returns -1 where the URL
-   is not one. */
+/* Dials the URL (copied) from the socket until dial_stop(). `tls` is for tls+tcp:// URLs
+   (NULL for others) and must outlive the dial. Returns -1 where the URL is not valid. */
 int dial_start(struct dial *dial, nng_socket socket, const char *url,
                struct nng_tls_config *tls) __attribute__((warn_unused_result));
 
-/* To be called every second or so: replaces a dialer that seems stuck. */
+/* Replaces a dialer that is stuck. Call it about every second. */
 void dial_check(struct dial *dial, bool is_connected);
 
-/* True for a connection over TCP whose ends have the same address: the peer is on this
-   host, whatever it says. False for others. Any thread may call. */
+/* True for a TCP connection whose ends have the same address: the peer is on this host,
+   even if it says otherwise. False for others. Any thread may call. */
 bool dial_is_here(nng_pipe pipe);
 
-/* Stops dialling; the socket may be used for another URL then. */
+/* Stops dialling. The socket may then dial another URL. */
 void dial_stop(struct dial *dial);
 
 #endif

@@ -1,4 +1,4 @@
-#include "common/codec/cli/command.h"
+#include "common/codec/cli/bench.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/codec/cli/run_jq.h"
 #include "common/codec/msgpack/cursor.h"
 #include "common/codec/jq/jq.h"
 #include "common/codec/msgpack/pack.h"
 
-/* How much text the automatic number of repetitions makes of a file. */
+/* The automatic number of repetitions reads a file until it was so much text. */
 #define AUTO_BYTES (64L << 20)
 
 /* One row of the report. */
@@ -42,7 +43,7 @@ static double ns_per_value(const struct figure *figure)
     return (double)figure->elapsed_ns / (double)figure->repeat / (double)figure->values;
 }
 
-/* What was measured. */
+/* The name of what was measured. */
 static const char *figure_name(const struct figure *figure)
 {
     return figure->program != NULL ? "jq" : codec_op_name(figure->op);
@@ -53,7 +54,7 @@ static bool has_speed(const struct figure *figure)
     return figure->repeat > 0 && figure->elapsed_ns > 0;
 }
 
-/* A JSON string of any bytes: those that are not UTF-8 become '?'. */
+/* Prints any bytes as a JSON string; those that are not UTF-8 become '?'. */
 static void print_json_string(struct report *report, const char *text)
 {
     struct buf packed = BUF_INIT, json = BUF_INIT;
@@ -123,7 +124,7 @@ static int report_end(struct report *report)
     return 0;
 }
 
-/* The values in a document: scalars and containers, names not counted. */
+/* The number of values in a document: scalars and containers, without names. */
 static uint64_t count_values(const struct buf *packed)
 {
     struct cursor cursor;
@@ -143,7 +144,7 @@ static uint64_t count_values(const struct buf *packed)
     return events - ends - names;
 }
 
-/* One run of the codec. */
+/* Runs the codec once. */
 static void run_once(struct codec *codec, const struct codec_call *call, struct buf *out)
 {
     struct codec_fault fault;
@@ -155,7 +156,7 @@ static void run_once(struct codec *codec, const struct codec_call *call, struct 
     }
 }
 
-/* A result of a program is encoded as it comes. */
+/* Encodes each result of a program at once. */
 struct results {
     struct codec *codec;
     struct codec_call call;
@@ -171,7 +172,7 @@ static bool encode_result(void *context, struct slice result)
     return true;
 }
 
-/* One run of the program on what is to be encoded. */
+/* Runs the program once on the input of the encoder. */
 static void run_program(struct codec *codec, const struct codec_call *call,
                         const struct jq_program *program, struct buf *out)
 {
@@ -191,7 +192,7 @@ static void run_program(struct codec *codec, const struct codec_call *call,
     }
 }
 
-/* Runs a call figure->repeat times; the result of the last is in out. */
+/* Runs a call figure->repeat times; out is the result of the last run. */
 static void measure(struct codec *codec, const struct codec_call *call, struct buf *out,
                     struct figure *figure)
 {
@@ -207,7 +208,7 @@ static void measure(struct codec *codec, const struct codec_call *call, struct b
     figure->elapsed_ns = figure->repeat > 0 ? clock_now_ns() - start_ns : 0;
 }
 
-/* A program is run before encoding: then decoding is not measured. */
+/* A program runs before encoding; with one, decoding is not measured. */
 static bool is_wanted(const struct command_options *options, enum codec_op op)
 {
     if (options->program != NULL)
@@ -225,8 +226,8 @@ static long repetitions(const struct command_options *options, size_t text_bytes
     return count < 5 ? 5 : count;
 }
 
-/* Both directions of one engine. What every run needs once (the MessagePack form, and the
-   compact text's length) is made whatever the repetitions are. */
+/* Measures both directions of one engine. The MessagePack form and the compact text's
+   length are made once, even for 0 repetitions. */
 static int bench_engine(const struct command_options *options, const char *engine,
                         const struct jq_program *program, const char *path,
                         const struct buf *text, struct report *report)

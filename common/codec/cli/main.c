@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/codec/cli/bench.h"
 #include "common/codec/cli/command.h"
+#include "common/codec/cli/run_jq.h"
 
 static const char usage_text[] =
     "usage: offloop-codec json2msgpack [--codec ENGINE] [FILE]\n"
@@ -75,7 +77,7 @@ static int run_msgpack2json(const struct command_options *options)
     return command_transcode(options, CODEC_OP_ENCODE);
 }
 
-/* The commands, how many files they take, and which options besides --codec. */
+/* The commands, their number of files, and their options besides --codec. */
 static const struct command {
     const char *name;
     int (*run)(const struct command_options *options);
@@ -139,13 +141,13 @@ static const char *direction_named(const char *text)
 
 static const struct command *command_named(const char *name)
 {
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
     usage_error("%s: no such command (see --help)", name);
 }
 
-/* --arg NAME VALUE: both are words of their own, and there. */
+/* Takes --arg NAME VALUE. Both must be there, as separate words. */
 static void take_argument(char **argv, struct command_options *options)
 {
     if (argv[optind - 1] != optarg)
@@ -156,7 +158,7 @@ static void take_argument(char **argv, struct command_options *options)
         (struct command_argument){optarg, argv[optind++]};
 }
 
-/* One option of the command line; ends the process for the informative ones. */
+/* Takes one option of the command line. --help and --version end the process. */
 static void take_option(int option, char **argv, struct command_options *options)
 {
     switch (option) {
@@ -170,7 +172,7 @@ static void take_option(int option, char **argv, struct command_options *options
     case OPTION_ARG: take_argument(argv, options); break;
     case OPTION_HELP: print_usage(stdout); exit(EXIT_SUCCESS);
     case OPTION_VERSION: puts("offloop-codec " OFFLOOP_VERSION); exit(EXIT_SUCCESS);
-    default: exit(COMMAND_EXIT_USAGE); /* getopt has said why */
+    default: exit(COMMAND_EXIT_USAGE); /* getopt has printed why */
     }
 }
 
@@ -194,22 +196,22 @@ static void check_fit(const struct command *command,
         usage_error("%s: --msgpack and --arg do not apply", command->name);
 }
 
-/* How many words behind an option are its own. */
+/* The number of words after an option that belong to it. */
 static int words_of_option(const char *text)
 {
     for (const struct option *one = long_options; one->name != NULL; one++)
         if (strncmp(one->name, text + 2, strlen(text + 2)) == 0)
             return one->val == OPTION_ARG ? 2 : one->has_arg == required_argument;
-    return 0; /* with "=", or none that there is */
+    return 0; /* an option with "=", or an unknown one */
 }
 
-/* Puts what is no option behind all options and a "--", into `ordered`: a program may
-   begin with "-", as `-.a` does, and there are no options of one letter. */
+/* Writes the words to `ordered`: first the options, then "--", then all other words. So a
+   program may begin with "-", as `-.a` does; there are no options of one letter. */
 static void order_words(int argc, char **argv, char **ordered)
 {
     static char end[] = "--";
     int count = 1, rest = 0;
-    char **others = ordered + argc + 1; /* the second half is for them */
+    char **others = ordered + argc + 1; /* they go to the second half */
 
     ordered[0] = argv[0];
     for (int i = 1; i < argc; i++) {

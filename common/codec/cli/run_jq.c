@@ -1,18 +1,19 @@
+#include "common/codec/cli/run_jq.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/codec/cli/command.h"
 #include "common/codec/jq/jq.h"
 #include "common/codec/msgpack/pack.h"
 
-/* A program, what it is run with, and where its results go. */
+/* A program, its arguments, and the place for its results. */
 struct job {
     struct codec *codec;
     struct jq_program *program;
     struct buf arguments[COMMAND_MAX_ARGUMENTS]; /* MessagePack */
-    struct slice values[COMMAND_MAX_ARGUMENTS];  /* the same */
+    struct slice values[COMMAND_MAX_ARGUMENTS];  /* the arguments' bytes */
     struct buf out;
     bool failed;
 };
@@ -22,7 +23,7 @@ static struct slice text_slice(const char *text)
     return (struct slice){(const uint8_t *)text, strlen(text)};
 }
 
-/* JSON becomes its value, all else a string. */
+/* Packs an argument: JSON as its value, any other text as a string. */
 static void pack_argument(struct codec *codec, const char *text, struct buf *packed)
 {
     struct codec_call call = {.op = CODEC_OP_DECODE,
@@ -53,7 +54,7 @@ struct jq_program *command_compile(const char *text, const struct slice *names,
     return program;
 }
 
-/* Compiles the program and reads its arguments; -1 with a message on stderr. */
+/* Compiles the program and reads its arguments. -1 with a message on stderr. */
 static int prepare(struct job *job, const struct command_options *options)
 {
     struct slice names[COMMAND_MAX_ARGUMENTS];
@@ -68,7 +69,7 @@ static int prepare(struct job *job, const struct command_options *options)
     return job->program != NULL ? 0 : -1;
 }
 
-/* One result: a line. */
+/* Prints one result as a line. */
 static bool print_result(void *context, struct slice result)
 {
     struct job *job = context;
@@ -115,8 +116,8 @@ static bool is_space(uint8_t byte)
     return byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t';
 }
 
-/* The first value of the input as MessagePack; moves the input behind it. Returns 1, 0
-   at the end of the input, or -1 with a message on stderr. */
+/* Reads the first value of the input as MessagePack and moves the input behind it.
+   Returns 1, or 0 at the end of the input, or -1 with a message on stderr. */
 static int next_document(struct job *job, enum codec_op op, const char *path,
                          struct slice *input, const uint8_t *start, struct buf *document)
 {

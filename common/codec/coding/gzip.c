@@ -7,15 +7,15 @@
 
 #include "common/loop/cpu_yield.h"
 
-#define GZIP_WINDOW_BITS (15 + 16) /* the 16 asks zlib for gzip's frame */
-#define RAW_WINDOW_BITS  (-15)     /* no frame: deflate's blocks alone */
+#define GZIP_WINDOW_BITS (15 + 16) /* 16 selects gzip's frame */
+#define RAW_WINDOW_BITS  (-15)     /* no frame: only deflate blocks */
 #define PART_TAIL_BYTES  12
-#define GZIP_LEVEL       4 /* two thirds of level 6's time, some 5 % more bytes */
+#define GZIP_LEVEL       4 /* two thirds of the time of level 6, about 5 % more bytes */
 #define GZIP_MEMORY      8
 #define STEP_BYTES       (256u * 1024)
-#define OFFER_BYTES      (64u * 1024) /* between offers of the processor: a ms or two */
+#define OFFER_BYTES      (64u * 1024) /* between two cpu_yield(): 1 to 2 ms */
 
-/* Makes room for a step of output; -1 where memory is out. */
+/* Makes space for a step of output; -1 where memory is out. */
 static int grow(struct buf *out, size_t start, size_t max_bytes)
 {
     size_t used = out->len - start, want = used + STEP_BYTES, cap;
@@ -26,7 +26,7 @@ static int grow(struct buf *out, size_t start, size_t max_bytes)
     if (want < used * 2)
         want = used * 2;
     if (want > max_bytes)
-        want = max_bytes + 1; /* one more, to see that it is too much */
+        want = max_bytes + 1; /* one more byte shows that it is too much */
     cap = start + want;
     if (cap <= out->cap)
         return 0;
@@ -38,13 +38,13 @@ static int grow(struct buf *out, size_t start, size_t max_bytes)
     return 0;
 }
 
-/* What a caller may ask for at most, so that one more byte is still a size. */
+/* The largest max_bytes, so that one more byte does not overflow. */
 static size_t bounded(size_t max_bytes)
 {
     return max_bytes < SIZE_MAX / 4 ? max_bytes : SIZE_MAX / 4;
 }
 
-/* Takes back what a failed run wrote, and the memory it made the buffer grow by. */
+/* Removes what a failed run has written, and the memory by which the buffer has grown. */
 static void restore(struct buf *out, size_t start, size_t cap)
 {
     uint8_t *data;
@@ -67,7 +67,7 @@ static uInt clamp(size_t n, uInt most)
     return n < most ? (uInt)n : most;
 }
 
-/* What zlib's next step works on: set from the slice and the buffer, and taken back. */
+/* Sets the input and output of zlib's next step, and takes its results back. */
 static int step(z_stream *z, int (*run)(z_stream *, int), int flush, struct slice *in,
                 struct buf *out)
 {
@@ -81,14 +81,14 @@ static int step(z_stream *z, int (*run)(z_stream *, int), int flush, struct slic
     z->avail_out = out_before;
     result = run(z, flush);
     cpu_yield();
-    if (in->len > 0) /* there may be no address to move */
+    if (in->len > 0) /* an empty slice may have no address */
         in->data += in_before - z->avail_in;
     in->len -= in_before - z->avail_in;
     out->len += out_before - z->avail_out;
     return result;
 }
 
-/* Compresses into a frame of its own or, as a part, into blocks without one. */
+/* Compresses into a frame or, for a part, into blocks without a frame. */
 static enum codec_status compress_as(bool part, struct slice in, size_t max_bytes,
                                      struct buf *out)
 {
@@ -109,7 +109,7 @@ static enum codec_status compress_as(bool part, struct slice in, size_t max_byte
         else
             result =
                 step(&z, deflate, in.len > OFFER_BYTES ? Z_NO_FLUSH : last, &in, out);
-        /* a flush is over when it has left room, a frame when zlib says so */
+        /* a flush is complete when it leaves space; a frame when zlib says so */
         ended = part ? in.len == 0 && out->len < out->cap : result == Z_STREAM_END;
         if (status == CODEC_OK && out->len - start > max_bytes)
             status = CODEC_TOO_LARGE;
@@ -195,7 +195,7 @@ uint32_t gzip_put_text(struct slice text, uint32_t crc, struct buf *out)
 
 void gzip_put_tail(uint32_t crc, uint64_t length, struct buf *out)
 {
-    put_le(0x03, 2, out); /* the last block, of fixed codes: its end alone */
+    put_le(0x03, 2, out); /* the last block, of fixed codes and empty */
     put_le(crc, 4, out);
     put_le((uint32_t)length, 4, out);
 }
@@ -214,7 +214,7 @@ enum codec_status gzip_expand(struct slice in, size_t max_bytes, struct buf *out
         if (result == Z_STREAM_END && in.len == 0)
             break;
         if (result == Z_STREAM_END)
-            (void)inflateReset(&z); /* of a stream that was good */
+            (void)inflateReset(&z); /* the member before was valid */
         if (grow(out, start, max_bytes) != 0)
             status = CODEC_MEMORY;
         else
@@ -222,7 +222,7 @@ enum codec_status gzip_expand(struct slice in, size_t max_bytes, struct buf *out
         if (result == Z_MEM_ERROR)
             status = CODEC_MEMORY;
         else if (result != Z_OK && result != Z_STREAM_END)
-            status = CODEC_GZIP; /* Z_BUF_ERROR: it ends too early */
+            status = CODEC_GZIP; /* Z_BUF_ERROR: the input ends too early */
         else if (out->len - start > max_bytes)
             status = CODEC_TOO_LARGE;
     }

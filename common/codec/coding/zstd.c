@@ -10,7 +10,7 @@
 
 #define TEXT_MAX 255
 
-/* Of a frame header: one segment, with the content's size in one byte. */
+/* The descriptor of a frame header: one segment, the content's size in one byte. */
 #define SINGLE_SEGMENT 0x20
 
 void zstd_put_text(struct slice text, struct buf *out)
@@ -27,7 +27,7 @@ void zstd_put_text(struct slice text, struct buf *out)
 
 #ifdef OFFLOOP_HAS_ZSTD
 
-/* libzstd's own default, at three times the speed of gzip's level 4 and fewer bytes. */
+/* libzstd's default: three times as fast as gzip's level 4, and fewer bytes. */
 #define ZSTD_LEVEL 3
 
 bool zstd_is_there(void)
@@ -67,7 +67,7 @@ enum codec_status zstd_compress(struct slice in, size_t max_bytes, struct buf *o
     else if (fresh)
         buf_free(out);
     data = status == CODEC_OK ? realloc(out->data, out->len) : NULL;
-    if (data != NULL) { /* what the bound was too much goes back */
+    if (data != NULL) { /* gives back what the bound was too large by */
         out->data = data;
         out->cap = out->len;
     }

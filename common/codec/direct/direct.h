@@ -1,8 +1,8 @@
 /*
- * Engine direct: one pass over the bytes, each token written as it is read. No
- * recursion: the open containers lie in a stack of CODEC_OPEN_MAX entries.
+ * Engine direct: one pass over the bytes, which writes each token when it has read it. No
+ * recursion: a stack of CODEC_OPEN_MAX entries has the open containers.
  *
- * What the engine's files share; codec.c takes only direct_engine(). One state
+ * Here is what the engine's files share; codec.c calls only direct_engine(). One state
  * belongs to one thread at a time.
  */
 #ifndef OFFLOOP_COMMON_CODEC_DIRECT_DIRECT_H
@@ -14,13 +14,13 @@
 /* An open container. */
 struct direct_frame {
     size_t at;      /* decode: its reserved byte, from out->data */
-    uint64_t items; /* decode: finished ones; encode: those to come (a pair is two) */
+    uint64_t items; /* decode: complete ones; encode: those to come (a pair is two) */
     bool map;
 };
 
-/* What outlives a job. The stack's content does not. */
+/* The engine's state. Only the memory of `wide` outlives a job. */
 struct direct {
-    struct direct_frame frames[CODEC_OPEN_MAX + 1]; /* the first is none: a bottom */
+    struct direct_frame frames[CODEC_OPEN_MAX + 1]; /* the first one is only the bottom */
     struct containers wide;
 };
 

@@ -1,38 +1,11 @@
-#include "common/codec/direct/direct_decoder.h"
+#include "common/codec/direct/direct.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "common/codec/direct/direct_number.h"
+#include "common/codec/direct/direct_string.h"
 #include "common/codec/direct/direct_text.h"
-
-const uint8_t *direct_fail(struct direct_decoder *d, enum codec_status status,
-                           const uint8_t *at)
-{
-    assert(at <= d->end);
-    d->status = engine_fail(d->job, status, (size_t)(at - d->job->in.data));
-    return NULL;
-}
-
-const uint8_t *direct_fail_at_byte(struct direct_decoder *d, enum codec_status status,
-                                   const uint8_t *at)
-{
-    return direct_fail(d, at == d->end ? CODEC_TRUNCATED : status, at);
-}
-
-int direct_grow(struct direct_decoder *d, size_t extra)
-{
-    struct buf *out = d->job->out;
-    uint8_t *end;
-
-    if (d->out != NULL)
-        out->len = (size_t)(d->out - out->data);
-    d->status = engine_make_room(d->job, extra, &end);
-    if (d->status != CODEC_OK)
-        return -1;
-    d->out = out->data + out->len;
-    d->limit = end - DIRECT_ROOM_BYTES;
-    return 0;
-}
 
 static bool is_space(uint8_t byte)
 {
@@ -46,10 +19,10 @@ static const uint8_t *skip_space(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
-/* To the next byte that is not white space; the text must not end before. */
+/* Goes to the next byte that is not white space. The text must not end before it. */
 static inline const uint8_t *find_token(struct direct_decoder *d, const uint8_t *at)
 {
-    if (at<d->end && * at> ' ')
+    if (d->end > at && at[0] > ' ')
         return at;
     at = skip_space(at, d->end);
     return at < d->end ? at : direct_fail(d, CODEC_TRUNCATED, at);
@@ -60,7 +33,7 @@ static bool starts_with(const uint8_t *at, const char *four)
     return memcmp(at, four, 4) == 0;
 }
 
-/* A literal near the text's end, or a byte that begins no value. */
+/* Reads a literal near the text's end, or fails at a byte that begins no value. */
 static const uint8_t *decode_literal_slowly(struct direct_decoder *d, const uint8_t *at)
 {
     static const struct {
@@ -103,7 +76,7 @@ static const uint8_t *decode_literal(struct direct_decoder *d, const uint8_t *at
     return at + len;
 }
 
-/* A string from behind its opening quote: most are plain and fit one chunk. */
+/* Reads a string from behind its opening quote. Most are plain and fit into one chunk. */
 static inline const uint8_t *decode_string(struct direct_decoder *d, const uint8_t *at)
 {
     if (d->end - at > DIRECT_CHUNK) {
@@ -118,12 +91,12 @@ static inline const uint8_t *decode_string(struct direct_decoder *d, const uint8
     return direct_decode_string(d, at);
 }
 
-/* A member's name, the colon, and up to the first byte of its value. */
+/* Reads a member's name and the colon, and goes to the first byte of the value. */
 static inline const uint8_t *decode_name(struct direct_decoder *d, const uint8_t *at)
 {
     if (*at != '"')
         return direct_fail(d, CODEC_SYNTAX, at);
-    if (direct_ensure_room(d) < 0)
+    if (direct_ensure_space(d) < 0)
         return NULL;
     at = decode_string(d, at + 1);
     if (at == NULL)
@@ -138,7 +111,7 @@ static inline const uint8_t *decode_name(struct direct_decoder *d, const uint8_t
     return find_token(d, at + 1);
 }
 
-/* A bracket: the container begins with one byte for its header. */
+/* Reads an opening bracket. Reserves one byte for the container's header. */
 static const uint8_t *open_container(struct direct_decoder *d, const uint8_t *at)
 {
     if (d->top == d->state->frames + d->job->max_depth)
@@ -168,12 +141,12 @@ static uint8_t closing_bracket(const struct direct_frame *frame)
     return frame->map ? '}' : ']';
 }
 
-/* A value from its first byte: a scalar, an empty container, or the start of a container
-   up to its first scalar or empty container. */
+/* Reads a value from its first byte: a scalar, an empty container, or the start of a
+   container up to its first scalar or empty container. */
 static const uint8_t *decode_value(struct direct_decoder *d, const uint8_t *at)
 {
     while (at != NULL) {
-        if (direct_ensure_room(d) < 0)
+        if (direct_ensure_space(d) < 0)
             return NULL;
         if (*at == '"')
             return decode_string(d, at + 1);
@@ -190,8 +163,8 @@ static const uint8_t *decode_value(struct direct_decoder *d, const uint8_t *at)
     return NULL;
 }
 
-/* Behind a value: ends the containers that end here and goes to the next value, or
-   behind the outermost one. */
+/* After a value: ends the containers that end here, and goes to the next value, or behind
+   the outermost one. */
 static const uint8_t *find_next(struct direct_decoder *d, const uint8_t *at)
 {
     while (d->top > d->state->frames) {
@@ -221,7 +194,7 @@ enum codec_status direct_decode(void *state, struct engine_job *job)
     if (job->in.len == 0)
         return engine_fail(job, CODEC_TRUNCATED, 0);
     containers_reset(&direct->wide);
-    if (direct_grow(&d, DIRECT_ROOM_BYTES) < 0)
+    if (direct_grow(&d, DIRECT_SPACE_BYTES) < 0)
         return d.status;
     d.end = job->in.data + job->in.len;
     at = find_token(&d, job->in.data);
@@ -237,7 +210,7 @@ enum codec_status direct_decode(void *state, struct engine_job *job)
         direct_fail(&d, CODEC_TRAILING, at);
         return d.status;
     }
-    assert(d.top == direct->frames && d.out <= d.limit + DIRECT_ROOM_BYTES);
+    assert(d.top == direct->frames && d.out <= d.limit + DIRECT_SPACE_BYTES);
     job->out->len = (size_t)(d.out - job->out->data);
     return containers_fix(job, &direct->wide);
 }

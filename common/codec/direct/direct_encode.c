@@ -8,16 +8,16 @@
 #include "common/codec/number/number.h"
 #include "common/codec/utf8.h"
 
-/* What a step takes for granted: a number, or a chunk of a string with what may stand
-   before and behind it. At most ENGINE_SLACK_BYTES, so that asking for it never fails a
-   job whose result would fit. */
-#define ROOM_BYTES 56
+/* The space that every step needs: for a number, or for a chunk of a string with the
+   bytes around it. At most ENGINE_SLACK_BYTES: so a job whose result fits never fails
+   because of it. */
+#define SPACE_BYTES 56
 
-/* A MessagePack value being read. */
+/* A MessagePack value that is read. */
 struct encoder {
     const uint8_t *end; /* of the input */
     uint8_t *out;       /* where the next byte goes */
-    uint8_t *limit;     /* up to here there is room for ROOM_BYTES */
+    uint8_t *limit;     /* up to here there is space for SPACE_BYTES */
     struct direct_frame *top;
     struct engine_job *job;
     struct direct *state;
@@ -25,8 +25,8 @@ struct encoder {
 };
 
 /*
- * Every step takes the place in the input where it starts and returns the place behind
- * what it read, or NULL where the job failed (encoder.status says why).
+ * Every step takes the place in the input where it starts, and returns the place behind
+ * what it read. It returns NULL where the job failed: then encoder.status says why.
  */
 
 static const uint8_t *fail(struct encoder *e, enum codec_status status, const uint8_t *at)
@@ -47,13 +47,13 @@ static int grow(struct encoder *e, size_t extra)
     if (e->status != CODEC_OK)
         return -1;
     e->out = out->data + out->len;
-    e->limit = end - ROOM_BYTES;
+    e->limit = end - SPACE_BYTES;
     return 0;
 }
 
-static inline int ensure_room(struct encoder *e)
+static inline int ensure_space(struct encoder *e)
 {
-    return e->out <= e->limit ? 0 : grow(e, ROOM_BYTES);
+    return e->out <= e->limit ? 0 : grow(e, SPACE_BYTES);
 }
 
 /* Reads a big-endian integer of 1, 2, 4 or 8 bytes. */
@@ -98,7 +98,7 @@ static void put_escape(struct encoder *e, uint8_t byte)
     e->out = out;
 }
 
-/* Copies a run of non-ASCII characters, as far as there is room. */
+/* Copies a run of non-ASCII characters, as far as there is space. */
 static const uint8_t *take_sequences(struct encoder *e, const uint8_t *at,
                                      const uint8_t *last)
 {
@@ -122,13 +122,13 @@ static const uint8_t *take_sequences(struct encoder *e, const uint8_t *at,
     return at;
 }
 
-/* The bytes of a string up to `last`, of any length and content, between quotes. */
+/* Writes a string of any length and content, up to `last`, between quotes. */
 static const uint8_t *encode_text(struct encoder *e, const uint8_t *at,
                                   const uint8_t *last)
 {
     *e->out++ = '"';
     while (at < last) {
-        if (ensure_room(e) < 0)
+        if (ensure_space(e) < 0)
             return NULL;
         if (e->end - at >= DIRECT_CHUNK) {
             size_t plain = direct_copy_plain(e->out, at);
@@ -152,7 +152,7 @@ static const uint8_t *encode_text(struct encoder *e, const uint8_t *at,
             *e->out++ = *at;
         at++;
     }
-    if (ensure_room(e) < 0)
+    if (ensure_space(e) < 0)
         return NULL;
     *e->out++ = '"';
     return at;
@@ -165,7 +165,7 @@ static const uint8_t *encode_long_string(struct encoder *e, const uint8_t *at, s
     return encode_text(e, at, at + len);
 }
 
-/* A string of up to 31 bytes from its header: most are plain and fit one chunk. */
+/* Writes a string of up to 31 bytes. Most are plain and fit into one chunk. */
 static inline const uint8_t *encode_fixstr(struct encoder *e, const uint8_t *at)
 {
     size_t len = *at & 31;
@@ -237,7 +237,8 @@ static const uint8_t *encode_signed(struct encoder *e, const uint8_t *at)
     return at;
 }
 
-/* Ext type 1: the text of a number. `at` is the value, `type` its type byte. */
+/* Writes an ext of type 1, the text of a number. `at` is the value, `type` its type byte.
+ */
 static const uint8_t *encode_ext(struct encoder *e, const uint8_t *at,
                                  const uint8_t *type, size_t len)
 {
@@ -251,7 +252,7 @@ static const uint8_t *encode_ext(struct encoder *e, const uint8_t *at,
         return fail(e, CODEC_TRUNCATED, e->end);
     if (len == 0 || number_scan(text, len) != len)
         return fail(e, CODEC_NUMBER, at);
-    if (grow(e, len + ROOM_BYTES) < 0)
+    if (grow(e, len + SPACE_BYTES) < 0)
         return NULL;
     memcpy(e->out, text, len);
     e->out += len;
@@ -266,7 +267,7 @@ static const uint8_t *encode_long_ext(struct encoder *e, const uint8_t *at)
     return type == NULL ? NULL : encode_ext(e, at, type, len);
 }
 
-/* Scalars that are rarer than those of encode_value(). */
+/* Writes the scalars that are rarer than those in encode_value(). */
 static const uint8_t *encode_scalar(struct encoder *e, const uint8_t *at)
 {
     switch (*at) {
@@ -290,8 +291,8 @@ static bool is_container(uint8_t byte)
     return (byte & 0xe0) == 0x80 || (byte >= 0xdc && byte <= 0xdf);
 }
 
-/* A container's header: writes the opening bracket, and the closing one where it is
-   empty; else it is the innermost open container from now on. */
+/* Reads a container's header and writes the opening bracket. Closes an empty container at
+   once; another one becomes the innermost open container. */
 static const uint8_t *open_container(struct encoder *e, const uint8_t *at)
 {
     bool map = (*at & 0xf0) == 0x80 || *at >= 0xde;
@@ -317,12 +318,12 @@ static const uint8_t *open_container(struct encoder *e, const uint8_t *at)
     return items;
 }
 
-/* A pair's key, and the colon. */
+/* Writes a pair's key and the colon. */
 static inline const uint8_t *encode_key(struct encoder *e, const uint8_t *at)
 {
     if (at == e->end)
         return fail(e, CODEC_TRUNCATED, at);
-    if (ensure_room(e) < 0)
+    if (ensure_space(e) < 0)
         return NULL;
     if ((*at & 0xe0) == 0xa0)
         at = encode_fixstr(e, at);
@@ -335,8 +336,8 @@ static inline const uint8_t *encode_key(struct encoder *e, const uint8_t *at)
     return at;
 }
 
-/* A value from its first byte: a scalar, an empty container, or the start of a container
-   up to its first scalar or empty container. */
+/* Reads a value from its first byte: a scalar, an empty container, or the start of a
+   container up to its first scalar or empty container. */
 static const uint8_t *encode_value(struct encoder *e, const uint8_t *at)
 {
     while (at != NULL) {
@@ -344,7 +345,7 @@ static const uint8_t *encode_value(struct encoder *e, const uint8_t *at)
 
         if (at == e->end)
             return fail(e, CODEC_TRUNCATED, at);
-        if (ensure_room(e) < 0)
+        if (ensure_space(e) < 0)
             return NULL;
         if ((*at & 0xe0) == 0xa0)
             return encode_fixstr(e, at);
@@ -363,12 +364,12 @@ static const uint8_t *encode_value(struct encoder *e, const uint8_t *at)
     return NULL;
 }
 
-/* Behind a value: ends the containers that end here and goes to the next value, or
-   behind the outermost one. */
+/* After a value: ends the containers that end here, and goes to the next value, or behind
+   the outermost one. */
 static const uint8_t *find_next(struct encoder *e, const uint8_t *at)
 {
     while (e->top > e->state->frames) {
-        if (ensure_room(e) < 0)
+        if (ensure_space(e) < 0)
             return NULL;
         if (--e->top->items > 0) {
             *e->out++ = ',';
@@ -389,7 +390,7 @@ enum codec_status direct_encode(void *state, struct engine_job *job, size_t *at)
     assert(*at <= job->in.len);
     if (*at == job->in.len)
         return engine_fail(job, CODEC_TRUNCATED, job->in.len);
-    if (grow(&e, ROOM_BYTES) < 0)
+    if (grow(&e, SPACE_BYTES) < 0)
         return e.status;
     e.end = job->in.data + job->in.len;
     p = job->in.data + *at;
@@ -400,7 +401,7 @@ enum codec_status direct_encode(void *state, struct engine_job *job, size_t *at)
     } while (p != NULL && e.top > direct->frames);
     if (p == NULL)
         return e.status;
-    assert(e.out <= e.limit + ROOM_BYTES);
+    assert(e.out <= e.limit + SPACE_BYTES);
     *at = (size_t)(p - job->in.data);
     job->out->len = (size_t)(e.out - job->out->data);
     return CODEC_OK;

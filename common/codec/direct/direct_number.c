@@ -1,4 +1,4 @@
-#include "common/codec/direct/direct_decoder.h"
+#include "common/codec/direct/direct_number.h"
 
 #include <assert.h>
 #include <float.h>
@@ -8,16 +8,16 @@
 #include "common/codec/number/number.h"
 #include "common/codec/msgpack/pack.h"
 
-/* The fast path reads at most so far: sign, point, the byte behind, and two runs that
-   end after three steps of 8 digits. */
+/* The fast path reads at most so many bytes: the sign, the point, the byte after the
+   number, and two runs that end after three steps of 8 digits. */
 #define FAST_READS_BYTES 56
 #define RUN_MAX          24
 
-/* Digits that fit 64 bits whatever they are. */
+/* So many digits always fit into 64 bits. */
 #define DIGITS_MAX 19
 
-/* Where a number is broken: scan_len bytes of it are a whole number, and so is no longer
-   run. NULL where nothing is wrong. */
+/* Finds the faulty byte of a number, of which scan_len bytes are the longest valid
+   number. NULL where there is no fault. */
 static const uint8_t *find_break(const struct direct_decoder *d, const uint8_t *at,
                                  size_t scan_len)
 {
@@ -39,11 +39,11 @@ static const uint8_t *find_break(const struct direct_decoder *d, const uint8_t *
     return (uint8_t)(*next - '0') < 10 ? next : NULL;
 }
 
-/* Writes a number that keeps its text. */
+/* Writes a number as its text. */
 static int put_text(struct direct_decoder *d, const uint8_t *text, size_t len)
 {
     assert(len > 0 && len <= UINT32_MAX);
-    if (direct_grow(d, len + DIRECT_ROOM_BYTES) < 0)
+    if (direct_grow(d, len + DIRECT_SPACE_BYTES) < 0)
         return -1;
     d->out = pack_ext(d->out, CODEC_EXT_NUMBER, (uint32_t)len);
     memcpy(d->out, text, len);
@@ -51,7 +51,7 @@ static int put_text(struct direct_decoder *d, const uint8_t *text, size_t len)
     return 0;
 }
 
-/* Any number, also where it is malformed or the text ends soon. */
+/* Reads any number, also a malformed one or one near the text's end. */
 static const uint8_t *decode_any(struct direct_decoder *d, const uint8_t *at)
 {
     size_t len = number_scan(at, (size_t)(d->end - at));
@@ -80,7 +80,7 @@ static const uint8_t *decode_any(struct direct_decoder *d, const uint8_t *at)
     return at + len;
 }
 
-/* Takes in a run of digits, of which more than RUN_MAX may be left. */
+/* Adds a run of digits to *value; stops after RUN_MAX digits. */
 static inline const uint8_t *take_run(const uint8_t *at, uint64_t *value)
 {
     static const uint64_t powers[] = {1,      10,      100,      1000,     10000,
@@ -114,8 +114,8 @@ static const uint8_t *put_integer(struct direct_decoder *d, uint64_t value, bool
     return end;
 }
 
-/* True for a number without sign and exponent that is surely printed as it stands, sign
-   and all; number_keep_text() says why. */
+/* True for a number without exponent that is certainly printed as the same text, with its
+   sign; number_keep_text() says why. The sign is before `first`. */
 static bool is_printed_so(const uint8_t *first, const uint8_t *point, const uint8_t *end)
 {
     ptrdiff_t decimals = end - point - 1;
@@ -126,7 +126,7 @@ static bool is_printed_so(const uint8_t *first, const uint8_t *point, const uint
            (*first != '0' || decimals <= 6);
 }
 
-/* Up to 19 digits, without an exponent. */
+/* Reads a number of up to 19 digits, without an exponent. */
 static const uint8_t *decode_long(struct direct_decoder *d, const uint8_t *at)
 {
     bool negative = *at == '-';
@@ -152,7 +152,7 @@ static const uint8_t *decode_long(struct direct_decoder *d, const uint8_t *at)
     return end;
 }
 
-/* The word, taking out the byte at `at` (0 to 7); the last byte is 0 then. */
+/* The word without the byte at `at` (0 to 7); its last byte becomes 0. */
 static inline uint64_t take_out(uint64_t word, unsigned at)
 {
     uint64_t before = (UINT64_C(1) << 8 * at) - 1;
@@ -160,7 +160,7 @@ static inline uint64_t take_out(uint64_t word, unsigned at)
     return (word & before) | (word >> 8 & ~before);
 }
 
-/* Writes digits * 10^-decimals, for which one correctly rounded operation is enough
+/* Writes digits * 10^-decimals. One correctly rounded operation gives the nearest double
    (number_from_decimal() says why). */
 static inline void put_short(struct direct_decoder *d, uint64_t digits, unsigned decimals,
                              bool negative)
@@ -172,8 +172,8 @@ static inline void put_short(struct direct_decoder *d, uint64_t digits, unsigned
 }
 
 /*
- * Most numbers are a few digits with perhaps a point among them, and end within eight
- * bytes: they are converted at once, without the point.
+ * Most numbers are a few digits, perhaps with a point, and end within eight bytes. They
+ * are converted in one step, after the point was removed.
  */
 const uint8_t *direct_decode_number(struct direct_decoder *d, const uint8_t *at)
 {
@@ -200,7 +200,7 @@ const uint8_t *direct_decode_number(struct direct_decoder *d, const uint8_t *at)
     if (FLT_EVAL_METHOD != 0 || count <= whole || (first[count + 1] | 0x20) == 'e')
         return decode_long(d, at);
     if (keeps && first[count] == '0' && count > whole + 1)
-        return decode_any(d, at); /* zeros at its end: not as it would be printed */
+        return decode_any(d, at); /* it ends with zeros, which are not printed */
     word = take_out(word, whole);
     put_short(d, direct_convert_digits(word, count), count - whole, negative);
     return first + count + 1;

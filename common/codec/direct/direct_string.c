@@ -1,4 +1,4 @@
-#include "common/codec/direct/direct_decoder.h"
+#include "common/codec/direct/direct_string.h"
 
 #include <assert.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 #define FIXSTR_MAX 31
 
-/* What a byte behind a backslash stands for; 0 where it stands for nothing. */
+/* The byte that an escape means, by the byte after its backslash; 0 for no escape. */
 static uint8_t unescape(uint8_t byte)
 {
     switch (byte) {
@@ -63,8 +63,8 @@ static void put_utf8(struct direct_decoder *d, uint32_t code)
     d->out = out;
 }
 
-/* Behind the high surrogate of the escape at `escape`: reads the low one's escape and
-   makes the character of both. */
+/* After the high surrogate of the escape at `escape`: reads the escape of the low one,
+   and makes one character of both. */
 static const uint8_t *take_low(struct direct_decoder *d, const uint8_t *at,
                                const uint8_t *escape, uint32_t *code)
 {
@@ -113,7 +113,7 @@ static const uint8_t *take_escape(struct direct_decoder *d, const uint8_t *escap
     return at;
 }
 
-/* Near the text's end, or where something is wrong. */
+/* Copies one sequence near the text's end, or fails at an ill-formed one. */
 static const uint8_t *take_sequence_slowly(struct direct_decoder *d, const uint8_t *at)
 {
     int cut;
@@ -127,7 +127,7 @@ static const uint8_t *take_sequence_slowly(struct direct_decoder *d, const uint8
     return at + len;
 }
 
-/* Copies a run of non-ASCII characters, as far as there is room. */
+/* Copies a run of non-ASCII characters, as far as there is space. */
 static const uint8_t *take_sequences(struct direct_decoder *d, const uint8_t *at)
 {
     uint8_t *out = d->out, *limit = d->limit;
@@ -147,7 +147,7 @@ static const uint8_t *take_sequences(struct direct_decoder *d, const uint8_t *at
     return at;
 }
 
-/* Reads what direct_copy_plain() stopped at, other than the closing quote. */
+/* Reads the byte at which direct_copy_plain() stopped, except the closing quote. */
 static const uint8_t *take_other(struct direct_decoder *d, const uint8_t *at)
 {
     if (*at >= 0x80)
@@ -161,20 +161,20 @@ static const uint8_t *take_other(struct direct_decoder *d, const uint8_t *at)
 }
 
 /* Writes the header of the string whose reserved byte is out->data[start]; there are at
-   least 4 bytes of room. */
+   least 4 bytes of space. */
 static void finish_string(struct direct_decoder *d, size_t start)
 {
     uint8_t *header = d->job->out->data + start, *text = header + 1;
     size_t len = (size_t)(d->out - text);
-    uint8_t room[PACK_MAX_BYTES];
+    uint8_t header_bytes[PACK_MAX_BYTES];
     size_t growth;
 
-    assert(len <= UINT32_MAX && d->out <= d->limit + DIRECT_ROOM_BYTES - 4);
+    assert(len <= UINT32_MAX && d->out <= d->limit + DIRECT_SPACE_BYTES - 4);
     if (len <= FIXSTR_MAX) {
         *header = (uint8_t)(0xa0 | len);
         return;
     }
-    growth = (size_t)(pack_str(room, (uint32_t)len) - room) - 1;
+    growth = (size_t)(pack_str(header_bytes, (uint32_t)len) - header_bytes) - 1;
     memmove(text + growth, text, len);
     pack_str(header, (uint32_t)len);
     d->out += growth;
@@ -186,7 +186,7 @@ const uint8_t *direct_decode_string(struct direct_decoder *d, const uint8_t *at)
 
     d->out++;
     for (;;) {
-        if (direct_ensure_room(d) < 0)
+        if (direct_ensure_space(d) < 0)
             return NULL;
         if (d->end - at > DIRECT_CHUNK) {
             unsigned plain = direct_copy_plain(d->out, at);

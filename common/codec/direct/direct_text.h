@@ -1,9 +1,10 @@
 /*
- * What both directions of engine direct do to text, many bytes at a time: copying the
- * plain bytes of a string, and converting runs of digits. With SSE2 16 bytes at a time,
- * else 8, with the same results; -DOFFLOOP_NO_SSE2 builds the second on any machine.
+ * Text operations of engine direct, for both directions, many bytes at a time: they copy
+ * the plain bytes of a string, and convert runs of digits. They take 16 bytes at a time
+ * with SSE2 and 8 without it; the results are the same. -DOFFLOOP_NO_SSE2 builds the
+ * second way on any machine.
  *
- * Pure inline functions. Each says how far it reads: the callers make sure of it.
+ * Pure inline functions. Each says how many bytes it reads: the caller must have them.
  */
 #ifndef OFFLOOP_COMMON_CODEC_DIRECT_DIRECT_TEXT_H
 #define OFFLOOP_COMMON_CODEC_DIRECT_DIRECT_TEXT_H
@@ -36,7 +37,7 @@ static inline uint64_t direct_load8(const uint8_t *text)
 }
 
 /* Copies DIRECT_CHUNK bytes and returns how many at their start are plain in a JSON
-   string: ASCII but controls, quote and backslash. */
+   string: ASCII without controls, quote and backslash. */
 static inline unsigned direct_copy_plain(uint8_t *out, const uint8_t *text)
 {
 #if DIRECT_SSE2
@@ -51,7 +52,7 @@ static inline unsigned direct_copy_plain(uint8_t *out, const uint8_t *text)
 #else
     uint64_t word = direct_load8(text);
     uint64_t quote = word ^ DIRECT_EACH('"'), slash = word ^ DIRECT_EACH('\\');
-    /* The lowest byte whose top bit gets set is right; borrows spoil only higher ones. */
+    /* The lowest byte with its top bit set is right; borrows change only higher bytes. */
     uint64_t other = (word - DIRECT_EACH(0x20)) | (quote - DIRECT_EACH(1)) |
                      (slash - DIRECT_EACH(1)) | word;
 
@@ -93,7 +94,7 @@ static inline uint32_t direct_load4(const uint8_t *text)
 }
 
 /* The length (2 to 4) of the well-formed UTF-8 sequence of several bytes at the start of
-   the text, which has 4 bytes at least; 0 where none is. */
+   the text; 0 if there is none. Reads 4 bytes. */
 static inline unsigned direct_sequence(const uint8_t *text)
 {
     uint32_t word = direct_load4(text), lead;

@@ -12,7 +12,7 @@ struct wide {
     bool map;
 };
 
-/* How far the backward pass has come: bytes from `read_end` on are already at their new
+/* The state of the backward pass: bytes from `read_end` on are already at their new
    place, which begins at `write_end`. */
 struct pass {
     uint8_t *data;
@@ -25,8 +25,8 @@ static size_t header_growth(size_t items)
     return items > UINT16_MAX ? 4 : 2;
 }
 
-enum codec_status containers_note(struct engine_job *job, struct containers *wide,
-                                  size_t at, size_t items, bool map)
+enum codec_status containers_record(struct engine_job *job, struct containers *wide,
+                                    size_t at, size_t items, bool map)
 {
     size_t need = (wide->count + 1) * sizeof(struct wide);
     struct wide *list;
@@ -45,7 +45,7 @@ enum codec_status containers_note(struct engine_job *job, struct containers *wid
     return CODEC_OK;
 }
 
-/* Moves the bytes behind one container's reserved byte to their place and writes its
+/* Moves the bytes after one container's reserved byte to their place, and writes its
    header before them. */
 static void widen(struct pass *pass, const struct wide *wide)
 {
@@ -78,9 +78,9 @@ enum codec_status containers_fix(struct engine_job *job, struct containers *wide
     pass =
         (struct pass){job->out->data, job->out->len, job->out->len + wide->growth_bytes};
     job->out->len = pass.write_end;
-    /* The list is in the order in which containers ended; read backwards, a container
-       comes before those in it. The pass needs them by descending start: so each waits
-       on a stack until what comes next does not lie inside it. */
+    /* The list has the order in which containers ended. Backwards, a container comes
+       before those inside it. The pass needs them by descending start. So each waits on a
+       stack until the next one is not inside it. */
     for (size_t i = wide->count; i-- > 0;) {
         while (depth > 0 && open[depth - 1]->at > list[i].at)
             widen(&pass, open[--depth]);

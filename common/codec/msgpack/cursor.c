@@ -37,8 +37,8 @@ static size_t bytes_left(const struct cursor *c)
     return (size_t)(c->end - c->at);
 }
 
-/* Reads a big-endian integer of 1, 2, 4 or 8 bytes (0: nothing); the caller knows they
-   are there. */
+/* Reads a big-endian integer of 1, 2, 4 or 8 bytes (0: nothing). The caller has checked
+   that they are there. */
 static inline uint64_t read_be(struct cursor *c, size_t size)
 {
     const uint8_t *p = c->at;
@@ -51,9 +51,9 @@ static inline uint64_t read_be(struct cursor *c, size_t size)
     switch (size) {
     case 0: return 0;
     case 1: return *p;
-    case 2: memcpy(&v16, p, sizeof(v16)); return __builtin_bswap16(v16);
-    case 4: memcpy(&v32, p, sizeof(v32)); return __builtin_bswap32(v32);
-    default: memcpy(&v64, p, sizeof(v64)); return __builtin_bswap64(v64);
+    case 2: memcpy(&v16, p, sizeof v16); return __builtin_bswap16(v16);
+    case 4: memcpy(&v32, p, sizeof v32); return __builtin_bswap32(v32);
+    default: memcpy(&v64, p, sizeof v64); return __builtin_bswap64(v64);
     }
 }
 
@@ -85,12 +85,12 @@ static enum cursor_event read_float(struct cursor *c, size_t size)
         uint32_t bits = (uint32_t)read_be(c, 4);
         float single;
 
-        memcpy(&single, &bits, sizeof(single));
+        memcpy(&single, &bits, sizeof single);
         c->value.d = (double)single;
     } else {
         uint64_t bits = read_be(c, 8);
 
-        memcpy(&c->value.d, &bits, sizeof(c->value.d));
+        memcpy(&c->value.d, &bits, sizeof c->value.d);
     }
     return isfinite(c->value.d) ? CURSOR_DOUBLE : fault(c, CODEC_TYPE, value_at);
 }
@@ -116,7 +116,7 @@ static enum cursor_event read_long_str(struct cursor *c, size_t header)
     return read_str(c, (size_t)read_be(c, header));
 }
 
-/* At an ext's length field of `header` bytes (0: `len` is known). */
+/* Reads an ext from its length field of `header` bytes (0: `len` is known). */
 static enum cursor_event read_ext(struct cursor *c, size_t header, size_t len)
 {
     const uint8_t *value_at = c->at - 1;
@@ -136,7 +136,7 @@ static enum cursor_event read_ext(struct cursor *c, size_t header, size_t len)
     return CURSOR_NUMBER;
 }
 
-/* A container whose header has been read. */
+/* Opens a container whose header has been read. */
 static enum cursor_event open_level(struct cursor *c, const uint8_t *value_at,
                                     uint64_t items, bool map)
 {
@@ -159,7 +159,7 @@ static enum cursor_event read_container(struct cursor *c, size_t header, bool ma
     return open_level(c, value_at, read_be(c, header), map);
 }
 
-/* A value whose type byte, 0xc0 to 0xdf, has been read. */
+/* Reads a value after its type byte, 0xc0 to 0xdf. */
 static enum cursor_event read_typed(struct cursor *c, uint8_t type)
 {
     switch (type) {

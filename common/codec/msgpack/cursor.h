@@ -1,14 +1,14 @@
 /*
- * A cursor over one MessagePack value, checked as docs/CODEC.md says: it gives
- * one event after another and never trusts the bytes. No allocation, no
- * recursion; one thread at a time. Used by validation and by engine `yajl`.
+ * A cursor over one MessagePack value. It returns one event after another, and checks
+ * every byte as docs/CODEC.md says. No allocation, no recursion; one thread at a time.
+ * Used by validation and by engine `yajl`.
  */
 #ifndef OFFLOOP_COMMON_CODEC_MSGPACK_CURSOR_H
 #define OFFLOOP_COMMON_CODEC_MSGPACK_CURSOR_H
 
 #include "common/codec/codec.h"
 
-/* What an event takes, in units of a budget (codec.h). */
+/* The cost of an event, in units of a budget (codec.h). */
 #define CURSOR_EVENT_WORK 4
 
 enum cursor_event {
@@ -24,12 +24,12 @@ enum cursor_event {
     CURSOR_MAP,
     CURSOR_END_ARRAY,
     CURSOR_END_MAP,
-    CURSOR_FAULT /* see status and fault_at; the cursor is not to be used again */
+    CURSOR_FAULT /* see status and fault_at; do not use the cursor again */
 };
 
-/* A container that is open: what is still to come in it. */
+/* An open container. */
 struct cursor_level {
-    uint64_t left; /* values, names counted as such */
+    uint64_t left; /* values still to come; a name is one too */
     bool map;
 };
 

@@ -1,8 +1,8 @@
 /*
- * Stores of MessagePack, each value in its shortest form: straight to memory
- * that the caller has made room for. Each returns where the next byte goes.
- * (msgpack_pack_* does the same through a callback for every piece, at about
- * four times the instructions.) No state; cannot fail.
+ * Writes MessagePack values in their shortest form, to memory that the caller has
+ * reserved. Each function returns the place for the next byte. (msgpack_pack_* calls a
+ * callback for every piece, which takes about four times the instructions.) No state;
+ * cannot fail.
  *
  * A value's first byte (integers in it are big-endian, floats IEEE 754):
  *
@@ -15,7 +15,7 @@
  *   c4-c6  bin, not JSON's                de, df     map, count in 2, 4 bytes
  *   c7-c9  ext, length in 1, 2, 4 bytes   e0-ff      the integers -32 to -1
  *
- * c1 is never used. An ext's type byte stands behind its length.
+ * c1 is never used. An ext's type byte follows its length.
  */
 #ifndef OFFLOOP_COMMON_CODEC_MSGPACK_PACK_H
 #define OFFLOOP_COMMON_CODEC_MSGPACK_PACK_H
@@ -25,38 +25,39 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Room that any number, header or single-byte value takes at most. */
+/* The most bytes of a number, a header or a single-byte value. */
 #define PACK_MAX_BYTES 9
 
 /* Big-endian stores of 2, 4 and 8 bytes. */
 static inline uint8_t *pack_be16(uint8_t *p, uint16_t v)
 {
     v = __builtin_bswap16(v);
-    memcpy(p, &v, sizeof(v));
-    return p + sizeof(v);
+    memcpy(p, &v, sizeof v);
+    return p + sizeof v;
 }
 
 /* As pack_be16, 4 bytes. */
 static inline uint8_t *pack_be32(uint8_t *p, uint32_t v)
 {
     v = __builtin_bswap32(v);
-    memcpy(p, &v, sizeof(v));
-    return p + sizeof(v);
+    memcpy(p, &v, sizeof v);
+    return p + sizeof v;
 }
 
 /* As pack_be16, 8 bytes. */
 static inline uint8_t *pack_be64(uint8_t *p, uint64_t v)
 {
     v = __builtin_bswap64(v);
-    memcpy(p, &v, sizeof(v));
-    return p + sizeof(v);
+    memcpy(p, &v, sizeof v);
+    return p + sizeof v;
 }
 
-/* Copies `len` bytes: short ones, as most names and strings are, without a call. */
+/* Copies `len` bytes. Few bytes, as in most names and strings, are copied without a call.
+ */
 static inline uint8_t *pack_bytes(uint8_t *p, const uint8_t *bytes, size_t len)
 {
     if (len > 16) {
-        memcpy(p, bytes, len); /* below: two stores that overlap where they must */
+        memcpy(p, bytes, len); /* below: two stores, which may overlap */
     } else if (len >= 8) {
         memcpy(p, bytes, 8);
         memcpy(p + len - 8, bytes + len - 8, 8);
@@ -124,7 +125,7 @@ static inline uint8_t *pack_double(uint8_t *p, double v)
 {
     uint64_t bits;
 
-    memcpy(&bits, &v, sizeof(bits));
+    memcpy(&bits, &v, sizeof bits);
     *p = 0xcb;
     return pack_be64(p + 1, bits);
 }

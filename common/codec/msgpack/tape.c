@@ -10,7 +10,7 @@ static struct tape_entry *entries(const struct tape *tape)
     return tape->entries.data;
 }
 
-/* Notes a container that begins. */
+/* Records a container that begins. */
 static enum codec_status begin(struct tape *tape, struct engine_job *job)
 {
     enum codec_status status = engine_grow_scratch(
@@ -88,7 +88,7 @@ static bool is_container(enum tape_kind kind)
     return kind == TAPE_ARRAY || kind == TAPE_MAP;
 }
 
-/* A big-endian length of 1, 2 or 4 bytes behind a type byte. */
+/* Reads a big-endian length of 1, 2 or 4 bytes after a type byte. */
 static uint32_t read_length(const uint8_t *p, unsigned size)
 {
     uint32_t length = 0;
@@ -112,7 +112,7 @@ struct tape_value tape_open(const struct tape *tape, struct tape_value container
     return (struct tape_value){container.at + 1 + size, container.container + 1};
 }
 
-/* Bytes of a value that is no container. */
+/* The number of bytes of a value that is no container. */
 static size_t scalar_bytes(const uint8_t *p)
 {
     static const uint8_t fixed[] = {/* from 0xca: floats, integers */

@@ -9,13 +9,13 @@
 #define SIGN_BIT      (UINT64_C(1) << 63)
 #define INFINITY_BITS (UINT64_C(0x7ff) << 52)
 
-/* Digits of a decimal that fit 64 bits whatever they are. */
+/* So many digits always fit into 64 bits. */
 #define DIGITS_MAX 19
 
-/* Exponents are cut off here: beyond every double even after 2^55 digits. */
+/* Larger exponents are cut to this: it is beyond every double even after 2^55 digits. */
 #define EXPONENT_MAX (INT64_C(1) << 60)
 
-/* A JSON number taken apart: +-digits * 10^exp10, digits being the leading ones. */
+/* The parts of a JSON number: +-digits * 10^exp10, with its leading digits. */
 struct decimal {
     uint64_t digits;
     int64_t exp10;
@@ -36,7 +36,7 @@ static size_t scan_digits(const uint8_t *text, size_t len, size_t at)
     return at;
 }
 
-/* Where the optional exponent that starts at `at` ends. */
+/* The end of the optional exponent that starts at `at`. */
 static size_t scan_exponent(const uint8_t *text, size_t len, size_t at)
 {
     size_t end = at, first;
@@ -66,7 +66,7 @@ size_t number_scan(const uint8_t *text, size_t len)
     return scan_exponent(text, len, at);
 }
 
-/* Takes in a run of digits; those past DIGITS_MAX significant ones are only counted. */
+/* Adds a run of digits. Significant ones after DIGITS_MAX are only counted. */
 static const uint8_t *take_digits(const uint8_t *at, const uint8_t *end,
                                   struct decimal *decimal)
 {
@@ -112,8 +112,8 @@ static void take_apart(const uint8_t *text, size_t len, struct decimal *decimal)
     }
 }
 
-/* The significant digits of the text for number_decimal_compare(); those beyond its
-   limit become one 1 unless they are zeros. Returns how many. */
+/* The significant digits of the text for number_decimal_compare(). Digits after its limit
+   become one 1, unless all are zeros. Returns the number of digits. */
 static size_t collect_digits(const uint8_t *text, size_t len, uint8_t *digits)
 {
     size_t count = 0;
@@ -131,7 +131,7 @@ static size_t collect_digits(const uint8_t *text, size_t len, uint8_t *digits)
     return count;
 }
 
-/* The nearest of the double of `bits` and the next above, by comparing all digits. */
+/* Compares all digits to choose between the double of `bits` and the next larger one. */
 static uint64_t decide(const uint8_t *text, size_t len, int64_t point, uint64_t bits)
 {
     uint8_t digits[NUMBER_DECIMAL_DIGITS + 1];
@@ -150,8 +150,8 @@ static double make_double(uint64_t bits, bool negative)
     return value;
 }
 
-/* 10^0 to 10^22 are doubles, so that one correctly rounded operation of the processor
-   on an integer below 2^53 gives the nearest double. */
+/* 10^0 to 10^22 are exact doubles. So one correctly rounded operation of the processor
+   with an integer below 2^53 gives the nearest double. */
 static bool convert_directly(uint64_t digits, int64_t exp10, double *value_r)
 {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -248,9 +248,10 @@ void number_parse(const uint8_t *text, size_t len, struct number *number_r)
         parse_fraction(text, len, &decimal, number_r);
 }
 
-/* True for a fraction that is surely printed as it stands. A decimal of up to 15 digits
-   is the only one of so few that reads as its double, hence the shortest; what is left
-   are zeros at its end, and the exponent that numbers below 1e-6 are printed with. */
+/* True for a fraction that is certainly printed as the same text. Of all decimals of up
+   to 15 digits, only one reads as a given double, so that one is the shortest. Two
+   exceptions remain: zeros at the end, and numbers below 1e-6, which are printed with an
+   exponent. */
 static bool is_plain_fraction(const uint8_t *text, size_t len)
 {
     const uint8_t *point = memchr(text, '.', len);

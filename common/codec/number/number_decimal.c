@@ -9,7 +9,7 @@
 #define INFINITY_BITS (UINT64_C(0x7ff) << MANTISSA_BITS)
 #define EXPONENT_BIAS 1023
 
-/* Largest integers met: 801 digits, or 55 bits times 5^1145. */
+/* The largest integers: 801 digits, or 55 bits times 5^1145. */
 #define BIG_LIMBS 48
 
 /* An unsigned integer, least limb first, no zero limb on top. */
@@ -18,7 +18,8 @@ struct big {
     size_t count;
 };
 
-/* The upper 128 bits of (normalised digits) * (a power's 128 bits), and what is below. */
+/* The upper 128 bits of (normalised digits) * (a power's 128 bits), and about the rest.
+ */
 struct product {
     uint64_t hi;
     uint64_t lo;
@@ -32,8 +33,8 @@ static struct product multiply(uint64_t digits, int exp10, uint64_t dropped_mask
     unsigned __int128 upper = (unsigned __int128)digits * power->hi;
     struct product product = {(uint64_t)(upper >> 64), (uint64_t)upper, true, false};
 
-    /* The rest adds less than `digits` to lo, so at most 1 to hi: that matters only
-       where it could run through all bits that are to be dropped. */
+    /* The rest adds less than `digits` to lo, so at most 1 to hi. That matters only where
+       the carry could pass through all bits that are dropped. */
     if (number_power_is_exact(exp10) || (product.hi & dropped_mask) == dropped_mask) {
         unsigned __int128 lower = (unsigned __int128)digits * power->lo;
         uint64_t low = (uint64_t)lower;
@@ -83,7 +84,7 @@ struct number_rounded number_decimal_round(uint64_t digits, int64_t exp10)
     struct product product;
     int shift, exp2;
 
-    /* Beyond these a 64-bit integer times the power is beyond every double. */
+    /* Outside these limits, a 64-bit integer times the power is beyond every double. */
     if (digits == 0 || exp10 < NUMBER_POWERS_MIN)
         return (struct number_rounded){0, false};
     if (exp10 > 308)
@@ -112,7 +113,7 @@ static void big_multiply(struct big *big, uint64_t factor, uint64_t addend)
 
 static void big_multiply_5(struct big *big, unsigned times)
 {
-    const unsigned most = 27; /* 5^27 is the last below 2^64 */
+    const unsigned most = 27; /* 5^27 is the largest below 2^64 */
     uint64_t factor = 1;
 
     for (unsigned i = 0; i < most; i++)

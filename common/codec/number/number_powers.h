@@ -11,7 +11,7 @@
 #define NUMBER_POWERS_MIN (-342)
 #define NUMBER_POWERS_MAX 324
 
-/* The upper 128 bits of 10^e, cut off below: hi has its top bit set, and 10^e is
+/* The upper 128 bits of 10^e, truncated: hi has its top bit set, and 10^e is
    hi:lo * 2^(number_power_exp2(e) - 127), or less than one unit of lo above that. */
 struct number_power {
     uint64_t hi;
@@ -21,13 +21,13 @@ struct number_power {
 /* The entry for 10^exp10, NUMBER_POWERS_MIN to NUMBER_POWERS_MAX. Static memory. */
 const struct number_power *number_power(int exp10) __attribute__((const));
 
-/* floor(log2(10^exp10)); right for any exp10 in +-1200. */
+/* floor(log2(10^exp10)); exact for exp10 from -1200 to 1200. */
 static inline int number_power_exp2(int exp10)
 {
     return (exp10 * 217706) >> 16;
 }
 
-/* True where the table's entry is 10^exp10 itself (5^55 is the last below 2^128). */
+/* True where the table's entry is exactly 10^exp10 (5^55 is the largest below 2^128). */
 static inline bool number_power_is_exact(int exp10)
 {
     return exp10 >= 0 && exp10 <= 55;

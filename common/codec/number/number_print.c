@@ -6,7 +6,7 @@
 
 #include "common/codec/number/number_shortest.h"
 
-/* JavaScript's layout: a plain decimal while the point lies from here to here. */
+/* JavaScript's layout: a plain decimal while the point is between these positions. */
 #define POINT_MIN (-5)
 #define POINT_MAX 21
 
@@ -25,7 +25,7 @@ static const char pairs[] = "00010203040506070809"
                             "80818283848586878889"
                             "90919293949596979899";
 
-/* How many decimal digits the value has. */
+/* The number of decimal digits of the value. */
 static inline unsigned count_digits(uint64_t value)
 {
     static const uint64_t powers[] = {0,
@@ -48,7 +48,7 @@ static inline unsigned count_digits(uint64_t value)
                                       100000000000000000,
                                       1000000000000000000,
                                       10000000000000000000u};
-    /* 1233 / 4096 is log10(2), well enough for 64 bits. */
+    /* 1233 / 4096 is near enough to log10(2) for 64 bits. */
     unsigned least = (64 - (unsigned)__builtin_clzll(value | 1)) * 1233 >> 12;
 
     return least + (value >= powers[least]);
@@ -59,8 +59,8 @@ static inline void put_pair(uint8_t *out, uint64_t value)
     memcpy(out, pairs + 2 * value, 2);
 }
 
-/* A value below 10^8 as eight digits, the first of them in the lowest byte: split into
-   halves, pairs and digits side by side, with products instead of quotients. */
+/* A value below 10^8 as eight digits, the first one in the lowest byte. Halves, pairs and
+   digits are split in parallel, by products instead of quotients. */
 static inline uint64_t eight_digits(uint32_t value)
 {
     uint64_t halves = value / 10000 | (uint64_t)(value % 10000) << 32;
@@ -80,8 +80,8 @@ static inline void store_digits(uint8_t *out, uint64_t digits)
     memcpy(out, &digits, sizeof digits);
 }
 
-/* The digits of a number, in a place from where more than are there may be copied, so
-   that copies have a fixed length. */
+/* The digits of a number. More bytes than the digits may be read here, so that copies
+   have a fixed length. */
 struct digits {
     uint8_t text[64];
     const uint8_t *first; /* in text */
@@ -100,7 +100,7 @@ static inline void spread(uint64_t value, struct digits *digits)
     digits->first = digits->text + 24 - digits->count;
 }
 
-/* Writes one or two digits; may write a second byte also for one. */
+/* Writes one or two digits; for one digit it may write a second byte too. */
 static inline uint8_t *print_below_100(uint32_t value, uint8_t *out)
 {
     unsigned one = value < 10;
@@ -170,8 +170,8 @@ static size_t print_scientific(const struct digits *digits, int exp10, uint8_t *
     return (size_t)(at - out);
 }
 
-/* digits with the point after the first `point` of them (which may be before the first
-   or beyond the last). */
+/* Writes the digits with the point after the first `point` of them. The point may be
+   before the first or after the last digit. */
 static size_t print_plain(const struct digits *digits, int point, uint8_t *out)
 {
     unsigned before = point > 0 ? (unsigned)point : 0;
@@ -193,7 +193,7 @@ static size_t print_plain(const struct digits *digits, int point, uint8_t *out)
     return digits->count + 1;
 }
 
-/* Writes value * 10^-6 without closing zeros, but at least one digit each side. */
+/* Writes value * 10^-6 without zeros at the end, but with a digit on each side. */
 static uint8_t *print_millionths(uint64_t value, uint8_t *out)
 {
     uint32_t fraction = (uint32_t)(value % 1000000);
@@ -214,9 +214,9 @@ static uint8_t *print_millionths(uint64_t value, uint8_t *out)
     return out + 1 + (out[1] != '0');
 }
 
-/* Most doubles in documents have few decimals. A decimal of up to 15 digits is the only
-   such one near its double, so where one reads back as the value (the division is exact
-   but for the one correct rounding) it is the shortest, but for closing zeros. */
+/* Most doubles in documents have few decimals. Of all decimals of up to 15 digits, only
+   one is near its double. So where one reads as the value (the division has one correct
+   rounding), it is the shortest, apart from zeros at its end. */
 static bool is_in_millionths(double magnitude, uint64_t *millionths_r)
 {
     if (FLT_EVAL_METHOD != 0 || !(magnitude < 999999999))

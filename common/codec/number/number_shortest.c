@@ -9,8 +9,8 @@
 #define MANTISSA_BITS 52
 #define MANTISSA_MASK ((UINT64_C(1) << MANTISSA_BITS) - 1)
 
-/* floor(factor * power / 2^128), its last bit set where anything was cut off ("round to
-   odd": later comparisons with whole numbers come out as with the exact value). */
+/* floor(factor * power / 2^128), with its last bit set where bits were lost ("round to
+   odd": later comparisons with whole numbers give the same result as the exact value). */
 static uint64_t multiply_to_odd(uint64_t hi, uint64_t lo, uint64_t factor)
 {
     unsigned __int128 upper = (unsigned __int128)hi * factor;
@@ -19,7 +19,7 @@ static uint64_t multiply_to_odd(uint64_t hi, uint64_t lo, uint64_t factor)
     return (uint64_t)(upper >> 64) | ((uint64_t)upper > 1);
 }
 
-/* The interval of reals that read back as the double, and the double itself, all times
+/* The interval of reals that read as the double, and the double itself, all times
    4 * 10^-exp10, rounded to odd. */
 struct interval {
     uint64_t low;
@@ -31,11 +31,11 @@ struct interval {
 static void find_interval(uint64_t mantissa, int exp2, bool lower_is_closer,
                           struct interval *interval_r)
 {
-    /* floor(log10(2^exp2)), or of 3/4 of it: the largest power of ten within. */
+    /* floor(log10(2^exp2)), or of 3/4 of it: the largest power of ten inside. */
     int exp10 = (exp2 * 1262611 - (lower_is_closer ? 524031 : 0)) >> 22;
     const struct number_power *power = number_power(-exp10);
     int shift = exp2 + number_power_exp2(-exp10) + 1;
-    /* The method wants powers rounded up. */
+    /* The method needs powers that are rounded up. */
     bool up = !number_power_is_exact(-exp10);
     uint64_t lo = power->lo + up, hi = power->hi + (up && lo == 0);
 
@@ -47,14 +47,14 @@ static void find_interval(uint64_t mantissa, int exp2, bool lower_is_closer,
     interval_r->high = multiply_to_odd(hi, lo, (4 * mantissa + 2) << shift);
 }
 
-/* The shortest decimal of the interval. `open` says that its ends are not in it. */
+/* The shortest decimal of the interval. `open`: its ends are not part of it. */
 static struct number_shortest choose(const struct interval *interval, bool open)
 {
     uint64_t low = interval->low + open, high = interval->high - open;
     uint64_t digits = interval->value / 4, tens = digits / 10, middle;
     bool below, above;
 
-    /* One digit less, where exactly one neighbour with one digit less is inside. */
+    /* Takes one digit less, where exactly one neighbour with one digit less is inside. */
     below = low <= 40 * tens;
     above = 40 * tens + 40 <= high;
     if (below != above)
@@ -63,7 +63,7 @@ static struct number_shortest choose(const struct interval *interval, bool open)
     above = 4 * digits + 4 <= high;
     if (below != above)
         return (struct number_shortest){digits + above, interval->exp10};
-    /* Both are inside: the nearer, of equals the even one. */
+    /* Both are inside: the nearer one; of two equally near ones, the even one. */
     middle = 4 * digits + 2;
     above = interval->value > middle || (interval->value == middle && (digits & 1));
     return (struct number_shortest){digits + above, interval->exp10};

@@ -8,8 +8,9 @@
 #include "common/base/text.h"
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/sort.h"
+#include "common/codec/operations/bytes.h"
 
-/* What looking an item up takes, in units of a budget. */
+/* The cost of a look-up, in units of a budget. */
 #define ITEM_WORK 32
 
 /* A name in the tree; its children are a run of the same array. */
@@ -20,30 +21,20 @@ struct node {
     struct slice name;
 };
 
-/* nodes[0] is the root; children lie behind their parents, sorted by name. */
+/* nodes[0] is the root. Children come after their parents, sorted by name. */
 struct fields {
     uint32_t count;
     struct node nodes[FIELDS_MAX_NAMES + 1];
     uint8_t text[FIELDS_MAX_BYTES]; /* the names, decoded */
 };
 
-static int compare_text(struct slice a, struct slice b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.data, b.data, len) : 0;
-
-    if (order != 0)
-        return order;
-    return a.len < b.len ? -1 : a.len > b.len;
-}
-
 static bool is_name_end(struct slice text, size_t at)
 {
     return at == text.len || text.data[at] == '.' || text.data[at] == ',';
 }
 
-/* Decodes the name at *at, up to '.', ',' or the end, to `out`; -1 where there is none or
-   it has a broken escape. '%' alone is the empty name. */
+/* Decodes the name at *at, up to '.', ',' or the end, to `out`. -1 where there is no name
+   or its escape is malformed. '%' alone is the empty name. */
 static int decode_name(struct slice text, size_t *at, uint8_t *out)
 {
     int len = 0;
@@ -65,25 +56,25 @@ static int decode_name(struct slice text, size_t *at, uint8_t *out)
             c = (uint8_t)byte;
             *at += 2;
         } else if (c == '+') {
-            c = ' '; /* as forms encode a space in a query */
+            c = ' '; /* in a query, HTML forms encode a space as + */
         }
         out[len++] = c;
     }
     return len > 0 ? len : -1;
 }
 
-/* A path while the tree is made. */
+/* A path, while the tree is built. */
 struct path {
     const struct slice *at;  /* its next name */
-    const struct slice *end; /* behind its last one */
+    const struct slice *end; /* after its last one */
 };
 
-/* The paths that lead through a node: a run of the sorted ones. */
+/* The paths that lead through a node: a range of the sorted paths. */
 struct run {
     uint32_t from, to;
 };
 
-/* What the tree is made from. */
+/* The input of the tree. */
 struct paths {
     struct slice *names;
     struct path *paths;
@@ -91,14 +82,14 @@ struct paths {
     struct run runs[FIELDS_MAX_NAMES + 1]; /* by node */
 };
 
-/* Orders paths so that those with the same beginning stand together. */
+/* Orders paths, so that those with the same first names are neighbours. */
 static int compare_paths(const void *a, const void *b)
 {
     const struct path *one = a, *two = b;
     const struct slice *p = one->at, *q = two->at;
 
     for (; p < one->end && q < two->end; p++, q++) {
-        int order = compare_text(*p, *q);
+        int order = bytes_compare(*p, *q);
 
         if (order != 0)
             return order;
@@ -106,7 +97,7 @@ static int compare_paths(const void *a, const void *b)
     return p < one->end ? 1 : q < two->end ? -1 : 0;
 }
 
-/* Room for as many names and paths as the text can hold. */
+/* Space for as many names and paths as the text can hold. */
 static void make_paths(struct paths *paths, struct slice text)
 {
     size_t most = 1;
@@ -118,7 +109,7 @@ static void make_paths(struct paths *paths, struct slice text)
     paths->count = 0;
 }
 
-/* Decodes the names and lists the paths; -1 where a name is malformed. */
+/* Decodes the names and lists the paths. -1 where a name is malformed. */
 static int read_paths(struct fields *fields, struct paths *paths, struct slice text)
 {
     struct slice *name = paths->names, *first = name;
@@ -141,8 +132,8 @@ static int read_paths(struct fields *fields, struct paths *paths, struct slice t
     }
 }
 
-/* Makes the node's children from the paths that lead through it; -1 where there is no
-   room for them. */
+/* Makes the node's children from the paths that lead through it. -1 where there is no
+   space for them. */
 static int make_children(struct fields *fields, struct paths *paths, struct node *node,
                          struct run run)
 {
@@ -156,7 +147,7 @@ static int make_children(struct fields *fields, struct paths *paths, struct node
             continue;
         }
         if (fields->count == node->first ||
-            compare_text(fields->nodes[last].name, *path->at) != 0) {
+            bytes_compare(fields->nodes[last].name, *path->at) != 0) {
             if (fields->count > FIELDS_MAX_NAMES)
                 return -1;
             last = fields->count++;
@@ -170,7 +161,7 @@ static int make_children(struct fields *fields, struct paths *paths, struct node
     return 0;
 }
 
-/* Breadth first, so that the children of a node are one run, sorted as the paths are. */
+/* Breadth first, so that the children of a node are one range, in the paths' order. */
 static int make_tree(struct fields *fields, struct paths *paths)
 {
     sort_items(paths->paths, paths->count, sizeof *paths->paths, compare_paths);
@@ -228,7 +219,7 @@ static const struct node *find_child(const struct fields *fields, const struct n
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        int order = compare_text(fields->nodes[middle].name, name);
+        int order = bytes_compare(fields->nodes[middle].name, name);
 
         if (order == 0)
             return &fields->nodes[middle];
@@ -259,21 +250,10 @@ static bool is_container(const struct tape *tape, struct tape_value value)
     return kind == TAPE_MAP || kind == TAPE_ARRAY;
 }
 
-static enum codec_status put_bytes(struct engine_job *job, struct slice bytes)
-{
-    enum codec_status status = engine_reserve(job, bytes.len);
-
-    if (status != CODEC_OK)
-        return status;
-    memcpy(job->out->data + job->out->len, bytes.data, bytes.len);
-    job->out->len += bytes.len;
-    return CODEC_OK;
-}
-
 /* A walk over a container's items that stops at those that are wanted. */
 struct walk {
     struct engine_job *job;
-    enum codec_status status; /* OK, or why it ended before the last item */
+    enum codec_status status; /* OK, or why the walk ended before the last item */
     const struct fields *fields;
     const struct tape *tape;
     const struct node *node;
@@ -318,8 +298,8 @@ static bool walk_next(struct walk *walk)
     return false;
 }
 
-/* Appends what `node` keeps of a container. Recurses as deep as the fields' paths and
-   the document both are. */
+/* Appends the part of a container that `node` keeps. Recurses as deep as the fields'
+   paths and the document both are. */
 static enum codec_status project(struct engine_job *job, const struct fields *fields,
                                  const struct tape *tape, const struct node *node,
                                  struct tape_value container)
@@ -340,10 +320,10 @@ static enum codec_status project(struct engine_job *job, const struct fields *fi
     walk = walk_open(job, fields, tape, node, container);
     while (status == CODEC_OK && walk_next(&walk)) {
         if (walk.map)
-            status = put_bytes(job, tape_bytes(tape, walk.name));
+            status = bytes_append(job, tape_bytes(tape, walk.name));
         if (status != CODEC_OK)
             break;
-        status = walk.wanted->whole ? put_bytes(job, tape_bytes(tape, walk.value))
+        status = walk.wanted->whole ? bytes_append(job, tape_bytes(tape, walk.value))
                                     : project(job, fields, tape, walk.wanted, walk.value);
     }
     return status == CODEC_OK ? walk.status : status;
@@ -353,7 +333,7 @@ static enum codec_status project_root(struct tape *tape, struct engine_job *job,
                                       const struct fields *fields)
 {
     if (!is_container(tape, tape_root()))
-        return put_bytes(job, tape_bytes(tape, tape_root()));
+        return bytes_append(job, tape_bytes(tape, tape_root()));
     return project(job, fields, tape, &fields->nodes[0], tape_root());
 }
 

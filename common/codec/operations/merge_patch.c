@@ -6,8 +6,9 @@
 
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/sort.h"
+#include "common/codec/operations/bytes.h"
 
-/* What comparing two names takes, in units of a budget. */
+/* The cost of comparing two names, in units of a budget. */
 #define COMPARE_WORK 4
 
 /* A member of a patch object while it is applied. */
@@ -15,25 +16,15 @@ struct member {
     struct slice name;
     struct tape_value value;
     uint32_t order;   /* in the patch */
-    uint32_t matches; /* members of that name in the target, still to come */
+    uint32_t matches; /* members of that name that still come in the target */
     bool matched;
 };
-
-static int compare_text(struct slice a, struct slice b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.data, b.data, len) : 0;
-
-    if (order != 0)
-        return order;
-    return a.len < b.len ? -1 : a.len > b.len;
-}
 
 static int compare_members(const void *a, const void *b)
 {
     const struct member *one = a, *two = b;
 
-    return compare_text(one->name, two->name);
+    return bytes_compare(one->name, two->name);
 }
 
 static int compare_order(const void *a, const void *b)
@@ -57,7 +48,7 @@ static struct member *find_member(const struct merge *merge, size_t base, uint32
                  : NULL;
 }
 
-/* Lists the members of a patch object, sorted by name, from `base` on. */
+/* Lists the members of a patch object from `base` on, sorted by name. */
 static enum codec_status list_members(struct merge *merge, struct engine_job *job,
                                       struct tape_value patch, size_t base,
                                       uint32_t *count_r)
@@ -86,17 +77,6 @@ static enum codec_status list_members(struct merge *merge, struct engine_job *jo
     return CODEC_OK;
 }
 
-static enum codec_status put_bytes(struct engine_job *job, struct slice bytes)
-{
-    enum codec_status status = engine_reserve(job, bytes.len);
-
-    if (status != CODEC_OK)
-        return status;
-    memcpy(job->out->data + job->out->len, bytes.data, bytes.len);
-    job->out->len += bytes.len;
-    return CODEC_OK;
-}
-
 static enum codec_status put_map(struct engine_job *job, uint32_t pairs)
 {
     enum codec_status status = engine_reserve(job, PACK_MAX_BYTES);
@@ -107,8 +87,8 @@ static enum codec_status put_map(struct engine_job *job, uint32_t pairs)
     return status;
 }
 
-/* Counts how the target's members meet the patch's; returns how many pairs the result
-   will have. */
+/* Counts the target's members for each name of the patch. Returns the number of pairs of
+   the result. */
 static uint32_t count_pairs(struct merge *merge, size_t base, uint32_t count,
                             const struct tape_value *target)
 {
@@ -138,7 +118,7 @@ static uint32_t count_pairs(struct merge *merge, size_t base, uint32_t count,
 static enum codec_status apply(struct merge *merge, struct engine_job *job,
                                const struct tape_value *target, struct tape_value patch);
 
-/* One member of the target: kept, patched, or dropped. */
+/* Keeps, patches or drops one member of the target. */
 static enum codec_status put_target_member(struct merge *merge, struct engine_job *job,
                                            size_t base, uint32_t count,
                                            struct tape_value name)
@@ -151,15 +131,15 @@ static enum codec_status put_target_member(struct merge *merge, struct engine_jo
     if (found != NULL &&
         (--found->matches > 0 || tape_kind(&merge->patch, found->value) == TAPE_NIL))
         return CODEC_OK;
-    status = put_bytes(job, tape_bytes(&merge->target, name));
+    status = bytes_append(job, tape_bytes(&merge->target, name));
     if (status != CODEC_OK)
         return status;
     if (found == NULL)
-        return put_bytes(job, tape_bytes(&merge->target, value));
+        return bytes_append(job, tape_bytes(&merge->target, value));
     return apply(merge, job, &value, found->value);
 }
 
-/* The members that only the patch has, in its order. */
+/* Appends the members that only the patch has, in its order. */
 static enum codec_status put_new_members(struct merge *merge, struct engine_job *job,
                                          struct tape_value patch, size_t base,
                                          uint32_t count)
@@ -176,7 +156,7 @@ static enum codec_status put_new_members(struct merge *merge, struct engine_job 
 
         if (!members(merge, base)[i].matched &&
             tape_kind(&merge->patch, value) != TAPE_NIL) {
-            status = put_bytes(job, tape_bytes(&merge->patch, at));
+            status = bytes_append(job, tape_bytes(&merge->patch, at));
             if (status == CODEC_OK)
                 status = apply(merge, job, NULL, value);
         }
@@ -185,8 +165,7 @@ static enum codec_status put_new_members(struct merge *merge, struct engine_job 
     return status;
 }
 
-/* Asks the job's budget for what sorting the patch's members and looking each of the
-   target's up will take. */
+/* Spends the job's budget for sorting the patch's members and looking up the target's. */
 static enum codec_status afford_object(const struct merge *merge, struct engine_job *job,
                                        uint32_t target_count, struct tape_value patch)
 {
@@ -225,13 +204,13 @@ static enum codec_status apply_object(struct merge *merge, struct engine_job *jo
     return status;
 }
 
-/* MergePatch of RFC 7396 section 2. target NULL is an undefined one. Recurses as deep as
-   the patch is nested: 512 at most. */
+/* MergePatch of RFC 7396 section 2. target NULL means undefined. Recurses as deep as the
+   patch: at most 512 levels. */
 static enum codec_status apply(struct merge *merge, struct engine_job *job,
                                const struct tape_value *target, struct tape_value patch)
 {
     if (tape_kind(&merge->patch, patch) != TAPE_MAP)
-        return put_bytes(job, tape_bytes(&merge->patch, patch));
+        return bytes_append(job, tape_bytes(&merge->patch, patch));
     if (target != NULL && tape_kind(&merge->target, *target) != TAPE_MAP)
         target = NULL;
     return apply_object(merge, job, target, patch);

@@ -5,11 +5,11 @@
 
 #define INDENT 2
 
-/* Where the indented text goes; data NULL only counts it. */
+/* The place for the indented text. With data NULL, its bytes are only counted. */
 struct writer {
     uint8_t *data;
     size_t len;
-    size_t max; /* len stops growing above */
+    size_t max; /* len does not grow beyond it */
     unsigned depth;
 };
 
@@ -35,8 +35,8 @@ static void put_line_start(struct writer *to)
     to->len += (size_t)to->depth * INDENT;
 }
 
-/* The length of the string at the start of text (its closing quote is there: an engine
-   wrote it). */
+/* The length of the string at the start of text. An engine wrote it, so its closing quote
+   is there. */
 static size_t string_len(const uint8_t *text)
 {
     size_t at = 1;
@@ -46,7 +46,8 @@ static size_t string_len(const uint8_t *text)
     return at + 1;
 }
 
-/* Opening bracket at text[0]; returns how many bytes it took (two for an empty one). */
+/* Writes the opening bracket at text[0]. Returns the bytes that it read: two for an empty
+   container. */
 static size_t put_open(struct writer *to, const uint8_t *text)
 {
     uint8_t open = text[0], next = text[1];
@@ -62,7 +63,7 @@ static size_t put_open(struct writer *to, const uint8_t *text)
     return 1;
 }
 
-/* Writes the token at the start of text; returns its length. */
+/* Writes the token at the start of text. Returns the token's length. */
 static size_t put_token(struct writer *to, const uint8_t *text)
 {
     size_t len = 1;
@@ -94,7 +95,7 @@ static size_t put_token(struct writer *to, const uint8_t *text)
     return len;
 }
 
-/* Stops above to->max, and where the job's budget is spent. */
+/* Stops above to->max, and when the job's budget is used up. */
 static enum codec_status put_text(struct engine_job *job, struct writer *to,
                                   const uint8_t *text, size_t len)
 {
@@ -140,8 +141,8 @@ enum codec_status pretty_expand(struct engine_job *job, size_t from, unsigned de
     status = engine_reserve(job, wide - len);
     if (status != CODEC_OK)
         return status;
-    /* The compact text moves to the end of its room and is widened forwards: what is
-       still to be read always lies behind what is written. */
+    /* Moves the compact text to the end of its space, and then indents it from the start:
+       the bytes to read are always behind those that are written. */
     memmove(out->data + from + wide - len, out->data + from, len);
     to = (struct writer){out->data + from, 0, wide, depth};
     status = put_text(job, &to, out->data + from + wide - len, len);

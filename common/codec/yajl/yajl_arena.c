@@ -6,13 +6,13 @@
 
 #define ALIGNMENT 16
 
-/* Stands before the bytes that yajl gets, in either kind of memory. */
+/* The header before the bytes that yajl gets, in both kinds of memory. */
 struct yajl_arena_block {
     struct yajl_arena_block *next; /* of the arena's blocks; unused in the fixed one */
     struct yajl_arena_block *prev;
     size_t size;        /* bytes behind this header */
     bool own;           /* a block of its own, not in the fixed one */
-    uint8_t padding[7]; /* keeps the bytes behind aligned */
+    uint8_t padding[7]; /* keeps the bytes after it aligned */
 };
 
 _Static_assert(sizeof(struct yajl_arena_block) % ALIGNMENT == 0, "keeps alignment");
@@ -41,13 +41,13 @@ static void block_link(struct yajl_arena *arena, struct yajl_arena_block *block)
     arena->blocks = block;
 }
 
-/* A new block of its own, or an old one at another size. Does not return where that is
-   over budget or fails. */
+/* Makes a block outside the fixed one, or resizes it. Does not return where the memory
+   limit is reached or allocation fails. */
 static void *block_resize(struct yajl_arena *arena, struct yajl_arena_block *old,
                           size_t size)
 {
-    size_t old_bytes = old == NULL ? 0 : sizeof(*old) + old->size;
-    size_t bytes = sizeof(*old) + size;
+    size_t old_bytes = old == NULL ? 0 : sizeof *old + old->size;
+    size_t bytes = sizeof *old + size;
     struct yajl_arena_block *block;
 
     if (bytes < size || bytes < old_bytes ||
@@ -71,7 +71,7 @@ static void *block_resize(struct yajl_arena *arena, struct yajl_arena_block *old
 static void block_free(struct yajl_arena *arena, struct yajl_arena_block *block)
 {
     block_unlink(arena, block);
-    engine_discharge(arena->job, sizeof(*block) + block->size);
+    engine_discharge(arena->job, sizeof *block + block->size);
     free(block);
 }
 
@@ -81,12 +81,12 @@ static void *hook_malloc(void *ctx, size_t size)
     size_t rounded = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     struct yajl_arena_block *block;
 
-    if (rounded < size || rounded + sizeof(*block) > YAJL_ARENA_FIXED_BYTES - arena->used)
+    if (rounded < size || rounded + sizeof *block > YAJL_ARENA_FIXED_BYTES - arena->used)
         return block_resize(arena, NULL, size);
     block = (struct yajl_arena_block *)(void *)(arena->fixed + arena->used);
     block->size = size;
     block->own = false;
-    arena->used += sizeof(*block) + rounded;
+    arena->used += sizeof *block + rounded;
     assert(arena->used <= YAJL_ARENA_FIXED_BYTES);
     return block + 1;
 }

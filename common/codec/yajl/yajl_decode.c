@@ -14,13 +14,13 @@
 #include "common/codec/yajl/yajl_number.h"
 #include "common/codec/yajl/yajl_scan.h"
 
-/* A string shorter than this has a one-byte header, and is copied as one block. */
+/* A shorter string has a one-byte header, and is copied as one block. */
 #define YAJL_MARGIN 32
 
-/* What an escape takes, in units of a budget. */
+/* The cost of an escape, in units of a budget. */
 #define ESCAPE_WORK 10
 
-/* A container that is open. levels[0] is the outside of the text's one value. */
+/* An open container. levels[0] is outside of the text's one value. */
 struct level {
     size_t at;    /* its reserved byte, from out->data */
     size_t items; /* so far; map: values */
@@ -29,12 +29,12 @@ struct level {
 struct yajl_decoder {
     struct engine_job *job;
     uint8_t *pos; /* where the next byte of output goes; out->len is set at the end */
-    uint8_t *end; /* of the output's room */
+    uint8_t *end; /* of the output's space */
     struct level *top;
-    uintptr_t inside_from; /* the input without a margin at either end: an address ... */
-    size_t inside_bytes;   /* ... and a length */
+    uintptr_t inside_from; /* the input without its margins: its address ... */
+    size_t inside_bytes;   /* ... and its length */
     yajl_handle parser;
-    enum codec_status status; /* what an own failure was, CODEC_OK for none */
+    enum codec_status status; /* a failure that yajl does not know; CODEC_OK for none */
     bool finishing;           /* in yajl_complete_parse() */
     bool done;                /* the value is complete, at done_at */
     size_t done_at;
@@ -61,14 +61,14 @@ static int grow(struct yajl_decoder *d, size_t bytes)
     return 1;
 }
 
-/* Makes room; 0 where there is none (yajl's word for "stop"). */
-static inline int room(struct yajl_decoder *d, size_t bytes)
+/* Makes space for bytes of output. Returns 0 where it cannot: that tells yajl to stop. */
+static inline int make_space(struct yajl_decoder *d, size_t bytes)
 {
     return (size_t)(d->end - d->pos) >= bytes ? 1 : grow(d, bytes);
 }
 
-/* A value has been written. When it is the text's own, yajl stops: it is loose about what
-   follows, so that is looked at here. */
+/* A value has been written. Stops yajl after the text's own value, because yajl does not
+   check strictly what follows; that is checked here. */
 static inline int value_done(struct yajl_decoder *d)
 {
     if (d->top != d->levels) {
@@ -82,7 +82,7 @@ static inline int value_done(struct yajl_decoder *d)
 
 static int put_literal(struct yajl_decoder *d, uint8_t byte)
 {
-    if (!room(d, 1))
+    if (!make_space(d, 1))
         return 0;
     *d->pos++ = byte;
     return value_done(d);
@@ -98,15 +98,14 @@ static int on_boolean(void *ctx, int value)
     return put_literal(ctx, value ? 0xc3 : 0xc2);
 }
 
-/* yajl hands out a copy where a string had escapes, or a token ended the input. True
-   where text is the input's own, with YAJL_MARGIN bytes of it before and behind its
-   start. */
+/* True where text is in the input itself, with YAJL_MARGIN bytes before and after its
+   start. yajl gives a copy where a string had escapes or a token ended the input. */
 static inline bool is_inside_input(const struct yajl_decoder *d, const uint8_t *text)
 {
     return (uintptr_t)text - d->inside_from < d->inside_bytes;
 }
 
-/* Counts work that writes little; 0 where there was too much. */
+/* Counts work that writes little. 0 where the budget is used up. */
 static int spend(struct yajl_decoder *d, size_t work)
 {
     d->status = engine_spend(d->job, work);
@@ -118,7 +117,7 @@ static __attribute__((noinline)) int put_number(struct yajl_decoder *d,
 {
     struct number number;
 
-    if (!room(d, PACK_MAX_BYTES) ||
+    if (!make_space(d, PACK_MAX_BYTES) ||
         (len > NUMBER_LONG && !spend(d, len * NUMBER_DIGIT_WORK)))
         return 0;
     yajl_number_parse(text, len, &number);
@@ -129,7 +128,7 @@ static __attribute__((noinline)) int put_number(struct yajl_decoder *d,
     case NUMBER_INT: d->pos = pack_negative(d->pos, number.i); break;
     case NUMBER_DOUBLE: d->pos = pack_double(d->pos, number.d); break;
     case NUMBER_TEXT:
-        if (!room(d, PACK_MAX_BYTES + len))
+        if (!make_space(d, PACK_MAX_BYTES + len))
             return 0;
         d->pos = pack_ext(d->pos, CODEC_EXT_NUMBER, (uint32_t)len);
         d->pos = pack_bytes(d->pos, text, len);
@@ -171,15 +170,15 @@ static int on_number(void *ctx, const char *chars, size_t len)
 static __attribute__((noinline)) int put_any_string(struct yajl_decoder *d,
                                                     const uint8_t *text, size_t len)
 {
-    if (!room(d, PACK_MAX_BYTES + len))
+    if (!make_space(d, PACK_MAX_BYTES + len))
         return 0;
     d->pos = pack_str(d->pos, (uint32_t)len);
     d->pos = pack_bytes(d->pos, text, len);
     return 1;
 }
 
-/* Most strings and names are short: both halves of a fixed block are cheaper to copy than
-   the right number of bytes. */
+/* Most strings and names are short: copying both halves of a fixed block is cheaper than
+   copying the exact number of bytes. */
 static inline int put_string(struct yajl_decoder *d, const uint8_t *text, size_t len)
 {
     uint8_t *pos = d->pos;
@@ -208,7 +207,7 @@ static int on_start(void *ctx)
 {
     struct yajl_decoder *d = ctx;
 
-    if (d->top == d->levels + d->job->max_depth || !room(d, 1))
+    if (d->top == d->levels + d->job->max_depth || !make_space(d, 1))
         return 0;
     *++d->top = (struct level){(size_t)(d->pos - d->job->out->data), 0};
     d->pos++;
@@ -248,9 +247,9 @@ static const yajl_callbacks callbacks = {
     .yajl_end_array = on_end_array,
 };
 
-/* False where the text certainly breaks the rule on surrogates. yajl replaces lone ones
-   without a word. Backslashes occur only in strings, else yajl objects later, as it does
-   to bad digits. */
+/* False where the text certainly has a lone surrogate, which yajl would replace without
+   an error. Backslashes occur only in strings; yajl refuses others later, and bad digits
+   too. */
 static bool surrogates_pair_up(struct slice text)
 {
     const uint8_t *end = text.data + text.len;
@@ -275,8 +274,8 @@ static bool surrogates_pair_up(struct slice text)
     return true;
 }
 
-/* The checks that yajl does not make, or makes loosely. All look at the text as a whole:
-   VT and FF may stand nowhere, and bytes above 0x7f only in strings. */
+/* The checks that yajl does not make strictly. All work on the whole text: VT and FF are
+   not allowed anywhere, and bytes above 0x7f only in strings. */
 static bool is_worth_parsing(struct slice text)
 {
     if (text.len == 0)
@@ -286,8 +285,8 @@ static bool is_worth_parsing(struct slice text)
            memchr(text.data, '\f', text.len) == NULL && surrogates_pair_up(text);
 }
 
-/* Runs yajl over the text. Afterwards d->done says whether a value is complete, d->status
-   whether we ran out of room. */
+/* Runs yajl over the text. Afterwards d->done says whether a value is complete, and
+   d->status whether space ran out. */
 static void parse(struct yajl_decoder *d)
 {
     yajl_alloc_funcs hooks = yajl_arena_hooks(&d->arena);
@@ -299,7 +298,7 @@ static void parse(struct yajl_decoder *d)
         return;
     }
     d->parser = yajl_alloc(&callbacks, &hooks, d);
-    /* Ours was stricter already. */
+    /* utf8_valid_prefix() has checked more strictly. */
     yajl_config(d->parser, yajl_dont_validate_strings, 1);
     if (yajl_parse(d->parser, text.data, text.len) == yajl_status_ok) {
         d->finishing = true;
@@ -315,8 +314,8 @@ static bool only_space_follows(struct slice text, size_t at)
     return at == text.len;
 }
 
-/* yajl does not stop within a string, and an escape takes it long: the job's budget is
-   asked for all of them before. */
+/* Spends the budget for all escapes before yajl runs, because yajl takes long for an
+   escape and does not stop inside a string. */
 static enum codec_status afford_escapes(struct engine_job *job)
 {
     const uint8_t *end = job->in.data + job->in.len, *p = job->in.data;
@@ -335,8 +334,8 @@ static enum codec_status verdict(struct engine_job *job)
 {
     enum codec_status status = yajl_scan(job->in, job->max_depth, &job->fault_offset);
 
-    /* yajl refused what the scanner finds no fault with: a difference that the tests
-       have never found. The text stays refused. */
+    /* yajl refuses the text, but the scanner finds no fault. The tests have never found
+       such a text. It stays refused. */
     return status == CODEC_OK ? engine_fail(job, CODEC_SYNTAX, 0) : status;
 }
 

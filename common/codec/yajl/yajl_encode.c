@@ -10,18 +10,18 @@
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/yajl/yajl_number.h"
 
-/* yajl_gen gives up at depth 128 (and reads out of bounds when called on). So a document
-   is written by a tower of generators: each has this many levels, and the container that
-   begins the next storey is, to the one below, a number without digits. */
+/* yajl_gen fails at depth 128, and reads out of bounds if it is called after that. So a
+   document is written by a stack of generators. Each has this many levels; a container
+   that belongs to the next generator is a number without digits in the one below. */
 #define STOREY_LEVELS 120
 #define STOREYS       ((CODEC_MAX_DEPTH + STOREY_LEVELS - 1) / STOREY_LEVELS)
 
 struct yajl_encoder {
     struct engine_job *job;
     uint8_t *pos; /* where the next byte of output goes; out->len is set at the end */
-    uint8_t *end; /* of the output's room */
-    enum codec_status status; /* CODEC_OK, or why output is being dropped */
-    yajl_gen gen;             /* the storey in use */
+    uint8_t *end; /* of the output's space */
+    enum codec_status status; /* CODEC_OK, or why output is dropped */
+    yajl_gen gen;             /* the generator in use */
     yajl_gen storeys[STOREYS];
     struct cursor cursor;
 };
@@ -46,8 +46,8 @@ static bool grow(struct yajl_encoder *e, size_t bytes)
     return true;
 }
 
-/* yajl writes the digits of \u001F in capitals; the rest of the world does not. An escape
-   comes as a piece of its own, and a backslash in no other. */
+/* Changes yajl's \u001F to \u001f, as other programs write it. yajl passes an escape as a
+   piece of its own, and other pieces contain no backslash. */
 static void put_escape(uint8_t *p, const uint8_t *piece)
 {
     memcpy(p, piece, 6);
@@ -66,8 +66,8 @@ static __attribute__((noinline)) void put_rare(struct yajl_encoder *e,
     e->pos += len;
 }
 
-/* yajl's print callback: appends a piece of text. Most are a quote or a comma, or short:
-   those take no call more. */
+/* yajl's print callback: appends a piece of text. Most pieces are short, such as a quote
+   or a comma: they need no further call. */
 static void put_piece(void *ctx, const char *chars, size_t len)
 {
     struct yajl_encoder *e = ctx;
@@ -79,7 +79,7 @@ static void put_piece(void *ctx, const char *chars, size_t len)
     } else if (len == 1) {
         *pos = piece[0];
         e->pos = pos + 1;
-    } else if (len > 0) { /* an empty piece may come before there is any room */
+    } else if (len > 0) { /* an empty piece may come before there is any space */
         e->pos = pack_bytes(pos, piece, len);
     }
 }
@@ -89,7 +89,7 @@ static void put_number(struct yajl_encoder *e, const uint8_t *text, size_t len)
     (void)yajl_gen_number(e->gen, (const char *)text, len);
 }
 
-/* Before a container opens as the cursor's depth-th: the first of a storey needs its
+/* Before a container opens at the cursor's depth: the first one of a generator needs that
    generator, empty. */
 static void enter_level(struct yajl_encoder *e)
 {
@@ -102,7 +102,8 @@ static void enter_level(struct yajl_encoder *e)
     yajl_gen_reset(e->gen, NULL);
 }
 
-/* After a container closed: its storey may have been left. */
+/* After a container closed: goes back to the generator below, where it was the first one.
+ */
 static void leave_level(struct yajl_encoder *e)
 {
     unsigned depth = e->cursor.depth;
@@ -179,7 +180,7 @@ enum codec_status yajl_encoder_run(struct yajl_encoder *e, struct engine_job *jo
     return CODEC_OK;
 }
 
-/* yajl's hooks when a generator is made: they never return NULL. */
+/* The allocation functions for a new generator: they never return NULL. */
 static void *hook_malloc(void *ctx, size_t size)
 {
     (void)ctx;
@@ -202,7 +203,7 @@ static const yajl_alloc_funcs hooks = {hook_malloc, hook_realloc, hook_free, NUL
 
 struct yajl_encoder *yajl_encoder_create(void)
 {
-    struct yajl_encoder *e = mem_zalloc(sizeof(*e));
+    struct yajl_encoder *e = mem_zalloc(sizeof *e);
 
     for (size_t i = 0; i < STOREYS; i++) {
         e->storeys[i] = yajl_gen_alloc(&hooks);

@@ -11,7 +11,7 @@ struct state {
 
 static void *state_create(void)
 {
-    struct state *state = mem_alloc(sizeof(*state));
+    struct state *state = mem_alloc(sizeof *state);
 
     state->decoder = yajl_decoder_create();
     state->encoder = yajl_encoder_create();

@@ -1,7 +1,7 @@
 /*
- * Engine `yajl`: yajl's parser and generator, with our own numbers, UTF-8,
- * stores and limits around them, since yajl is looser than RFC 8259 (see
- * docs/CODEC.md). Only the yajl_*.c files include yajl's headers.
+ * Engine `yajl`: yajl's parser and generator. Numbers, UTF-8 checks, output and limits
+ * are offloop's own, because yajl is less strict than RFC 8259 (docs/CODEC.md). Only the
+ * yajl_*.c files include yajl's headers.
  */
 #ifndef OFFLOOP_COMMON_CODEC_YAJL_YAJL_ENGINE_H
 #define OFFLOOP_COMMON_CODEC_YAJL_YAJL_ENGINE_H

@@ -4,15 +4,15 @@
 #include <math.h>
 #include <string.h>
 
-/* Texts up to this long have at most 18 digits behind a sign: no overflow. */
+/* A text of this length has at most 18 digits after a sign: no overflow. */
 #define QUICK_LEN_MAX 18
 
-/* Integers up to here, and powers of ten up to 10^22, are exact doubles, so that their
-   quotient is rounded once: it is the nearest double. */
+/* Integers up to this one, and powers of ten up to 10^22, are exact doubles. So their
+   quotient is rounded only once, and is the nearest double. */
 #define EXACT_INT_MAX (UINT64_C(1) << 53)
 
-/* Decimals of this many digits are all different doubles: of those with at most as many
-   there is one only, so it is the shortest text. */
+/* Different decimals of up to so many digits are different doubles. So only one of them
+   is a given double, and it is the shortest text. */
 #define UNIQUE_MAX UINT64_C(1000000000000000)
 
 #define FRACTION       4
@@ -22,7 +22,7 @@ static const double powers[QUICK_LEN_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1
                                                  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
                                                  1e14, 1e15, 1e16, 1e17, 1e18};
 
-/* Reads digits at *p on; leaves *p behind them. */
+/* Reads digits from *p on and moves *p behind them. */
 static inline uint64_t digits(const uint8_t **p, const uint8_t *end, uint64_t value)
 {
     const uint8_t *at = *p;
@@ -94,8 +94,8 @@ size_t yajl_number_print_uint(uint64_t value, uint8_t *out)
     return len;
 }
 
-/* Writes the FRACTION digits of a fraction without the zeros at its end, at least one;
-   returns how many. */
+/* Writes the FRACTION digits of a fraction without the zeros at its end, but at least one
+   digit. Returns their number. */
 static inline size_t print_fraction(uint32_t fraction, uint8_t *out)
 {
     size_t len = FRACTION;

@@ -1,8 +1,8 @@
 /*
- * Short cuts for the numbers that most documents are made of: integers below
- * 10^18, and fractions of few digits, where one exact division gives the
- * nearest double. Results are those of number.h, to which all others go.
- * No state, any thread, cannot fail.
+ * Fast paths for the most common numbers: integers below 10^18, and fractions of few
+ * digits, for which one exact division gives the nearest double. The results are the same
+ * as those of number.h, which handles all other numbers. No state; any thread may call;
+ * cannot fail.
  */
 #ifndef OFFLOOP_COMMON_CODEC_YAJL_YAJL_NUMBER_H
 #define OFFLOOP_COMMON_CODEC_YAJL_YAJL_NUMBER_H
@@ -14,16 +14,16 @@
 /* As number_parse(). */
 void yajl_number_parse(const uint8_t *text, size_t len, struct number *number_r);
 
-/* As number_print_double(); the same room. */
+/* As number_print_double(); needs the same space. */
 size_t yajl_number_print_double(double value, uint8_t *out);
 
-/* As number_print_u64(); the same room. */
+/* As number_print_u64(); needs the same space. */
 size_t yajl_number_print_uint(uint64_t value, uint8_t *out);
 
-#define YAJL_NUMBER_EACH_BYTE(b) ((uint64_t)(b)*UINT64_C(0x0101010101010101))
+#define YAJL_NUMBER_EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
 
-/* The value of eight digits, each less '0', the first in the lowest byte: neighbours are
-   joined to pairs, fours and all eight. */
+/* The value of eight digits (0 to 9, not ASCII), the first one in the lowest byte. Joins
+   neighbours to pairs, then fours, then all eight. */
 static inline uint64_t yajl_number_join(uint64_t word)
 {
     const uint64_t mask = UINT64_C(0x000000ff000000ff);
@@ -34,17 +34,17 @@ static inline uint64_t yajl_number_join(uint64_t word)
            32;
 }
 
-/* A number without sign of 1 to 8 bytes, digits and perhaps a point; at least 8 bytes up
-   to its end can be read. Puts its digits as an integer in *digits_r and returns how many
-   stand behind the point (0: there is none), or -1 for another text. */
+/* Reads a number of 1 to 8 bytes, without sign: digits and perhaps a point. At least 8
+   bytes up to its end must be readable. *digits_r is the digits as an integer. Returns
+   the number of digits after the point (0: no point), or -1 for another text. */
 static inline int yajl_number_short(const uint8_t *end, size_t len, uint64_t *digits_r)
 {
     unsigned unused_bits = 64 - 8 * (unsigned)len, point;
     uint64_t word, marks, before;
 
-    memcpy(&word, end - 8, sizeof(word));
-    /* Digits become 0 to 9, and so does what stands before them; all else keeps high
-       bits. */
+    memcpy(&word, end - 8, sizeof word);
+    /* Digits become 0 to 9, and so do the bytes before them; other bytes keep high bits.
+     */
     word = (word ^ YAJL_NUMBER_EACH_BYTE('0')) & ~UINT64_C(0) << unused_bits;
     marks = word & YAJL_NUMBER_EACH_BYTE(0x10);
     if (marks == 0) {
@@ -54,7 +54,7 @@ static inline int yajl_number_short(const uint8_t *end, size_t len, uint64_t *di
     point = (unsigned)__builtin_ctzll(marks) & ~7u;
     if ((uint8_t)(word >> point) != ('.' ^ '0'))
         return -1;
-    /* What stands before the point moves up over it. */
+    /* The digits before the point move up over it. */
     before = (UINT64_C(1) << point) - 1;
     word = (word & ~(before << 8 | 0xff)) | (word & before) << 8;
     if ((word & YAJL_NUMBER_EACH_BYTE(0xf0)) != 0)

@@ -6,7 +6,7 @@
 #include "common/base/text.h"
 #include "common/codec/utf8.h"
 
-/* What may stand next (white space aside). */
+/* What may come next, apart from white space. */
 enum want {
     WANT_VALUE,
     WANT_FIRST_ITEM, /* a value or ] */
@@ -19,7 +19,7 @@ enum want {
 struct scan {
     const uint8_t *text;
     size_t len;
-    size_t at; /* the byte to judge next; on failure, the faulty one */
+    size_t at; /* the next byte to check; on failure, the faulty one */
     enum want want;
     unsigned depth, max_depth;
     bool in_map[CODEC_OPEN_MAX];
@@ -49,7 +49,7 @@ int yajl_scan_hex4(const uint8_t *digits)
     return value;
 }
 
-/* At the first of four digits; leaves behind them, their value in *unit_r. */
+/* At the first of four hex digits: moves behind them; *unit_r is their value. */
 static enum codec_status scan_hex(struct scan *s, int *unit_r)
 {
     for (size_t i = 0; i < 4; i++, s->at++) {
@@ -62,14 +62,14 @@ static enum codec_status scan_hex(struct scan *s, int *unit_r)
     return CODEC_OK;
 }
 
-/* Behind an escaped high surrogate, which began at `high`: the low one must follow. */
+/* After an escaped high surrogate, which began at `high`: the low one must follow. */
 static enum codec_status scan_low(struct scan *s, size_t high)
 {
     static const uint8_t start[2] = {'\\', 'u'};
     int unit = 0;
     enum codec_status status;
 
-    for (size_t i = 0; i < sizeof(start); i++, s->at++) {
+    for (size_t i = 0; i < sizeof start; i++, s->at++) {
         if (at_end(s))
             return CODEC_TRUNCATED;
         if (s->text[s->at] != start[i]) {
@@ -129,7 +129,7 @@ static enum codec_status scan_multibyte(struct scan *s)
     return CODEC_OK;
 }
 
-/* At an opening quote; leaves behind the closing one. */
+/* At an opening quote: moves behind the closing one. */
 static enum codec_status scan_string(struct scan *s)
 {
     enum codec_status status = CODEC_OK;
@@ -156,7 +156,7 @@ static enum codec_status scan_string(struct scan *s)
     return status;
 }
 
-/* At least one digit must stand here. */
+/* At least one digit must be here. */
 static enum codec_status scan_digits(struct scan *s)
 {
     if (at_end(s))

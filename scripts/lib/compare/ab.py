@@ -67,7 +67,7 @@ def run(what, url, requests, concurrency, keep_alive, headers=(), cookies=()):
             "per_second": figure(done.stdout, r"^Requests per second:\s+([\d.]+)"),
             "seconds": figure(done.stdout, r"^Time taken for tests:\s+([\d.]+)"),
             "bytes": figure(done.stdout, r"^Document Length:\s+(\d+)"),
-            "p50_ms": times[50], "p99_ms": times[99]}
+            "p50_ms": times[50], "p90_ms": times[90], "p99_ms": times[99]}
 
 
 class Background:

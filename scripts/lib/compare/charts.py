@@ -23,6 +23,26 @@ def duration(us):
     return f"{us:.0f} µs"
 
 
+def time_unit(times_us):
+    """(its name, microseconds in one): the unit of the longest of these times."""
+    top = max(times_us, default=0)
+    return ("s", 1e6) if top >= 1e6 else ("ms", 1e3) if top >= 1e3 else ("µs", 1)
+
+
+def in_unit(us, unit):
+    """A time as digits of that unit."""
+    value = us / unit[1]
+    whole = unit[1] == 1 or value >= 100
+    return f"{value:,.{0 if whole else 1 if value >= 10 else 2 if value >= 0.1 else 3}f}"
+
+
+def one_unit(times_us):
+    """A function that writes times in the unit of the longest of these: figures that stand
+    beside each other are compared by their digits."""
+    unit = time_unit(times_us)
+    return lambda us: f"{in_unit(us, unit)} {unit[0]}"
+
+
 def svg(width, height, parts, label):
     return (f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '
             f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>')
@@ -43,9 +63,12 @@ WIDTH = 400      # of every chart: what a phone shows without making the words s
 VALUE_CHAR, NOTE_CHAR = 9.2, 6.3  # a character's width in a wide font
 
 
-def bars(rows, label, unit=short, names=NAME_WIDTH):
-    """Horizontal bars. rows: [(name, value or None, class, note)]; None says why in note."""
-    top = max([value for _, value, _, _ in rows if value] or [1])
+def bars(rows, label, unit=short, names=NAME_WIDTH, reference=None):
+    """Horizontal bars. rows: [(name, value or None, class, note)]; None says why in note.
+    reference: the name of a bar that the scale is not made for; where it is longer than the
+    picture, it ends in an arrow."""
+    top = max([value for name, value, _, _ in rows if value and name != reference] or
+              [value for _, value, _, _ in rows if value] or [1])
     values = max([VALUE_CHAR * len(unit(value)) for _, value, _, _ in rows if value] or [0])
     notes = max([NOTE_CHAR * len(note) for _, value, _, note in rows if value] or [0])
     room = WIDTH - names - 8 - values - 12 - notes
@@ -56,8 +79,10 @@ def bars(rows, label, unit=short, names=NAME_WIDTH):
         if value is None:
             parts.append(text(x, y + 15, note[:55], "soft"))
         else:
-            long = max(value / top * room, 1.5)
+            long = min(max(value / top * room, 1.5), room)
             parts.append(rect(x, y + 2, long, 17, kind, f"{name}: {unit(value)} {note}"))
+            if value > top:
+                parts.append(f'<path d="M{x + long - 12:.1f},{y + 1} l7,9.5 l-7,9.5 m5,0 l7,-9.5 l-7,-9.5" class="cut"/>')
             parts.append(text(x + long + 5, y + 15, unit(value), "value"))
             parts.append(text(WIDTH, y + 15, note, "soft", "end"))
         y += 23
@@ -99,22 +124,42 @@ def doublings(buckets, count=21):
     return columns
 
 
-def histogram(series, label, width=WIDTH, height=130):
-    """[(class, name, [[upper bound us, count]])] side by side, a column per doubling, heights
-    by the square root: one turn in ten thousand must still be seen."""
+AXIS_LEFT, AXIS_TOP, AXIS_BELOW = 34, 12, 20
+
+
+def histogram_top(series):
+    """The next power of ten over every column of these series, for charts of one scale."""
+    most = max([max(doublings(buckets)) for _, _, buckets in series] + [10])
+    return 10 ** math.ceil(math.log10(most))
+
+
+def histogram(series, label, top=None, width=WIDTH, height=150):
+    """[(class, name, [[upper bound us, count]])] side by side, a column per doubling. Heights
+    by powers of ten: one turn in ten thousand must still be seen."""
     columns = [(kind, name, doublings(buckets)) for kind, name, buckets in series]
-    top = max([max(one) for _, _, one in columns] + [1])
-    step, base, parts = width / 21, height - 20, []
-    wide = (step - 3) / len(columns)
+    top, base = top or histogram_top(series), height - AXIS_BELOW
+    step = (width - AXIS_LEFT) / 21
+    wide = (step - 2) / len(columns)
+
+    def at(count):
+        return base - (math.log10(count) + 0.3) / (math.log10(top) + 0.3) * (base - AXIS_TOP)
+    parts, count, us = [], 1, 1
+    while count <= top:
+        parts.append(f'<line x1="{AXIS_LEFT}" x2="{width}" y1="{at(count):.1f}" y2="{at(count):.1f}" class="axis"/>')
+        parts.append(text(AXIS_LEFT - 4, at(count) + 4, f"{count // 1000}k" if count >= 1000 else str(count), "soft", "end"))
+        count *= 10
     for i in range(21):
-        for at, (kind, name, counts) in enumerate(columns):
-            high = math.sqrt(counts[i] / top) * (base - 14) if counts[i] else 0
+        for place, (kind, name, counts) in enumerate(columns):
             if counts[i]:
-                parts.append(rect(i * step + 1.5 + at * wide, base - max(high, 2), wide, max(high, 2), kind,
+                y = at(counts[i])
+                parts.append(rect(AXIS_LEFT + i * step + 1 + place * wide, y, wide, base - y, kind,
                                   f"{name}: {counts[i]} turns up to {duration(2 ** i)}"))
-        if i % 4 == 0 and i < 20:
-            parts.append(text((i + 1) * step, height - 5, duration(2 ** i), "soft", "middle"))
-    parts.append(f'<line x1="0" x2="{width}" y1="{base + .5}" y2="{base + .5}" class="axis"/>')
-    parts.append(f'<line x1="{11 * step:.1f}" x2="{11 * step:.1f}" y1="0" y2="{base}" class="limit"/>')
-    parts.append(text(11 * step + 4, 11, "1 ms", "soft"))
+    while us <= 10 ** 6:
+        x = AXIS_LEFT + (math.log2(us) + 1) * step
+        words = f"{us} µs" if us < 1000 else f"{us // 1000} ms" if us < 10 ** 6 else "1 s"
+        kind, y = ("limit", 2) if us == 1000 else ("axis", base)
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y}" y2="{base + 4}" class="{kind}"/>')
+        parts.append(text(min(x, width - 8), height - 4, words, "soft", "middle"))
+        us *= 10
+    parts.append(f'<line x1="{AXIS_LEFT}" x2="{width}" y1="{base}" y2="{base}" class="base"/>')
     return svg(width, height, parts, label)

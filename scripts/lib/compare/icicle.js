@@ -1,8 +1,9 @@
-// An icicle of one profile: callers above, what they call below, widths by samples. A click
-// or Enter zooms into a function, Escape (or the top row) out again.
+// An icicle of one profile: callers above, what they call below, widths by samples. It begins
+// where the calls part: what all samples have in common stands above it in one line. A click
+// or Enter zooms into a function, Escape (or that line) out again.
 "use strict";
 
-const ROW = 20, DEEPEST = 40;
+const ROW = 20, DEEPEST = 40, NEARLY_ALL = 0.98;
 
 // What the codec calls is its own: copying and allocating too.
 function colour(name, inCodec) {
@@ -14,7 +15,7 @@ function colour(name, inCodec) {
 
 function draw(box) {
   const root = JSON.parse(box.querySelector("script").textContent);
-  const canvas = box.querySelector(".canvas"), told = box.querySelector(".told");
+  const crumbs = box.querySelector(".crumbs"), canvas = box.querySelector(".canvas"), told = box.querySelector(".told");
   const total = root[1] || 1;
 
   function isCodec(path) {
@@ -25,7 +26,25 @@ function draw(box) {
     return `${node[0]}: ${node[1]} of ${total} samples, ${(node[1] / total * 100).toFixed(1)} %`;
   }
 
+  // Goes on from there as long as one call has nearly all samples.
+  function untilTheyPart(path) {
+    const next = path.at(-1)[2].find((child) => child[1] >= NEARLY_ALL * path.at(-1)[1]);
+    return next && next[2].length ? untilTheyPart([...path, next]) : path;
+  }
+
+  function showWay(path) {
+    crumbs.replaceChildren();
+    path.slice(0, -1).forEach((node, depth) => {
+      const crumb = document.createElement("button");
+      crumb.type = "button";
+      crumb.textContent = node[0];
+      crumb.addEventListener("click", () => show(path.slice(0, depth + 1)));
+      crumbs.append(crumb, " › ");
+    });
+  }
+
   function show(path) {
+    showWay(path);
     canvas.replaceChildren();
     let deepest = 0;
     const add = (node, depth, left, width, trail) => {
@@ -43,11 +62,10 @@ function draw(box) {
       cell.tabIndex = width > 0.04 ? 0 : -1;
       cell.addEventListener("mouseenter", () => { told.textContent = words(node); });
       cell.addEventListener("focus", () => { told.textContent = words(node); });
-      cell.addEventListener("click", () => show(depth < path.length ? path.slice(0, depth + 1) : trail));
+      cell.addEventListener("click", () => show(trail));
       canvas.append(cell);
     };
-    // The way to what is zoomed into, each in full width.
-    path.forEach((node, depth) => add(node, depth, 0, 1, path.slice(0, depth + 1)));
+    add(path.at(-1), 0, 0, 1, path);
     const below = (node, depth, left, width, trail) => {
       for (const child of node[2]) {
         const part = child[1] / node[1] * width;
@@ -57,12 +75,12 @@ function draw(box) {
       }
     };
     const top = path.at(-1);
-    below(top, path.length, 0, 1, path);
+    below(top, 1, 0, 1, path);
     canvas.style.height = (deepest + 1) * ROW + "px";
     told.textContent = words(top);
   }
-  box.addEventListener("keydown", (event) => { if (event.key === "Escape") show([root]); });
-  show([root]);
+  box.addEventListener("keydown", (event) => { if (event.key === "Escape") show(untilTheyPart([root])); });
+  show(untilTheyPart([root]));
 }
 
 for (const box of document.querySelectorAll(".icicle")) draw(box);

@@ -10,8 +10,9 @@
                                             collection offloop-compare, and deleted at the end
 
 Same ab flags, without and with keep-alive, against inline, threads, rpc (worker processes),
-auto (offloop chooses) and as-is (JSON stored and sent as it is), on plain reads and on a read
-that decodes, changes and encodes (?fields= over stored JSON); in turns, so that drift hits all
+auto (offloop chooses) and as-is (JSON stored and sent as it is), on plain reads, on a read
+that decodes, changes and encodes (?fields= over stored JSON), and on one whose program (?jq=)
+adds a computed member to every object of a list; in turns, so that drift hits all
 alike. Then a prober asks for a small document at fixed moments while large ones are read.
 A run with one failed or non-2xx reply is refused: no report is made.
 
@@ -29,6 +30,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.parse
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -103,6 +105,30 @@ def changing(text):
     return "?fields=" + ",".join(keys)
 
 
+def is_rows(value):
+    return isinstance(value, list) and value and all(isinstance(row, dict) for row in value)
+
+
+def computing(text):
+    """A ?jq= that adds a member to every object of the document's longest list, computed
+    from a number in it; None where it has no such list."""
+    value = json.loads(text)
+    lists = {"": value} if is_rows(value) else {}
+    if isinstance(value, dict):
+        lists = {f".{key}|=": rows for key, rows in value.items()
+                 if is_rows(rows) and re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key)}
+    if not lists:
+        return None
+    where = max(lists, key=lambda key: len(lists[key]))
+    numbers = [name for name, one in lists[where][0].items()
+               if type(one) in (int, float) and re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name)
+               and all(type(row.get(name)) in (int, float) for row in lists[where])]
+    if not numbers:
+        return None
+    program = f"{where}map(.computed=2*.{numbers[0]})"
+    return "?jq=" + urllib.parse.quote(program, safe="")
+
+
 def make_cells(options, texts, server):
     def path(name):
         if name == "collection":
@@ -118,6 +144,10 @@ def make_cells(options, texts, server):
             fields = changing(texts[name]) if name in texts else None
             if fields and not (options.quick and name == "2k"):
                 cells.append(measure.Cell("change", name, path(name) + fields, True))
+        for name in names:
+            program = computing(texts[name]) if name in texts else None
+            if program and not (options.quick and name == "2k"):
+                cells.append(measure.Cell("compute", name, path(name) + program, True))
     return cells
 
 
@@ -179,7 +209,8 @@ def measure_all(options, server, texts, started):
     return {"made": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
             "command": command(),
             "machine": machine(), "options": kept, "modes": available, "rows": work.rows(cells),
-            "light": light, "light_document": light_path.rsplit("/", 1)[-1]}
+            "light": light, "light_document": light_path.rsplit("/", 1)[-1],
+            "bytes": {name: len(text) for name, text in texts.items()}}
 
 
 def main():

@@ -10,6 +10,10 @@ import ab
 
 PROBER = pathlib.Path(__file__).with_name("prober.py")
 ALL_MODES = ["inline", "threads", "rpc", "auto", "as-is"]
+REFERENCE = "as-is"  # what no codec at all would give: no competitor
+# A quantile is one only where so many samples lie beyond it.
+BEYOND = 4
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 PHASES = ["http", "store", "encode", "decode", "rpc", "write", "poll"]
 
 
@@ -22,7 +26,7 @@ class Cell:
     def modes(self, available):
         """As-is cannot change a document without a codec."""
         return [mode for mode in ALL_MODES if available.get(mode, "") is None
-                and not (self.workload == "change" and mode == "as-is")]
+                and not (self.workload != "read" and mode == "as-is")]
 
     def label(self, mode):
         return f"{self.workload} {self.name}, {'keep-alive' if self.keep_alive else 'no keep-alive'}, {mode}"
@@ -56,10 +60,10 @@ class Measurement:
 
     def one_run(self, cell, mode, requests):
         url, headers = self.server.target(cell.workload, mode, cell.path)
-        before, _ = self.server.loop(cell.workload, mode)
+        before = self.server.loop(cell.workload, mode)
         done = ab.run(cell.label(mode), url, requests, self.options.concurrency,
                       cell.keep_alive, headers, self.options.cookie)
-        after, _ = self.server.loop(cell.workload, mode)
+        after = self.server.loop(cell.workload, mode)
         if after:
             done["loop_us"] = (after["cpu_seconds"] - before["cpu_seconds"]) / requests * 1e6
         return done
@@ -96,7 +100,7 @@ class Measurement:
             for mode in cell.modes(self.available):
                 runs = self.runs[cell, mode]
                 middle = {key: statistics.median(run[key] for run in runs)
-                          for key in ("per_second", "p50_ms", "p99_ms", "bytes", "loop_us")
+                          for key in ("per_second", "p50_ms", "p90_ms", "p99_ms", "bytes", "loop_us")
                           if key in runs[0]}
                 speeds = [run["per_second"] for run in runs]
                 rows.append({"workload": cell.workload, "document": cell.name,
@@ -107,13 +111,23 @@ class Measurement:
 
     # ---- the light route under heavy load
 
-    def probe(self, mode, light_path):
+    def start_prober(self, mode, light_path):
+        """The prober's process, with its connections open and used."""
         url, headers = self.server.target("read", mode, light_path)
         headers = headers + [f"Cookie: {one}" for one in self.options.cookie]
-        done = subprocess.run([sys.executable, PROBER, url, str(self.options.rate),
-                               str(self.options.probe_seconds), *headers],
-                              capture_output=True, text=True, check=True)
-        result = json.loads(done.stdout)
+        prober = subprocess.Popen([sys.executable, PROBER, url, str(self.options.rate),
+                                   str(self.options.probe_seconds), *headers],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if (line := prober.stdout.readline()) != "ready\n":
+            end_prober(prober)
+            raise ab.Refused(f"light route, {mode}: {json.loads(line or '{}').get('problem', 'no prober')}")
+        return prober
+
+    def probe(self, prober, mode):
+        """The latencies of one measurement, sorted."""
+        prober.stdin.write("\n")
+        prober.stdin.flush()
+        result = json.loads(prober.stdout.readline())
         if result["problem"]:
             raise ab.Refused(f"light route, {mode}: {result['problem']}")
         if bad := {code: n for code, n in result["statuses"].items() if not code.startswith("2")}:
@@ -135,23 +149,26 @@ class Measurement:
         """One turn: the latencies, the heavy load's speed, and what the loop did meanwhile."""
         load = None
         asked = mode or next(one for one in ALL_MODES if self.available.get(one, "") is None)
-        if mode:
-            url, headers = self.server.target("read", mode, heavy.path)
-            load = ab.Background(f"heavy load, {mode}", url, self.options.probe_seconds + 1,
-                                 self.options.heavy, headers, self.options.cookie)
-            time.sleep(0.4)  # the prober shall meet the load from its first request on
+        prober = self.start_prober(asked, light_path)
         try:
-            before, jobs_before = self.server.loop("read", asked)
-            started = time.monotonic()
-            times = self.probe(asked, light_path)
-            after, jobs_after = self.server.loop("read", asked)
-            seconds = time.monotonic() - started
+            if mode:
+                url, headers = self.server.target("read", mode, heavy.path)
+                load = ab.Background(f"heavy load, {mode}", url, self.options.probe_seconds + 1,
+                                     self.options.heavy, headers, self.options.cookie)
+                time.sleep(0.4)  # the prober shall meet the load from its first request on
+            jobs_before = self.server.jobs_by_mode("read", asked)
+            # Last before and first after: reading /metrics is a long turn of the loop too.
+            before, started = self.server.loop("read", asked), time.monotonic()
+            times = self.probe(prober, asked)
+            after, seconds = self.server.loop("read", asked), time.monotonic() - started
+            jobs_after = self.server.jobs_by_mode("read", asked)
             heavy_rate = load.wait() if load else 0
         finally:
+            end_prober(prober)
             if load:
                 load.stop()
         loop = loop_between(before, after, seconds) if after else None
-        ran = {one: n - jobs_before.get(one, 0) for one, n in (jobs_after or {}).items()}
+        ran = {one: n - jobs_before.get(one, 0) for one, n in jobs_after.items()}
         return times, heavy_rate, loop, ran
 
     def light_line(self, mode, heavy, parts):
@@ -167,11 +184,23 @@ class Measurement:
         return line
 
 
+def end_prober(prober):
+    prober.stdin.close()
+    prober.stdout.close()
+    prober.wait()
+
+
+def held(count):
+    """The names of the quantiles that so many samples hold."""
+    return [name for name, q in QUANTILES.items() if round(count * (1 - q), 6) >= BEYOND]
+
+
 def latencies(times):
+    """p50 to p99, beyond that only what so many samples hold; and the longest of them all."""
     def at(q):
         return times[min(len(times) - 1, int(len(times) * q))]
-    return {"p50_us": at(0.5), "p90_us": at(0.9), "p99_us": at(0.99), "p999_us": at(0.999),
-            "max_us": times[-1]}
+    names = ["p50", "p90", "p99"] + [name for name in held(len(times)) if name == "p999"]
+    return {**{f"{name}_us": at(QUANTILES[name]) for name in names}, "max_us": times[-1]}
 
 
 def buckets_between(before, after):

@@ -1,7 +1,13 @@
 #!/usr/bin/env python3
 """An open-loop prober: asks for one URL at fixed times, whatever the server does.
 
-    prober.py URL RATE SECONDS [HEADER]...      prints {"latencies_us": [...], …}
+    prober.py URL RATE SECONDS [HEADER]...
+
+It opens its connections, asks once on each, and prints "ready". A line on its input starts
+the measurement; then it prints {"latencies_us": [...], …}, and closes the connections when
+its input ends. So the caller can read the server's counters at moments at which the server
+does nothing for the prober but answer: accepting and closing 64 connections are long turns
+of a loop, and without any other load they were its p99.
 
 A request's time counts from the moment at which it was due, not from when it was sent: so
 one that had to wait for a slow predecessor, on the client's side too, is counted with its
@@ -108,15 +114,18 @@ def run(schedule, probe):
             schedule.problem = str(problem)
 
 
-def probe_url(url, rate, seconds, headers=()):
+def connect(url, rate, seconds, headers=()):
+    """Probes with open connections, each of which has been used: a client of the light route
+    is connected already. OSError or ValueError where the server is not there."""
     parts = urllib.parse.urlsplit(url)
     context = tls_context() if parts.scheme == "https" else None
     probes = [Probe(parts, headers, context) for _ in range(min(CONNECTIONS, int(rate * seconds)))]
-    try:
-        for probe in probes:
-            probe.connect()  # beforehand: a client of the light route is connected already
-    except OSError as problem:
-        return {"latencies_us": [], "statuses": {}, "problem": str(problem)}
+    for probe in probes:
+        probe.ask()
+    return probes
+
+
+def measure(probes, rate, seconds):
     schedule = Schedule(rate, seconds)
     threads = [threading.Thread(target=run, args=(schedule, probe)) for probe in probes]
     sys.setswitchinterval(0.0005)
@@ -128,5 +137,18 @@ def probe_url(url, rate, seconds, headers=()):
             "statuses": schedule.statuses, "problem": schedule.problem}
 
 
+def main():
+    url, rate, seconds, headers = sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]
+    try:
+        probes = connect(url, rate, seconds, headers)
+    except (OSError, ValueError) as problem:
+        print(json.dumps({"latencies_us": [], "statuses": {}, "problem": str(problem)}))
+        return
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(measure(probes, rate, seconds)), flush=True)
+    sys.stdin.read()
+
+
 if __name__ == "__main__":
-    print(json.dumps(probe_url(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4:])))
+    main()

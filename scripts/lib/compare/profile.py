@@ -96,9 +96,11 @@ def side_by_side(profiles, clock):
     for mode in MODES:
         profile = profiles[mode][clock]
         lines = [f"{mode}: {profile.total} samples"]
-        lines += [f"{own / profile.total:6.1%} {name[:36]}" for name, own, _ in profile.functions()[:TOP] if own]
-        lines.append(f"{profile.share_in(ENGINE):6.1%} in the JSON codec, in all")
-        lines.append(f"{profile.share_in(WAIT):6.1%} in {WAIT[0]}, in all")
+        shown, others, others_own = top_functions(profile)
+        lines += [f"{own / profile.total:5.0%} {name[:38]}" for name, own, _ in shown]
+        lines += [f"{others_own / profile.total:5.0%} {others} others"] if others else []
+        lines.append(f"{profile.share_in(ENGINE):5.0%} in the JSON codec, in all")
+        lines.append(f"{profile.share_in(WAIT):5.0%} in {WAIT[0]}, in all")
         columns.append(lines)
     for i in range(max(map(len, columns))):
         print("".join(f"{(column[i] if i < len(column) else ''):<48}" for column in columns).rstrip())
@@ -123,24 +125,40 @@ KINDS = [("fill-engine", "JSON codec, with all it calls"), ("fill-wait", "waitin
 IO = re.compile("send|recv|read|write|nng|futex|mutex|lock|cond_")  # as icicle.js has it
 
 
+def top_functions(profile):
+    """([(name, own, whole)], how many others there are, their own samples): by own samples, as
+    long as these are enough to mean something."""
+    every = [row for row in profile.functions() if row[1]]
+    shown = [row for at, row in enumerate(every[:TOP]) if at < 3 or row[1] >= measure.BEYOND]
+    rest = every[len(shown):]
+    return shown, len(rest), sum(own for _, own, _ in rest)
+
+
+def function_row(profile, name, kind, own, whole):
+    own_share, whole_share = own / profile.total, whole / profile.total
+    return (f"<tr><th scope=row class=name title='{escape(name)}'><span class=words>{escape(name)}</span>"
+            f"<span class=track aria-hidden=true><i class='whole {kind}' style='width:{whole_share:.1%}'></i>"
+            f"<i class={kind} style='width:{own_share:.1%}'></i></span>"
+            f"<td>{own_share:.0%}<td>{whole_share:.0%}<td class=count>{own}")
+
+
 def function_table(profile):
     engine, rows = profile.own_in(ENGINE), []
-    for name, own, whole in profile.functions()[:TOP]:
-        if own:
-            share = own / profile.total
-            kind = ("fill-engine" if name in engine else "fill-wait" if name in WAIT else
-                    "fill-io" if IO.search(name) else "fill-other")
-            rows.append(f"<tr><th scope=row class=name title='{escape(name)}'><i class='dot {kind}'></i>{escape(name)}<td>{share:.1%}"
-                        f"<td class=meter aria-hidden=true><i class={kind} style='width:{share:.1%}'></i>"
-                        f"<td>{whole / profile.total:.1%}<td class=count>{own}")
-    return ("<table class=functions><thead><tr><th scope=col>Function<th scope=col>Own<td class=meter>"
+    shown, others, others_own = top_functions(profile)
+    for name, own, whole in shown:
+        kind = ("fill-engine" if name in engine else "fill-wait" if name in WAIT else
+                "fill-io" if IO.search(name) else "fill-other")
+        rows.append(function_row(profile, name, kind, own, whole))
+    if others:
+        rows.append(function_row(profile, f"{others} others", "fill-other", others_own, others_own))
+    return ("<table class=functions><thead><tr><th scope=col>Function<th scope=col>Own"
             "<th scope=col>With callees<th scope=col class=count>Samples</tr></thead><tbody>"
             + "".join(rows) + "</tbody></table>")
 
 
 def icicle(profile, label):
     data = json.dumps(profile.tree(), separators=(",", ":")).replace("<", "\\u003c")
-    return (f'<div class=icicle role=group aria-label="{escape(label)}"><p class="told soft"></p>'
+    return (f'<div class=icicle role=group aria-label="{escape(label)}"><p class=crumbs></p><p class="told soft"></p>'
             f'<div class=canvas></div><script type="application/json">{data}</script></div>')
 
 
@@ -183,9 +201,11 @@ def page(profiles, loops, name, options):
             f"<p><code>GET {escape(name)}</code>, {options.concurrency} clients (ab -k): {speeds}. The loop’s thread, "
             f"a sample every 10 ms.</p></header><main>{report.doubt_box(doubt(profiles, options.seconds))}"
             f"{clock_section(profiles, 'wall')}{phase_section(loops)}{clock_section(profiles, 'cpu')}"
-            "<section><h2>Reading it</h2><p>Own time is time in the function itself, as SnakeViz’s table has it. The "
-            "icicle shows who called: a click or Enter zooms in, Escape out. A name in brackets is a place in that "
-            "library which no symbol covers.</p></section></main>"
+            "<section><h2>Reading it</h2><p>Own time is time in the function itself, as SnakeViz’s table has it: the "
+            "dark part of a bar. The pale part is what it calls. All bars of this page have one scale, from 0 to 100 %. "
+            "The icicle shows who called; it begins where the calls part, and the line above it names the way there. "
+            "A click or Enter zooms in, Escape out. “below f (lib)” is a function of that library that has no symbol, "
+            "called by f.</p></section></main>"
             f"<script>{(HERE / 'icicle.js').read_text()}</script></body></html>\n")
 
 

@@ -1,8 +1,8 @@
 """Reads gperftools' CPU profiles and names the functions in them.
 
-What no symbol covers stays what it is known to be: a place in that library. (The nearest
-symbol before an address, which some tools take, names the wrong function for every static
-one of a stripped library.)
+What no symbol covers (the static functions of a stripped library) is named by who called it:
+"below yajl_gen_string (libyajl)". (The nearest symbol before an address, which some tools
+take, names the wrong function for every one of these.)
 """
 import bisect
 import pathlib
@@ -53,7 +53,25 @@ class Library:
         at = bisect.bisect_right(self.starts, address) - 1
         if at >= 0 and address < self.starts[at] + self.symbols[at][0]:
             return self.symbols[at][1]
-        return f"({self.name})"
+        return None
+
+
+class Place(str):
+    """A library in which no symbol covers an address."""
+
+
+def with_callers(names):
+    """The names of a stack, outermost first. Calls without symbols, one inside the other in a
+    library, become one that is named by its caller."""
+    found, caller, last = [], "?", None
+    for name in names:
+        if not isinstance(name, Place):
+            found.append(name)
+            caller = name
+        elif name != last:
+            found.append(f"below {caller} ({name})")
+        last = name
+    return found
 
 
 class Profile:
@@ -97,15 +115,16 @@ class Profile:
             if start <= address < end:
                 if path not in self.libraries:
                     self.libraries[path] = Library(path)
-                return self.libraries[path].find(address - start + offset)
-        return "(kernel, vdso)"
+                name = self.libraries[path].find(address - start + offset)
+                return name or Place(re.sub(r"\.so.*", "", pathlib.Path(path).name))
+        return Place("kernel, vdso")
 
     def named(self):
         """[(count, [outermost, ..., leaf])]."""
         for count, stack in self.stacks:
             # Callers are where the call returns to: one byte earlier is inside the call.
             names = [self.name(address - (1 if i else 0)) for i, address in enumerate(stack)]
-            yield count, names[::-1]
+            yield count, with_callers(names[::-1])
 
     def functions(self):
         """[(name, own samples, samples with it anywhere)], by own samples."""

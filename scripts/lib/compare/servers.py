@@ -113,9 +113,11 @@ class Own:
         return self.json is not None
 
     def loop(self, workload, mode):
-        """/debug/loop's totals, and jobs by mode."""
-        pair = self.pair_of(workload, mode)
-        return pair.admin("/debug/loop").json()["total"], self.jobs(pair)
+        """/debug/loop's totals."""
+        return self.pair_of(workload, mode).admin("/debug/loop").json()["total"]
+
+    def jobs_by_mode(self, workload, mode):
+        return self.jobs(self.pair_of(workload, mode))
 
     def close(self):
         for pair in filter(None, (self.plain, self.json)):
@@ -164,11 +166,14 @@ class Running:
 
     def loop(self, workload, mode):
         if not self.admin:
-            return None, None
+            return None
         status, body = ask(f"{self.admin}/debug/loop")
         if status != 200:
             raise Refused(f"{self.admin}/debug/loop: {status}")
-        return json.loads(body)["total"], None
+        return json.loads(body)["total"]
+
+    def jobs_by_mode(self, workload, mode):
+        return {}
 
     def close(self):
         for target in self.stored:

@@ -16,7 +16,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import report as reporting  # noqa: E402
-from charts import duration, short  # noqa: E402
+from charts import one_unit, short  # noqa: E402
 from measure import ALL_MODES  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -35,16 +35,18 @@ def made_by(report):
 
 
 def light(report):
-    rows = []
+    rows, key = [], reporting.headline(report)
+    unit = reporting.light_unit(report, ["p50", key, "max"])
+    away = one_unit([line["loop"]["away_us"]["p99"] for line in report["light"]])
     for line in report["light"]:
         loop = line["loop"]
-        rows.append([line["mode"] or "no load", duration(line["p50_us"]), duration(line["p99_us"]),
-                     duration(line["max_us"]), short(line["heavy_per_second"]) if line["mode"] else "–",
-                     duration(loop["away_us"]["p99"]), f"{loop['phases']['encode'] / loop['seconds']:.0%}"])
+        rows.append([line["mode"] or "no load", unit(line["p50_us"]), unit(line[f"{key}_us"]),
+                     unit(line["max_us"]), short(line["heavy_per_second"]) if line["mode"] else "–",
+                     away(loop["away_us"]["p99"]), f"{loop['phases']['encode'] / loop['seconds']:.0%}"])
     first = report["light"][-1]
     return (f"A document of 2 KB, asked for {first['rate']} times a second at fixed moments, while "
             f"{report['options']['heavy']} clients read documents of 2 MB as fast as they can:\n\n" +
-            table(["mode", "light p50", "light p99", "light max", "heavy/s", "loop away, p99", "encoder's share of the loop"],
+            table(["mode", "light p50", f"light {key}", "light max", "heavy/s", "loop away, p99", "encoder's share of the loop"],
                   rows) + made_by(report))
 
 

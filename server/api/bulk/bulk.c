@@ -214,8 +214,9 @@ static void start(struct exchange *e)
     if (!exchange_check_body(e, "a bulk load", &gunzip))
         return;
     if (gunzip)
-        exchange_fail_with(e, 415, "a bulk load takes no Content-Encoding: gunzip it",
-                           "Accept-Encoding: identity\r\n");
+        exchange_fail_with(
+            e, 415, "a bulk load must not have a Content-Encoding: send it uncompressed",
+            "Accept-Encoding: identity\r\n");
     else
         http_stream_body(e->x);
 }

@@ -4,6 +4,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "server/api/program.h"
 
 enum block_state {
     BLOCK_WAITS,    /* for the codec */
@@ -159,6 +160,10 @@ bool bulk_jobs_submit_one(struct bulk_jobs *jobs)
     call.format = exchange_codec_format(exchange_store_format(jobs->e));
     call.in = block->text->bytes;
     block->job.in_blob = block->text;
+    if (jobs->e->program != NULL) {
+        program_put_call(jobs->e, &call);
+        block->job.argument_blob = jobs->e->program->argument;
+    }
     block->state = BLOCK_FLIES;
     jobs->flying++;
     jobs->flying_bytes += block->text->bytes.len;

@@ -1,7 +1,8 @@
 /*
- * PATCH of a document with a JSON merge patch (RFC 7396): read it, apply the patch and
- * print the result in a worker, then write it on the condition that the version is still
- * the one read; where it is not, start again. So no update is lost, whoever else writes.
+ * PATCH of a document with a JSON merge patch (RFC 7396) or a program: read it, apply the
+ * patch and print the result in a worker, then write it on the condition that the version
+ * is still the one read; where it is not, start again. So no update is lost, whoever else
+ * writes, and none is made twice.
  *
  * Patches of one document that meet in one front wait for each other: without that, of
  * n clients n - 1 would do their work in vain each time. None waits longer than a job may
@@ -9,11 +10,13 @@
  */
 #include "server/api/conditions.h"
 #include "server/api/document/document_reply.h"
+#include "server/api/program.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/codec/jq/jq.h"
 #include "common/loop/loop_defer.h"
 
 /* After so long of others always being first, the client is asked to come again. */
@@ -26,13 +29,14 @@ struct document_patch {
     struct list waiting; /* patches of the same document */
     struct loop_defer *late; /* while it waits for another: when that is over */
     bool gunzip;
+    bool is_program;
     uint64_t begun_ns; /* when it went to work */
     struct conditions conditions;
     struct codec_fault fault; /* the patch's, unless the stored document is damaged */
     struct store_get get;
     struct store_put put;
     struct job job;
-    struct blob *patch;
+    struct blob *patch;  /* or the program, as a call's argument */
     struct blob *stored; /* the document as read */
     struct blob *result; /* the document as it will be stored */
     struct blob *reply;  /* and as it will be sent */
@@ -204,7 +208,7 @@ static void on_patched(struct job *job)
     if (job->status == JOB_OK) {
         patch->result = blob_ref(job->result);
         print_result(patch);
-    } else if (job->status == JOB_REFUSED &&
+    } else if (job->status == JOB_REFUSED && !codec_status_has_text(job->fault.status) &&
                codec_status_http(job->fault.status) == 400) {
         patch->fault = job->fault;
         check_stored(patch);
@@ -217,6 +221,7 @@ static void on_patched(struct job *job)
 static void apply_patch(struct document_patch *patch)
 {
     const struct codec_call call = {.op = CODEC_OP_PATCH,
+                                    .transform = patch->base.program != NULL,
                                     .gunzip = patch->gunzip,
                                     .format = exchange_codec_format(patch->format),
                                     .in = patch->stored->bytes,
@@ -266,12 +271,32 @@ static void wait_for(struct document_patch *patch, struct document_patch *other)
     loop_defer_ask(patch->late, (unsigned)(config->job_timeout_ns / NS_PER_MS));
 }
 
+/* The body is a program. Returns -1 where it is answered. */
+static int take_program(struct document_patch *patch)
+{
+    struct exchange *e = &patch->base;
+    struct blob *body = patch->patch;
+    int result = -1;
+
+    patch->patch = NULL;
+    if (body->bytes.len > JQ_MAX_TEXT_BYTES)
+        exchange_fail(e, 413, "a program has 65536 bytes at most");
+    else
+        result = program_of_body(e, body->bytes);
+    blob_unref(&body);
+    if (result == 0)
+        patch->patch = blob_ref(e->program->argument);
+    return result;
+}
+
 static void body_end(struct exchange *e)
 {
     struct document_patch *patch = container_of(e, struct document_patch, base);
     struct list *head = &e->api->patches;
 
     patch->patch = http_take_body(e->x);
+    if (patch->is_program && take_program(patch) != 0)
+        return;
     for (struct list *at = head->next; at != head; at = at->next) {
         struct document_patch *other = container_of(at, struct document_patch, link);
 
@@ -291,11 +316,20 @@ static void start(struct exchange *e)
 
     list_init(&patch->link);
     list_init(&patch->waiting);
-    if (!negotiate_is_media(type, "application/merge-patch+json"))
-        exchange_fail_content_type(e, "taken is application/merge-patch+json");
+    patch->is_program = negotiate_is_media(type, PROGRAM_MEDIA);
+    if (!patch->is_program && !negotiate_is_media(type, "application/merge-patch+json"))
+        exchange_fail_content_type(
+            e, "the server accepts application/merge-patch+json and " PROGRAM_MEDIA);
     else if (fault != NULL)
         exchange_fail(e, 400, fault);
-    else if (exchange_check_body(e, "a patch", &patch->gunzip))
+    else if (patch->is_program && !program_may_be_own(e))
+        return;
+    else if (!exchange_check_body(e, "a patch", &patch->gunzip))
+        return;
+    else if (patch->is_program && patch->gunzip)
+        exchange_fail_with(e, 415, "a program takes no Content-Encoding",
+                           "Accept-Encoding: identity\r\n");
+    else
         http_collect_body(e->x);
 }
 

@@ -4,19 +4,21 @@
 
 #include "server/api/conditions.h"
 #include "server/api/document/document_reply.h"
+#include "server/api/program.h"
 #include "server/api/reply_cache.h"
 
-/* Longer texts of fields are not looked for in the cache. */
+/* Longer texts of fields and programs are not looked for in the cache. */
 #define CACHED_FIELDS_MAX 1024
 
 /* A reply of up to so many bytes is copied into the cache: it may lie in memory that a
    worker can write to, or in more memory than it needs. */
 #define CACHE_COPY_MAX ((size_t)64 << 10)
 
-/* Names a reply for the cache: two names with their lengths, four bytes, the fields. */
+/* Names a reply for the cache: two names with their lengths, four bytes, the fields with
+   their length, the program with its arguments. */
 struct reply_key {
     size_t len; /* 0 where the reply is none for the cache */
-    uint8_t bytes[2 * (ROUTE_NAME_MAX + 1) + 3 + CACHED_FIELDS_MAX];
+    uint8_t bytes[2 * (ROUTE_NAME_MAX + 1) + 5 + CACHED_FIELDS_MAX];
 };
 
 struct document_read {
@@ -34,8 +36,25 @@ static bool none_match(struct document_read *read, struct slice field,
 {
     char etag[NEGOTIATE_ETAG_MAX];
 
-    negotiate_etag_print(read->version, read->base.type, coding, etag);
+    exchange_print_etag(&read->base, read->version, read->base.type, coding, etag);
     return negotiate_none_match(field, etag);
+}
+
+/* Whether a program gives several results is not known yet, so that a tag of lines may
+   be what the client has. */
+static void expect_lines(struct document_read *read, struct slice field)
+{
+    struct exchange *e = &read->base;
+    enum negotiate_type type = e->type;
+
+    if (e->program == NULL || type == NEGOTIATE_NDJSON ||
+        !negotiate_accepts(http_header_joined(e->x, "accept"), NEGOTIATE_NDJSON))
+        return;
+    e->type = NEGOTIATE_NDJSON;
+    if (!none_match(read, field, CODING_NONE))
+        e->type = type;
+    else
+        e->coding = CODING_NONE;
 }
 
 /* Answers 304 where the client has this version already (RFC 9110 section 13.1.2). Which
@@ -44,15 +63,17 @@ static bool reply_not_modified(struct document_read *read)
 {
     struct exchange *e = &read->base;
     struct slice field = http_header_joined(e->x, "if-none-match");
-    enum codec_coding coding =
-        none_match(read, field, e->coding) ? e->coding : CODING_NONE;
+    enum codec_coding coding;
     struct http_reply reply = {.status = 304};
     struct buf headers = BUF_INIT;
 
+    if (field.data != NULL)
+        expect_lines(read, field);
+    coding = none_match(read, field, e->coding) ? e->coding : CODING_NONE;
     if (field.data == NULL ||
         (coding == CODING_NONE && !none_match(read, field, CODING_NONE)))
         return false;
-    exchange_put_etag(&headers, read->version, e->type, coding);
+    exchange_put_etag(e, &headers, read->version, coding);
     exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
     http_reply(e->x, &reply);
@@ -93,20 +114,28 @@ static uint8_t *put_name(uint8_t *at, struct slice name)
 static void make_key(const struct document_read *read, struct reply_key *key_r)
 {
     const struct exchange *e = &read->base;
-    struct slice fields = e->query.fields;
+    struct slice fields = e->query.fields, program = {NULL, 0};
     uint8_t *at = key_r->bytes;
 
     key_r->len = 0;
-    if (cache_of(read) == NULL || e->mode_chosen || fields.len > CACHED_FIELDS_MAX)
+    if (e->program != NULL)
+        program = e->program->argument->bytes;
+    if (cache_of(read) == NULL || e->mode_chosen || e->type == NEGOTIATE_NDJSON ||
+        fields.len > CACHED_FIELDS_MAX || program.len > CACHED_FIELDS_MAX - fields.len)
         return;
     at = put_name(at, route_collection(&e->route));
     at = put_name(at, route_id(&e->route));
     *at++ = (uint8_t)e->type;
     *at++ = (uint8_t)e->coding;
     *at++ = e->query.pretty;
+    *at++ = (uint8_t)(fields.len >> 8);
+    *at++ = (uint8_t)fields.len;
     if (fields.len > 0)
         memcpy(at, fields.data, fields.len);
-    key_r->len = (size_t)(at - key_r->bytes) + fields.len;
+    at += fields.len;
+    if (program.len > 0)
+        memcpy(at, program.data, program.len);
+    key_r->len = (size_t)(at - key_r->bytes) + program.len;
 }
 
 static struct slice key_slice(const struct reply_key *key)
@@ -148,7 +177,8 @@ static void keep(struct document_read *read, const struct job *job)
     struct reply_key key;
 
     make_key(read, &key);
-    if (key.len == 0 || reply->bytes.len > reply_cache_max_bytes(cache_of(read)))
+    if (key.len == 0 || reply->bytes.len == 0 ||
+        reply->bytes.len > reply_cache_max_bytes(cache_of(read)))
         return;
     if (is_lent && (reply->bytes.len > CACHE_COPY_MAX ||
                     !reply_cache_expects(cache_of(read), key_slice(&key)))) {
@@ -176,13 +206,27 @@ static void reply_cached(struct document_read *read)
 
 static void start(struct exchange *e);
 
+/* True where a program gave several results and the client takes lines, too. */
+static bool becomes_lines(struct document_read *read, const struct job *job)
+{
+    struct exchange *e = &read->base;
+
+    if (job->status != JOB_REFUSED || job->fault.status != CODEC_SEVERAL ||
+        !negotiate_accepts(http_header_joined(e->x, "accept"), NEGOTIATE_NDJSON))
+        return false;
+    e->type = NEGOTIATE_NDJSON;
+    e->media[0] = '\0';
+    e->coding = CODING_NONE;
+    return true;
+}
+
 static void on_job_done(struct job *job)
 {
     struct document_read *read = container_of(job, struct document_read, job);
 
     exchange_job_ended(&read->base, job);
     blob_unref(&read->stored); /* before a client takes its time: see jobs_make_input() */
-    if (exchange_lacks_coding(&read->base, job)) {
+    if (exchange_lacks_coding(&read->base, job) || becomes_lines(read, job)) {
         start(&read->base);
         return;
     }
@@ -212,6 +256,7 @@ static void reply_document(struct document_read *read)
 
     if (document_reply_plan(e, read->format, read->stored->bytes, &call)) {
         read->job.in_blob = read->stored;
+        read->job.argument_blob = e->program != NULL ? e->program->argument : NULL;
         count_miss(read);
         if (!e->mode_chosen) {
             read->job.share_key[0] = read->version;
@@ -265,7 +310,7 @@ static void offer_target(struct exchange *e, struct store_target *target)
     *target = (struct store_target){.take = take_target, .ctx = e};
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (document_reply_plan(e, formats[i], large, &call))
-            target->formats |= STORE_ROOM_FOR(formats[i]);
+            target->formats |= STORE_TARGET_FOR(formats[i]);
 }
 
 static void start(struct exchange *e)

@@ -12,7 +12,8 @@
 bool document_reply_plan(const struct exchange *e, enum store_format format,
                          struct slice stored, struct codec_call *call_r);
 
-/* Replies 200 with those bytes: plain, or as the job left them (gzip). */
+/* Replies 200 with those bytes: plain, or as the job left them (gzip). Of a program's
+   results, 204 where there is none; several, of a reply that is NDJSON, are streamed. */
 void document_reply_send(struct exchange *e, uint64_t version, struct blob *body);
 
 #endif

@@ -41,7 +41,7 @@ static void reply_written(struct document_write *write, int status)
     struct http_reply reply = {.status = status};
 
     if (status != 204)
-        exchange_put_etag(&headers, write->put.version, e->type, CODING_NONE);
+        exchange_put_etag(e, &headers, write->put.version, CODING_NONE);
     if (status == 201) {
         buf_append_str(&headers, "Location: ");
         exchange_put_path(e, &headers);
@@ -202,8 +202,8 @@ static bool check_body(struct document_write *write)
     if (!exchange_check_body(e, "a document", &write->gunzip))
         return false;
     if (negotiate_content_type(http_header(e->x, "content-type"), &e->type) != 0)
-        exchange_fail_content_type(e,
-                                   "taken are application/json and application/msgpack");
+        exchange_fail_content_type(
+            e, "the server accepts application/json and application/msgpack");
     return !http_replied(e->x);
 }
 

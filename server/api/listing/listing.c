@@ -23,6 +23,8 @@
 
 #include "common/codec/coding/coding.h"
 #include "common/base/log.h"
+#include "server/api/listing/packed_results.h"
+#include "server/api/program.h"
 
 /* One run of documents: about the work of 1 ms for a worker. */
 #define RUN_BYTES     (256u * 1024)
@@ -33,16 +35,20 @@ struct listing {
     struct store_count count;
     struct store_list list;
     struct job job;
-    struct blob *run;            /* what the run's documents lie in */
-    struct slice documents;      /* of the run: they have one format, and dividers */
-    struct blob *ids;            /* theirs, where asked for; a '\n' behind each */
-    enum store_format format;    /* theirs */
-    uint64_t promised;           /* documents, by a MessagePack array's header */
-    uint64_t in_run;             /* documents in the run */
-    uint64_t sent;               /* documents handed to the connection */
-    struct coding_stream stream; /* of the reply, once it has begun */
-    enum codec_coding coding;    /* of the reply; NONE for one run that is small */
-    bool begun;                  /* the reply's head and the array's opening are out */
+    struct blob *run;       /* what the run's documents lie in */
+    struct slice documents; /* of the run: they have one format, and dividers */
+    struct blob *ids; /* theirs, where asked for; a '\n' behind each. Or the program with
+                         them, as a call's argument */
+    enum store_format format;     /* theirs */
+    uint64_t promised;            /* documents, by a MessagePack array's header */
+    uint64_t in_run;              /* documents in the run */
+    uint64_t sent;                /* documents handed to the connection; a program may
+                                     have made nothing of them */
+    bool any;                     /* something of them was sent */
+    struct packed_results packed; /* where they are not sent as they come */
+    struct coding_stream stream;  /* of the reply, once it has begun */
+    enum codec_coding coding;     /* of the reply; NONE for one run that is small */
+    bool begun;                   /* the reply's head and the array's opening are out */
     bool bounded; /* the reply ends with count.last_id, not where the collection does */
     bool lacking; /* some worker lacks the coding: a thread of ours compresses */
     bool last_run;
@@ -62,6 +68,33 @@ static bool fail_begun(struct listing *listing)
     return listing->begun;
 }
 
+/* Appends what came in a query; what would end the link is encoded. */
+static void put_sent(struct buf *headers, const char *name, struct slice value)
+{
+    if (value.data == NULL)
+        return;
+    buf_append_str(headers, name);
+    for (size_t i = 0; i < value.len; i++)
+        if (value.data[i] > ' ' && value.data[i] < 0x7f && value.data[i] != '<' &&
+            value.data[i] != '>' && value.data[i] != '"')
+            buf_append(headers, &value.data[i], 1);
+        else
+            buf_printf(headers, "%%%02X", value.data[i]);
+}
+
+/* The request's program with its arguments. */
+static void put_program(const struct exchange *e, struct buf *headers)
+{
+    struct slice rest = http_request(e->x)->query, name, value;
+
+    put_sent(headers, "&jq=", e->query.jq);
+    put_sent(headers, "&view=", e->query.view);
+    while (e->program != NULL && query_next_argument(&rest, &name, &value)) {
+        put_sent(headers, "&" QUERY_ARGUMENT, name);
+        put_sent(headers, "=", value);
+    }
+}
+
 /* "Link: <...>; rel="next"" where the page was cut (RFC 8288). */
 static void put_next_link(struct listing *listing, struct buf *headers)
 {
@@ -75,6 +108,7 @@ static void put_next_link(struct listing *listing, struct buf *headers)
                listing->count.last_id_len, (const char *)listing->count.last_id);
     buf_append_str(headers, e->query.pretty ? "&pretty" : "");
     buf_append_str(headers, e->query.ids ? "&ids" : "");
+    put_program(e, headers);
     if (e->query.fields_sent.len > 0) {
         buf_append_str(headers, "&fields=");
         buf_append(headers, e->query.fields_sent.data, e->query.fields_sent.len);
@@ -139,7 +173,7 @@ static void end_reply(struct listing *listing)
     struct buf bytes = BUF_INIT;
 
     if (listing->base.type == NEGOTIATE_JSON) {
-        if (listing->base.query.pretty && listing->sent > 0)
+        if (listing->base.query.pretty && listing->any)
             send_text(listing, "\n", 1);
         send_text(listing, "]", 1);
     }
@@ -154,8 +188,14 @@ static void end_reply(struct listing *listing)
 static int send_documents(struct listing *listing, struct blob *blob, struct slice bytes,
                           bool *room_r)
 {
-    if (listing->sent > 0 && listing->base.type == NEGOTIATE_JSON)
+    *room_r = true;
+    if (bytes.len == 0 && listing->base.program != NULL) {
+        listing->sent += listing->in_run;
+        return 0;
+    }
+    if (listing->any && listing->base.type == NEGOTIATE_JSON)
         send_text(listing, ",", 1);
+    listing->any = true;
     if (coding_stream_take(&listing->stream, &bytes) != 0 || bytes.len == 0) {
         log_warn("a worker's run of documents is malformed");
         return -1;
@@ -190,11 +230,47 @@ static void begin_stream(struct listing *listing)
         send_opening(listing);
 }
 
+/* True for results whose number must be known before the first of them is sent. */
+static bool collects(const struct exchange *e)
+{
+    return e->type == NEGOTIATE_MSGPACK && e->program != NULL;
+}
+
+/* Keeps a run's results; behind the last all are sent. */
+static void collect_run(struct listing *listing, struct blob *run)
+{
+    struct exchange *e = &listing->base;
+    bool is_head = http_request(e->x)->method == HTTP_HEAD;
+    enum packed_end end =
+        is_head ? PACKED_TAKEN : packed_results_take(&listing->packed, run);
+
+    if (end == PACKED_MALFORMED) {
+        log_warn("a worker's run of documents is malformed");
+        exchange_fail(e, 500, "a worker's answer was malformed");
+    } else if (end == PACKED_TOO_LARGE) {
+        exchange_fail(e, 413, "the results are too many for one array; use limit");
+    } else if (!is_head && !listing->last_run) {
+        next_run(listing);
+    } else {
+        listing->promised = listing->packed.results;
+        begin_reply(listing);
+        if (!is_head) {
+            send_opening(listing);
+            packed_results_send(&listing->packed, e->x);
+        }
+        http_reply_end(e->x);
+    }
+}
+
 /* Sends a run, and goes on. */
 static void send_run(struct listing *listing, struct blob *blob, struct slice bytes)
 {
     bool room = true;
 
+    if (collects(&listing->base)) {
+        collect_run(listing, blob);
+        return;
+    }
     if (!listing->begun)
         begin_stream(listing);
     if (http_request(listing->base.x)->method == HTTP_HEAD)
@@ -290,8 +366,9 @@ static bool needs_codec(const struct exchange *e, enum store_format format)
 {
     bool json = e->type != NEGOTIATE_MSGPACK;
 
-    return e->query.ids || json != (format == STORE_JSON) || e->query.fields.len > 0 ||
-           (e->type == NEGOTIATE_JSON && e->query.pretty) || e->coding != CODING_NONE;
+    return e->query.ids || e->program != NULL || json != (format == STORE_JSON) ||
+           e->query.fields.len > 0 || (e->type == NEGOTIATE_JSON && e->query.pretty) ||
+           e->coding != CODING_NONE;
 }
 
 /* What divides stored JSON texts, as the reply or the codec wants them. */
@@ -342,7 +419,14 @@ static void note_ids(struct listing *listing, const struct store_list *list)
         buf_append(&ids, list->documents[i].id.data, list->documents[i].id.len);
         buf_append(&ids, "\n", 1);
     }
-    listing->ids = blob_new_steal(&ids);
+    if (listing->base.program == NULL) {
+        listing->ids = blob_new_steal(&ids);
+        return;
+    }
+    listing->ids = program_argument_for(
+        &listing->base,
+        (struct slice){ids.len > 0 ? ids.data : (const uint8_t *)"", ids.len});
+    buf_free(&ids);
 }
 
 /* Takes a run out of what the store gave. */
@@ -351,7 +435,7 @@ static void take_run(struct listing *listing, const struct store_list *list)
     struct slice first, last;
 
     choose_run(listing, list);
-    if (listing->base.query.ids && listing->in_run > 0)
+    if ((listing->base.query.ids && listing->in_run > 0) || listing->base.program != NULL)
         note_ids(listing, list);
     if (listing->in_run == 0 || list->blob == NULL) {
         copy_run(listing, list);
@@ -391,11 +475,12 @@ static void encode_run(struct listing *listing)
         call.pretty = false; /* a document is a line */
     }
     if (e->type == NEGOTIATE_MSGPACK)
-        call.op = CODEC_OP_PROJECT;
+        call.op = CODEC_OP_PROJECT; /* of a program with the separator: an array */
     listing->job.in_blob = listing->run;
     listing->job.argument_blob = listing->ids;
     if (listing->ids != NULL) {
-        call.ids = true;
+        call.ids = e->query.ids;
+        call.transform = e->program != NULL;
         call.argument = listing->ids->bytes;
     }
     exchange_submit(&listing->base, &listing->job, &call, on_job_done);
@@ -413,7 +498,8 @@ static void on_list_done(struct store_list *list)
         return;
     }
     take_run(listing, list);
-    if (listing->in_run > 0 && needs_codec(e, listing->format))
+    /* A program that does not compile is refused by an empty collection, too. */
+    if ((listing->in_run > 0 || e->program != NULL) && needs_codec(e, listing->format))
         encode_run(listing);
     else
         send_bytes(listing);
@@ -452,8 +538,9 @@ static void on_count_done(struct store_count *count)
         return;
     }
     listing->promised = count->documents;
-    listing->bounded = count->more || listing->base.type == NEGOTIATE_MSGPACK;
-    if (count->documents == 0) {
+    listing->bounded = count->more || (listing->base.type == NEGOTIATE_MSGPACK &&
+                                       !collects(&listing->base));
+    if (count->documents == 0 && listing->base.program == NULL) {
         listing->last_run = true;
         send_run(listing, NULL, (struct slice){NULL, 0});
     } else {
@@ -467,7 +554,7 @@ static void start(struct exchange *e)
 
     listing->after_len = e->query.after_len;
     memcpy(listing->after, e->query.after, e->query.after_len);
-    if (e->query.has_limit || e->type == NEGOTIATE_MSGPACK) {
+    if (e->query.has_limit || (e->type == NEGOTIATE_MSGPACK && !collects(e))) {
         listing->count.collection = route_collection(&e->route);
         listing->count.after = (struct slice){e->query.after, e->query.after_len};
         listing->count.max_documents = e->query.limit;
@@ -488,6 +575,7 @@ static void cancel(struct exchange *e)
     jobs_cancel(e->api->config.jobs, &listing->job);
     blob_unref(&listing->run);
     blob_unref(&listing->ids);
+    packed_results_free(&listing->packed);
 }
 
 static void writable(struct exchange *e)

@@ -120,10 +120,10 @@ static void end_size(struct http_body *body)
 static bool name_forbidden(const struct http_body *body)
 {
     static const char *const names[] = {"content-length", "transfer-encoding", "host"};
+    const struct slice name = {(const uint8_t *)body->name, body->name_len};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strlen(names[i]) == body->name_len &&
-            memcmp(names[i], body->name, body->name_len) == 0)
+        if (slice_is(name, names[i]))
             return true;
     }
     return false;

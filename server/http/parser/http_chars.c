@@ -1,6 +1,6 @@
 #include "server/http/parser/http_chars.h"
 
-#include <string.h>
+#include "common/base/text.h"
 
 #define T HTTP_CHAR_TOKEN
 #define V HTTP_CHAR_VALUE
@@ -45,13 +45,18 @@ bool http_chars_all(const uint8_t *bytes, size_t len, enum http_char class)
     return true;
 }
 
-bool http_chars_equal(const uint8_t *bytes, size_t len, const char *lower)
+bool http_chars_same(struct slice one, struct slice other)
 {
-    if (strlen(lower) != len)
+    if (one.len != other.len)
         return false;
-    for (size_t i = 0; i < len; i++) {
-        if (http_char_lower(bytes[i]) != (uint8_t)lower[i])
+    for (size_t i = 0; i < one.len; i++) {
+        if (http_char_lower(one.data[i]) != http_char_lower(other.data[i]))
             return false;
     }
     return true;
+}
+
+bool http_chars_equal(const uint8_t *bytes, size_t len, const char *text)
+{
+    return http_chars_same((struct slice){bytes, len}, text_slice(text));
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/buf.h"
+
 enum http_char {
     HTTP_CHAR_TOKEN = 1, /* tchar: methods, field names, codings */
     HTTP_CHAR_VALUE = 2, /* field-content: visible, SP, HTAB, obs-text */
@@ -24,8 +26,11 @@ uint8_t http_char_classes(uint8_t byte);
 /* True where all bytes are of the class; true for none. */
 bool http_chars_all(const uint8_t *bytes, size_t len, enum http_char class);
 
-/* True where the bytes are the lower-case text, in any case (ASCII). */
-bool http_chars_equal(const uint8_t *bytes, size_t len, const char *lower);
+/* True where both are the same text, in any case (ASCII). */
+bool http_chars_same(struct slice one, struct slice other);
+
+/* True where the bytes are the text, in any case (ASCII). */
+bool http_chars_equal(const uint8_t *bytes, size_t len, const char *text);
 
 /* The byte in lower case (ASCII only, whatever the locale). */
 static inline uint8_t http_char_lower(uint8_t byte)

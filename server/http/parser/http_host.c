@@ -60,22 +60,10 @@ static bool is_local_name(struct slice host)
            memchr(host.data, '%', host.len) == NULL;
 }
 
-static bool is_same(struct slice host, const char *name)
-{
-    size_t len = strlen(name);
-
-    if (len != host.len)
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if (http_char_lower(host.data[i]) != http_char_lower((uint8_t)name[i]))
-            return false;
-    return true;
-}
-
 static bool is_listed(const struct http_hosts *hosts, struct slice host)
 {
     for (size_t i = 0; hosts->rule == HTTP_HOST_LISTED && i < hosts->count; i++)
-        if (is_same(host, hosts->names[i]))
+        if (http_chars_equal(host.data, host.len, hosts->names[i]))
             return true;
     return false;
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/base/text.h"
 #include "server/http/parser/http_chars.h"
 #include "server/http/parser/http_target.h"
 
@@ -197,7 +198,7 @@ static enum http_parser_result finish_codings(struct http_parser *parser)
         (parser->codings_chunked == 1 && !parser->coding_last_chunked))
         return refuse(parser, 400, "chunked is not the last coding, once");
     if (parser->codings_other > 0)
-        return refuse(parser, 501, "of transfer codings, only chunked is known");
+        return refuse(parser, 501, "the only Transfer-Encoding supported is chunked");
     assert(parser->codings_chunked == 1);
     parser->length = -1;
     return HTTP_PARSER_DONE;
@@ -218,7 +219,7 @@ static enum http_parser_result finish_framing(struct http_parser *parser)
     if (parser->minor == 0) /* RFC 9110 section 10.1.1 */
         parser->expect_continue = parser->expect_other = false;
     if (parser->expect_other)
-        return refuse(parser, 417, "of expectations, only 100-continue is met");
+        return refuse(parser, 417, "the only Expect supported is 100-continue");
     return HTTP_PARSER_DONE;
 }
 
@@ -263,7 +264,7 @@ static enum http_method method_of(const uint8_t *bytes, size_t len)
                    {"OPTIONS", HTTP_OPTIONS}};
 
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (strlen(methods[i].text) == len && memcmp(methods[i].text, bytes, len) == 0)
+        if (slice_is((struct slice){bytes, len}, methods[i].text))
             return methods[i].method;
     }
     return HTTP_OTHER;
@@ -292,7 +293,7 @@ static enum http_parser_result read_version(struct http_parser *parser,
         text[6] != '.' || text[7] < '0' || text[7] > '9')
         return refuse(parser, 400, "the HTTP version is malformed");
     if (text[5] != '1')
-        return refuse(parser, 505, "only HTTP/1.x is spoken here");
+        return refuse(parser, 505, "the server speaks only HTTP/1.x");
     parser->minor = text[7] == '0' ? 0 : 1;
     return HTTP_PARSER_MORE;
 }

@@ -66,22 +66,19 @@ static unsigned count_in_flight(const struct jobs_dispatch *dispatch)
 {
     unsigned count = 0;
 
-    for
-        EACH_WORKER(&dispatch->send, at)
-    count += jobs_send_worker(at)->flight.live;
+    FOR_EACH_WORKER(&dispatch->send, at)
+        count += jobs_send_worker(at)->flight.live;
     return count;
 }
 
 static void set_gauges(struct jobs_dispatch *dispatch)
 {
-    for
-        EACH_WORKER(&dispatch->send, at)
-        {
-            struct jobs_worker *worker = jobs_send_worker(at);
+    FOR_EACH_WORKER(&dispatch->send, at) {
+        struct jobs_worker *worker = jobs_send_worker(at);
 
-            if (worker->row != NULL)
-                stats_set(&worker->row->jobs_in_flight, worker->flight.live);
-        }
+        if (worker->row != NULL)
+            stats_set(&worker->row->jobs_in_flight, worker->flight.live);
+    }
     stats_set(&dispatch->stats->queue_depth,
               dispatch->send.waiting.depth + dispatch->send.retried.depth);
     stats_set(&dispatch->stats->jobs_in_flight, count_in_flight(dispatch));
@@ -177,15 +174,13 @@ static void check_workers(struct jobs_dispatch *dispatch, uint64_t now_ns)
     /* After a long turn of the loop, signs of life may have come and not been seen. */
     bool was_away = now_ns - dispatch->ticked_ns > timeout_ns / 4;
 
-    for
-        EACH_WORKER(&dispatch->send, at)
-        {
-            struct jobs_worker *worker = jobs_send_worker(at);
+    FOR_EACH_WORKER(&dispatch->send, at) {
+        struct jobs_worker *worker = jobs_send_worker(at);
 
-            expire_in_flight(dispatch, worker, now_ns);
-            if (!was_away && jobs_worker_fell_silent(worker, now_ns, timeout_ns))
-                take_all_back(dispatch, worker);
-        }
+        expire_in_flight(dispatch, worker, now_ns);
+        if (!was_away && jobs_worker_fell_silent(worker, now_ns, timeout_ns))
+            take_all_back(dispatch, worker);
+    }
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
@@ -250,12 +245,10 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
         watch_held(dispatch, now_ns);
         (void)stats_phase_enter(before);
     }
-    for
-        EACH_WORKER(&dispatch->send, at)
-        {
-            jobs_worker_send_cancels(jobs_send_worker(at));
-            rpc_worker_flush(jobs_send_worker(at)->rpc);
-        }
+    FOR_EACH_WORKER(&dispatch->send, at) {
+        jobs_worker_send_cancels(jobs_send_worker(at));
+        rpc_worker_flush(jobs_send_worker(at)->rpc);
+    }
     set_gauges(dispatch);
 }
 
@@ -344,15 +337,18 @@ static bool is_plausible(const struct job *job, const struct wire_result *result
 {
     if (result->verdict >= WIRE_CANCELLED)
         return false;
-    return result->payload.bytes.len <= job->call.max_output &&
+    return (result->payload.bytes.len <= job->call.max_output ||
+            codec_status_has_text((enum codec_status)result->status)) &&
            (result->fault_offset <= last_offset(&job->call) ||
             result->fault_offset == CODEC_NO_OFFSET);
 }
 
-/* True for a job that its worker is too old for: it has never heard of keep_numbers. */
+/* True for a job that its worker is too old for: it has never heard of keep_numbers, or
+   of programs. */
 static bool is_outdated(const struct job *job, const struct wire_result *result)
 {
-    return result->status == CODEC_UNSUPPORTED && job->call.keep_numbers;
+    return result->status == CODEC_UNSUPPORTED &&
+           (job->call.keep_numbers || job->call.transform);
 }
 
 /* Runs a job on a thread of the front, where the codec is as new as the front. Equal ones
@@ -382,7 +378,7 @@ static void finish(struct jobs_dispatch *dispatch, struct job *job,
         jobs_finish(dispatch->context, job, JOB_DEADLINE);
         return;
     }
-    if (fault.status == CODEC_OK)
+    if (fault.status == CODEC_OK || codec_status_has_text(fault.status))
         blob = rpc_message_blob(message, result->payload.bytes);
     jobs_finish_run(dispatch->context, job, &fault, blob);
 }
@@ -583,9 +579,8 @@ unsigned jobs_dispatch_workers(const struct jobs_dispatch *dispatch)
 {
     unsigned count = 0;
 
-    for
-        EACH_WORKER(&dispatch->send, at)
-    if (jobs_worker_is_usable(jobs_send_worker(at)))
-        count++;
+    FOR_EACH_WORKER(&dispatch->send, at)
+        if (jobs_worker_is_usable(jobs_send_worker(at)))
+            count++;
     return count;
 }

@@ -61,26 +61,23 @@ static struct jobs_worker *least_busy(struct jobs_send *send, enum jobs_weight w
 {
     struct jobs_worker *best = NULL;
 
-    for
-        EACH_WORKER(send, at)
-        {
-            struct jobs_worker *worker = jobs_send_worker(at);
+    FOR_EACH_WORKER(send, at) {
+        struct jobs_worker *worker = jobs_send_worker(at);
 
-            if (may_have(send, worker, weight, now_ns) &&
-                (best == NULL || is_less_busy(worker, best)))
-                best = worker;
-        }
+        if (may_have(send, worker, weight, now_ns) &&
+            (best == NULL || is_less_busy(worker, best)))
+            best = worker;
+    }
     return best;
 }
 
 /* A worker without anything to do, NULL for none. */
 static struct jobs_worker *idle_worker(struct jobs_send *send)
 {
-    for
-        EACH_WORKER(send, at)
-    if (jobs_worker_free(jobs_send_worker(at)) > 0 &&
-        jobs_send_worker(at)->flight.batches_open == 0)
-        return jobs_send_worker(at);
+    FOR_EACH_WORKER(send, at)
+        if (jobs_worker_free(jobs_send_worker(at)) > 0 &&
+            jobs_send_worker(at)->flight.batches_open == 0)
+            return jobs_send_worker(at);
     return NULL;
 }
 
@@ -92,16 +89,14 @@ static bool lane_is_kept(struct jobs_send *send, uint64_t now_ns)
 
     if (!jobs_waiting_saw_light(&send->waiting, now_ns))
         return true;
-    for
-        EACH_WORKER(send, at)
-        {
-            struct jobs_worker *worker = jobs_send_worker(at);
+    FOR_EACH_WORKER(send, at) {
+        struct jobs_worker *worker = jobs_send_worker(at);
 
-            if (!jobs_worker_is_usable(worker))
-                continue;
-            usable++;
-            without_heavy += worker->flight.heavy == 0;
-        }
+        if (!jobs_worker_is_usable(worker))
+            continue;
+        usable++;
+        without_heavy += worker->flight.heavy == 0;
+    }
     return usable < 2 || without_heavy >= 2;
 }
 
@@ -156,16 +151,14 @@ static unsigned light_share(struct jobs_send *send, const struct jobs_worker *ne
 {
     unsigned waiting = jobs_waiting_light(&send->waiting), places = 0, idle = 0, share;
 
-    for
-        EACH_WORKER(send, at)
-        {
-            struct jobs_worker *worker = jobs_send_worker(at);
+    FOR_EACH_WORKER(send, at) {
+        struct jobs_worker *worker = jobs_send_worker(at);
 
-            if (!may_have(send, worker, JOBS_LIGHT, now_ns))
-                continue;
-            places += places_of(worker);
-            idle += worker->flight.batches_open == 0;
-        }
+        if (!may_have(send, worker, JOBS_LIGHT, now_ns))
+            continue;
+        places += places_of(worker);
+        idle += worker->flight.batches_open == 0;
+    }
     share = jobs_worker_share(waiting, places);
     if (idle > 0 && !is_worth_second(next, first, share))
         share = jobs_worker_share(waiting, idle);
@@ -267,18 +260,16 @@ uint64_t jobs_send_held_us(struct jobs_send *send, uint64_t now_ns)
 
     if (send->waiting.depth == 0)
         return 0;
-    for
-        EACH_WORKER(send, at)
-        {
-            struct jobs_worker *worker = jobs_send_worker(at);
-            uint64_t left_us = jobs_flight_left_us(&worker->flight, now_ns);
+    FOR_EACH_WORKER(send, at) {
+        struct jobs_worker *worker = jobs_send_worker(at);
+        uint64_t left_us = jobs_flight_left_us(&worker->flight, now_ns);
 
-            if (jobs_worker_free(worker) == 0 || left_us <= worker->limits->top_up_us)
-                continue;
-            left_us -= worker->limits->top_up_us;
-            if (shortest_us == 0 || left_us < shortest_us)
-                shortest_us = left_us;
-        }
+        if (jobs_worker_free(worker) == 0 || left_us <= worker->limits->top_up_us)
+            continue;
+        left_us -= worker->limits->top_up_us;
+        if (shortest_us == 0 || left_us < shortest_us)
+            shortest_us = left_us;
+    }
     return shortest_us;
 }
 

@@ -25,8 +25,8 @@ struct jobs_send {
 };
 
 /* Walks over the workers, `at` being the link. */
-#define EACH_WORKER(send, at) \
-    (struct list *at = (send)->workers.next; at != &(send)->workers; at = at->next)
+#define FOR_EACH_WORKER(send, at) \
+    for (struct list *at = (send)->workers.next; at != &(send)->workers; at = at->next)
 
 /* No jobs and no workers. */
 void jobs_send_init(struct jobs_send *send);

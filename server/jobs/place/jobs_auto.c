@@ -16,6 +16,9 @@
 #define AWAY_FACTOR_ONE_CPU 1000.0
 #define AWAY_US             3.0
 
+/* A longer program is not compiled on a loop. */
+#define PROGRAM_STAYS_BYTES 4096
+
 void jobs_auto_init(struct jobs_auto *chooser, const struct jobs_cost *cost,
                     double budget_us, unsigned cpus)
 {
@@ -39,6 +42,7 @@ enum jobs_mode jobs_auto_choose(struct jobs_auto *chooser, const struct codec_ca
     double codec_us = jobs_cost_codec_us(chooser->cost, call);
     /* What little input expands to, nobody knows; and nothing is compressed on a loop. */
     bool may_stay = !call->gunzip && call->coding == CODING_NONE &&
+                    (!call->transform || call->argument.len <= PROGRAM_STAYS_BYTES) &&
                     (double)(call->in.len + call->argument.len) <=
                         chooser->budget_us * JOBS_AUTO_BYTES_PER_US;
     unsigned together;

@@ -1,13 +1,21 @@
 #include "server/jobs/place/jobs_cost.h"
 
 #include <assert.h>
+#include <string.h>
+
+#include "common/codec/operations/program_argument.h"
 
 /* Before anything is learned: a job's fixed part, and a byte's. */
-#define CALL_US        2.0
-#define BYTE_US        0.005
-#define BYTE_GZIP_US   0.03
-#define BYTE_PRETTY_US 0.015
-#define BYTE_FIELDS_US 0.01
+#define CALL_US         2.0
+#define BYTE_US         0.005
+#define BYTE_GZIP_US    0.03
+#define BYTE_PRETTY_US  0.015
+#define BYTE_FIELDS_US  0.01
+#define BYTE_PROGRAM_US 0.01
+
+/* What is looked at of a program's text: others of the same beginning and length share
+   what is learned. */
+#define PROGRAM_KEY_BYTES 256
 
 /* Of the text of fields, whatever is learned: reading the names, and looking for each of
    the document's among them, depends on no document. */
@@ -30,6 +38,7 @@ void jobs_cost_init(struct jobs_cost *cost, struct stats_front *stats)
 {
     assert(stats != NULL);
     cost->stats = stats;
+    memset(cost->programs, 0, sizeof cost->programs);
     for (unsigned op = 0; op < CODEC_OPS; op++)
         for (unsigned size = 0; size < STATS_COST_SIZES; size++)
             for (unsigned kind = 0; kind < JOBS_COST_KINDS; kind++)
@@ -63,6 +72,8 @@ static uint64_t bytes_of(const struct codec_call *call)
 
 static enum jobs_cost_kind kind_of(const struct codec_call *call)
 {
+    if (call->transform)
+        return JOBS_COST_PROGRAM;
     if (call->coding != CODING_NONE || call->gunzip)
         return JOBS_COST_CODED;
     if (call->pretty)
@@ -76,7 +87,9 @@ static double default_us(const struct codec_call *call)
     static const double byte_us[JOBS_COST_KINDS] = {[JOBS_COST_PLAIN] = BYTE_US,
                                                     [JOBS_COST_CODED] = BYTE_GZIP_US,
                                                     [JOBS_COST_PRETTY] = BYTE_PRETTY_US,
-                                                    [JOBS_COST_FIELDS] = BYTE_FIELDS_US};
+                                                    [JOBS_COST_FIELDS] = BYTE_FIELDS_US,
+                                                    [JOBS_COST_PROGRAM] =
+                                                        BYTE_PROGRAM_US};
 
     return CALL_US + byte_us[kind_of(call)] * (double)bytes_of(call);
 }
@@ -86,13 +99,62 @@ static double fixed_us(const struct codec_call *call)
     return FIELDS_BYTE_US * (double)call->fields.len;
 }
 
-double jobs_cost_codec_us(const struct jobs_cost *cost, const struct codec_call *call)
+/* Not 0. */
+static uint64_t program_key(const struct codec_call *call)
+{
+    struct slice text = program_argument_text(call->argument);
+    uint64_t key = UINT64_C(0xcbf29ce484222325) ^ text.len;
+
+    for (size_t i = 0; i < text.len && i < PROGRAM_KEY_BYTES; i++)
+        key = (key ^ text.data[i]) * UINT64_C(0x100000001b3);
+    key = (key ^ call->op ^ (uint64_t)call->coding << 8) * UINT64_C(0x100000001b3);
+    return key != 0 ? key : 1;
+}
+
+/* What is known of a call's program; NULL for nothing. */
+static const struct jobs_cost_program *find_program(const struct jobs_cost *cost,
+                                                    uint64_t key)
+{
+    const struct jobs_cost_program *program =
+        &cost->programs[(key >> 32) % JOBS_COST_PROGRAMS];
+
+    return program->key == key ? program : NULL;
+}
+
+static double factor_of(const struct jobs_cost *cost, const struct codec_call *call)
 {
     unsigned size = jobs_cost_size_class(bytes_of(call));
+    const struct jobs_cost_program *program;
 
+    if (!call->transform)
+        return cost->factor[call->op][kind_of(call)][size];
+    program = find_program(cost, program_key(call));
+    return program != NULL ? program->factor[size] : 1.0;
+}
+
+/* Where to learn a call's factor. */
+static double *factor_to_learn(struct jobs_cost *cost, const struct codec_call *call)
+{
+    unsigned size = jobs_cost_size_class(bytes_of(call));
+    struct jobs_cost_program *program;
+    uint64_t key;
+
+    if (!call->transform)
+        return &cost->factor[call->op][kind_of(call)][size];
+    key = program_key(call);
+    program = &cost->programs[(key >> 32) % JOBS_COST_PROGRAMS];
+    if (program->key != key) {
+        program->key = key;
+        for (unsigned i = 0; i < STATS_COST_SIZES; i++)
+            program->factor[i] = 1.0;
+    }
+    return &program->factor[size];
+}
+
+double jobs_cost_codec_us(const struct jobs_cost *cost, const struct codec_call *call)
+{
     assert(call->op < CODEC_OPS);
-    return default_us(call) * cost->factor[call->op][kind_of(call)][size] +
-           fixed_us(call);
+    return default_us(call) * factor_of(cost, call) + fixed_us(call);
 }
 
 /* Moves an estimate towards a sample. */
@@ -118,7 +180,7 @@ void jobs_cost_learn_codec(struct jobs_cost *cost, const struct codec_call *call
     double *factor;
 
     assert(call->op < CODEC_OPS);
-    factor = &cost->factor[call->op][kind][size];
+    factor = factor_to_learn(cost, call);
     learn(factor, (learned_us > 0 ? learned_us : 0) / default_us(call));
     *factor = clamp(*factor, FACTOR_MIN, FACTOR_MAX);
     if (kind == JOBS_COST_PLAIN)

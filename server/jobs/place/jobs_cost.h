@@ -25,7 +25,17 @@ enum jobs_cost_kind {
     JOBS_COST_CODED, /* compressed or expanded */
     JOBS_COST_PRETTY,
     JOBS_COST_FIELDS,
+    JOBS_COST_PROGRAM, /* each program learns for itself */
     JOBS_COST_KINDS
+};
+
+/* Programs whose costs are known. */
+#define JOBS_COST_PROGRAMS 64
+
+/* What a program costs, by size. */
+struct jobs_cost_program {
+    uint64_t key; /* of its text; 0 for a free place */
+    double factor[STATS_COST_SIZES];
 };
 
 /* A job of more is heavy: no small one shall stand behind it. */
@@ -35,6 +45,7 @@ struct jobs_cost {
     struct stats_front *stats; /* where estimates can be seen */
     /* measured time to default time, without what is never learned */
     double factor[CODEC_OPS][JOBS_COST_KINDS][STATS_COST_SIZES];
+    struct jobs_cost_program programs[JOBS_COST_PROGRAMS];
     double rpc_us[STATS_COST_BACKLOGS]; /* of a small one */
     double rpc_byte_us;                 /* and of each byte: it is moved, and where many
                                            bytes go few jobs share a message */

@@ -20,14 +20,22 @@ static bool is_same_text(struct slice a, struct slice b)
            (a.len == 0 || a.data == b.data || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* Patches and lists of names are never the same: nobody asks twice for them at once. */
+static bool is_same_argument(const struct codec_call *a, const struct codec_call *b)
+{
+    if (a->transform && b->transform)
+        return is_same_text(a->argument, b->argument);
+    return a->argument.len == 0 && b->argument.len == 0;
+}
+
 bool jobs_share_is_same(const struct codec_call *a, const struct codec_call *b)
 {
     return a->op == b->op && a->pretty == b->pretty && a->coding == b->coding &&
            a->part == b->part && a->gunzip == b->gunzip && a->separator == b->separator &&
            a->keep_numbers == b->keep_numbers && a->format == b->format &&
-           a->in.len == b->in.len && a->argument.len == 0 && b->argument.len == 0 &&
-           a->max_output == b->max_output && is_same_text(a->fields, b->fields) &&
-           is_same_text(a->in, b->in);
+           a->in.len == b->in.len && a->transform == b->transform && a->one == b->one &&
+           a->ids == b->ids && is_same_argument(a, b) && a->max_output == b->max_output &&
+           is_same_text(a->fields, b->fields) && is_same_text(a->in, b->in);
 }
 
 static bool may_follow(const struct job *job, const struct job *leader)

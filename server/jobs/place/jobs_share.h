@@ -21,7 +21,7 @@ struct jobs_share {
 };
 
 /* True where two calls have the same options and the same bytes, and so the same result;
-   those with an argument never are. */
+   those with another argument than a program never are. */
 bool jobs_share_is_same(const struct codec_call *a, const struct codec_call *b);
 
 /* Nothing is under way. */

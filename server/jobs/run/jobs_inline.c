@@ -78,14 +78,17 @@ static enum codec_status run(struct jobs_inline *runner, struct job *job,
     struct buf out = BUF_INIT;
     uint64_t start_ns = clock_now_ns();
     struct deadline deadline = {{.is_spent = is_over}, start_ns + budget_ns};
+    struct deadline last = {{.is_spent = is_over}, job->deadline_ns};
     enum codec_status status;
 
     call.budget = budget_ns > 0 ? &deadline.base : NULL;
+    call.program_budget = budget_ns > 0 ? NULL : &last.base;
     status = codec_run(codec, &call, &out, fault_r);
     job->codec_us = (uint32_t)((clock_now_ns() - start_ns) / NS_PER_US);
     stats_add(&runner->context->stats->codec_runs, 1);
     assert(status == fault_r->status);
-    *result_r = status == CODEC_OK ? blob_new_steal(&out) : NULL;
+    *result_r =
+        status == CODEC_OK || codec_status_has_text(status) ? blob_new_steal(&out) : NULL;
     background_free_buf(&out);
     codec_trim(codec, KEEP_BYTES);
     (void)stats_phase_enter(before);
@@ -99,7 +102,10 @@ void jobs_inline_run(struct jobs_inline *runner, struct job *job)
 
     (void)run(runner, job, 0, &fault, &result);
     job->ran = JOBS_INLINE;
-    jobs_finish_run(runner->context, job, &fault, result);
+    if (fault.status == CODEC_STOPPED)
+        jobs_finish(runner->context, job, JOB_DEADLINE);
+    else
+        jobs_finish_run(runner->context, job, &fault, result);
 }
 
 bool jobs_inline_try(struct jobs_inline *runner, struct job *job,

@@ -9,12 +9,16 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/codec/jq/jq.h"
 #include "common/loop/cpu_yield.h"
 #include "common/loop/cpu_slice.h"
 #include "common/base/log.h"
 
 /* Scratch that a thread's codec may keep between tasks. */
 #define KEEP_BYTES ((size_t)4 << 20)
+
+/* Of a thread: for programs, and what else the codec needs. */
+#define STACK_BYTES (((size_t)1 << 20) + JQ_STACK_BYTES)
 
 struct jobs_thread_pool {
     const char *engine;
@@ -80,10 +84,28 @@ static void finish_task(struct jobs_thread_pool *pool, struct pool_task *task)
         pool->wake(pool->wake_arg);
 }
 
+/* What ends a program: its deadline, or nobody waiting for it any more. */
+struct task_budget {
+    struct codec_budget base;
+    const struct pool_task *task;
+};
+
+static bool is_over(struct codec_budget *budget, size_t ahead)
+{
+    const struct pool_task *task = ((struct task_budget *)budget)->task; /* its first */
+
+    (void)ahead;
+    return clock_now_ns() >= task->stop_ns ||
+           atomic_load_explicit(&task->dropped, memory_order_relaxed);
+}
+
 static void run_task(struct codec *codec, struct pool_task *task)
 {
+    struct task_budget budget = {{.is_spent = is_over}, task};
     uint64_t start_ns = clock_now_ns();
     enum codec_status status;
+
+    task->call.program_budget = &budget.base;
 
     task->ran = true;
     status = codec_run(codec, &task->call, &task->out, &task->fault);
@@ -117,15 +139,19 @@ static void *thread_main(void *arg)
 static void start_threads(struct jobs_thread_pool *pool)
 {
     sigset_t all, before;
+    pthread_attr_t attr;
     int error = 0;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
     for (; pool->started < pool->threads; pool->started++) {
-        error = pthread_create(&pool->handles[pool->started], NULL, thread_main, pool);
+        error = pthread_create(&pool->handles[pool->started], &attr, thread_main, pool);
         if (error != 0)
             break;
     }
+    pthread_attr_destroy(&attr);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pool->started == 0)
         log_fatal("cannot start a thread for the codec: %s", strerror(error));

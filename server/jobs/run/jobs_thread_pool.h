@@ -26,6 +26,8 @@ struct jobs_thread_pool;
 struct pool_task {
     struct list link; /* the pool's */
     struct codec_call call;
+    uint64_t stop_ns;    /* clock_now_ns() terms: a program that runs then is ended, as
+                            CODEC_STOPPED */
     atomic_bool dropped; /* set by the maker: need not be run any more */
 
     /* results, the maker's again once the task is taken back */

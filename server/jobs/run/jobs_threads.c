@@ -86,6 +86,7 @@ static struct task *task_create(struct job *job)
     struct task *task = mem_zalloc(sizeof *task);
 
     task->pool.call = job->call;
+    task->pool.stop_ns = job->deadline_ns;
     keep_slices(task, job);
     atomic_init(&task->pool.dropped, false);
     list_init(&task->pool.link);
@@ -173,11 +174,13 @@ static void take_back(struct jobs_threads *threads, struct task *task)
     if (job != NULL) {
         assert(task->pool.ran && job->owner == task);
         job->codec_us = task->pool.codec_us;
-        if (fault.status == CODEC_OK)
+        if (fault.status == CODEC_OK || codec_status_has_text(fault.status))
             result = blob_new_steal(&task->pool.out);
     }
     task_destroy(&task);
-    if (job != NULL)
+    if (job != NULL && fault.status == CODEC_STOPPED)
+        jobs_finish(threads->context, job, JOB_DEADLINE);
+    else if (job != NULL)
         jobs_finish_run(threads->context, job, &fault, result);
 }
 

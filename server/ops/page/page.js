@@ -2,10 +2,11 @@
 "use strict";
 
 const EVERY_MS = 1000, KEEP = 121, WINDOW = 10;
+const BEYOND = 4; // samples beyond a quantile, so that it is one
 const PHASES = ["http", "store", "encode", "decode", "rpc", "write", "poll"];
 const SVG = "http" + "://www.w3.org/2000/svg"; // a name, not an address
 const samples = []; // the newest last
-let paused = false, failures = 0;
+let paused = false, failures = 0, updated = Date.now();
 
 const $ = (id) => document.getElementById(id);
 
@@ -87,24 +88,45 @@ function showRates(now, then) {
     counted(new Set(now.workers.filter((w) => w.up).map((w) => w.pid)).size, "worker"));
 }
 
+// The next of 1, 2, 5, 10, 20, 50, … that is not less: a top that can be read.
+function roundUp(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].map((step) => step * power).find((top) => top >= value * 0.999);
+}
+
 function showLine() {
-  const rates = samples.slice(1).map((now, i) =>
-    (total(requests(now)) - total(requests(samples[i]))) / seconds(now, samples[i]));
-  const top = Math.max(1, ...rates), line = $("rate-line");
-  const at = (rate, i) => `${(240 - (rates.length - 1 - i) * 2).toFixed(1)},${(46 - rate / top * 42).toFixed(1)}`;
+  const width = 240, height = 60, last = samples.at(-1), line = $("rate-line");
+  const points = samples.slice(1).map((now, i) => ({
+    x: width - seconds(last, now) * 2,
+    rate: (total(requests(now)) - total(requests(samples[i]))) / seconds(now, samples[i]),
+  })).filter((point) => point.x >= 0);
+  const top = roundUp(Math.max(1, ...points.map((point) => point.rate)));
   line.replaceChildren();
-  if (rates.length < 2) return;
-  const points = rates.map(at).join(" L");
-  svg("path", { class: "area", d: `M${240 - (rates.length - 1) * 2},48 L${points} L240,48 Z` }, line);
-  svg("path", { class: "stroke", d: `M${points}` }, line);
-  line.setAttribute("aria-label", `Requests a second, last two minutes: at most ${number(top)}, now ${number(rates.at(-1))}`);
+  text("rate-top", top.toLocaleString("en"));
+  for (const y of [0.5, height / 2, height - 0.5])
+    svg("line", { class: "axis", x1: 0, x2: width, y1: y, y2: y }, line);
+  svg("line", { class: "axis", x1: width / 2, x2: width / 2, y1: 0, y2: height }, line);
+  if (points.length < 2) return;
+  const path = points.map(({ x, rate }) => `${x.toFixed(1)},${(height - rate / top * height).toFixed(1)}`).join(" L");
+  svg("path", { class: "area", d: `M${points[0].x.toFixed(1)},${height} L${path} L${width},${height} Z` }, line);
+  svg("path", { class: "stroke", d: `M${path}` }, line);
+  line.setAttribute("aria-label", "Requests a second, last two minutes: at most " +
+    `${number(Math.max(...points.map((point) => point.rate)))}, now ${number(points.at(-1).rate)}`);
+}
+
+// The highest quantile that so many samples hold: some must lie beyond it.
+function held(count) {
+  if (count * 0.01 >= BEYOND) return ["p99", 0.99];
+  if (count * 0.1 >= BEYOND) return ["p90", 0.9];
+  return [count === 1 ? "the only one" : `max of ${count}`, 1];
 }
 
 function showLatency(size, now, then) {
   const buckets = between(now.latency_us[size], then.latency_us[size]);
-  const count = total(buckets.map(([, n]) => n));
-  text(`${size}-p99`, count ? duration(quantile(buckets, 0.99)) : "–");
-  text(`${size}-note`, count ? `p50 ${duration(quantile(buckets, 0.5))}, ${number(count / seconds(now, then))}/s`
+  const count = total(buckets.map(([, n]) => n)), [which, q] = held(count);
+  text(`${size}-p99`, count ? duration(quantile(buckets, q)) : "–");
+  text(`${size}-which`, count ? which : "");
+  text(`${size}-note`, count ? `p50 ${duration(quantile(buckets, 0.5))}, ${number(count / seconds(now, then))} a second`
     : "none in 10 s");
 }
 
@@ -144,31 +166,59 @@ function columns(buckets) {
   return counts;
 }
 
+const AWAY = { left: 46, width: 594, top: 16, base: 196, columns: 21 };
+
+// Where a time stands on the axis below; each column is one doubling.
+const awayX = (us) => AWAY.left + (Math.log2(us) + 1) * AWAY.width / AWAY.columns;
+
+// Where a count stands: a scale by powers of ten, so that one turn in ten thousand is seen.
+function awayY(count, top) {
+  return AWAY.base - (Math.log10(count) + 0.3) / (Math.log10(top) + 0.3) * (AWAY.base - AWAY.top);
+}
+
+function drawAwayAxes(chart, top) {
+  for (let count = 1; count <= top; count *= 10) {
+    const y = awayY(count, top);
+    svg("line", { class: "axis", x1: AWAY.left, x2: 640, y1: y, y2: y }, chart);
+    svg("text", { x: AWAY.left - 6, y: y + 4, "text-anchor": "end" }, chart).textContent =
+      count < 1000 ? String(count) : `${count / 1000}k`;
+  }
+  for (let us = 1; us <= 1e6; us *= 10) {
+    const x = awayX(us);
+    svg("line", { class: us === 1000 ? "limit" : "axis", x1: x, x2: x, y1: us === 1000 ? AWAY.top - 6 : AWAY.base, y2: AWAY.base + 5 }, chart);
+    svg("text", { x: Math.min(x, 625), y: AWAY.base + 22, "text-anchor": "middle" }, chart).textContent =
+      us < 1000 ? `${us} µs` : us < 1e6 ? `${us / 1000} ms` : "1 s";
+  }
+  svg("line", { class: "axis base", x1: AWAY.left, x2: 640, y1: AWAY.base, y2: AWAY.base }, chart);
+}
+
+function drawAway(wall, cpu) {
+  const chart = $("away"), step = AWAY.width / AWAY.columns;
+  const top = 10 ** Math.ceil(Math.log10(Math.max(10, ...wall, ...cpu)));
+  chart.replaceChildren();
+  drawAwayAxes(chart, top);
+  for (let i = 0; i < AWAY.columns; i++) {
+    const pair = svg("g", {}, chart);
+    svg("title", {}, pair).textContent = `up to ${duration(2 ** i)}: ${wall[i]} turns by wall time, ${cpu[i]} by CPU time`;
+    [["fill-wall", wall[i], 1.5], ["fill-cpu", cpu[i], step / 2]].forEach(([kind, count, shift]) => {
+      if (!count) return;
+      const y = awayY(count, top);
+      svg("rect", { class: kind, x: AWAY.left + i * step + shift, width: step / 2 - 1.5, y, height: AWAY.base - y }, pair);
+    });
+  }
+  return chart;
+}
+
 function showAway(now, then) {
   const buckets = between(now.loop.away_us, then.loop.away_us);
   const cpuBuckets = between(now.loop.away_cpu_us, then.loop.away_cpu_us);
-  const wall = columns(buckets), cpu = columns(cpuBuckets);
-  const chart = $("away"), top = Math.max(1, ...wall, ...cpu), step = 640 / 21;
-  // By the square root: one turn in ten thousand that took long must still be seen.
-  const height = (n) => n ? Math.max(2, Math.sqrt(n / top) * 165) : 0;
-  chart.replaceChildren();
-  for (let i = 0; i < 21; i++) {
-    const pair = svg("g", {}, chart);
-    svg("title", {}, pair).textContent = `up to ${duration(2 ** i)}: ${wall[i]} turns by wall time, ${cpu[i]} by CPU time`;
-    svg("rect", { class: "fill-wall", x: i * step + 2, width: step / 2 - 2, y: 175 - height(wall[i]), height: height(wall[i]) }, pair);
-    svg("rect", { class: "fill-cpu", x: i * step + step / 2, width: step / 2 - 2, y: 175 - height(cpu[i]), height: height(cpu[i]) }, pair);
-    if (i % 4 === 0 && i < 20)
-      svg("text", { x: (i + 1) * step, y: 193, "text-anchor": "middle" }, chart).textContent = duration(2 ** i);
-  }
-  svg("line", { class: "axis", x1: 0, x2: 640, y1: 175.5, y2: 175.5 }, chart);
-  svg("line", { class: "limit", x1: 11 * step, x2: 11 * step, y1: 0, y2: 175 }, chart);
-  svg("text", { x: 11 * step + 4, y: 12 }, chart).textContent = "1 ms";
-  const count = total(wall);
+  const wall = columns(buckets), chart = drawAway(wall, columns(cpuBuckets));
+  const count = total(wall), [which, q] = held(count);
   const long = (some) => total(some.filter(([bound]) => bound > 1050).map(([, n]) => n));
+  const told = (some) => `p50 ${duration(quantile(some, 0.5))}, ${which}${q === 1 ? ":" : ""} ${duration(quantile(some, q))}, ` +
+    `${long(some)} over a millisecond`;
   const summary = count ? `${number(count / seconds(now, then))} turns a second. ` +
-    `Wall: p50 ${duration(quantile(buckets, 0.5))}, p99 ${duration(quantile(buckets, 0.99))}, ` +
-    `${long(buckets)} over a millisecond. CPU: p50 ${duration(quantile(cpuBuckets, 0.5))}, ` +
-    `p99 ${duration(quantile(cpuBuckets, 0.99))}, ${long(cpuBuckets)} over a millisecond. ` +
+    `Wall: ${told(buckets)}. CPU: ${told(cpuBuckets)}. ` +
     `Longest since the start: ${duration(now.loop.away_us.max)} wall, ${duration(now.loop.away_cpu_us.max)} CPU.`
     : "no turns";
   text("away-note", summary);
@@ -182,6 +232,14 @@ function cells(row, values) {
     if (!i) { cell.scope = "row"; row.append(cell); }
     if (value instanceof Node) cell.append(value); else cell.textContent = value;
   });
+}
+
+// The row of a table that has nothing to show.
+function noRow(rows, words) {
+  const cell = rows.insertRow().insertCell();
+  cell.colSpan = rows.parentNode.tHead.rows[0].cells.length;
+  cell.className = "none";
+  cell.textContent = words;
 }
 
 function state(up, yes, no) {
@@ -223,7 +281,7 @@ function showWorkers(now, then) {
       load(Math.max(0, one.codec_us - was.codec_us) / 1e6 / s), String(one.in_flight),
       number(Math.max(0, one.jobs - was.jobs) / s), one.jobs.toLocaleString("en"), String(one.restarts)]);
   }
-  if (!last.size) cells(rows.insertRow(), ["none has connected"]);
+  if (!last.size) noRow(rows, "no worker has connected");
 }
 
 function showFronts(now, then) {
@@ -247,7 +305,7 @@ function showModes(now, then) {
     cells(rows.insertRow(), [mode, number(count / s), count ? number((one.codec_us - was.codec_us) / count) : "–",
       count ? number((one.queue_us - was.queue_us) / count) : "–", one.ok.toLocaleString("en"), String(one.other)]);
   }
-  if (!rows.rows.length) cells(rows.insertRow(), ["none yet"]);
+  if (!rows.rows.length) noRow(rows, "no job yet");
 }
 
 function show() {
@@ -256,7 +314,7 @@ function show() {
   text("version", now.version);
   showRates(now, last);
   showLine();
-  for (const size of ["light", "heavy"]) showLatency(size, now, then);
+  for (const size of ["light", "medium", "heavy"]) showLatency(size, now, then);
   showPhases(now, then);
   showAway(now, then);
   showWorkers(now, then);
@@ -268,6 +326,18 @@ function show() {
 function setState(kind, words) {
   $("dot").className = "dot " + kind;
   text("state-text", words);
+  const title = kind === "good" ? "offloop" : `${words} – offloop`;
+  if (document.title !== title) document.title = title;
+}
+
+// Figures that are not of now are dimmed, and say how old they are. Not in the live region:
+// it would speak every second.
+function showAge() {
+  const stale = failures > 1 && samples.length > 0;
+  document.body.classList.toggle("stale", stale);
+  document.body.classList.toggle("paused", paused);
+  text("age", stale ? `figures are ${Math.round((Date.now() - updated) / 1000)} s old`
+    : paused ? `paused at ${new Date(updated).toLocaleTimeString("en-GB")}` : "");
 }
 
 async function ask(path) {
@@ -284,6 +354,7 @@ async function update() {
     samples.push(sample);
     if (samples.length > KEEP) samples.shift();
     failures = 0;
+    updated = Date.now();
     const kind = !readiness.ready ? "bad" : readiness.degraded ? "degraded" : "good";
     const words = { good: "ready", degraded: "degraded: ", bad: "not ready: " }[kind];
     setState(kind, words + readiness.reasons.join("; "));
@@ -298,11 +369,14 @@ async function update() {
 $("pause").addEventListener("click", () => {
   paused = !paused;
   $("pause").setAttribute("aria-pressed", String(paused));
+  text("pause", paused ? "Resume" : "Pause");
+  showAge();
 });
 
 async function run() {
   for (;;) {
     if (!paused && !document.hidden) await update();
+    showAge();
     await new Promise((done) => setTimeout(done, EVERY_MS));
   }
 }

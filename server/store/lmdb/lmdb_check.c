@@ -13,21 +13,21 @@
 #include "server/store/lmdb/lmdb_layout.h"
 #include "server/store/lmdb/lmdb_read.h"
 
-/* Documents per transaction: a long reader keeps the writer from reusing pages. */
+/* Documents per transaction; the writer cannot reuse pages that a long reader may see. */
 #define SLICE_DOCUMENTS 10000
 
 struct walk {
     struct lmdb_db db;
     MDB_txn *txn;
-    lmdb_check_verify *verify;
+    store_check_verify *verify;
     void *ctx;
-    struct lmdb_check_result *result; /* shared with the parent */
+    struct store_check_counts *counts; /* shared with the parent */
     uint64_t last_version;
     /* the collection that the walk is in */
     uint8_t collection[STORE_NAME_MAX];
     size_t collection_len;
     uint64_t collection_documents;
-    bool is_split; /* it began in an earlier transaction than this one */
+    bool is_split; /* the collection began in an earlier transaction */
     /* the key that the walk is at */
     uint8_t key[LAYOUT_KEY_MAX];
     size_t key_len;
@@ -41,7 +41,7 @@ static void found(struct walk *walk, const char *what, struct slice name)
     for (size_t i = 0; i < len; i++)
         text[i] = name.data[i] ? (char)name.data[i] : '/';
     text[len] = 0;
-    if (walk->result->damaged++ < WALK_LOG_MAX)
+    if (walk->counts->damaged++ < STORE_CHECK_LOG_MAX)
         log_warn("store: %s: %s", text, what);
 }
 
@@ -51,8 +51,8 @@ static void found_error(struct walk *walk, const char *where, int error)
           (struct slice){(const uint8_t *)where, strlen(where)});
 }
 
-/* The number of documents that "collections" has for a name: 0 where it has none, one
-   that no collection has where it cannot be read. */
+/* The number of documents that "collections" has for a name; 0 if it has no record, a
+   number that no collection has if the record cannot be read. */
 static uint64_t recorded_count(struct walk *walk, struct slice name)
 {
     MDB_val key = lmdb_db_val(name), value;
@@ -64,8 +64,8 @@ static uint64_t recorded_count(struct walk *walk, struct slice name)
     return layout_read_number(lmdb_db_slice(value), &count) == 0 ? count : UINT64_MAX;
 }
 
-/* Writes between the transactions that a collection was walked in change its count: what
-   seems wrong is counted again, within one. */
+/* Writes between the transactions of this check change the count of a collection. So a
+   count that seems wrong is counted again, in one transaction. */
 static void check_count(struct walk *walk, struct slice name)
 {
     uint64_t recorded = recorded_count(walk, name), counted = walk->collection_documents;
@@ -75,7 +75,7 @@ static void check_count(struct walk *walk, struct slice name)
         return;
     if (walk->is_split && lmdb_read_count(&walk->db, walk->txn, name, &after, UINT64_MAX,
                                           &counted) != STORE_OK)
-        recorded = ~counted; /* the log has LMDB's error */
+        recorded = ~counted; /* LMDB's error is in the log */
     if (recorded != counted)
         found(walk, "the collection's document count is wrong", name);
     buf_free(&after);
@@ -96,7 +96,7 @@ static void enter_collection(struct walk *walk, struct slice name)
         memcmp(name.data, walk->collection, name.len) == 0)
         return;
     end_collection(walk);
-    walk->result->collections++;
+    walk->counts->collections++;
     walk->collection_len = name.len;
     memcpy(walk->collection, name.data, name.len);
 }
@@ -106,7 +106,7 @@ static void check_document(struct walk *walk, struct slice key, struct slice val
     struct layout_value document;
     struct store_key name;
 
-    walk->result->documents++;
+    walk->counts->documents++;
     if (layout_read_key(key, &name) < 0) {
         found(walk, "not a document's key", key);
         return;
@@ -117,16 +117,16 @@ static void check_document(struct walk *walk, struct slice key, struct slice val
         found(walk, "the document's head is damaged", key);
         return;
     }
-    walk->result->bytes += document.bytes.len;
+    walk->counts->bytes += document.bytes.len;
     if (document.version == 0 || document.version > walk->last_version)
         found(walk, "the document's version was never given out", key);
-    if (walk->verify &&
+    if (walk->verify != NULL &&
         walk->verify(walk->ctx, name, document.format, document.bytes) < 0)
         found(walk, "the document's bytes are damaged", key);
 }
 
-/* One transaction's worth of documents: 1 where more follow, 0 at the end, -1 where
-   LMDB found its pages damaged. */
+/* Checks the documents of one transaction: 1 if more follow, 0 at the end, -1 if LMDB
+   found its pages damaged. */
 static int walk_slice(struct walk *walk, MDB_cursor *cursor)
 {
     MDB_val key = {walk->key_len, walk->key}, value;
@@ -135,7 +135,7 @@ static int walk_slice(struct walk *walk, MDB_cursor *cursor)
 
     if (rc == 0 && key.mv_size == walk->key_len &&
         memcmp(key.mv_data, walk->key, walk->key_len) == 0)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT); /* was looked at */
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT); /* it is checked already */
     for (unsigned i = 0; rc == 0 && i < SLICE_DOCUMENTS; i++) {
         if (key.mv_size > LAYOUT_KEY_MAX) {
             rc = MDB_CORRUPTED;
@@ -157,7 +157,7 @@ static int walk_slice(struct walk *walk, MDB_cursor *cursor)
 /* 0 or LMDB's error. */
 static int read_last_version(struct walk *walk)
 {
-    MDB_val key = {strlen("version"), "version"}, value;
+    MDB_val key = lmdb_db_val(LMDB_META_VERSION), value;
     int rc = mdb_get(walk->txn, walk->db.meta, &key, &value);
 
     if (rc == 0 && layout_read_number(lmdb_db_slice(value), &walk->last_version) < 0)
@@ -165,8 +165,7 @@ static int read_last_version(struct walk *walk)
     return rc;
 }
 
-/* Begins a transaction with a cursor over the documents; -1, and neither of them, where
-   that is not possible. */
+/* Begins a transaction with a cursor over the documents; -1 without both otherwise. */
 static int begin_slice(struct walk *walk, MDB_cursor **cursor_r)
 {
     const char *where = "documents";
@@ -205,7 +204,7 @@ static int walk_documents(struct walk *walk)
     return more;
 }
 
-/* A collection that is listed holds a document, which the same transaction sees. */
+/* A listed collection must hold a document in the same transaction. */
 static void check_listed(struct walk *walk, struct slice name)
 {
     struct buf after = BUF_INIT;
@@ -219,8 +218,8 @@ static void check_listed(struct walk *walk, struct slice name)
     buf_free(&after);
 }
 
-/* Every other record: the collections that have no documents, and LMDB's own list of
-   free pages (database 0), which the walk of the documents does not come by. */
+/* Reads all records of another database: the collections, or LMDB's own list of free
+   pages (database 0). */
 static void walk_rest(struct walk *walk, MDB_dbi dbi, const char *what)
 {
     MDB_val key, value;
@@ -251,10 +250,10 @@ static int walk_store(struct walk *walk)
         walk_rest(walk, 0, "free pages");
         mdb_txn_abort(walk->txn);
     }
-    return walk->result->damaged == 0 ? 0 : -1;
+    return walk->counts->damaged == 0 ? 0 : -1;
 }
 
-/* Whatever handlers the parent has, a fault ends the child. */
+/* A fault must end the child, whatever handlers the parent has. */
 static void default_signals(void)
 {
     static const int numbers[] = {SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL};
@@ -287,28 +286,28 @@ static int wait_child(pid_t pid, const struct walk *walk)
     if (got == pid && WIFSIGNALED(status))
         log_warn("store: the file is damaged: reading it ended with signal %d after "
                  "%" PRIu64 " documents",
-                 WTERMSIG(status), walk->result->documents);
+                 WTERMSIG(status), walk->counts->documents);
     return got == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
-int lmdb_check_in_child(const char *dir, uint64_t map_bytes, lmdb_check_verify *verify,
-                        void *ctx, struct lmdb_check_result *result_r)
+int lmdb_check_in_child(const char *dir, uint64_t map_bytes, store_check_verify *verify,
+                        void *ctx, struct store_check_counts *counts_r)
 {
     struct walk walk = {.verify = verify, .ctx = ctx};
     pid_t pid;
     int rc = -1;
 
-    *result_r = (struct lmdb_check_result){0};
-    walk.result = mmap(NULL, sizeof *walk.result, PROT_READ | PROT_WRITE,
+    *counts_r = (struct store_check_counts){0};
+    walk.counts = mmap(NULL, sizeof *walk.counts, PROT_READ | PROT_WRITE,
                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (walk.result == MAP_FAILED)
+    if (walk.counts == MAP_FAILED)
         return -1;
     pid = fork();
     if (pid == 0)
         run_child(&walk, dir, map_bytes);
     if (pid > 0)
         rc = wait_child(pid, &walk);
-    *result_r = *walk.result;
-    munmap(walk.result, sizeof *walk.result);
+    *counts_r = *walk.counts;
+    munmap(walk.counts, sizeof *walk.counts);
     return rc;
 }

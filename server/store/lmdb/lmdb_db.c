@@ -5,30 +5,21 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "server/store/lmdb/lmdb_layout.h"
-#include "server/store/lmdb/lmdb_free_space.h"
-#include "server/store/lmdb/lmdb_check.h"
 
 #define MAX_READERS 512
 
-/* No less than LMDB's lock file has: a cache line for each reader, and a head. */
+/* At least the size of LMDB's lock file: a cache line for each reader, and a head. */
 #define LOCK_BYTES (MAX_READERS * 64 + 4096)
 
 #define MAX_DBS   4
 #define FILE_MODE 0600
-#define DIR_MODE  0700
 
-static struct slice text(const char *name)
-{
-    return (struct slice){(const uint8_t *)name, strlen(name)};
-}
-
-static int refuse(const char *dir, int error)
+int lmdb_db_refuse(const char *dir, int error)
 {
     if (error == ENOSPC || error == EDQUOT)
         log_warn("the store in '%s' cannot be opened: the disk is full (%s)", dir,
@@ -47,10 +38,10 @@ static int refuse(const char *dir, int error)
     return -1;
 }
 
-/* Looks at our record in "meta": 0, or -1 with the reason in the log. */
+/* Checks our record in "meta": 0, or -1 with the reason in the log. */
 static int check_meta(const struct lmdb_db *db, MDB_txn *txn, const char *dir)
 {
-    MDB_val key = lmdb_db_val(text("layout")), value;
+    MDB_val key = lmdb_db_val(LMDB_META_LAYOUT), value;
     int64_t version = mdb_get(txn, db->meta, &key, &value)
                           ? -1
                           : layout_read_meta(lmdb_db_slice(value));
@@ -65,23 +56,7 @@ static int check_meta(const struct lmdb_db *db, MDB_txn *txn, const char *dir)
     return -1;
 }
 
-static int put_meta(struct lmdb_db *db, MDB_txn *txn)
-{
-    uint8_t meta[LAYOUT_META_BYTES], version[LAYOUT_COUNT_BYTES] = {0};
-    MDB_val key = lmdb_db_val(text("layout")), value = {sizeof meta, meta};
-    int rc;
-
-    layout_put_meta(meta);
-    rc = mdb_put(txn, db->meta, &key, &value, 0);
-    if (rc != 0)
-        return rc;
-    key = lmdb_db_val(text("version"));
-    value = (MDB_val){sizeof version, version};
-    return mdb_put(txn, db->meta, &key, &value, 0);
-}
-
-/* Opens the three databases; with MDB_CREATE, makes those that are missing. */
-static int open_dbis(struct lmdb_db *db, MDB_txn *txn, unsigned flags)
+int lmdb_db_open_databases(struct lmdb_db *db, MDB_txn *txn, unsigned flags)
 {
     int rc = mdb_dbi_open(txn, "meta", flags, &db->meta);
 
@@ -92,7 +67,7 @@ static int open_dbis(struct lmdb_db *db, MDB_txn *txn, unsigned flags)
     return rc;
 }
 
-/* True where the file holds nothing at all: one that was made just now. */
+/* True for a file that was made just now: it holds nothing. */
 static bool is_empty(MDB_txn *txn)
 {
     MDB_dbi main_dbi;
@@ -102,39 +77,18 @@ static bool is_empty(MDB_txn *txn)
            mdb_stat(txn, main_dbi, &stat) == 0 && stat.ms_entries == 0;
 }
 
-static int fill_new(struct lmdb_db *db, const char *dir)
-{
-    MDB_txn *txn;
-    int rc = lmdb_db_begin_write(db, &txn);
-
-    if (rc != 0)
-        return refuse(dir, rc);
-    rc = open_dbis(db, txn, MDB_CREATE);
-    if (rc == 0)
-        rc = put_meta(db, txn);
-    if (rc != 0) {
-        mdb_txn_abort(txn);
-        return refuse(dir, rc);
-    }
-    rc = mdb_txn_commit(txn);
-    if (rc == EIO && lmdb_free_space_disk_is_full(db))
-        rc = ENOSPC; /* EIO is LMDB's word for a write that was cut short */
-    return rc == 0 ? 0 : refuse(dir, rc);
-}
-
-/* Opens the databases of a file that has them. Sets *empty_r for a new file. */
-static int open_filled(struct lmdb_db *db, const char *dir, bool *empty_r)
+int lmdb_db_open_filled(struct lmdb_db *db, const char *dir, bool *empty_r)
 {
     MDB_txn *txn;
     int rc = lmdb_db_begin_read(db, &txn);
 
     *empty_r = false;
     if (rc != 0)
-        return refuse(dir, rc);
-    rc = open_dbis(db, txn, 0);
+        return lmdb_db_refuse(dir, rc);
+    rc = lmdb_db_open_databases(db, txn, 0);
     if (rc == 0 && check_meta(db, txn, dir) == 0) {
         rc = mdb_txn_commit(txn); /* keeps the handles */
-        return rc == 0 ? 0 : refuse(dir, rc);
+        return rc == 0 ? 0 : lmdb_db_refuse(dir, rc);
     }
     *empty_r = rc != 0 && is_empty(txn);
     mdb_txn_abort(txn);
@@ -142,14 +96,15 @@ static int open_filled(struct lmdb_db *db, const char *dir, bool *empty_r)
         if (!*empty_r)
             log_warn("the LMDB file in '%s' is not a store of offloop's", dir);
     } else if (rc != 0) {
-        refuse(dir, rc);
+        lmdb_db_refuse(dir, rc);
     }
     return -1;
 }
 
-/* LMDB maps its lock file and makes it with holes, which is SIGBUS where the disk is
-   full: they are filled before. 0 or ENOSPC, EDQUOT; any other trouble LMDB finds itself.
-   No environment may be open on it in this process (closing drops the file's locks). */
+/* LMDB maps its lock file and makes it with holes; on a full disk a hole is a SIGBUS. So
+   this fills the file before. Returns 0, ENOSPC or EDQUOT; LMDB finds any other error
+   itself. This process must have no environment open on the file, because closing a
+   descriptor drops the file's locks. */
 static int fill_lock_file(const char *dir)
 {
     char *path = str_printf("%s/lock.mdb", dir);
@@ -166,8 +121,8 @@ static int fill_lock_file(const char *dir)
     return rc == ENOSPC || rc == EDQUOT ? rc : 0;
 }
 
-static int open_env(struct lmdb_db *db, const char *dir, uint64_t map_bytes,
-                    unsigned flags)
+int lmdb_db_open_env(struct lmdb_db *db, const char *dir, uint64_t map_bytes,
+                     unsigned flags)
 {
     int rc = fill_lock_file(dir);
 
@@ -187,87 +142,6 @@ static int open_env(struct lmdb_db *db, const char *dir, uint64_t map_bytes,
     return rc;
 }
 
-static int sync_directory(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 ? -1 : fsync(fd);
-
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
-/* A file that is shorter than its own records say. LMDB leaves that behind now and then
-   (a last page that was freed in the transaction that made it is never written), so it
-   proves no damage; but then a page that is missing would end a front with SIGBUS. Walk
-   it all, in a child that may die of it, before anybody maps it; then fill it up. */
-static int mend_length(struct lmdb_db *db, const char *dir)
-{
-    uint64_t need = lmdb_db_used_bytes(db);
-    struct lmdb_check_result result;
-    struct stat st;
-    int fd;
-
-    if (mdb_env_get_fd(db->env, &fd) != 0 || fstat(fd, &st) < 0)
-        return -1;
-    if ((uint64_t)st.st_size >= need)
-        return 0;
-    if (lmdb_check_in_child(dir, 0, NULL, NULL, &result) < 0) {
-        log_warn("the store in '%s' is damaged: its file has %" PRIu64
-                 " bytes and needs %" PRIu64,
-                 dir, (uint64_t)st.st_size, need);
-        return -1;
-    }
-    return ftruncate(fd, (off_t)need);
-}
-
-/* A map that is smaller than the file and the reserve would refuse deletes too. */
-static int keep_reserve(const struct lmdb_db *db, const char *dir, uint64_t map_bytes)
-{
-    uint64_t need = lmdb_db_used_bytes(db) + LMDB_DB_RESERVE;
-    int rc;
-
-    if (map_bytes >= need)
-        return 0;
-    log_warn("the store in '%s' uses %" PRIu64 " bytes; more than %" PRIu64
-             " were not allowed: documents are refused until some are deleted",
-             dir, need - LMDB_DB_RESERVE, map_bytes);
-    rc = mdb_env_set_mapsize(db->env, need);
-    return rc == 0 ? 0 : refuse(dir, rc);
-}
-
-/* The last part of the path only: a wrong path must not grow a tree. */
-static int make_directory(const char *dir)
-{
-    if (mkdir(dir, DIR_MODE) == 0 || errno == EEXIST)
-        return 0;
-    log_warn("the store's directory '%s' cannot be made: %s", dir, strerror(errno));
-    return -1;
-}
-
-int lmdb_db_open_writer(struct lmdb_db *db, const char *dir, uint64_t map_bytes,
-                        bool sync)
-{
-    bool empty;
-    int rc;
-
-    *db = (struct lmdb_db){0};
-    if (make_directory(dir) < 0)
-        return -1;
-    rc = open_env(db, dir, map_bytes, sync ? 0 : MDB_NOSYNC);
-    if (rc != 0)
-        return refuse(dir, rc);
-    lmdb_db_reap_readers(db);
-    if (mend_length(db, dir) == 0 && keep_reserve(db, dir, map_bytes) == 0) {
-        if (open_filled(db, dir, &empty) == 0)
-            return 0;
-        if (empty && fill_new(db, dir) == 0 && (!sync || sync_directory(dir) == 0))
-            return 0;
-    }
-    lmdb_db_close(db);
-    return -1;
-}
-
 int lmdb_db_open_reader(struct lmdb_db *db, const char *dir, uint64_t map_bytes)
 {
     uint64_t large =
@@ -276,12 +150,12 @@ int lmdb_db_open_reader(struct lmdb_db *db, const char *dir, uint64_t map_bytes)
     int rc;
 
     *db = (struct lmdb_db){0};
-    rc = open_env(db, dir, large, MDB_RDONLY);
+    rc = lmdb_db_open_env(db, dir, large, MDB_RDONLY);
     if (rc == ENOMEM) /* a limit on address space */
-        rc = open_env(db, dir, map_bytes, MDB_RDONLY);
+        rc = lmdb_db_open_env(db, dir, map_bytes, MDB_RDONLY);
     if (rc != 0)
-        return refuse(dir, rc);
-    if (open_filled(db, dir, &empty) == 0)
+        return lmdb_db_refuse(dir, rc);
+    if (lmdb_db_open_filled(db, dir, &empty) == 0)
         return 0;
     if (empty)
         log_warn("the store in '%s' is empty", dir);

@@ -15,24 +15,24 @@ uint64_t lmdb_free_space_estimate(const struct lmdb_db *db, uint64_t value_bytes
 {
     size_t page = lmdb_db_page_bytes(db);
 
-    /* a small value shares its leaf, which may have to be copied or split; a large one
-       has pages of its own, the last of them not full */
+    /* a small value shares its leaf, which may be copied or split; a large one has pages
+       of its own, and the last is not full */
     return (value_bytes / page + (value_bytes > page / 4 ? 3 : 2)) * page;
 }
 
 /* ---- the reserve on the disk ---- */
 
-static void take_reserve(struct lmdb_free_space *space)
+static void fill_reserve(struct lmdb_free_space *space)
 {
     int rc;
 
-    assert(!space->held);
+    assert(!space->is_full);
     if (space->fd < 0)
         return;
     do
         rc = posix_fallocate(space->fd, 0, (off_t)LMDB_DB_RESERVE);
     while (rc == EINTR);
-    space->held = rc == 0;
+    space->is_full = rc == 0;
 }
 
 void lmdb_free_space_open(struct lmdb_free_space *space, const struct lmdb_db *db)
@@ -46,7 +46,7 @@ void lmdb_free_space_open(struct lmdb_free_space *space, const struct lmdb_db *d
     path = str_printf("%s/%s", dir, LMDB_FREE_SPACE_RESERVE_FILE);
     space->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     mem_free(path);
-    take_reserve(space);
+    fill_reserve(space);
 }
 
 void lmdb_free_space_close(struct lmdb_free_space *space)
@@ -58,15 +58,15 @@ void lmdb_free_space_close(struct lmdb_free_space *space)
 
 bool lmdb_free_space_release(struct lmdb_free_space *space)
 {
-    if (!space->held)
+    if (!space->is_full)
         return false;
-    space->held = false;
+    space->is_full = false;
     return ftruncate(space->fd, 0) == 0;
 }
 
-/* ---- the room ---- */
+/* ---- the free space ---- */
 
-/* Bytes of free pages that no reader can still see; stops counting at `enough`. */
+/* Bytes of free pages that no reader can see; stops counting at `enough`. */
 static uint64_t count_free(const struct lmdb_db *db, uint64_t enough)
 {
     size_t page = lmdb_db_page_bytes(db);
@@ -80,8 +80,8 @@ static uint64_t count_free(const struct lmdb_db *db, uint64_t enough)
     if (mdb_cursor_open(txn, 0, &cursor) == 0) {
         size_t last = mdb_txn_id(txn);
 
-        /* each record: the transaction that freed them, then the number of pages and
-           their numbers; those of the last two may not be used again yet */
+        /* a record: the transaction that freed the pages, how many they are, their
+           numbers; pages of the last two transactions cannot be used yet */
         while (free_bytes < enough &&
                mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
             size_t id, pages;
@@ -100,14 +100,14 @@ static uint64_t count_free(const struct lmdb_db *db, uint64_t enough)
     return free_bytes;
 }
 
-/* What the file system has to give, in bytes. */
+/* Free bytes of the file system. */
 static uint64_t disk_bytes(const struct lmdb_db *db)
 {
     struct statvfs fs;
     int fd;
 
     if (mdb_env_get_fd(db->env, &fd) != 0 || fstatvfs(fd, &fs) < 0)
-        return UINT64_MAX; /* unknown: the commit will tell */
+        return UINT64_MAX; /* unknown: the commit will find out */
     return (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
@@ -116,20 +116,20 @@ bool lmdb_free_space_has(struct lmdb_free_space *space, const struct lmdb_db *db
 {
     uint64_t need = bytes + LMDB_FREE_SPACE_PATH_PAGES * lmdb_db_page_bytes(db);
     uint64_t used = lmdb_db_used_bytes(db), map_end = lmdb_db_map_bytes(db);
-    uint64_t map_room = map_end > used ? map_end - used : 0;
+    uint64_t map_free = map_end > used ? map_end - used : 0;
     uint64_t disk = disk_bytes(db);
-    uint64_t disk_need, disk_room, map_need = need + LMDB_DB_RESERVE, free_bytes;
+    uint64_t disk_need, disk_free, map_need = need + LMDB_DB_RESERVE, free_bytes;
 
-    if (!space->held && disk >= 2 * LMDB_DB_RESERVE) {
-        take_reserve(space);
+    if (!space->is_full && disk >= 2 * LMDB_DB_RESERVE) {
+        fill_reserve(space);
         disk = disk_bytes(db);
     }
-    disk_need = need + (space->held || space->fd < 0 ? 0 : LMDB_DB_RESERVE);
-    disk_room = map_room < disk ? map_room : disk;
-    if (map_room >= map_need && disk_room >= disk_need)
+    disk_need = need + (space->is_full || space->fd < 0 ? 0 : LMDB_DB_RESERVE);
+    disk_free = map_free < disk ? map_free : disk;
+    if (map_free >= map_need && disk_free >= disk_need)
         return true;
     free_bytes = count_free(db, map_need);
-    return map_room + free_bytes >= map_need && disk_room + free_bytes >= disk_need;
+    return map_free + free_bytes >= map_need && disk_free + free_bytes >= disk_need;
 }
 
 bool lmdb_free_space_disk_is_full(const struct lmdb_db *db)
@@ -137,8 +137,8 @@ bool lmdb_free_space_disk_is_full(const struct lmdb_db *db)
     return disk_bytes(db) < LMDB_DB_RESERVE;
 }
 
-/* The file's length under the write lock, so that another writer cannot grow it between
-   our look and our change. */
+/* Sets the file's length under the write lock, so that another writer cannot make the
+   file longer between fstat() and ftruncate(). */
 static int grow_locked(const struct lmdb_db *db, int fd)
 {
     struct stat st;
@@ -166,5 +166,5 @@ void lmdb_free_space_fix_length(const struct lmdb_db *db)
     if ((uint64_t)st.st_size >= lmdb_db_used_bytes(db))
         return;
     if (grow_locked(db, fd) < 0)
-        log_warn("store: the file cannot be filled up: %s", strerror(errno));
+        log_warn("store: the file cannot be made longer: %s", strerror(errno));
 }

@@ -21,7 +21,7 @@ size_t layout_put_key(uint8_t key[LAYOUT_KEY_MAX], struct store_key name)
 int layout_read_key(struct slice key, struct store_key *name_r)
 {
     const uint8_t *zero = key.len ? memchr(key.data, 0, key.len) : NULL;
-    size_t before = zero ? (size_t)(zero - key.data) : 0;
+    size_t before = zero != NULL ? (size_t)(zero - key.data) : 0;
 
     if (zero == NULL)
         return -1;

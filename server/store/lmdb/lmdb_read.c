@@ -40,7 +40,7 @@ enum store_status lmdb_read_value(struct store_key name, MDB_val value,
     return STORE_ERROR;
 }
 
-/* The smallest pages there are. */
+/* The smallest page of any system. */
 #define PAGE_BYTES_MIN 4096
 
 bool lmdb_read_is_resident(MDB_val value)
@@ -60,8 +60,8 @@ bool lmdb_read_is_resident(MDB_val value)
     return true;
 }
 
-/* Moves to the first document of the collection behind `after`; MDB_NOTFOUND where there
-   is none. */
+/* Moves to the first document after `after`, perhaps of a later collection; MDB_NOTFOUND
+   if there is none. */
 static int seek(MDB_cursor *cursor, struct slice collection, struct slice after,
                 MDB_val *key, MDB_val *value)
 {
@@ -76,7 +76,7 @@ static int seek(MDB_cursor *cursor, struct slice collection, struct slice after,
     return rc;
 }
 
-/* The id in a key of the collection's; -1, with a line in the log, where it is none. */
+/* The id in a key of the collection; -1, with a line in the log, if it is not sound. */
 static int read_id(MDB_val key, struct slice collection, struct slice *id_r)
 {
     size_t before = collection.len + 1;
@@ -84,11 +84,11 @@ static int read_id(MDB_val key, struct slice collection, struct slice *id_r)
     *id_r = (struct slice){(const uint8_t *)key.mv_data + before, key.mv_size - before};
     if (store_backend_name_is_sound(*id_r))
         return 0;
-    log_warn("store: a document of %.*s has no sound id", TEXT(collection));
+    log_warn("store: a document of %.*s has a bad id", TEXT(collection));
     return -1;
 }
 
-/* Until all are collected the slices' data are offsets into a buffer that may move. */
+/* While rows are collected the slices' data are offsets, because the buffer may move. */
 static struct slice put_slice(struct buf *bytes, struct slice from)
 {
     size_t offset = bytes->len;
@@ -105,7 +105,7 @@ static struct slice set_slice(const struct buf *bytes, struct slice offset)
     return (struct slice){bytes->data + at, offset.len};
 }
 
-/* Room for one more row of `size` bytes in an array. */
+/* Makes an array large enough for one more row of `size` bytes. */
 static void *grow(void *rows, size_t count, size_t *cap, size_t size)
 {
     if (count < *cap)
@@ -129,8 +129,8 @@ static void put_row(struct lmdb_rows *rows, struct slice id,
         buf_append(&rows->bytes, &rows->divider, 1);
 }
 
-/* True where the id is behind the one that a range ends with. */
-static bool is_behind(struct slice id, struct slice until)
+/* True if the id is greater than the last one of a range. */
+static bool is_after(struct slice id, struct slice until)
 {
     size_t len = id.len < until.len ? id.len : until.len;
     int order = until.len > 0 ? memcmp(id.data, until.data, len) : -1;
@@ -138,7 +138,8 @@ static bool is_behind(struct slice id, struct slice until)
     return order > 0 || (order == 0 && id.len > until.len);
 }
 
-/* Collects until a bound is met. Returns LMDB's error, MDB_NOTFOUND at the end. */
+/* Collects rows up to a limit of the range. Returns LMDB's error; MDB_NOTFOUND at the
+   end. */
 static int collect_rows(MDB_cursor *cursor, const struct lmdb_range *range,
                         struct lmdb_rows *rows)
 {
@@ -155,7 +156,7 @@ static int collect_rows(MDB_cursor *cursor, const struct lmdb_range *range,
             return MDB_NOTFOUND;
         if (read_id(key, collection, &id) < 0)
             return MDB_CORRUPTED;
-        if (is_behind(id, range->until))
+        if (is_after(id, range->until))
             return MDB_NOTFOUND;
         if (rows->count == range->max_documents ||
             (rows->count > 0 &&
@@ -197,8 +198,8 @@ void lmdb_read_free_rows(struct lmdb_rows *rows)
     *rows = (struct lmdb_rows){0};
 }
 
-/* Moves to the last document before the key that the first one of a later collection may
-   have; MDB_NOTFOUND where there is none. */
+/* Moves to the last document that is not of a later collection; MDB_NOTFOUND if there is
+   none. */
 static int seek_last(MDB_cursor *cursor, struct slice collection, MDB_val *key)
 {
     uint8_t bytes[LAYOUT_KEY_MAX];
@@ -206,7 +207,7 @@ static int seek_last(MDB_cursor *cursor, struct slice collection, MDB_val *key)
     MDB_val value;
     int rc;
 
-    bytes[len - 1]++; /* the NUL behind the collection's name */
+    bytes[len - 1]++; /* the NUL after the collection's name */
     *key = (MDB_val){len, bytes};
     rc = mdb_cursor_get(cursor, key, &value, MDB_SET_RANGE);
     if (rc == 0)
@@ -242,8 +243,7 @@ enum store_status lmdb_read_count(const struct lmdb_db *db, MDB_txn *txn,
 {
     MDB_val key, value;
     MDB_cursor *cursor;
-    struct slice last = {NULL,
-                         0}; /* in the map, which stays while the transaction does */
+    struct slice last = {NULL, 0}; /* in the map; valid in the transaction */
     int rc = mdb_cursor_open(txn, db->documents, &cursor);
 
     *count_r = 0;

@@ -10,17 +10,19 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/memory_budget.h"
+#include "server/store/lmdb/lmdb_check.h"
 #include "server/store/lmdb/lmdb_db.h"
 #include "server/store/lmdb/lmdb_read.h"
 #include "server/store/lmdb/lmdb_thread.h"
 #include "server/store/store_backend.h"
+#include "server/store/store_url.h"
 #include "server/store/writer/writer_client.h"
 
-static_assert(LMDB_STORE_RESIDENT_MAX <= LMDB_READ_RESIDENT_MAX, "it can be looked at");
+static_assert(LMDB_STORE_RESIDENT_MAX <= LMDB_READ_RESIDENT_MAX, "it can be checked");
 
 #define REOPEN_S 1.0
 
-/* Where the configuration names none. */
+/* The timeout if the configuration gives none. */
 #define TIMEOUT_S 10.0
 
 struct lmdb_store {
@@ -30,12 +32,12 @@ struct lmdb_store {
     uint64_t map_bytes;
     double timeout_s;
     struct lmdb_db db; /* closed until there are files */
-    MDB_txn *txn;      /* the loop's, reset between its steps */
+    MDB_txn *txn;      /* the loop's; reset between reads */
     struct lmdb_thread *thread;
-    unsigned turn;     /* of the loop, in which... */
-    size_t turn_bytes; /* ...so much was read of documents beyond INLINE_MAX */
-    struct writer_client *link;
-    struct ev_timer reopen; /* runs where the writer is there and opening failed */
+    unsigned turn;     /* the turn of the loop in which... */
+    size_t turn_bytes; /* ...this much was read of documents over INLINE_MAX */
+    struct writer_client *writer;
+    struct ev_timer reopen; /* runs if the writer is connected and opening has failed */
 };
 
 static struct lmdb_store *of(struct store *store)
@@ -65,8 +67,8 @@ static int open_db(struct lmdb_store *store)
     return 0;
 }
 
-/* The writer is there, so the files are. */
-static void on_link_up(void *ctx)
+/* The writer is connected, so the files exist. */
+static void on_writer_up(void *ctx)
 {
     struct lmdb_store *store = ctx;
 
@@ -81,15 +83,15 @@ static void on_reopen(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    on_link_up(timer->data);
+    on_writer_up(timer->data);
 }
 
-static void lmdb_close(struct store *base)
+static void close_store(struct store *base)
 {
     struct lmdb_store *store = of(base);
 
     ev_timer_stop(store->loop, &store->reopen);
-    writer_client_destroy(&store->link);
+    writer_client_destroy(&store->writer);
     lmdb_thread_destroy(&store->thread);
     if (store->txn != NULL)
         mdb_txn_abort(store->txn);
@@ -98,9 +100,9 @@ static void lmdb_close(struct store *base)
     mem_free(store);
 }
 
-static struct store *lmdb_open(struct ev_loop *loop, const struct store_config *config,
-                               const char *dir)
+static struct store *open_store(struct ev_loop *loop, const struct store_config *config)
 {
+    const char *dir = store_url_lmdb_dir(config->url);
     struct lmdb_store *store = mem_zalloc(sizeof *store);
 
     store->base.backend = lmdb_store_backend();
@@ -111,27 +113,27 @@ static struct store *lmdb_open(struct ev_loop *loop, const struct store_config *
         config->timeout_ns > 0 ? (double)config->timeout_ns / 1e9 : TIMEOUT_S;
     ev_init(&store->reopen, on_reopen);
     store->reopen.data = store;
-    store->link = writer_client_create(loop, config->writer_listen_fd, store->timeout_s,
-                                       on_link_up, store);
-    /* A front that follows another has clients at once, before the writer's greeting; the
-       files are there, or soon will be. */
-    if (store->link != NULL && access(dir, F_OK) == 0)
+    store->writer = writer_client_create(loop, config->writer_listen_fd, store->timeout_s,
+                                         on_writer_up, store);
+    /* A front that replaces another has clients at once, before the writer's greeting.
+       The files exist already, or the greeting will open them. */
+    if (store->writer != NULL && access(dir, F_OK) == 0)
         (void)!open_db(store);
-    if (store->link != NULL)
+    if (store->writer != NULL)
         return &store->base;
-    lmdb_close(&store->base);
+    close_store(&store->base);
     return NULL;
 }
 
-static bool lmdb_is_ready(const struct store *base, const char **why_r)
+static bool is_ready(const struct store *base, const char **why_r)
 {
     const struct lmdb_store *store =
         (const struct lmdb_store *)(const void *)base; /* its first member */
 
     *why_r = NULL;
-    if (writer_client_is_hung(store->link))
+    if (writer_client_is_hung(store->writer))
         *why_r = "the store's writer does not answer";
-    else if (!writer_client_is_up(store->link))
+    else if (!writer_client_is_up(store->writer))
         *why_r = "the store's writer cannot be reached";
     else if (!is_open(store))
         *why_r = "the store cannot be opened";
@@ -140,7 +142,7 @@ static bool lmdb_is_ready(const struct store *base, const char **why_r)
     return *why_r == NULL;
 }
 
-/* Counts so many bytes into this turn of the loop; false where they are too many. */
+/* Counts bytes into this turn of the loop; false if they are too many for it. */
 static bool fits_turn(struct lmdb_store *store, size_t bytes)
 {
     unsigned turn = ev_iteration(store->loop);
@@ -154,8 +156,8 @@ static bool fits_turn(struct lmdb_store *store, size_t bytes)
     return true;
 }
 
-/* True where the loop may copy the value: it is short, or at least waits for no disk and
-   for few others. */
+/* True if the loop may copy the value: it is short, or it is in memory and fits into this
+   turn. */
 static bool is_for_loop(struct lmdb_store *store, MDB_val value)
 {
     return value.mv_size <= LMDB_STORE_INLINE_MAX + LAYOUT_HEAD_BYTES ||
@@ -163,8 +165,8 @@ static bool is_for_loop(struct lmdb_store *store, MDB_val value)
             fits_turn(store, value.mv_size));
 }
 
-/* Memory of the caller's own for so many bytes of a document of one of these formats;
-   NULL where it has none. */
+/* The caller's memory for a document of `len` bytes and one of these formats; NULL if the
+   caller offers none. */
 static struct blob *take_target(const struct store_get *get, unsigned formats, size_t len,
                                 uint8_t **bytes_r)
 {
@@ -180,7 +182,7 @@ static struct blob *copy_value(const struct store_get *get,
 {
     uint8_t *to;
     struct blob *blob =
-        take_target(get, STORE_ROOM_FOR(value->format), value->bytes.len, &to);
+        take_target(get, STORE_TARGET_FOR(value->format), value->bytes.len, &to);
 
     if (blob == NULL)
         return blob_new_copy(value->bytes.data, value->bytes.len);
@@ -188,8 +190,7 @@ static struct blob *copy_value(const struct store_get *get,
     return blob;
 }
 
-/* True where the document is the one that the caller knows: its head says so, and nothing
-   else is looked at. */
+/* True if the caller knows this version of the document. Only the head is read. */
 static bool is_known(struct store_get *get, MDB_val found)
 {
     struct layout_value value;
@@ -202,8 +203,8 @@ static bool is_known(struct store_get *get, MDB_val found)
     return true;
 }
 
-/* Reads from the map, within one transaction that ends here. Returns false where the
-   document, which has *len_r bytes, is not for the loop. */
+/* Reads from the map, in one transaction. Returns false if the document, of *len_r bytes,
+   is for the thread. */
 static bool get_now(struct lmdb_store *store, struct store_get *get, size_t *len_r)
 {
     struct layout_value value;
@@ -238,29 +239,28 @@ static bool get_now(struct lmdb_store *store, struct store_get *get, size_t *len
     return true;
 }
 
-/* Room is taken here, for what the document probably is: the thread must not ask for it.
- */
-static void get_slowly(struct lmdb_store *store, struct store_get *get, size_t len)
+/* Takes the caller's memory here, because the thread must not ask for it. The document
+   may be another one by the time it is read. */
+static void get_by_thread(struct lmdb_store *store, struct store_get *get, size_t len)
 {
     uint8_t *bytes = NULL;
     struct blob *target = take_target(get, UINT_MAX, len, &bytes);
 
-    lmdb_thread_get(store->thread, get, target, bytes);
+    lmdb_thread_run(store->thread, lmdb_task_for_get(get, target, bytes));
 }
 
-static void lmdb_get(struct store *base, struct store_get *get)
+static void get_document(struct store *base, struct store_get *get)
 {
     struct lmdb_store *store = of(base);
     struct blob *blob;
     size_t len;
 
     if (!is_open(store)) {
-        get->status = STORE_DOWN;
-        get->done(get);
+        STORE_BACKEND_END(get, STORE_DOWN);
         return;
     }
     if (!get_now(store, get, &len)) {
-        get_slowly(store, get, len);
+        get_by_thread(store, get, len);
         return;
     }
     blob = get->blob; /* get may be gone after done */
@@ -268,86 +268,86 @@ static void lmdb_get(struct store *base, struct store_get *get)
     blob_unref(&blob);
 }
 
-static void lmdb_list(struct store *base, struct store_list *list)
+static void list_documents(struct store *base, struct store_list *list)
 {
     struct lmdb_store *store = of(base);
 
-    if (is_open(store)) {
-        lmdb_thread_list(store->thread, list);
-        return;
-    }
-    list->status = STORE_DOWN;
-    list->done(list);
+    if (is_open(store))
+        lmdb_thread_run(store->thread, lmdb_task_for_list(list));
+    else
+        STORE_BACKEND_END(list, STORE_DOWN);
 }
 
-static void lmdb_count(struct store *base, struct store_count *count)
+static void count_documents(struct store *base, struct store_count *count)
 {
     struct lmdb_store *store = of(base);
 
-    if (is_open(store)) {
-        lmdb_thread_count(store->thread, count);
-        return;
-    }
-    count->status = STORE_DOWN;
-    count->done(count);
+    if (is_open(store))
+        lmdb_thread_run(store->thread, lmdb_task_for_count(count));
+    else
+        STORE_BACKEND_END(count, STORE_DOWN);
 }
 
-static void lmdb_collections(struct store *base, struct store_collections *collections)
+static void list_collections(struct store *base, struct store_collections *collections)
 {
     struct lmdb_store *store = of(base);
 
-    if (is_open(store)) {
-        lmdb_thread_collections(store->thread, collections);
-        return;
-    }
-    collections->status = STORE_DOWN;
-    collections->done(collections);
+    if (is_open(store))
+        lmdb_thread_run(store->thread, lmdb_task_for_collections(collections));
+    else
+        STORE_BACKEND_END(collections, STORE_DOWN);
 }
 
-static void lmdb_put(struct store *base, struct store_put *put)
+static void put_document(struct store *base, struct store_put *put)
 {
-    writer_client_put(of(base)->link, put);
+    writer_client_put(of(base)->writer, put);
 }
 
-static int lmdb_reap_readers(struct store *base)
+static int reap_readers(struct store *base)
 {
     struct lmdb_store *store = of(base);
 
     return is_open(store) ? lmdb_db_reap_readers(&store->db) : 0;
 }
 
-static uint64_t lmdb_clock_us(const struct store *base)
+static uint64_t clock_us(const struct store *base)
 {
     const struct lmdb_store *store = (const struct lmdb_store *)(const void *)base;
 
-    return writer_client_last_version(store->link);
+    return writer_client_last_version(store->writer);
 }
 
-static void lmdb_read_counters(const struct store *base,
-                               struct store_counters *counters_r)
+static void read_counters(const struct store *base, struct store_counters *counters_r)
 {
     const struct lmdb_store *store = (const struct lmdb_store *)(const void *)base;
 
-    writer_client_read_counters(store->link, counters_r);
+    writer_client_read_counters(store->writer, counters_r);
     if (store->thread != NULL)
         counters_r->thread_waiting = lmdb_thread_waiting(store->thread);
+}
+
+static int check_store(const struct store_config *config, store_check_verify *verify,
+                       void *ctx, struct store_check_counts *counts_r)
+{
+    return lmdb_check_in_child(store_url_lmdb_dir(config->url), config->lmdb_max, verify,
+                               ctx, counts_r);
 }
 
 const struct store_backend *lmdb_store_backend(void)
 {
     static const struct store_backend backend = {
-        .scheme = "lmdb",
-        .open = lmdb_open,
-        .close = lmdb_close,
-        .is_ready = lmdb_is_ready,
-        .get = lmdb_get,
-        .list = lmdb_list,
-        .count = lmdb_count,
-        .collections = lmdb_collections,
-        .put = lmdb_put,
-        .reap_readers = lmdb_reap_readers,
-        .clock_us = lmdb_clock_us,
-        .read_counters = lmdb_read_counters,
+        .open = open_store,
+        .close = close_store,
+        .is_ready = is_ready,
+        .get = get_document,
+        .list = list_documents,
+        .count = count_documents,
+        .collections = list_collections,
+        .put = put_document,
+        .reap_readers = reap_readers,
+        .clock_us = clock_us,
+        .read_counters = read_counters,
+        .check = check_store,
     };
 
     return &backend;

@@ -1,4 +1,4 @@
-#include "server/store/redis/redis_check.h"
+#include "server/store/redis/redis_verbs.h"
 
 #include <assert.h>
 #include <ev.h>
@@ -15,7 +15,7 @@
 /* Ids and keys asked for at a time. */
 #define STEP "500"
 
-/* How long Redis has to let us in. */
+/* How long the check waits for connections. */
 #define CONNECT_S 10.0
 
 struct check {
@@ -24,12 +24,12 @@ struct check {
     store_check_verify *verify;
     void *ctx;
     struct store_check_counts *counts;
-    uint64_t newest; /* version among the documents of this step */
+    uint64_t newest; /* the newest version of the documents in this step */
     struct buf newest_id;
-    bool failed; /* Redis was lost or refused something */
+    bool failed; /* the connection was lost, or Redis refused a command */
 };
 
-/* A command whose reply is waited for. */
+/* A command that waits for its reply. */
 struct question {
     struct redis_call call;
     struct check *check;
@@ -53,7 +53,7 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
     }
 }
 
-/* Sends a command on a connection and runs the loop until take has had its reply. */
+/* Sends a command on a connection and runs the loop until take() had the reply. */
 static void ask_on(struct check *check, struct redis_conn *conn,
                    const struct redis_command *args,
                    void (*take)(struct check *, const struct redisReply *, void *),
@@ -70,7 +70,7 @@ static void ask_on(struct check *check, struct redis_conn *conn,
         ev_run(check->loop, EVRUN_ONCE);
 }
 
-/* The same for a command whose first argument is a key: where that lies. */
+/* The same for a command whose first argument is a key, on the connection to that key. */
 static void ask(struct check *check, const struct redis_command *args,
                 void (*take)(struct check *, const struct redisReply *, void *),
                 void *into)
@@ -98,13 +98,13 @@ static void ask_key(struct check *check, const char *verb, const struct redis_ke
 
 static void found(struct check *check, struct store_key name, const char *what)
 {
-    if (check->counts->damaged++ < REDIS_CHECK_LOG_MAX)
+    if (check->counts->damaged++ < STORE_CHECK_LOG_MAX)
         log_warn("store: %.*s/%.*s: %s", (int)name.collection.len,
                  (const char *)name.collection.data, (int)name.id.len,
                  (const char *)name.id.data, what);
 }
 
-/* ---- texts that outlive their reply ---- */
+/* ---- texts that are kept after their reply is freed ---- */
 
 struct texts {
     struct buf *items;
@@ -134,7 +134,7 @@ static void take_texts(struct check *check, const struct redisReply *reply, void
             texts_add(into, reply->element[i]->str, reply->element[i]->len);
 }
 
-/* A run of a sorted set behind a member. */
+/* A run of a sorted set, after a member. */
 static void ask_members(struct check *check, const char *key, size_t key_len,
                         struct slice after, struct texts *texts)
 {
@@ -160,11 +160,11 @@ static void take_is_there(struct check *check, const struct redisReply *reply, v
     *(bool *)into = reply->type != REDIS_REPLY_NIL;
 }
 
-/* True where the sorted set has the member. */
+/* True if the sorted set has the member. */
 static bool is_member(struct check *check, const struct redis_key *set,
                       struct slice member)
 {
-    bool is_there = true; /* where nobody could be asked, that is the finding */
+    bool is_there = true; /* if nothing could be asked, the check has failed anyway */
 
     ask_key(check, "ZSCORE", set, member, take_is_there, &is_there);
     return is_there;
@@ -172,9 +172,9 @@ static bool is_member(struct check *check, const struct redis_key *set,
 
 /* ---- documents ---- */
 
-/* What there is to say about a document; NULL where all is well. */
-static const char *judge(struct check *check, struct store_key name,
-                         const struct redisReply *reply)
+/* The finding about a document; NULL for none. */
+static const char *examine(struct check *check, struct store_key name,
+                           const struct redisReply *reply)
 {
     struct redis_head head;
     struct slice bytes;
@@ -197,23 +197,23 @@ static const char *judge(struct check *check, struct store_key name,
     return NULL;
 }
 
-struct judged {
+struct examined {
     struct store_key name;
     bool is_there;
 };
 
 static void take_document(struct check *check, const struct redisReply *reply, void *into)
 {
-    struct judged *judged = into;
+    struct examined *examined = into;
     const char *what;
 
-    judged->is_there = reply->type != REDIS_REPLY_NIL;
-    if (!judged->is_there)
+    examined->is_there = reply->type != REDIS_REPLY_NIL;
+    if (!examined->is_there)
         return;
     check->counts->documents++;
-    what = judge(check, judged->name, reply);
+    what = examine(check, examined->name, reply);
     if (what != NULL)
-        found(check, judged->name, what);
+        found(check, examined->name, what);
 }
 
 static void take_version(struct check *check, const struct redisReply *reply, void *into)
@@ -223,8 +223,8 @@ static void take_version(struct check *check, const struct redisReply *reply, vo
         reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
 }
 
-/* The version that was given out last is asked for after the documents were: so none of
-   them can be newer. */
+/* Asks for the version that was given out last. This comes after the documents were read,
+   so none of them can be newer. */
 static void check_newest(struct check *check, struct slice collection)
 {
     struct redis_key version;
@@ -238,15 +238,14 @@ static void check_newest(struct check *check, struct slice collection)
     check->newest = 0;
 }
 
-/* Where a document stands, all of it seen at one moment. */
+/* What the store knows about a document at one moment. */
 struct standing {
     bool is_there;  /* its key */
     bool is_listed; /* in the collection's index */
     bool is_known;  /* its collection, in the list of collections */
 };
 
-/* KEYS: document, index and, where it lies on the same server, the list of collections.
- */
+/* KEYS: document, index and, if it lies on the same server, the list of collections. */
 static const char standing_text[] =
     "local listed = redis.call('ZSCORE', KEYS[2], ARGV[1])\n"
     "local known = not KEYS[3] or redis.call('ZSCORE', KEYS[3], ARGV[2])\n"
@@ -265,8 +264,8 @@ static void take_standing(struct check *check, const struct redisReply *reply, v
     standing->is_known = reply->element[2]->integer == 1;
 }
 
-/* Servers write meanwhile: what is asked in two steps may be gone or back in between. All
-   is well where nobody could be asked: the check has failed then. */
+/* Asks for all of it in one step, because servers write meanwhile. The result is "all is
+   well" if nothing could be asked: the check has failed then. */
 static struct standing look_at(struct check *check, struct store_key name)
 {
     static const struct redis_key names = {sizeof REDIS_COLLECTIONS_KEY - 1,
@@ -289,26 +288,26 @@ static struct standing look_at(struct check *check, struct store_key name)
     redis_command_add(&args, name.collection.data, name.collection.len);
     ask_on(check, redis_servers_conn(&check->servers, name.collection), &args,
            take_standing, &standing);
-    if (is_cluster) /* where nobody takes a collection out of the list */
+    if (is_cluster) /* a separate step will do: nothing leaves that list */
         standing.is_known = is_member(check, &names, name.collection);
     return standing;
 }
 
 static void check_listed(struct check *check, struct store_key name)
 {
-    struct judged judged = {name, true};
+    struct examined examined = {name, true};
     struct standing standing;
     struct redis_key key;
 
     redis_key_document(&key, name);
-    ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_document, &judged);
-    if (judged.is_there || check->failed)
+    ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_document, &examined);
+    if (examined.is_there || check->failed)
         return;
     standing = look_at(check, name);
     if (standing.is_listed && !standing.is_there)
         found(check, name, "is listed but not there");
-    else if (standing.is_there) /* it has come again meanwhile */
-        ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_document, &judged);
+    else if (standing.is_there) /* it was written again meanwhile */
+        ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_document, &examined);
 }
 
 static void check_collection(struct check *check, struct slice collection)
@@ -327,7 +326,7 @@ static void check_collection(struct check *check, struct slice collection)
             check_listed(check, (struct store_key){collection, buf_slice(&ids.items[i])});
         check_newest(check, collection);
         check->counts->collections +=
-            !counted && ids.count > 0; /* a cluster lists empty ones too */
+            !counted && ids.count > 0; /* a cluster lists empty collections too */
         counted |= ids.count > 0;
         count = ids.count;
         after.len = 0;
@@ -360,7 +359,7 @@ static void check_collections(struct check *check)
     buf_free(&after);
 }
 
-/* ---- the other way round: is every document listed? ---- */
+/* ---- is every document listed? ---- */
 
 struct scan {
     struct buf cursor;
@@ -440,8 +439,8 @@ static void check_keys(struct check *check, struct redis_conn *conn)
 
 /* ---- all of it ---- */
 
-/* True once every server that holds keys is there. */
-static bool is_whole(struct check *check)
+/* True if every server that holds keys is connected. */
+static bool is_connected(struct check *check)
 {
     struct redis_conn *conn;
     const char *why;
@@ -459,7 +458,6 @@ int redis_check(const struct store_config *config, store_check_verify *verify, v
     struct check check = {.verify = verify, .ctx = ctx, .counts = counts_r};
     struct redis_conn *conn;
 
-    *counts_r = (struct store_check_counts){0};
     check.loop = ev_loop_new(EVFLAG_AUTO);
     if (check.loop == NULL)
         log_fatal("no event loop");
@@ -467,7 +465,7 @@ int redis_check(const struct store_config *config, store_check_verify *verify, v
         ev_loop_destroy(check.loop);
         return -1;
     }
-    check.failed = !is_whole(&check);
+    check.failed = !is_connected(&check);
     if (!check.failed)
         check_collections(&check);
     for (unsigned i = 0; !check.failed && (conn = redis_servers_node(&check.servers, i));

@@ -42,9 +42,9 @@ void redis_flight_script(const struct redis_flight *flight, struct redis_command
 
 /* ---- sending, perhaps later ---- */
 
-/* A command that waits: until a slot has arrived, or a node's connection is up. */
+/* A command that waits until a slot has arrived, or a node's connection is up. */
 struct delayed {
-    struct list link; /* in hub->delayed */
+    struct list link; /* in servers->delayed */
     struct redis_flight *flight;
     struct redis_command args; /* their bytes are in `bytes` */
     struct buf bytes;
@@ -58,7 +58,7 @@ static int send_now(struct redis_flight *flight, const struct redis_command *arg
         return -1;
     redis_command_text(&asking, "ASKING");
     if (flight->asking &&
-        redis_conn_send(flight->conn, &asking, &flight->servers->asked) < 0)
+        redis_conn_send(flight->conn, &asking, &flight->servers->ignored) < 0)
         return -1;
     return redis_conn_send(flight->conn, args, &flight->call);
 }
@@ -93,7 +93,7 @@ int redis_flight_send(struct redis_flight *flight, const struct redis_command *a
     return 0;
 }
 
-/* True where it may help to wait on. */
+/* True if it may help to wait longer. */
 static bool is_worth_waiting(const struct redis_flight *flight)
 {
     const char *why;
@@ -105,13 +105,13 @@ static bool is_worth_waiting(const struct redis_flight *flight)
     return flight->servers->cluster != NULL || redis_conn_is_renewing(flight->conn);
 }
 
-/* Sends a command that has waited, or has its flight end. */
+/* Sends a command that has waited, or ends its flight. */
 static void send_delayed(struct delayed *delayed, bool is_end)
 {
     struct redis_flight *flight = delayed->flight;
 
     if (!flight->asking && !flight->cancelled)
-        redis_flight_turn_to(flight, flight->key); /* the map may know more now */
+        redis_flight_turn_to(flight, flight->key); /* the map may have changed */
     if (!is_end && is_worth_waiting(flight)) {
         flight->tries++;
         list_append(&flight->servers->delayed, &delayed->link);
@@ -129,7 +129,7 @@ static void send_all_delayed(struct redis_servers *servers, bool is_end)
 {
     struct list now, *link;
 
-    /* What is put off again comes next time. */
+    /* commands that must wait longer return to servers->delayed */
     list_init(&now);
     while ((link = list_shift(&servers->delayed)) != NULL)
         list_append(&now, link);
@@ -147,14 +147,20 @@ static void on_delay(struct ev_loop *loop, struct ev_timer *timer, int events)
         ev_timer_stop(loop, timer);
 }
 
-void redis_flight_init_delays(struct redis_servers *servers)
+static void on_ignored(struct redis_call *call, const struct redisReply *reply)
 {
+    (void)call, (void)reply;
+}
+
+void redis_flight_init_servers(struct redis_servers *servers)
+{
+    servers->ignored.on_reply = on_ignored;
     list_init(&servers->delayed);
     ev_timer_init(&servers->delay, on_delay, 0., REDIS_TRY_PAUSE_S);
     servers->delay.data = servers;
 }
 
-void redis_flight_end_delays(struct redis_servers *servers)
+void redis_flight_end_servers(struct redis_servers *servers)
 {
     ev_timer_stop(servers->loop, &servers->delay);
     while (!list_is_empty(&servers->delayed))
@@ -164,7 +170,7 @@ void redis_flight_end_delays(struct redis_servers *servers)
 
 /* ---- replies ---- */
 
-/* Where a redirection leads; false where it leads nowhere. */
+/* Follows a redirection; false if it leads nowhere. */
 static bool follow(struct redis_flight *flight, const struct redisReply *reply,
                    bool asking)
 {
@@ -180,13 +186,13 @@ static bool follow(struct redis_flight *flight, const struct redisReply *reply,
         return false;
     flight->conn = to;
     flight->asking = asking;
-    flight->delayed = !redis_conn_is_up(to, &why); /* one that is new */
+    flight->delayed = !redis_conn_is_up(to, &why); /* a new connection */
     return true;
 }
 
-/* True where an error's remedy is to send the command again. */
-static bool remedy(struct redis_flight *flight, const struct redisReply *reply,
-                   enum redis_remedy remedy)
+/* Applies an error's remedy; true if the command must be sent again. */
+static bool apply(struct redis_flight *flight, const struct redisReply *reply,
+                  enum redis_remedy remedy)
 {
     switch (remedy) {
     case REDIS_REMEDY_LOAD:
@@ -202,9 +208,9 @@ static bool remedy(struct redis_flight *flight, const struct redisReply *reply,
         redis_flight_turn_to(flight, flight->key);
         flight->delayed = true;
         return true;
-    case REDIS_REMEDY_DOUBT:
+    case REDIS_REMEDY_NEW_MAP:
         if (flight->servers->cluster != NULL)
-            redis_cluster_doubt(flight->servers->cluster);
+            redis_cluster_ask_map(flight->servers->cluster);
         return false;
     case REDIS_REMEDY_NONE:
     case REDIS_REMEDY_REPLICA:
@@ -223,18 +229,35 @@ enum store_status redis_flight_status(struct redis_flight *flight,
         return STORE_DOWN;
     if (reply->type != REDIS_REPLY_ERROR)
         return STORE_OK;
-    /* Not of flight->conn: an earlier reply may have turned the flight to another node.
-     */
+    /* not flight->conn: an earlier reply may have sent the flight to another node */
     error = redis_conn_take_error(flight->call.from, reply);
     if (!flight->cancelled && flight->tries++ < REDIS_TRIES)
-        *again_r = remedy(flight, reply, error.remedy);
+        *again_r = apply(flight, reply, error.remedy);
     return error.status;
 }
 
-enum store_status redis_flight_damaged(const char *what, struct slice collection,
-                                       struct slice id)
+enum store_status redis_flight_damaged(struct slice collection, struct slice id)
 {
-    log_warn("store: %s %.*s/%.*s is damaged", what, (int)collection.len,
+    log_warn("store: document %.*s/%.*s is damaged", (int)collection.len,
              (const char *)collection.data, (int)id.len, (const char *)id.data);
     return STORE_ERROR;
+}
+
+const struct redisReply *redis_flight_element(const struct redisReply *reply, size_t i,
+                                              int type)
+{
+    return reply->type == REDIS_REPLY_ARRAY && i < reply->elements &&
+                   reply->element[i]->type == type
+               ? reply->element[i]
+               : NULL;
+}
+
+struct slice redis_flight_name(const struct redisReply *reply, size_t i)
+{
+    const struct redisReply *text = redis_flight_element(reply, i, REDIS_REPLY_STRING);
+    struct slice name = {NULL, 0};
+
+    if (text != NULL)
+        name = (struct slice){(const uint8_t *)text->str, text->len};
+    return store_backend_name_is_sound(name) ? name : (struct slice){NULL, 0};
 }

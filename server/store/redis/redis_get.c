@@ -7,20 +7,34 @@
 #include "common/base/memory_budget.h"
 #include "common/loop/background_free.h"
 #include "server/store/redis/redis_flight.h"
+#include "server/store/redis/redis_verbs.h"
 
-/* Readings of a large document that others changed meanwhile, before it is taken whole.
- */
+/* Attempts to read a large document in pieces while others change it; then it is read
+   whole. */
 #define ATTEMPTS 6
 
-/* A document that comes in pieces is the same from beginning to end where its version is
-   still the same after the last piece: no version comes twice. */
+/* A document that comes in pieces is one document if its version is still the same after
+   the last piece, because no version is used twice. */
 enum get_state {
-    GET_KNOWN,  /* awaits the head: the document may be the one that the caller knows */
-    GET_FIRST,  /* awaits the head and the first piece */
-    GET_PIECES, /* awaits pieces, in order */
-    GET_PROOF,  /* awaits the head once more */
-    GET_WHOLE   /* awaits all of it */
+    GET_KNOWN,   /* awaits the head: the caller may know the document already */
+    GET_FIRST,   /* awaits the head and the first piece */
+    GET_PIECES,  /* awaits pieces, in order */
+    GET_RECHECK, /* awaits the head once more */
+    GET_WHOLE    /* awaits the whole value */
 };
+
+/* The allowed changes. */
+static bool may_change(enum get_state from, enum get_state to)
+{
+    switch (to) {
+    case GET_KNOWN: return false; /* a flight may begin with it */
+    case GET_FIRST: return true;  /* a new attempt */
+    case GET_PIECES: return from == GET_FIRST || from == GET_WHOLE;
+    case GET_RECHECK: return from == GET_PIECES;
+    case GET_WHOLE: return from != GET_KNOWN;
+    }
+    return false;
+}
 
 struct get_flight {
     struct redis_flight base;
@@ -28,14 +42,20 @@ struct get_flight {
     enum get_state state;
     unsigned waiting; /* replies to come */
     unsigned attempts;
-    bool torn;  /* a piece was missing or cut: it changed */
-    bool moved; /* to another node: it is read again from there */
+    bool torn;  /* a piece was missing or short: the document changed */
+    bool moved; /* the slot is on another node: the document is read again from there */
     struct redis_head head;
-    struct buf bytes; /* pieces so far */
-    uint64_t asked;   /* bytes asked for so far */
-    uint64_t held;    /* of `bytes`, as counted */
+    struct buf bytes;  /* pieces so far */
+    uint64_t asked;    /* bytes asked for so far */
+    uint64_t reserved; /* bytes of the memory budget */
     struct redis_key key;
 };
+
+static void enter(struct get_flight *flight, enum get_state state)
+{
+    assert(may_change(flight->state, state));
+    flight->state = state;
+}
 
 static void end(struct get_flight *flight, enum store_status status)
 {
@@ -43,29 +63,26 @@ static void end(struct get_flight *flight, enum store_status status)
     struct blob *blob;
 
     assert(flight->waiting == 0);
-    memory_budget_release(flight->held);
+    memory_budget_release(flight->reserved);
     if (!flight->base.cancelled) {
-        get->request.backend = NULL;
-        get->status = status;
-        if (status == STORE_OK && flight->state == GET_KNOWN) {
+        if (status == STORE_OK) {
             get->format = flight->head.format;
             get->version = flight->head.version;
-        } else if (status == STORE_OK) {
+        }
+        if (status == STORE_OK && flight->state != GET_KNOWN) {
             get->blob = blob_new_steal(&flight->bytes);
-            get->format = flight->head.format;
-            get->version = flight->head.version;
             if (get->version > flight->base.servers->newest_version)
                 flight->base.servers->newest_version = get->version;
         }
         blob = get->blob; /* get may be gone after done */
-        get->done(get);
+        STORE_BACKEND_END(get, status);
         blob_unref(&blob);
     }
     background_free_buf(&flight->bytes);
     mem_free(flight);
 }
 
-/* Asks for a part of the value, the head counted; -1 where the store is down. */
+/* Asks for a part of the value, which begins with the head; -1 if the store is down. */
 static int ask(struct get_flight *flight, uint64_t from, uint64_t len)
 {
     struct redis_command args = {0};
@@ -91,14 +108,14 @@ static int begin(struct get_flight *flight)
     if (flight->state == GET_KNOWN)
         return ask(flight, 0, REDIS_HEAD_BYTES);
     if (flight->attempts++ < ATTEMPTS) {
-        flight->state = GET_FIRST;
+        enter(flight, GET_FIRST);
         return ask(flight, 0, REDIS_HEAD_BYTES + REDIS_PIECE_BYTES);
     }
-    flight->state = GET_WHOLE;
+    enter(flight, GET_WHOLE);
     return ask(flight, 0, REDIS_HEAD_BYTES + REDIS_DOCUMENT_MAX);
 }
 
-/* Keeps some pieces under way, then asks for the proof. */
+/* Keeps some pieces under way, then asks for the head again. */
 static int ask_more(struct get_flight *flight)
 {
     while (flight->asked < flight->head.len && flight->waiting < REDIS_PIECES) {
@@ -112,12 +129,12 @@ static int ask_more(struct get_flight *flight)
     }
     if (flight->asked < flight->head.len || flight->waiting > 0)
         return 0;
-    flight->state = GET_PROOF;
+    enter(flight, GET_RECHECK);
     return ask(flight, 0, REDIS_HEAD_BYTES);
 }
 
-/* What a reply means: OK to go on, anything else to end with; *done_r where all is there.
- */
+/* Takes the head and what follows it: OK to continue, else the status to end with. Sets
+ *done_r if the document is complete. */
 static enum store_status take_first(struct get_flight *flight,
                                     const struct redisReply *reply, bool *done_r)
 {
@@ -126,24 +143,22 @@ static enum store_status take_first(struct get_flight *flight,
     if (reply->len == 0)
         return STORE_NOT_FOUND;
     if (redis_head_read(reply->str, reply->len, &flight->head) < 0)
-        return redis_flight_damaged("document", flight->get->key.collection,
-                                    flight->get->key.id);
+        return redis_flight_damaged(flight->get->key.collection, flight->get->key.id);
     got = reply->len - REDIS_HEAD_BYTES;
     *done_r = got == flight->head.len;
     if (!*done_r && (flight->state == GET_WHOLE || got != REDIS_PIECE_BYTES ||
                      got > flight->head.len))
-        return redis_flight_damaged("document", flight->get->key.collection,
-                                    flight->get->key.id);
-    memory_budget_release(flight->held);
-    flight->held = 0;
+        return redis_flight_damaged(flight->get->key.collection, flight->get->key.id);
+    memory_budget_release(flight->reserved);
+    flight->reserved = 0;
     if (!memory_budget_fits(flight->head.len, flight->head.len))
         return STORE_NO_MEMORY;
-    flight->held = flight->head.len;
-    memory_budget_hold(flight->held);
+    flight->reserved = flight->head.len;
+    memory_budget_hold(flight->reserved);
     buf_reserve(&flight->bytes, flight->head.len);
     buf_append(&flight->bytes, reply->str + REDIS_HEAD_BYTES, got);
     flight->asked = got;
-    flight->state = GET_PIECES;
+    enter(flight, GET_PIECES);
     return STORE_OK;
 }
 
@@ -156,11 +171,11 @@ static void take_piece(struct get_flight *flight, const struct redisReply *reply
     else if (!flight->torn)
         buf_append(&flight->bytes, reply->str, reply->len);
     if (flight->torn)
-        flight->asked = flight->head.len; /* no more of these */
+        flight->asked = flight->head.len; /* ask for no more pieces */
 }
 
-/* True where the head is the same as before. */
-static bool take_proof(const struct get_flight *flight, const struct redisReply *reply)
+/* True if the head is the same as before. */
+static bool is_unchanged(const struct get_flight *flight, const struct redisReply *reply)
 {
     struct redis_head head;
 
@@ -168,22 +183,22 @@ static bool take_proof(const struct get_flight *flight, const struct redisReply 
            head.version == flight->head.version;
 }
 
-/* True where the document is the one that the caller knows. */
+/* True if the caller knows this version of the document. */
 static bool is_known(struct get_flight *flight, const struct redisReply *reply)
 {
     return redis_head_read(reply->str, reply->len, &flight->head) == 0 &&
            flight->head.version == flight->get->known_version;
 }
 
-/* It is not: it is read as any other. What is missing or damaged shows then. */
+/* The caller does not know it: it is read as any other, missing and damaged ones too. */
 static void read_unknown(struct get_flight *flight)
 {
-    flight->state = GET_FIRST;
+    enter(flight, GET_FIRST);
     if (begin(flight) < 0)
         end(flight, STORE_DOWN);
 }
 
-/* Goes on; ends the flight where it is over. */
+/* Takes a reply, and continues or ends the flight. */
 static void take(struct get_flight *flight, const struct redisReply *reply)
 {
     enum store_status status = STORE_OK;
@@ -199,13 +214,13 @@ static void take(struct get_flight *flight, const struct redisReply *reply)
     case GET_FIRST:
     case GET_WHOLE: status = take_first(flight, reply, &done); break;
     case GET_PIECES: take_piece(flight, reply); break;
-    case GET_PROOF: done = take_proof(flight, reply); break;
+    case GET_RECHECK: done = is_unchanged(flight, reply); break;
     }
     if (status != STORE_OK || done) {
         end(flight, status);
         return;
     }
-    rc = flight->state == GET_PROOF ? begin(flight) : ask_more(flight);
+    rc = flight->state == GET_RECHECK ? begin(flight) : ask_more(flight);
     if (rc < 0 && flight->waiting == 0)
         end(flight, STORE_DOWN);
 }
@@ -227,13 +242,9 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
         return;
     }
     if (status != STORE_OK && !flight->base.cancelled && flight->waiting > 0) {
-        /* The rest of the pieces is of no use: their request ends now. */
-        struct store_get *get = flight->get;
-
+        /* the other pieces are not needed: the request ends now */
         flight->base.cancelled = true;
-        get->request.backend = NULL;
-        get->status = status;
-        get->done(get);
+        STORE_BACKEND_END(flight->get, status);
         return;
     }
     if (flight->base.cancelled) {

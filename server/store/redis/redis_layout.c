@@ -85,7 +85,7 @@ char redis_head_format(enum store_format format)
 
 void redis_head_put_version(char digits[REDIS_VERSION_DIGITS + 1], uint64_t version)
 {
-    /* A version that was never given out matches none. */
+    /* A version that was never given out matches no document. */
     if (version > REDIS_VERSION_MAX)
         version = 0;
     snprintf(digits, REDIS_VERSION_DIGITS + 1, "%016" PRIu64, version);

@@ -1,18 +1,18 @@
 /*
- * How documents lie in Redis: pure functions over bytes, no Redis calls.
+ * The layout of documents in Redis: pure functions over bytes, no Redis calls.
  *
  *     offloop:{C}:d:ID     a document: a head of 32 characters, then its bytes
  *     offloop:{C}:i        sorted set: the ids of collection C, all with score 0
  *     offloop:{C}:v        the last version given out in C; never deleted
- *     offloop:{C}:u:RANDOM a large document on its way in; expires by itself
+ *     offloop:{C}:u:RANDOM a large document that is being uploaded; expires
  *     offloop:collections  sorted set: the collections that hold documents, score 0
  *
- * Names hold no braces, so {C} is a hash tag: all of one collection lies in one
- * slot of a cluster. A sorted set of equal scores is ordered by bytes, as LMDB
- * orders keys.
+ * Names hold no braces, so {C} is a hash tag: all keys of one collection are in
+ * one slot of a cluster. A sorted set with equal scores is ordered by bytes, as
+ * LMDB orders keys.
  *
- * The head is text of fixed width, so that the scripts can write it and people
- * can read it:
+ * The head is text of fixed width, so that scripts can write it and people can
+ * read it:
  *
  *     o1m:1763812430123456:0000002048:
  *
@@ -25,9 +25,10 @@
 
 #define REDIS_HEAD_BYTES     32
 #define REDIS_VERSION_DIGITS 16
-#define REDIS_VERSION_MAX    UINT64_C(9007199254740991) /* what a script's number holds */
+#define REDIS_VERSION_MAX \
+    UINT64_C(9007199254740991) /* the largest exact number in a script */
 
-/* Redis' longest string is 512 MiB, the head is part of it. */
+/* Redis' longest string is 512 MiB, with the head. */
 #define REDIS_DOCUMENT_MAX (STORE_DOCUMENT_MAX - REDIS_HEAD_BYTES)
 
 #define REDIS_COLLECTIONS_KEY "offloop:collections"
@@ -48,24 +49,25 @@ struct redis_head {
     uint64_t len; /* bytes of the document */
 };
 
-/* The key of a document; of the prefix that all ids of the collection follow where the id
-   is empty. */
+/* The key of a document. An empty id gives the prefix of all documents' keys of the
+   collection. */
 void redis_key_document(struct redis_key *key, struct store_key name);
 
-/* The key of a collection's own: 'i' or 'v'. */
+/* The key of a collection's index ('i') or version ('v'). */
 void redis_key_own(struct redis_key *key, struct slice collection, char what);
 
 /* The key of an upload. */
 void redis_key_upload(struct redis_key *key, struct slice collection, uint64_t random);
 
-/* Takes the head of a value apart (which may be longer); -1 where it is damaged. */
+/* Takes the head of a value apart; bytes after the head are ignored. -1 if it is damaged.
+ */
 int redis_head_read(const char *bytes, size_t len, struct redis_head *head_r)
     __attribute__((warn_unused_result));
 
 /* The letter of a format. */
 char redis_head_format(enum store_format format);
 
-/* A version as the head has it, with a NUL. */
+/* Writes a version in the form of the head, with a NUL. */
 void redis_head_put_version(char digits[REDIS_VERSION_DIGITS + 1], uint64_t version);
 
 #endif

@@ -4,13 +4,14 @@
 
 #include "common/base/alloc.h"
 #include "server/store/redis/redis_flight.h"
+#include "server/store/redis/redis_verbs.h"
 
-/* Asking for the last version of a collection: once for each, and again after a
-   reconnect, when another Redis may be there. */
+/* Asks for the last version of a collection: once for each collection, and again after a
+   reconnect, because another Redis may answer then. */
 struct learn_flight {
     struct redis_flight base;
     struct store_learn *learn;
-    uint64_t *place; /* in hub->learned */
+    uint64_t *place; /* in servers->learned */
     uint64_t hash;
 };
 

@@ -6,36 +6,11 @@
 
 #include "common/base/alloc.h"
 #include "server/store/redis/redis_flight.h"
+#include "server/store/redis/redis_verbs.h"
 
-/* Most of one script's answer, whatever the caller would take. */
+/* The most that one script's answer holds, whatever the caller asks for. */
 #define RUN_BYTES     262144
 #define RUN_DOCUMENTS 1024
-
-/* ---- what both have in common ---- */
-
-static const struct redisReply *element(const struct redisReply *reply, size_t i,
-                                        int type)
-{
-    return i < reply->elements && reply->element[i]->type == type ? reply->element[i]
-                                                                  : NULL;
-}
-
-static struct slice slice_of(const struct redisReply *reply)
-{
-    return (struct slice){(const uint8_t *)reply->str, reply->len};
-}
-
-static bool is_name(const struct redisReply *reply)
-{
-    return reply != NULL && store_backend_name_is_sound(slice_of(reply));
-}
-
-/* "{1 where more follow, a name, something of `type`, …}" */
-static bool is_run(const struct redisReply *reply)
-{
-    return reply->type == REDIS_REPLY_ARRAY && reply->elements % 2 == 1 &&
-           element(reply, 0, REDIS_REPLY_INTEGER) != NULL;
-}
 
 /* ---- a run of documents ---- */
 
@@ -43,8 +18,8 @@ struct list_flight {
     struct redis_flight base;
     struct store_list *list;
     struct store_document *documents;
-    struct store_get large; /* of a first document that comes by itself */
-    struct blob *blob;      /* its bytes, while its get is being answered */
+    struct store_get large; /* reads a large first document */
+    struct blob *blob;      /* its bytes, while `large` ends */
     uint8_t id[STORE_NAME_MAX];
     bool more;
 };
@@ -54,13 +29,11 @@ static void end_list(struct list_flight *flight, enum store_status status, size_
     struct store_list *list = flight->list;
 
     if (!flight->base.cancelled) {
-        list->request.backend = NULL;
-        list->status = status;
         list->documents = flight->documents;
         list->count = status == STORE_OK ? count : 0;
         list->more = status == STORE_OK && flight->more;
         list->blob = flight->blob;
-        list->done(list);
+        STORE_BACKEND_END(list, status);
     }
     mem_free(flight->documents);
     mem_free(flight);
@@ -92,20 +65,22 @@ static int send_list(struct list_flight *flight)
     return redis_flight_send(&flight->base, &args);
 }
 
-/* Reads a row; where its bytes did not come along, *size_r is more than there are. */
+/* Reads a row. *size_r is the document's size; the row has fewer bytes if they did not
+   come along. */
 static int read_row(const struct redisReply *reply, size_t i, struct store_document *row,
                     uint64_t *size_r)
 {
-    const struct redisReply *id = element(reply, i, REDIS_REPLY_STRING);
-    const struct redisReply *value = element(reply, i + 1, REDIS_REPLY_STRING);
+    const struct redisReply *value =
+        redis_flight_element(reply, i + 1, REDIS_REPLY_STRING);
+    struct slice id = redis_flight_name(reply, i);
     struct redis_head head;
 
-    if (!is_name(id) || value == NULL ||
+    if (id.len == 0 || value == NULL ||
         redis_head_read(value->str, value->len, &head) < 0)
         return -1;
     *size_r = head.len;
     *row = (struct store_document){
-        .id = slice_of(id),
+        .id = id,
         .bytes = {(const uint8_t *)value->str + REDIS_HEAD_BYTES,
                   value->len - REDIS_HEAD_BYTES},
         .format = head.format,
@@ -122,13 +97,12 @@ static enum store_status read_rows(struct list_flight *flight,
 
     flight->documents = mem_alloc((count + 1) * sizeof *flight->documents);
     for (size_t n = 0; n < count; n++) {
-        const struct redisReply *id = element(reply, 1 + 2 * n, REDIS_REPLY_STRING);
         uint64_t size;
 
         if (read_row(reply, 1 + 2 * n, &flight->documents[n], &size) < 0 ||
             size != flight->documents[n].bytes.len)
-            return redis_flight_damaged("document", flight->list->collection,
-                                        id ? slice_of(id) : (struct slice){NULL, 0});
+            return redis_flight_damaged(flight->list->collection,
+                                        redis_flight_name(reply, 1 + 2 * n));
     }
     *count_r = count;
     return STORE_OK;
@@ -139,7 +113,8 @@ static void on_large(struct store_get *get)
     struct list_flight *flight = container_of(get, struct list_flight, large);
 
     if (get->status == STORE_NOT_FOUND && !flight->base.cancelled) {
-        /* deleted meanwhile: what follows it? The node may be gone by now. */
+        /* It was deleted meanwhile: the list is read again, from the node that has the
+           collection now. */
         redis_flight_turn_to(&flight->base, flight->list->collection);
         if (send_list(flight) < 0)
             end_list(flight, STORE_DOWN, 0);
@@ -154,7 +129,7 @@ static void on_large(struct store_get *get)
     end_list(flight, get->status, 1);
 }
 
-/* True where the reply is one document's head alone; then it is fetched. */
+/* Reads the document if the reply is only the head of a large one; else false. */
 static bool fetch_large(struct list_flight *flight, const struct redisReply *reply)
 {
     struct store_document row;
@@ -175,8 +150,9 @@ static void take_list(struct list_flight *flight, const struct redisReply *reply
     enum store_status status;
     size_t count = 0;
 
-    /* no more than was asked for: the caller counts on it */
-    if (!is_run(reply) || reply->elements / 2 > flight->list->max_documents) {
+    /* {1 if more follow, id, value, …}; the caller relies on max_documents */
+    if (redis_flight_element(reply, 0, REDIS_REPLY_INTEGER) == NULL ||
+        reply->elements % 2 != 1 || reply->elements / 2 > flight->list->max_documents) {
         end_list(flight, STORE_ERROR, 0);
         return;
     }
@@ -202,7 +178,7 @@ static void on_list(struct redis_call *call, const struct redisReply *reply)
         end_list(flight, again ? STORE_DOWN : status, 0);
 }
 
-/* The head of a collection that comes by itself has a get of its own: it goes too. */
+/* Cancels the reading of a large first document too. */
 static void cancel_list(struct store_flight *flight)
 {
     struct list_flight *list = container_of(
@@ -210,7 +186,7 @@ static void cancel_list(struct store_flight *flight)
 
     list->base.cancelled = true;
     if (list->large.request.backend != NULL) {
-        store_cancel(&list->large.request);
+        store_backend_cancel(&list->large.request);
         end_list(list, STORE_DOWN, 0);
     }
 }
@@ -235,13 +211,8 @@ struct count_flight {
 
 static void end_count(struct count_flight *flight, enum store_status status)
 {
-    struct store_count *count = flight->count;
-
-    if (!flight->base.cancelled) {
-        count->request.backend = NULL;
-        count->status = status;
-        count->done(count);
-    }
+    if (!flight->base.cancelled)
+        STORE_BACKEND_END(flight->count, status);
     mem_free(flight);
 }
 
@@ -264,14 +235,12 @@ static int send_count(struct count_flight *flight)
 static enum store_status take_count(struct store_count *count,
                                     const struct redisReply *reply)
 {
-    const struct redisReply *last;
+    const struct redisReply *last = redis_flight_element(reply, 2, REDIS_REPLY_STRING);
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
-        element(reply, 0, REDIS_REPLY_INTEGER) == NULL ||
-        element(reply, 1, REDIS_REPLY_INTEGER) == NULL)
-        return STORE_ERROR;
-    last = element(reply, 2, REDIS_REPLY_STRING);
-    if (last == NULL || (last->len > 0 && !is_name(last)))
+    if (redis_flight_element(reply, 0, REDIS_REPLY_INTEGER) == NULL ||
+        redis_flight_element(reply, 1, REDIS_REPLY_INTEGER) == NULL ||
+        reply->elements != 3 || last == NULL ||
+        redis_flight_name(reply, 2).len != last->len)
         return STORE_ERROR;
     count->documents = (uint64_t)reply->element[0]->integer;
     count->more = reply->element[1]->integer != 0;

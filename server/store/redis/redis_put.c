@@ -7,17 +7,18 @@
 
 #include "common/base/alloc.h"
 #include "server/store/redis/redis_flight.h"
+#include "server/store/redis/redis_verbs.h"
 
-/* An upload whose front is gone is dropped by Redis after this. */
+/* Redis drops an upload after this time if its front is gone. */
 #define UPLOAD_EXPIRES_S "600"
 
-/* Unsent bytes above which uploads send one piece at a time. */
+/* Above this number of unsent bytes, an upload sends one piece at a time. */
 #define UNSENT_BYTES (UINT64_C(1) << 19)
 
 enum put_state {
     PUT_PIECES,  /* pieces of an upload are under way */
-    PUT_COMMIT,  /* awaits the script's answer */
-    PUT_REGISTER /* a cluster's list of collections gets this one first */
+    PUT_COMMIT,  /* awaits the script's answer (a flight without upload begins here) */
+    PUT_REGISTER /* awaits that a cluster's list of collections has this one */
 };
 
 struct put_flight {
@@ -28,18 +29,24 @@ struct put_flight {
     enum store_status status; /* the first that was not OK */
     uint64_t asked;           /* bytes of the upload sent so far */
     struct blob *blob;        /* the bytes; NULL to delete */
-    struct redis_key upload;  /* of no length where there is none */
-    bool moved;               /* the slot is elsewhere: the upload begins anew */
-    bool registered;          /* PUT_REGISTER is through */
+    struct redis_key upload;  /* of no length if there is none */
+    bool moved;               /* the slot is on another node: the upload begins anew */
+    bool registered;          /* PUT_REGISTER has ended */
 };
 
-/* Takes back what was uploaded; nobody waits for the answer. */
+/* Deletes the upload in Redis; the reply is not needed. */
 static void drop_upload(struct put_flight *flight);
+
+static void enter(struct put_flight *flight, enum put_state state)
+{
+    /* PIECES → COMMIT ⇄ REGISTER; a state may follow itself, for another attempt */
+    assert(state == flight->state || state == PUT_COMMIT || flight->state == PUT_COMMIT);
+    assert(state != PUT_PIECES || flight->upload.len > 0);
+    flight->state = state;
+}
 
 static void end(struct put_flight *flight, enum store_status status, uint64_t version)
 {
-    struct store_put *put = flight->put;
-
     assert(flight->waiting == 0);
     if (flight->state == PUT_PIECES && flight->upload.len > 0)
         drop_upload(flight);
@@ -47,10 +54,8 @@ static void end(struct put_flight *flight, enum store_status status, uint64_t ve
     if (version > flight->base.servers->newest_version)
         flight->base.servers->newest_version = version;
     if (!flight->base.cancelled) {
-        put->request.backend = NULL;
-        put->status = status;
-        put->version = version;
-        put->done(put);
+        flight->put->version = version;
+        STORE_BACKEND_END(flight->put, status);
     }
     blob_unref(&flight->blob);
     mem_free(flight);
@@ -77,7 +82,7 @@ static const char *condition_letter(enum store_condition condition)
     return "-";
 }
 
-/* Where the script finds the list of collections: redis_script.h. */
+/* The script's `which`: redis_script.h. */
 static const char *which_letter(const struct put_flight *flight)
 {
     if (flight->base.servers->cluster == NULL)
@@ -85,8 +90,9 @@ static const char *which_letter(const struct put_flight *flight)
     return flight->registered ? "r" : "c";
 }
 
-/* Used where the clock of Redis was set back: redis_script.c. Two fronts, or one before
-   and after a restore of a backup, hardly ever take the same steps. */
+/* The step to the next version if the clock of Redis was set back (redis_script.c). It is
+   random, so that two fronts, or one before and after a restore of a backup, hardly ever
+   give out the same version. */
 static unsigned draw_version_step(struct redis_servers *servers)
 {
     servers->random =
@@ -131,13 +137,14 @@ static int send_commit(struct put_flight *flight)
     redis_command_text(&args, step);
     if (flight->upload.len == 0)
         redis_command_add(&args, bytes.data, bytes.len);
-    flight->state = PUT_COMMIT;
+    enter(flight, PUT_COMMIT);
     return send(flight, &args);
 }
 
-/* In a cluster the list of collections lies in a slot of its own, so that no script can
-   change it together with a document. It may hold too many, never too few: who makes the
-   first document of a collection adds it before, and nobody takes it out again. */
+/* In a cluster the list of collections lies in a slot of its own, so no script can change
+   it together with a document. It may list too many collections, never too few: the
+   writer of a collection's first document adds it before, and nothing removes it again.
+ */
 static int send_register(struct put_flight *flight)
 {
     static const struct slice key = {(const uint8_t *)REDIS_COLLECTIONS_KEY,
@@ -147,7 +154,7 @@ static int send_register(struct put_flight *flight)
 
     if (flight->state != PUT_REGISTER)
         redis_flight_turn_to(&flight->base, key);
-    flight->state = PUT_REGISTER;
+    enter(flight, PUT_REGISTER);
     redis_command_text(&args, "ZADD");
     redis_command_add(&args, key.data, key.len);
     redis_command_text(&args, "0");
@@ -155,20 +162,11 @@ static int send_register(struct put_flight *flight)
     return send(flight, &args);
 }
 
-static const struct redisReply *element(const struct redisReply *reply, size_t i,
-                                        int type)
-{
-    return reply->type == REDIS_REPLY_ARRAY && i < reply->elements &&
-                   reply->element[i]->type == type
-               ? reply->element[i]
-               : NULL;
-}
-
 /* The script's answer. */
 static void take_commit(struct put_flight *flight, const struct redisReply *reply)
 {
-    const struct redisReply *code = element(reply, 0, REDIS_REPLY_INTEGER);
-    const struct redisReply *text = element(reply, 1, REDIS_REPLY_STRING);
+    const struct redisReply *code = redis_flight_element(reply, 0, REDIS_REPLY_INTEGER);
+    const struct redisReply *text = redis_flight_element(reply, 1, REDIS_REPLY_STRING);
     uint64_t version;
 
     if (code == NULL || text == NULL) {
@@ -196,7 +194,7 @@ static void take_commit(struct put_flight *flight, const struct redisReply *repl
 
 /* ---- uploads ---- */
 
-static void on_nothing(struct redis_call *call, const struct redisReply *reply)
+static void on_dropped(struct redis_call *call, const struct redisReply *reply)
 {
     (void)reply;
     mem_free(call);
@@ -207,14 +205,14 @@ static void drop_upload(struct put_flight *flight)
     struct redis_call *call = mem_zalloc(sizeof *call);
     struct redis_command args = {0};
 
-    call->on_reply = on_nothing;
+    call->on_reply = on_dropped;
     redis_command_text(&args, "UNLINK");
     redis_command_add(&args, flight->upload.bytes, flight->upload.len);
     if (flight->base.conn == NULL || redis_conn_send(flight->base.conn, &args, call) < 0)
-        mem_free(call); /* Redis drops it by and by */
+        mem_free(call); /* it expires in Redis */
 }
 
-/* The upload's key lives for as long as its front may need. */
+/* The upload expires by itself if its front is gone. */
 static int send_expire(struct put_flight *flight)
 {
     struct redis_command args = {0};
@@ -230,7 +228,7 @@ static int send_piece(struct put_flight *flight, uint64_t len)
     struct redis_command args = {0};
     char at[24];
 
-    /* The head's place is left for the script. */
+    /* the script fills in the head */
     snprintf(at, sizeof at, "%" PRIu64, REDIS_HEAD_BYTES + flight->asked);
     redis_command_text(&args, "SETRANGE");
     redis_command_add(&args, flight->upload.bytes, flight->upload.len);
@@ -242,8 +240,8 @@ static int send_piece(struct put_flight *flight, uint64_t len)
     return 0;
 }
 
-/* True where another piece may be under way: always one, and more while there is not much
-   that waits for the socket. */
+/* True if another piece may be sent: one always, more while few bytes wait for the
+   socket. */
 static bool has_window(const struct put_flight *flight)
 {
     return flight->waiting == 0 ||
@@ -251,7 +249,7 @@ static bool has_window(const struct put_flight *flight)
             redis_conn_unsent(flight->base.conn) < UNSENT_BYTES);
 }
 
-/* Keeps some pieces under way, then commits. -1 where the store is down. */
+/* Keeps some pieces under way, then commits. -1 if the store is down. */
 static int send_more(struct put_flight *flight)
 {
     uint64_t total = flight->blob->bytes.len;
@@ -271,12 +269,12 @@ static void begin_upload(struct put_flight *flight)
 {
     redis_key_upload(&flight->upload, flight->put->key.collection,
                      flight->base.servers->uploads++);
-    flight->state = PUT_PIECES;
+    enter(flight, PUT_PIECES);
 }
 
 /* ---- replies ---- */
 
-/* A piece was taken, or not. */
+/* The reply to a piece. */
 static void take_piece(struct put_flight *flight)
 {
     if (flight->moved && flight->waiting == 0 && !flight->base.cancelled &&
@@ -292,7 +290,7 @@ static void take_piece(struct put_flight *flight)
         end(flight, flight->status, 0);
 }
 
-/* The script's answer, or none. */
+/* The script's answer; NULL if the connection was lost. */
 static void take_answer(struct put_flight *flight, const struct redisReply *reply,
                         bool again)
 {
@@ -310,7 +308,7 @@ static void take_answer(struct put_flight *flight, const struct redisReply *repl
         end(flight, again ? STORE_DOWN : flight->status, 0);
 }
 
-/* The collection is in the list, or not: nothing was written yet. */
+/* The reply to the registration; no document was written yet. */
 static void take_registered(struct put_flight *flight, bool again)
 {
     int rc = -1;
@@ -346,13 +344,6 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
     }
 }
 
-/* A request that nothing is sent for. */
-static void refuse(struct store_put *put, enum store_status status)
-{
-    put->status = status;
-    put->done(put);
-}
-
 void redis_put(struct redis_servers *servers, struct store_put *put)
 {
     struct put_flight *flight;
@@ -360,11 +351,11 @@ void redis_put(struct redis_servers *servers, struct store_put *put)
 
     if (servers->cluster == NULL && !redis_conn_is_writable(servers->conn) &&
         !redis_conn_is_renewing(servers->conn)) {
-        refuse(put, STORE_DOWN);
+        STORE_BACKEND_END(put, STORE_DOWN);
         return;
     }
     if (large && put->blob->bytes.len > REDIS_DOCUMENT_MAX) {
-        refuse(put, STORE_ERROR);
+        STORE_BACKEND_END(put, STORE_ERROR);
         return;
     }
     flight = mem_zalloc(sizeof *flight);
@@ -376,6 +367,8 @@ void redis_put(struct redis_servers *servers, struct store_put *put)
     servers->writes_sent++;
     if (large)
         begin_upload(flight);
+    else
+        flight->state = PUT_COMMIT;
     if ((large ? send_more(flight) : send_commit(flight)) < 0) {
         flight->status = STORE_DOWN;
         if (flight->waiting == 0)

@@ -2,15 +2,15 @@
 
 #include <assert.h>
 
-/* A version is the time in microseconds, or one more than the last where the clock has
-   not moved on: so none comes twice even where Redis lost its last seconds (a failover,
-   a FLUSHDB, a restored backup). Where the clock is more than a second behind the last
-   version it was set back, and cannot tell what came before a restore from what comes
-   after it: then versions grow by random steps, as long as they are less than 2^48
+/* A version is the time in microseconds, or one more than the last version if the clock
+   has not moved on. So no version is used twice, even if Redis loses its last seconds (a
+   failover, a FLUSHDB, a restored backup). If the clock is more than a second behind the
+   last version, it was set back, and cannot separate the versions before a restore from
+   those after it. Then versions grow by random steps, while they are less than 2^48
    microseconds (9 years) ahead of the clock. Numbers stay below 2^53 until the year 2246.
-   What can fail for lack of
-   memory comes first: Redis refuses a script's first write only. And RENAME replaces what
-   is there: of two keys of a slot that is on its way, none may be missing. */
+   Commands that can fail for lack of memory come first, because Redis refuses only a
+   script's first write. RENAME replaces the old document, so that in a slot that is
+   moving to another node neither key is missing. */
 static const char write_text[] =
     "local head = redis.call('GETRANGE', KEYS[1], 0, 31)\n"
     "local there = head ~= ''\n"
@@ -56,7 +56,7 @@ static const char write_text[] =
     "end\n"
     "return {there and 0 or 1, version}\n";
 
-/* A first document that is too large comes as its head alone. */
+/* Of a first document that is too large, only the head comes. */
 static const char list_text[] =
     "local most = tonumber(ARGV[4])\n"
     "local from = ARGV[2] == '' and '-' or '(' .. ARGV[2]\n"
@@ -67,7 +67,7 @@ static const char list_text[] =
     "  local key = ARGV[1] .. id\n"
     "  local size = redis.call('STRLEN', key) - 32\n"
     "  if size < 0 and ARGV[7] == 'c' then\n"
-    "    return redis.error_reply('TRYAGAIN a document is on its way')\n"
+    "    return redis.error_reply('TRYAGAIN a document is moving')\n"
     "  end\n"
     "  if n > most or (n > 1 and bytes + size > tonumber(ARGV[5])) then\n"
     "    rows[1] = 1\n"
@@ -82,7 +82,7 @@ static const char list_text[] =
     "end\n"
     "return rows\n";
 
-/* Ranks in a sorted set cost log n: counting walks nothing. */
+/* A rank in a sorted set costs log n, so counting reads no members. */
 static const char count_text[] =
     "local rest, skip = redis.call('ZCARD', KEYS[1]), 0\n"
     "if ARGV[1] ~= '' then\n"

@@ -1,25 +1,25 @@
 /*
- * What runs inside Redis: a script is atomic, so each is one step that nobody
- * sees half done. They are sent once per connection (SCRIPT LOAD) and then named
- * by their digest. Layout: redis_layout.h.
+ * The Lua scripts that run inside Redis. A script is atomic: no other client
+ * sees it half done. Scripts are loaded once per connection (SCRIPT LOAD) and then
+ * called by their digest. For the layout see redis_layout.h.
  *
- * REDIS_SCRIPT_WRITE  KEYS: document, 'i', 'v', collections, upload (may be left out)
+ * REDIS_SCRIPT_WRITE  KEYS: document, 'i', 'v', collections, upload (optional)
  *                     ARGV: condition (its letter below), if_version, format's letter or
  *                           '-' to delete, id, collection, bytes' length, which (below),
- *                           the step to the next version where the clock was set back,
- *                           bytes (where there is no upload)
- *                     which: '' where collections is one of the keys; in a cluster, where
- *                           it is not (and 'v' stands in its place): 'c', or 'r' where
- *                           the collection has just been added there
- *                     gives {REDIS_WRITE_…, version}
+ *                           the step to the next version if the clock was set back,
+ *                           bytes (if there is no upload)
+ *                     which: '' if collections is one of the keys; in a cluster it is
+ *                           not (and 'v' stands in its place): 'c', or 'r' if the
+ *                           collection has just been added there
+ *                     returns {REDIS_WRITE_…, version}
  * REDIS_SCRIPT_LIST   KEYS: 'i'; ARGV: the ids' prefix, after, how many, how many bytes,
- *                     most bytes of a first document that is given whole, 'c' in a
- *                     cluster (where a document may be on its way to another node)
- *                     gives {1 where more follow, id, value, id, value, …}
+ *                     most bytes of a first document that comes whole, 'c' in a
+ *                     cluster (there a document may be moving to another node)
+ *                     returns {1 if more follow, id, value, id, value, …}
  * REDIS_SCRIPT_COUNT  KEYS: 'i'; ARGV: after, at most
- *                     gives {count, 1 where more follow, last id}
+ *                     returns {count, 1 if more follow, last id}
  * REDIS_SCRIPT_NAMES  KEYS: collections; ARGV: after, how many
- *                     gives {1 where more follow, name, documents, …}
+ *                     returns {1 if more follow, name, documents, …}
  */
 #ifndef OFFLOOP_SERVER_STORE_REDIS_REDIS_SCRIPT_H
 #define OFFLOOP_SERVER_STORE_REDIS_REDIS_SCRIPT_H
@@ -37,10 +37,10 @@ enum redis_write {
     REDIS_WRITE_REPLACED,
     REDIS_WRITE_CREATED,
     REDIS_WRITE_DELETED,
-    REDIS_WRITE_MISSING,  /* to be deleted, and was not there */
+    REDIS_WRITE_MISSING,  /* no document to delete */
     REDIS_WRITE_CONFLICT, /* the condition does not hold */
-    REDIS_WRITE_LOST,     /* the upload is not there any more */
-    REDIS_WRITE_REGISTER  /* the collection has to be added to the collections first */
+    REDIS_WRITE_LOST,     /* the upload is gone */
+    REDIS_WRITE_REGISTER  /* first the collection must be added to the collections */
 };
 
 /* The script's text; static memory. */

@@ -4,8 +4,10 @@
 
 #include "common/base/alloc.h"
 #include "server/store/redis/redis_flight.h"
+#include "server/store/redis/redis_verbs.h"
 
-/* How long opening waits for Redis: a front that is renewed has clients at once. */
+/* How long opening waits for Redis, because a front that replaces another has clients at
+   once. */
 #define SETTLE_S 1.0
 
 struct redis_store {
@@ -23,55 +25,55 @@ static const struct redis_store *of_const(const struct store *store)
     return (const struct redis_store *)(const void *)store; /* its first member */
 }
 
-static struct store *redis_open(struct ev_loop *loop, const struct store_config *config,
-                                const char *rest)
+static struct store *open_store(struct ev_loop *loop, const struct store_config *config)
 {
     struct redis_store *store = mem_zalloc(sizeof *store);
 
-    (void)rest;
     if (redis_servers_open(&store->servers, loop, config) < 0) {
         mem_free(store);
         return NULL;
     }
+    redis_flight_init_servers(&store->servers);
     store->base.backend = redis_store_backend();
     redis_servers_settle(&store->servers, SETTLE_S);
     return &store->base;
 }
 
-static void redis_close(struct store *base)
+static void close_store(struct store *base)
 {
     struct redis_store *store = of(base);
 
+    redis_flight_end_servers(&store->servers);
     redis_servers_close(&store->servers);
     mem_free(store);
 }
 
-static bool redis_is_ready(const struct store *base, const char **why_r)
+static bool is_ready(const struct store *base, const char **why_r)
 {
     return redis_servers_is_ready(&of_const(base)->servers, why_r);
 }
 
-static void get(struct store *base, struct store_get *request)
+static void get_document(struct store *base, struct store_get *request)
 {
     redis_get(&of(base)->servers, request);
 }
 
-static void list(struct store *base, struct store_list *request)
+static void list_documents(struct store *base, struct store_list *request)
 {
     redis_list(&of(base)->servers, request);
 }
 
-static void count(struct store *base, struct store_count *request)
+static void count_documents(struct store *base, struct store_count *request)
 {
     redis_count(&of(base)->servers, request);
 }
 
-static void collections(struct store *base, struct store_collections *request)
+static void list_collections(struct store *base, struct store_collections *request)
 {
     redis_collections(&of(base)->servers, request);
 }
 
-static void put(struct store *base, struct store_put *request)
+static void put_document(struct store *base, struct store_put *request)
 {
     redis_put(&of(base)->servers, request);
 }
@@ -87,7 +89,7 @@ static void learn(struct store *base, struct store_learn *request)
     redis_learn(&of(base)->servers, request);
 }
 
-/* Of the writes that this front made or saw, and what it has learned. */
+/* The newest version that this front has written, read or learned. */
 static uint64_t clock_us(const struct store *base)
 {
     return of_const(base)->servers.newest_version;
@@ -106,19 +108,19 @@ static void read_counters(const struct store *base, struct store_counters *count
 const struct store_backend *redis_store_backend(void)
 {
     static const struct store_backend backend = {
-        .scheme = "redis",
-        .open = redis_open,
-        .close = redis_close,
-        .is_ready = redis_is_ready,
-        .get = get,
-        .list = list,
-        .count = count,
-        .collections = collections,
-        .put = put,
+        .open = open_store,
+        .close = close_store,
+        .is_ready = is_ready,
+        .get = get_document,
+        .list = list_documents,
+        .count = count_documents,
+        .collections = list_collections,
+        .put = put_document,
         .reap_readers = reap_readers,
         .clock_us = clock_us,
         .learn = learn,
         .read_counters = read_counters,
+        .check = redis_check,
     };
 
     return &backend;

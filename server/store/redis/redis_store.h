@@ -1,7 +1,7 @@
 /*
- * The Redis backend of a front: one pipelined connection, no writer process and
- * no thread but for looking up names. Durable is what Redis makes durable:
- * docs/REDIS.md.
+ * The Redis backend of a front: one pipelined connection to each server, no
+ * writer process, and no thread except for looking up host names. How durable a
+ * write is depends on the settings of Redis: docs/REDIS.md.
  */
 #ifndef OFFLOOP_SERVER_STORE_REDIS_REDIS_STORE_H
 #define OFFLOOP_SERVER_STORE_REDIS_REDIS_STORE_H

@@ -6,10 +6,10 @@
 #include "common/base/alloc.h"
 #include "common/base/text.h"
 
-/* What a URL may begin with. */
+/* The schemes. */
 struct scheme {
     const char *text;
-    int (*read)(struct redis_url *url, const char *text); /* what stands behind the @ */
+    int (*read)(struct redis_url *url, const char *text); /* the text after the @ */
     enum redis_kind kind;
     bool tls;
 };
@@ -24,7 +24,7 @@ static char *copy(const char *text, size_t len)
     return str_printf("%.*s", (int)len, text);
 }
 
-/* A decoded copy; NULL where a %XX is bad or gives a NUL. */
+/* A decoded copy; NULL if a %XX is bad or gives a NUL. */
 static char *decode(const char *text, size_t len)
 {
     char *out = mem_alloc(len + 1);
@@ -67,14 +67,14 @@ static int read_number(const char *text, size_t len, unsigned max, unsigned *val
     return value <= max ? 0 : -1;
 }
 
-/* "user:password", what stands before the @. */
+/* "user:password", the text before the @. */
 static int read_login(struct redis_url *url, const char *text, size_t len)
 {
     const char *colon = memchr(text, ':', len);
     size_t user_len = colon == NULL ? len : (size_t)(colon - text);
 
     if (colon == NULL)
-        return -1; /* a user without a password is a password that was forgotten */
+        return -1; /* a user without a password is a mistake */
     if (user_len > 0 && (url->user = decode(text, user_len)) == NULL)
         return -1;
     url->password = decode(colon + 1, len - user_len - 1);
@@ -87,7 +87,7 @@ static bool is_host_char(char c)
            c == '.' || c == '-' || c == '_';
 }
 
-/* Where the host ends, and the host; NULL where it is none. */
+/* Reads a host; returns its end, or NULL if there is none. */
 static const char *read_host(char **host_r, const char *text)
 {
     const char *end = text;
@@ -107,7 +107,7 @@ static const char *read_host(char **host_r, const char *text)
     return (*host_r)[0] == 0 || strlen(*host_r) > 255 ? NULL : end;
 }
 
-/* Where "host:port" ends; NULL where it is none. */
+/* Reads "host:port"; returns its end, or NULL if it is malformed. */
 static const char *read_place(struct redis_place *place, const char *text)
 {
     text = read_host(&place->host, text);
@@ -142,7 +142,7 @@ static int read_tcp(struct redis_url *url, const char *text)
     return text == NULL ? -1 : read_db(url, text);
 }
 
-/* Where "host:port,host:port" ends; NULL where it is none. */
+/* Reads "host:port,host:port"; returns its end, or NULL if it is malformed. */
 static const char *read_places(struct redis_url *url, const char *text, unsigned port)
 {
     url->places = mem_zalloc(REDIS_URL_PLACES * sizeof *url->places);
@@ -233,7 +233,7 @@ int redis_url_parse(const char *text, struct redis_url *url_r)
     text += strlen(scheme->text);
     at = strrchr(text, '@');
     if (at != NULL && memchr(text, '/', (size_t)(at - text)) != NULL)
-        at = NULL; /* in the path, or a password that has to be written %2F */
+        at = NULL; /* it is in the path, or in a password that should have %2F */
     if (at != NULL) {
         rc = read_login(url_r, text, (size_t)(at - text));
         text = at + 1;

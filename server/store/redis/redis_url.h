@@ -1,18 +1,18 @@
 /*
- * URLs of a Redis store, and nothing else about it: pure functions over text.
+ * The URLs of a Redis store: pure functions over text.
  *
  *     redis://[user[:password]@]host[:port][/db]      host: a name, 127.0.0.1 or [::1]
  *     rediss://…                                      the same by TLS
  *     redis+unix://[user[:password]@]/path[?db=N]
  *     redis+sentinel://[login@]host[:port][,host[:port]]…/master[/db]
- *                                     several Sentinels, who know where the master is
+ *                                     several Sentinels, which know the master
  *     rediss+sentinel://…             Sentinels and servers by TLS
  *     redis+cluster://[login@]host[:port][,host[:port]]…
  *                                     a cluster, and some of its nodes
  *     rediss+cluster://…              the same by TLS
  *
  * User and password may hold %XX; ":password@" alone is Redis' default user.
- * The port is 6379 (a Sentinel's 26379) and the db 0 where none is given. Any thread may
+ * The default port is 6379 (of a Sentinel 26379), the default db 0. Any thread may
  * call.
  */
 #ifndef OFFLOOP_SERVER_STORE_REDIS_REDIS_URL_H
@@ -35,7 +35,7 @@
     "redis+sentinel://[user:password@]host[:port],host.../master[/db]; " \
     "rediss for TLS"
 
-/* What stands at the other end. */
+/* The kind of server at the other end. */
 enum redis_kind { REDIS_SERVER, REDIS_SENTINEL, REDIS_CLUSTER };
 
 /* A host and its port. */
@@ -47,7 +47,7 @@ struct redis_place {
 /* A URL taken apart; each text is owned, or NULL for none. */
 struct redis_url {
     enum redis_kind kind;
-    char *host; /* without brackets; NULL where path or places are there */
+    char *host; /* without brackets; NULL if there is a path or places */
     char *path; /* of a unix socket */
     char *user;
     char *password;
@@ -59,23 +59,24 @@ struct redis_url {
     size_t place_count;
 };
 
-/* True for a text that names a Redis store, well formed or not. */
+/* True for a text that names a Redis store, even a malformed one. */
 bool redis_url_is_redis(const char *text);
 
-/* Takes a URL apart; -1 where it is none of the above: then nothing is to be freed. */
+/* Takes a URL apart; -1 if it is not one of the above: then there is nothing to free. */
 int redis_url_parse(const char *text, struct redis_url *url_r)
     __attribute__((warn_unused_result));
 
-/* The URL of one server that is reached as this one's are (TLS, login): of a host and a
-   port. Ended as any other. */
+/* Makes the URL of one server from a host and a port, with the TLS and login of another
+   URL. End it with redis_url_free(). */
 void redis_url_of_place(struct redis_url *url_r, const struct redis_url *like,
                         const char *host, unsigned port);
 
-/* Frees the texts, passwords wiped, and zeroes the struct. */
+/* Wipes the password, frees the texts, and zeroes the struct. */
 void redis_url_free(struct redis_url *url);
 
-/* Appends where the store is, for logs: "redis 127.0.0.1:6379/0"; never user or
-   password. */
+/* Appends the store's address for logs, "redis 127.0.0.1:6379/0", without user and
+ * password.
+ */
 void redis_url_print(const struct redis_url *url, struct buf *out);
 
 #endif

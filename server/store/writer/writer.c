@@ -10,7 +10,8 @@
 
 #include "common/base/log.h"
 #include "common/process/spawn.h"
-#include "server/store/store_backend.h"
+#include "server/store/lmdb/lmdb_open_writer.h"
+#include "server/store/store_url.h"
 #include "server/store/writer/writer_commit.h"
 #include "server/store/writer/writer_conn.h"
 
@@ -19,9 +20,10 @@
 
 enum writer_state {
     WRITER_SERVING,  /* accepts and serves */
-    WRITER_ORPHANED, /* the master is gone: serves until the fronts are, or the timer */
-    WRITER_DRAINING, /* BYE was said: until the fronts have closed, or the timer */
-    WRITER_ENDED
+    WRITER_ORPHANED, /* the master is gone; serves until the fronts are gone or the timer
+                      */
+    WRITER_DRAINING, /* BYE was sent; waits until the fronts have closed or the timer */
+    WRITER_ENDED     /* the loop ends */
 };
 
 struct writer {
@@ -38,13 +40,15 @@ struct writer {
     struct ev_timer alive;
 };
 
+/* Sets the state, which only goes forward, and how long it may last. */
 static void enter(struct writer *writer, enum writer_state state, double seconds)
 {
     assert(state > writer->state);
     writer->state = state;
     ev_timer_stop(writer->shared.loop, &writer->deadline);
     ev_timer_set(&writer->deadline, seconds, 0.);
-    ev_timer_start(writer->shared.loop, &writer->deadline);
+    if (seconds > 0.)
+        ev_timer_start(writer->shared.loop, &writer->deadline);
 }
 
 static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
@@ -57,7 +61,7 @@ static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
         int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd < 0)
-            return; /* none left, or another writer was faster */
+            return; /* no more, or another writer was faster */
         writer_conn_create(&writer->shared, fd);
     }
 }
@@ -65,8 +69,8 @@ static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 static void on_control(struct ev_loop *loop, struct ev_io *io, int events)
 {
     struct writer *writer = io->data;
-    char note;
-    ssize_t n = recv(io->fd, &note, sizeof note, MSG_DONTWAIT);
+    char byte;
+    ssize_t n = recv(io->fd, &byte, sizeof byte, MSG_DONTWAIT);
 
     (void)events;
     if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
@@ -83,18 +87,16 @@ static void on_term(struct ev_loop *loop, struct ev_signal *term, int events)
     (void)events;
     if (writer->state >= WRITER_DRAINING)
         return;
-    ev_io_stop(loop, &writer->accept); /* the next writer takes those */
+    ev_io_stop(loop, &writer->accept); /* the next writer accepts later fronts */
     enter(writer, WRITER_DRAINING, WRITER_DRAIN_S);
     writer_conn_say_bye_all(&writer->shared);
 }
 
 static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
-    struct writer *writer = timer->data;
-
     (void)loop;
     (void)events;
-    writer->state = WRITER_ENDED;
+    enter(timer->data, WRITER_ENDED, 0.);
 }
 
 static void tell_alive(const struct writer *writer, bool is_busy)
@@ -114,7 +116,7 @@ static bool has_much_to_do(const struct writer *writer)
     return writer->shared.group_bytes > WRITER_BUSY_BYTES;
 }
 
-/* A transaction of a group has ended; others may follow. */
+/* A transaction of a group has ended; others of the group may follow. */
 static void on_step(void *ctx)
 {
     tell_alive(ctx, has_much_to_do(ctx));
@@ -140,7 +142,7 @@ static void init_watchers(struct writer *writer)
     ev_signal_start(loop, &writer->term);
 }
 
-/* Commits what has come and answers it. */
+/* Commits and answers the writes that have arrived. */
 static int do_group(struct writer *writer)
 {
     struct list *at;
@@ -156,7 +158,7 @@ static int do_group(struct writer *writer)
                            writer_commit_totals(writer->commit));
     writer->shared.last_version = writer_commit_totals(writer->commit).last_version;
     writer->shared.group_bytes = writer->shared.group_writes = 0;
-    if (!writer->did && writer->config->on_did)
+    if (!writer->did && writer->config->on_did != NULL)
         writer->config->on_did(writer->config->ctx);
     writer->did = true;
     return rc;
@@ -171,7 +173,7 @@ static int run(struct writer *writer)
             break;
         ev_run(writer->shared.loop, EVRUN_ONCE);
         rc = do_group(writer);
-        if (writer_conn_sweep(&writer->shared) > 0) /* a front ended, perhaps killed */
+        if (writer_conn_sweep(&writer->shared) > 0) /* a front is gone, perhaps killed */
             lmdb_db_reap_readers(&writer->db);
         if (rc < 0)
             return -1;
@@ -179,7 +181,7 @@ static int run(struct writer *writer)
     return 0;
 }
 
-/* Signals: PIPE and XFSZ come back as errors of the calls. */
+/* SIGPIPE and SIGXFSZ: the calls return errors instead. */
 static void ignore_signals(void)
 {
     signal(SIGINT, SIG_IGN);
@@ -189,19 +191,19 @@ static void ignore_signals(void)
 
 static int open_store(struct writer *writer)
 {
-    const char *dir = store_backend_match(writer->config->url, "lmdb");
+    const char *dir = store_url_lmdb_dir(writer->config->url);
     int flags = fcntl(writer->config->listen_fd, F_GETFL);
 
     if (dir == NULL) {
-        log_warn("a writer has nothing to do for the store '%s'", writer->config->url);
+        log_warn("the store '%s' needs no writer", writer->config->url);
         return -1;
     }
     if (flags < 0 || fcntl(writer->config->listen_fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-        log_warn("store: the writer's listening socket is not there");
+        log_warn("store: the writer's listening socket is missing");
         return -1;
     }
-    if (lmdb_db_open_writer(&writer->db, dir, writer->config->lmdb_max,
-                            writer->config->sync) < 0)
+    if (lmdb_open_writer(&writer->db, dir, writer->config->lmdb_max,
+                         writer->config->sync) < 0)
         return -1;
     return 0;
 }
@@ -223,7 +225,7 @@ int store_writer_main(const struct store_writer_config *config)
     writer.shared.last_version = writer_commit_totals(writer.commit).last_version;
     writer_commit_set_step(writer.commit, on_step, &writer);
     init_watchers(&writer);
-    if (config->on_ready)
+    if (config->on_ready != NULL)
         config->on_ready(config->ctx);
     rc = run(&writer);
     writer_conn_close_all(&writer.shared);

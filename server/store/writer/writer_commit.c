@@ -9,23 +9,21 @@
 #include "common/base/log.h"
 #include "server/store/little_endian.h"
 #include "server/store/lmdb/lmdb_layout.h"
-#include "server/store/lmdb/lmdb_version.h"
+#include "server/store/writer/document_version.h"
 
 struct writer_commit {
     struct lmdb_db *db;
     struct lmdb_free_space space;
     struct writer_totals totals;
-    struct lmdb_version_source versions;
+    struct document_version_source versions;
     uint64_t last_version;      /* within a transaction */
     bool changed;               /* the transaction has something to commit */
-    enum store_status trouble;  /* the last one logged: one line for each change */
-    uint64_t noted_ns;          /* when that was */
-    bool dead;                  /* LMDB will have no more of us */
+    enum store_status logged;   /* the last status logged: one line for each change */
+    uint64_t logged_ns;         /* when that was */
+    bool dead;                  /* LMDB refuses all further work (MDB_PANIC) */
     void (*on_step)(void *ctx); /* NULL for none */
     void *step_ctx;
 };
-
-static const struct slice version_key = {(const uint8_t *)"version", 7};
 
 static int read_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t *number_r)
 {
@@ -38,7 +36,7 @@ static int read_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t *n
     return rc;
 }
 
-/* 0 where it cannot be read, which the first write will tell. */
+/* 0 if it cannot be read; the first write will log the error. */
 static uint64_t read_last_version(const struct lmdb_db *db)
 {
     uint64_t version = 0;
@@ -46,7 +44,7 @@ static uint64_t read_last_version(const struct lmdb_db *db)
 
     if (lmdb_db_begin_read(db, &txn) != 0)
         return 0;
-    if (read_number(txn, db->meta, version_key, &version) != 0)
+    if (read_number(txn, db->meta, LMDB_META_VERSION, &version) != 0)
         version = 0;
     mdb_txn_abort(txn);
     return version;
@@ -58,7 +56,7 @@ struct writer_commit *writer_commit_create(struct lmdb_db *db)
 
     assert(db->env != NULL);
     commit->db = db;
-    lmdb_version_init(&commit->versions);
+    document_version_init(&commit->versions);
     commit->totals.last_version = read_last_version(db);
     lmdb_free_space_open(&commit->space, db);
     return commit;
@@ -101,7 +99,7 @@ static struct slice op_payload(const struct writer_op *op)
                           op->head.payload_len};
 }
 
-/* ---- one write within a transaction; all return 0 or LMDB's error ---- */
+/* ---- one write in a transaction; all return 0 or LMDB's error ---- */
 
 static int put_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t number)
 {
@@ -112,7 +110,7 @@ static int put_number(MDB_txn *txn, MDB_dbi dbi, struct slice name, uint64_t num
     return mdb_put(txn, dbi, &key, &value, 0);
 }
 
-/* Counts a collection's documents up or down; its record goes with the last one. */
+/* Adds to a collection's count; the record is deleted with the last document. */
 static int add_to_count(struct writer_commit *commit, MDB_txn *txn, struct slice name,
                         int change)
 {
@@ -147,8 +145,9 @@ static int put_document(struct writer_commit *commit, MDB_txn *txn, MDB_val *key
     return 0;
 }
 
-/* What a write finds: STORE_OK where it may go on, else the status that it ends with. */
-static enum store_status judge(const struct writer_op *op, bool found, MDB_val old)
+/* Checks a write's condition: STORE_OK if the write may go on, else its status. */
+static enum store_status check_condition(const struct writer_op *op, bool found,
+                                         MDB_val old)
 {
     struct layout_value value = {.version = 0};
 
@@ -177,7 +176,7 @@ static int apply(struct writer_commit *commit, MDB_txn *txn, struct writer_op *o
     if (!found && rc != MDB_NOTFOUND)
         return rc;
     op->version = 0;
-    op->status = judge(op, found, old);
+    op->status = check_condition(op, found, old);
     if (op->status != STORE_OK)
         return 0;
     op->version = ++commit->last_version;
@@ -203,7 +202,7 @@ static int end(struct writer_commit *commit, MDB_txn *txn)
         mdb_txn_abort(txn);
         return 0;
     }
-    rc = put_number(txn, commit->db->meta, version_key, commit->last_version);
+    rc = put_number(txn, commit->db->meta, LMDB_META_VERSION, commit->last_version);
     if (rc != 0) {
         mdb_txn_abort(txn);
         return rc;
@@ -225,9 +224,9 @@ static int do_txn(struct writer_commit *commit, struct list *first, struct list 
     if (rc != 0)
         return rc;
     commit->changed = false;
-    rc = read_number(txn, commit->db->meta, version_key, &commit->last_version);
+    rc = read_number(txn, commit->db->meta, LMDB_META_VERSION, &commit->last_version);
     commit->last_version =
-        lmdb_version_base(&commit->versions, commit->last_version, clock_real_us());
+        document_version_base(&commit->versions, commit->last_version, clock_real_us());
     for (struct list *at = first; rc == 0 && at != last; at = at->next)
         rc = apply(commit, txn, container_of(at, struct writer_op, link));
     if (rc == 0)
@@ -236,7 +235,7 @@ static int do_txn(struct writer_commit *commit, struct list *first, struct list 
     return rc;
 }
 
-/* Does the writes from `first` up to (without) `last`: all or, with LMDB's error, none.
+/* Commits the writes from `first` up to (without) `last`: all, or none with LMDB's error.
  */
 static int run_txn(struct writer_commit *commit, struct list *first, struct list *last)
 {
@@ -249,16 +248,16 @@ static int run_txn(struct writer_commit *commit, struct list *first, struct list
 
 /* ---- a group ---- */
 
-/* One line when trouble begins and one when it ends, but no more than one a second:
-   around the bound every other write may fit. */
-static void note(struct writer_commit *commit, enum store_status status, int rc)
+/* Logs one line when writing begins to fail and one when it works again, but at most one
+   a second, because near the limit every other write may fit. */
+static void log_status(struct writer_commit *commit, enum store_status status, int rc)
 {
-    if (status == commit->trouble)
+    if (status == commit->logged)
         return;
-    commit->trouble = status;
-    if (commit->noted_ns != 0 && clock_now_ns() < commit->noted_ns + NS_PER_S)
+    commit->logged = status;
+    if (commit->logged_ns != 0 && clock_now_ns() < commit->logged_ns + NS_PER_S)
         return;
-    commit->noted_ns = clock_now_ns();
+    commit->logged_ns = clock_now_ns();
     if (status == STORE_OK)
         log_info("store: writing goes on");
     else if (status == STORE_FULL)
@@ -272,7 +271,7 @@ static uint64_t op_estimate(const struct writer_commit *commit,
                             const struct writer_op *op)
 {
     if (op->head.remove)
-        return 0; /* deletes live on the reserve */
+        return 0; /* deletes use the reserve */
     return lmdb_free_space_estimate(commit->db, op->head.payload_len + LAYOUT_HEAD_BYTES);
 }
 
@@ -286,7 +285,7 @@ static int try_alone(struct writer_commit *commit, struct writer_op *op)
         return lmdb_free_space_disk_is_full(commit->db) ? ENOSPC : MDB_MAP_FULL;
     rc = run_txn(commit, &op->link, op->link.next);
     if (rc == EIO && lmdb_free_space_disk_is_full(commit->db))
-        rc = ENOSPC; /* EIO is LMDB's word for a write that was cut short */
+        rc = ENOSPC; /* LMDB returns EIO for a write that was cut short */
     return rc;
 }
 
@@ -302,10 +301,10 @@ static void run_alone(struct writer_commit *commit, struct writer_op *op)
     if (rc != 0) {
         op->status = lmdb_db_status(rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc);
         op->version = 0;
-        note(commit, op->status, rc);
+        log_status(commit, op->status, rc);
     } else if (!op->head.remove &&
                (op->status == STORE_OK || op->status == STORE_CREATED)) {
-        note(commit, STORE_OK, 0);
+        log_status(commit, STORE_OK, 0);
     }
 }
 
@@ -319,7 +318,8 @@ static uint64_t group_estimate(const struct writer_commit *commit, struct list *
     return bytes;
 }
 
-/* Does `count` writes as one transaction, or each half so. Returns what follows them. */
+/* Commits `count` writes as one transaction, or else in halves. Returns the link after
+   them. */
 static struct list *run_group(struct writer_commit *commit, struct list *first,
                               size_t count)
 {
@@ -336,7 +336,7 @@ static struct list *run_group(struct writer_commit *commit, struct list *first,
     if ((estimate == 0 || lmdb_free_space_has(&commit->space, commit->db, estimate)) &&
         run_txn(commit, first, last) == 0) {
         if (estimate > 0)
-            note(commit, STORE_OK, 0);
+            log_status(commit, STORE_OK, 0);
         return last;
     }
     first = run_group(commit, first, count / 2);

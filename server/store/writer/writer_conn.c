@@ -10,7 +10,6 @@
 
 #include "common/base/alloc.h"
 #include "common/base/log.h"
-#include "server/store/writer/writer.h"
 
 #define SCRATCH_BYTES (64 * 1024)
 
@@ -21,9 +20,9 @@
 #define OUT_MAX_BYTES (256 * 1024)
 
 enum conn_state {
-    CONN_HELLO, /* waiting for the front's HELLO */
-    CONN_UP,    /* writes come in */
-    CONN_ENDED, /* the front sends no more; closed when all is answered */
+    CONN_HELLO, /* awaits the front's HELLO */
+    CONN_UP,    /* awaits writes */
+    CONN_ENDED, /* the front sends no more; closed when all its writes are answered */
     CONN_BROKEN /* closed at the next sweep */
 };
 
@@ -33,7 +32,7 @@ struct writer_conn {
     enum conn_state state;
     int fd;
     struct ev_io io;
-    unsigned undone; /* its writes in the group */
+    unsigned unanswered; /* its writes in the group */
     /* the message under way */
     uint8_t head[WRITER_HEAD_BYTES];
     size_t head_len;
@@ -41,6 +40,13 @@ struct writer_conn {
     size_t op_have;       /* bytes of op->bytes */
     struct buf out;
 };
+
+/* Sets the state, which only goes forward. */
+static void enter(struct writer_conn *conn, enum conn_state state)
+{
+    assert(state > conn->state);
+    conn->state = state;
+}
 
 static size_t op_need(const struct writer_op *op)
 {
@@ -54,7 +60,7 @@ static void finish_op(struct writer_conn *conn)
     list_append(&conn->shared->group, &conn->op->link);
     conn->shared->group_writes++;
     conn->shared->group_bytes += conn->op->head.payload_len;
-    conn->undone++;
+    conn->unanswered++;
     conn->op = NULL;
     conn->op_have = 0;
 }
@@ -80,7 +86,7 @@ static int take_head(struct writer_conn *conn)
     if (writer_read_head(conn->head, &head) < 0)
         return -1;
     if (head.type == WRITER_HELLO && conn->state == CONN_HELLO) {
-        conn->state = CONN_UP;
+        enter(conn, CONN_UP);
         return 0;
     }
     if (head.type != WRITER_WRITE || conn->state != CONN_UP)
@@ -89,7 +95,7 @@ static int take_head(struct writer_conn *conn)
     return 0;
 }
 
-/* Copies what is still needed, of what is there; how much that was. */
+/* Copies the bytes that are still needed, as far as there are any; returns how many. */
 static size_t take_part(uint8_t *to, size_t have, size_t need, const uint8_t *bytes,
                         size_t len)
 {
@@ -99,7 +105,7 @@ static size_t take_part(uint8_t *to, size_t have, size_t need, const uint8_t *by
     return part;
 }
 
-/* No body is empty: every name has a byte. */
+/* A write under way always needs bytes, because no name is empty. */
 int writer_conn_take(struct writer_conn *conn, const uint8_t *bytes, size_t len)
 {
     while (len > 0) {
@@ -139,13 +145,13 @@ static void watch(struct writer_conn *conn)
         ev_io_start(conn->shared->loop, &conn->io);
 }
 
-/* Receives the rest of the document under way in its place, and what follows in a scratch
-   buffer. Returns as recv(). */
+/* Receives the rest of the document under way into its place, and later bytes into a
+   scratch buffer. Returns as recv(). */
 static ssize_t receive(struct writer_conn *conn, uint8_t *scratch, size_t *direct_r)
 {
     struct iovec iov[2] = {{NULL, 0}, {scratch, SCRATCH_BYTES}};
 
-    *direct_r = conn->op ? op_need(conn->op) - conn->op_have : 0;
+    *direct_r = conn->op != NULL ? op_need(conn->op) - conn->op_have : 0;
     if (conn->op != NULL)
         iov[0] = (struct iovec){conn->op->bytes + conn->op_have, *direct_r};
     return readv(conn->fd, iov, 2);
@@ -164,7 +170,7 @@ static int take_received(struct writer_conn *conn, const uint8_t *scratch, size_
     return writer_conn_take(conn, scratch, got - here);
 }
 
-/* 1 where there may be more, 0 where there is not, -1 at the end. */
+/* Returns 1 if there may be more, 0 if not, -1 at the end. */
 static int receive_once(struct writer_conn *conn)
 {
     uint8_t scratch[SCRATCH_BYTES];
@@ -175,13 +181,13 @@ static int receive_once(struct writer_conn *conn)
         return errno == EAGAIN || errno == EINTR ? 0 : -1;
     if (n == 0) {
         if (conn->op != NULL || conn->head_len > 0)
-            log_warn("store: a front left in the middle of a write");
+            log_warn("store: a front closed its connection in the middle of a write");
         return -1;
     }
     if (take_received(conn, scratch, direct, (size_t)n) == 0)
         return (size_t)n == direct + SCRATCH_BYTES;
     log_warn("store: a front sent a bad message");
-    conn->state = CONN_BROKEN;
+    enter(conn, CONN_BROKEN);
     return -1;
 }
 
@@ -195,8 +201,8 @@ static void on_readable(struct writer_conn *conn)
             conn->shared->group_bytes >= WRITER_GROUP_BYTES)
             break;
     }
-    if (more < 0 && conn->state != CONN_BROKEN)
-        conn->state = CONN_ENDED;
+    if (more < 0 && conn->state < CONN_ENDED)
+        enter(conn, CONN_ENDED);
 }
 
 static void send_out(struct writer_conn *conn)
@@ -209,7 +215,7 @@ static void send_out(struct writer_conn *conn)
     if (n > 0)
         buf_consume(&conn->out, (size_t)n);
     else if (n < 0 && errno != EAGAIN && errno != EINTR)
-        conn->state = CONN_BROKEN;
+        enter(conn, CONN_BROKEN);
 }
 
 static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
@@ -226,7 +232,7 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
 
 /* ---- for the writer ---- */
 
-static void say(struct writer_conn *conn, const struct writer_head *head)
+static void queue_message(struct writer_conn *conn, const struct writer_head *head)
 {
     writer_put_head(buf_reserve(&conn->out, WRITER_HEAD_BYTES), head);
     conn->out.len += WRITER_HEAD_BYTES;
@@ -237,7 +243,7 @@ struct writer_conn *writer_conn_create(struct writer_shared *shared, int fd)
     struct writer_conn *conn;
 
     if (!writer_peer_is_ours(fd)) {
-        log_warn("store: a stranger connected to the writer");
+        log_warn("store: a process of another user connected to the writer");
         close(fd);
         return NULL;
     }
@@ -249,10 +255,10 @@ struct writer_conn *writer_conn_create(struct writer_shared *shared, int fd)
     list_append(&shared->conns, &conn->link);
     ev_init(&conn->io, on_io);
     conn->io.data = conn;
-    say(conn, &(struct writer_head){.type = WRITER_HELLO,
-                                    .number = WRITER_MAGIC,
-                                    .version = WRITER_VERSION,
-                                    .last_version = shared->last_version});
+    queue_message(conn, &(struct writer_head){.type = WRITER_HELLO,
+                                              .number = WRITER_MAGIC,
+                                              .version = WRITER_VERSION,
+                                              .last_version = shared->last_version});
     send_out(conn);
     watch(conn);
     return conn;
@@ -262,22 +268,22 @@ void writer_conn_answer(struct writer_op *op, struct writer_totals totals)
 {
     struct writer_conn *conn = op->origin;
 
-    assert(conn->undone > 0);
-    conn->undone--;
-    say(conn, &(struct writer_head){.type = WRITER_REPLY,
-                                    .status = (uint8_t)op->status,
-                                    .number = op->head.number,
-                                    .version = op->version,
-                                    .commits = totals.commits,
-                                    .writes = totals.writes});
+    assert(conn->unanswered > 0);
+    conn->unanswered--;
+    queue_message(conn, &(struct writer_head){.type = WRITER_REPLY,
+                                              .status = (uint8_t)op->status,
+                                              .number = op->head.number,
+                                              .version = op->version,
+                                              .commits = totals.commits,
+                                              .writes = totals.writes});
     mem_free(op);
 }
 
 void writer_conn_say_bye_all(struct writer_shared *shared)
 {
     for (struct list *at = shared->conns.next; at != &shared->conns; at = at->next)
-        say(container_of(at, struct writer_conn, link),
-            &(struct writer_head){.type = WRITER_BYE});
+        queue_message(container_of(at, struct writer_conn, link),
+                      &(struct writer_head){.type = WRITER_BYE});
 }
 
 static void destroy(struct writer_conn *conn)
@@ -293,7 +299,7 @@ static void destroy(struct writer_conn *conn)
 static bool is_over(const struct writer_conn *conn)
 {
     return conn->state == CONN_BROKEN ||
-           (conn->state == CONN_ENDED && conn->out.len == 0 && conn->undone == 0);
+           (conn->state == CONN_ENDED && conn->out.len == 0 && conn->unanswered == 0);
 }
 
 unsigned writer_conn_sweep(struct writer_shared *shared)

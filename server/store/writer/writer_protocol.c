@@ -40,7 +40,7 @@ static int check_write(const struct writer_head *head)
     return head->payload_len <= STORE_DOCUMENT_MAX ? 0 : -1;
 }
 
-/* The fields that only a WRITE has are zero in all others. */
+/* In the other types, the fields that only a WRITE has are zero. */
 static int check_other(const struct writer_head *head, const uint8_t *at)
 {
     static const uint8_t zeros[6];

@@ -1,9 +1,9 @@
 /*
- * What fronts and the writer say to each other over their unix stream socket:
- * one host, one build, so nothing to negotiate; but a version is told, because
- * during an upgrade an old front may meet a new writer.
+ * The messages between fronts and the writer on their unix stream socket. Both
+ * run on one host from one build, so nothing is negotiated; but HELLO has a
+ * version, because an old front may meet a new writer during an upgrade.
  *
- * Every message is a head of 40 bytes, little-endian, and what it announces:
+ * Every message begins with a head of 40 bytes, little-endian:
  *
  *      0  type (enum writer_type)
  *      1  WRITE: format; REPLY: status (enum store_status)
@@ -17,13 +17,13 @@
  *     32  REPLY: the writer's answered writes so far; HELLO of the writer: the last
  *         version in the store
  *
- * A WRITE is followed by the name, the id and the document. What a type does
- * not use is zero.
+ * After the head of a WRITE come the name, the id and the document. Fields that a
+ * type does not use are zero.
  *
- * Each side says HELLO first. The writer answers WRITEs in the order of their
- * coming. BYE, from the writer, asks the front to finish the message it is
- * sending and shut down its side; the writer answers all that came and closes.
- * A message that breaks these rules ends the connection.
+ * Each side sends HELLO first. The writer answers WRITEs in the order in which
+ * they arrive. With BYE the writer asks the front to finish the message that it
+ * is sending and to shut down its side; the writer then answers all WRITEs and
+ * closes. A message that breaks these rules ends the connection.
  */
 #ifndef OFFLOOP_SERVER_STORE_WRITER_WRITER_PROTOCOL_H
 #define OFFLOOP_SERVER_STORE_WRITER_WRITER_PROTOCOL_H
@@ -56,11 +56,11 @@ struct writer_head {
 /* Writes a head. */
 void writer_put_head(uint8_t at[WRITER_HEAD_BYTES], const struct writer_head *head);
 
-/* Reads a head and checks every field; -1 where it breaks a rule. */
+/* Reads a head and checks every field; -1 if one breaks a rule. */
 int writer_read_head(const uint8_t at[WRITER_HEAD_BYTES], struct writer_head *head_r)
     __attribute__((warn_unused_result));
 
-/* True where the other end of a unix socket is root or the user we run as. */
+/* True if the other end of a unix socket runs as root or as our user. */
 bool writer_peer_is_ours(int fd);
 
 #endif

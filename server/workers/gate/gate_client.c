@@ -115,7 +115,7 @@ static void on_again(struct ev_loop *loop, ev_timer *again, int events)
         return;
     }
     if (!link->failed)
-        log_warn("cannot connect to the gate: %s; trying on", strerror(errno));
+        log_warn("cannot connect to the gate: %s; still trying", strerror(errno));
     link->failed = true;
     connect_later(link);
 }

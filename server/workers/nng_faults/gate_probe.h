@@ -1,10 +1,13 @@
 /*
- * The gate's look at itself: a plain connection to the --rpc address that asks
- * as a worker would, and must be answered. nng 1.5.2 can lose a listener for
- * good to a peer that leaves in the middle of its handshake (nng 1518): it goes
- * on accepting and shaking hands, hands nothing on, and says nothing of it. (A
- * second server that finds the address in use does just that.) Without a probe
- * the next worker would wait for ever.
+ * The gate checks its own listener: it connects to the --rpc address, asks as a worker
+ * does, and expects an answer. In nng 1.5.2 a listener can stop working when a peer
+ * leaves in the middle of its handshake (nng issue 1518): it still accepts connections
+ * and shakes hands, but passes nothing on, without an error. (A second server that finds
+ * the address in use causes it.) Without the probe, a new worker would wait for ever.
+ *
+ * It can go when the oldest supported nng contains the fix (nng pull request 1519, after
+ * 1.5.2): then tests/process/rpc_gate_test.c, in which peers leave early, passes with the
+ * probe removed.
  *
  * Loop thread only; no call waits.
  */
@@ -19,23 +22,22 @@ struct ev_loop;
 struct gate_probe;
 struct tls_probe;
 
-/* Probes the URL every second from now on, and calls on_deaf when there was no answer
-   within a second, twice in a row. A tls+tcp:// URL takes a visitor, which stays the
-   caller's and outlives the probe (NULL for other URLs): then it is four seconds for
-   both, and a miss counts only after an answer has come once. Probes nothing where the
-   URL is none that it can connect to itself (a name instead of a number). The caller ends
-   it with gate_probe_destroy(). */
+/* Probes the URL every second from now on. Calls on_deaf when there was no answer within
+   a second, twice in a row. A tls+tcp:// URL needs a tls_probe (NULL for other URLs),
+   which the caller owns and which outlives the probe. Then both times are four seconds,
+   and a missing answer counts only after one has come. Does nothing where the URL has a
+   name instead of a numeric address. The caller ends it with gate_probe_destroy(). */
 struct gate_probe *gate_probe_create(struct ev_loop *loop, const char *url,
                                      struct tls_probe *tls_probe,
                                      void (*on_deaf)(void *ctx), void *ctx);
 
-/* True where on_deaf would be called: over TLS, after the first answer. */
+/* True where a missing answer counts: over TLS, after the first answer. */
 bool gate_probe_works(const struct gate_probe *probe);
 
-/* True for what a probe asks, which is no stranger's doing. */
+/* True for the bytes that a probe sends. */
 bool gate_probe_is_question(struct slice bytes);
 
-/* Ends the probing; NULL inside is allowed. */
+/* Ends the probe; *probe may be NULL. */
 void gate_probe_destroy(struct gate_probe **probe);
 
 #endif

@@ -1,4 +1,4 @@
-/* What comes from a Redis as text, and a URL: any bytes, and nothing but a verdict. */
+/* Texts from Redis, and URLs: any bytes must give a result, and no crash. */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
-/* Bytes from a front as the writer takes them: in pieces whose sizes the input chooses.
-   Whatever comes: no crash, no leak, and the pieces make no difference. */
+/* Bytes from a front as the writer reads them, in pieces whose sizes the input chooses.
+   No input may crash or leak, and the pieces must make no difference. */
 #include <ev.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What a run came to. */
+/* The result of a run. */
 struct outcome {
     int rc;
     uint64_t writes;

@@ -262,7 +262,7 @@ static void fake_do_job(struct fake_seat *seat, struct wire_job *job,
         *result_r =
             (struct wire_result){.id = job->id, .verdict = (enum wire_verdict)fake->n};
     else
-        job_run(fake->codec, job, 1 << 30, payloads, result_r);
+        job_run(fake->codec, job, 1 << 30, 0, payloads, result_r);
     if (fake->mode == FAKE_NO_CODING && fake->answered >= fake->n && fake_is_new(job)) {
         fake_resize(0, payloads, result_r);
         result_r->status = CODEC_UNSUPPORTED;

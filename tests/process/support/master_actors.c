@@ -1,5 +1,9 @@
 #include "tests/process/support/master_actors.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/process/handover.h"
@@ -19,7 +25,7 @@
 #include "common/master/master.h"
 #include "common/process/process.h"
 
-/* Further descriptors that the test's fronts get. */
+/* The further descriptors of the test's fronts. */
 #define ROLE_FDS 3
 
 /* ---- the child ---- */
@@ -40,7 +46,7 @@ static void tell_line(const struct spawn_self *self, const char *what)
     fflush(stdout);
 }
 
-/* Waits for TERM or the master's end, and says which. */
+/* Waits for TERM or the master's end, and prints which one came. */
 static int serve(const struct spawn_self *self)
 {
     struct pollfd polled[2] = {{.fd = stop_pipe[0], .events = POLLIN},
@@ -69,7 +75,7 @@ static int do_gate_crash(const struct spawn_self *self)
     abort();
 }
 
-/* Tells that it lives, once. */
+/* Sends a sign of life once. */
 static int do_silent(const struct spawn_self *self)
 {
     if (self->role == SPAWN_FRONT)
@@ -80,24 +86,25 @@ static int do_silent(const struct spawn_self *self)
     return serve(self);
 }
 
-/* One front as above; the other has told that it has much to do. */
+/* One front does as above; the other one has sent SPAWN_BUSY. */
 static int do_busy(const struct spawn_self *self)
 {
-    spawn_tell(SPAWN_ALIVE); /* before it is ready: counts from then on */
+    spawn_tell(
+        SPAWN_ALIVE); /* sent before SPAWN_READY: its time starts when it is ready */
     spawn_tell(SPAWN_READY);
     if (self->role == SPAWN_FRONT && self->index == 1)
         spawn_tell(SPAWN_BUSY);
     return serve(self);
 }
 
-/* Gets ready and dies, but has done nothing. */
+/* Becomes ready and dies without work done. */
 static int do_ready_crash(const struct spawn_self *self)
 {
     spawn_tell(SPAWN_READY);
     return self->role == SPAWN_WRITER ? serve(self) : 3;
 }
 
-/* Does something and dies. */
+/* Does some work and dies. */
 static int do_did_crash(const struct spawn_self *self)
 {
     if (self->role == SPAWN_WRITER)
@@ -107,7 +114,7 @@ static int do_did_crash(const struct spawn_self *self)
     return 3;
 }
 
-/* Does something and retires. */
+/* Does some work and ends by itself. */
 static int do_retire(const struct spawn_self *self)
 {
     if (self->role == SPAWN_WRITER)
@@ -134,8 +141,8 @@ static int do_fail_start(const struct spawn_self *self)
     return self->role == SPAWN_WRITER ? serve(self) : EXIT_FATAL;
 }
 
-/* Prints the numbers of the descriptors that came by exec: none of those is
-   close-on-exec, as all are that this process or its libraries open. */
+/* Prints the numbers of the inherited descriptors: they are not close-on-exec. All that
+   this process or its libraries open are. */
 static void print_fds(void)
 {
     for (int fd = 0; fd < 64; fd++) {
@@ -299,7 +306,7 @@ static void on_leave(void *context, const struct master_plan *plan,
     handover_keep_fd(handover, plan->config_fd);
 }
 
-/* The scenario in force: that of the command line, or of the master before. */
+/* The first plan: its scenario is from the command line or the master before. */
 static struct plan first_plan(const char *scenario, const struct handover *left)
 {
     struct buf text = BUF_INIT;
@@ -348,7 +355,7 @@ static int run_master(const char *scenario, const char *next, char *const *argv)
     return result;
 }
 
-/* ---- the way in ---- */
+/* ---- main() and the test's calls ---- */
 
 static char self_path[4096];
 
@@ -370,17 +377,38 @@ int master_actors_main(int argc, char **argv, int (*tests)(void))
     return tests();
 }
 
+struct daemon *master_actors_start(const char *scenario, const char *next)
+{
+    return daemon_start((const char *const[]){self_path, "master", scenario, next, NULL});
+}
+
+struct daemon *master_actors_ready(const char *scenario, const char *next)
+{
+    struct daemon *d = master_actors_start(scenario, next);
+
+    daemon_expect(d, "all ready");
+    return d;
+}
+
 struct daemon *master_actors_upgrade(const char *binary, const char *next)
 {
     struct daemon *d;
 
     setenv("MASTER_TEST_BINARY", binary != NULL ? binary : self_path, 1);
-    d = master_actors_start("serve", next);
+    d = master_actors_ready("serve", next);
     unsetenv("MASTER_TEST_BINARY");
+    daemon_signal(d, SIGUSR2);
     return d;
 }
 
-struct daemon *master_actors_start(const char *scenario, const char *next)
+void master_actors_drain(struct daemon *d)
 {
-    return daemon_start((const char *const[]){self_path, "master", scenario, next, NULL});
+    daemon_signal(d, SIGTERM);
+    assert_int_equal(daemon_wait(d), 0);
+}
+
+void master_actors_end(struct daemon *d)
+{
+    master_actors_drain(d);
+    daemon_end(d);
 }

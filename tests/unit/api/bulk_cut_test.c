@@ -71,7 +71,7 @@ static void append_line(struct buf *buf, char fill, size_t len)
 
 static const size_t pieces[] = {1, 2, 7, 999, 65536, SIZE_MAX / 2};
 
-#define EACH_PIECE(i) (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
+#define FOR_EACH_PIECE(i) for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
 
 static void test_lines(void **state)
 {
@@ -80,18 +80,16 @@ static void test_lines(void **state)
     (void)state;
     for (unsigned i = 0; i < 2000; i++)
         append_line(&in, 'x', i % 300);
-    for
-        EACH_PIECE(i)
-        {
-            struct outcome got = cut_all(&in, pieces[i], LINE_MAX);
+    FOR_EACH_PIECE(i) {
+        struct outcome got = cut_all(&in, pieces[i], LINE_MAX);
 
-            assert_int_equal(got.lines, 2000);
-            assert_int_equal(got.text.len, in.len);
-            assert_memory_equal(got.text.data, in.data, in.len);
-            assert_int_equal(got.blocks, 5);
-            assert_in_range(got.largest, BULK_CUT_BYTES, BULK_CUT_BYTES + 300);
-            buf_free(&got.text);
-        }
+        assert_int_equal(got.lines, 2000);
+        assert_int_equal(got.text.len, in.len);
+        assert_memory_equal(got.text.data, in.data, in.len);
+        assert_int_equal(got.blocks, 5);
+        assert_in_range(got.largest, BULK_CUT_BYTES, BULK_CUT_BYTES + 300);
+        buf_free(&got.text);
+    }
     buf_free(&in);
 }
 
@@ -101,16 +99,14 @@ static void test_last_line_without_its_end(void **state)
 
     (void)state;
     buf_append_str(&in, "one\n\ntwo");
-    for
-        EACH_PIECE(i)
-        {
-            struct outcome got = cut_all(&in, pieces[i], LINE_MAX);
+    FOR_EACH_PIECE(i) {
+        struct outcome got = cut_all(&in, pieces[i], LINE_MAX);
 
-            assert_int_equal(got.lines, 3);
-            assert_int_equal(got.blocks, 1);
-            assert_int_equal(got.text.len, in.len);
-            buf_free(&got.text);
-        }
+        assert_int_equal(got.lines, 3);
+        assert_int_equal(got.blocks, 1);
+        assert_int_equal(got.text.len, in.len);
+        buf_free(&got.text);
+    }
     buf_free(&in);
 }
 
@@ -133,17 +129,15 @@ static void test_long_lines(void **state)
     append_line(&in, 'b', 5 * BULK_CUT_BYTES);
     append_line(&in, 'c', 10);
     append_line(&in, 'd', 10);
-    for
-        EACH_PIECE(i)
-        {
-            struct outcome got = cut_all(&in, pieces[i], LINE_MAX);
+    FOR_EACH_PIECE(i) {
+        struct outcome got = cut_all(&in, pieces[i], LINE_MAX);
 
-            assert_int_equal(got.lines, 4);
-            assert_int_equal(got.blocks, 3);
-            assert_int_equal(got.largest, 5 * BULK_CUT_BYTES + 1);
-            assert_memory_equal(got.text.data, in.data, in.len);
-            buf_free(&got.text);
-        }
+        assert_int_equal(got.lines, 4);
+        assert_int_equal(got.blocks, 3);
+        assert_int_equal(got.largest, 5 * BULK_CUT_BYTES + 1);
+        assert_memory_equal(got.text.data, in.data, in.len);
+        buf_free(&got.text);
+    }
     buf_free(&in);
 }
 
@@ -164,16 +158,14 @@ static void test_too_long_lines(void **state)
     buf_append_str(&expected, "!\n!\n!\n");
     append_line(&expected, 'e', 100);
     buf_append_str(&expected, "!\n");
-    for
-        EACH_PIECE(i)
-        {
-            struct outcome got = cut_all(&in, pieces[i], 100);
+    FOR_EACH_PIECE(i) {
+        struct outcome got = cut_all(&in, pieces[i], 100);
 
-            assert_int_equal(got.too_long, 4);
-            assert_int_equal(got.text.len, expected.len);
-            assert_memory_equal(got.text.data, expected.data, expected.len);
-            buf_free(&got.text);
-        }
+        assert_int_equal(got.too_long, 4);
+        assert_int_equal(got.text.len, expected.len);
+        assert_memory_equal(got.text.data, expected.data, expected.len);
+        buf_free(&got.text);
+    }
     buf_free(&in);
     buf_free(&expected);
 }

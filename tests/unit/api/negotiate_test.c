@@ -192,9 +192,9 @@ static void test_refusals(void **state)
     (void)state;
     check_refusal(NULL, "a Content-Type is needed; taken is x");
     check_refusal(" ", "a Content-Type is needed; taken is x");
-    check_refusal("text/plain", "taken is x; say which in Content-Type");
+    check_refusal("text/plain", "taken is x; say which one in Content-Type");
     check_refusal("application/json; charset=latin1",
-                  "charset latin1 is not taken: the text must be UTF-8");
+                  "charset latin1 is not accepted: the text must be UTF-8");
     check_refusal("application/json; charset=\"\xff\"", "the text must be UTF-8");
     assert_true(negotiate_is_media(text("a/b; charset=utf-8"), "A/b"));
     assert_false(negotiate_is_media(text("a/b; charset=utf-16"), "a/b"));
@@ -281,7 +281,7 @@ static void test_none_match(void **state)
     char etag[NEGOTIATE_ETAG_MAX];
 
     (void)state;
-    negotiate_etag_print(17, NEGOTIATE_JSON, CODING_NONE, etag);
+    negotiate_etag_print(17, NEGOTIATE_JSON, 0, CODING_NONE, etag);
     assert_string_equal(etag, "\"17-json\"");
     assert_true(negotiate_none_match(text("\"17-json\""), etag));
     assert_true(negotiate_none_match(text("*"), etag));
@@ -291,11 +291,11 @@ static void test_none_match(void **state)
     assert_false(negotiate_none_match(text("17-json"), etag));
     assert_false(negotiate_none_match(text("\"a,\\\"17-json\\\"\""), etag));
     assert_false(negotiate_none_match(text(""), etag));
-    negotiate_etag_print(17, NEGOTIATE_JSON, CODING_GZIP, etag);
+    negotiate_etag_print(17, NEGOTIATE_JSON, 0, CODING_GZIP, etag);
     assert_string_equal(etag, "\"17-json-gzip\"");
-    negotiate_etag_print(17, NEGOTIATE_JSON, CODING_ZSTD, etag);
+    negotiate_etag_print(17, NEGOTIATE_JSON, 0, CODING_ZSTD, etag);
     assert_string_equal(etag, "\"17-json-zstd\"");
-    negotiate_etag_print(UINT64_MAX, NEGOTIATE_MSGPACK, CODING_NONE, etag);
+    negotiate_etag_print(UINT64_MAX, NEGOTIATE_MSGPACK, 0, CODING_NONE, etag);
     assert_string_equal(etag, "\"18446744073709551615-msgpack\"");
 }
 

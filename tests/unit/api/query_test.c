@@ -137,10 +137,13 @@ static void check_unknown(const char *text, const char *name)
     assert_non_null(parse(text, &query));
     assert_non_null(query.unknown.data);
     query_print_unknown(&query, detail);
-    snprintf(wanted, sizeof wanted,
-             "a collection has no parameter \"%s\"; it has after, fields, ids, limit, "
-             "pretty, and no filters; names that begin with _ are ignored",
-             name);
+    snprintf(
+        wanted, sizeof wanted,
+        "a collection has no parameter \"%s\"; it has after, fields, ids, jq, "
+        "limit, pretty, view, arg.NAME; filter with ?jq=select(...); names that begin "
+        "with _ "
+        "are ignored",
+        name);
     assert_string_equal(detail, wanted);
     query_free(&query);
 }

@@ -15,12 +15,14 @@ struct table {
     struct turns_member members[MEMBERS];
     struct turns_item items[MEMBERS][ITEMS];
     unsigned count[MEMBERS]; /* of items */
+    uint64_t now_ns;
 };
 
 static struct table *table_new(unsigned workers)
 {
     static struct table table; /* large */
 
+    table.now_ns = 1;
     turns_init(&table.turns);
     turns_set_workers(&table.turns, workers);
     for (unsigned m = 0; m < MEMBERS; m++) {
@@ -34,7 +36,7 @@ static void push(struct table *table, unsigned member, unsigned count, uint32_t 
 {
     while (count-- > 0)
         turns_push(&table->turns, &table->members[member],
-                   &table->items[member][table->count[member]++], cost_us);
+                   &table->items[member][table->count[member]++], cost_us, table->now_ns);
 }
 
 static unsigned member_of(const struct table *table, const struct turns_item *item)
@@ -48,7 +50,7 @@ static void run(struct table *table, unsigned jobs, uint32_t us, unsigned *ran_r
     for (unsigned m = 0; m < MEMBERS; m++)
         ran_r[m] = 0;
     while (jobs-- > 0) {
-        struct turns_item *item = turns_next(&table->turns);
+        struct turns_item *item = turns_next(&table->turns, table->now_ns);
 
         assert_non_null(item);
         ran_r[member_of(table, item)]++;
@@ -61,16 +63,16 @@ static void test_one_member_keeps_its_order(void **state)
     struct table *table = table_new(1);
 
     (void)state;
-    assert_null(turns_next(&table->turns));
+    assert_null(turns_next(&table->turns, table->now_ns));
     push(table, 0, 10, 100);
     for (unsigned i = 0; i < 10; i++) {
-        struct turns_item *item = turns_next(&table->turns);
+        struct turns_item *item = turns_next(&table->turns, table->now_ns);
 
         assert_ptr_equal(item, &table->items[0][i]);
         turns_end(&table->turns, item, 100);
         assert_null(item->member);
     }
-    assert_null(turns_next(&table->turns));
+    assert_null(turns_next(&table->turns, table->now_ns));
 }
 
 static void test_what_is_under_way_is_bounded(void **state)
@@ -80,12 +82,12 @@ static void test_what_is_under_way_is_bounded(void **state)
 
     (void)state;
     push(table, 0, 100, 1000);
-    while (turns_next(&table->turns) != NULL)
+    while (turns_next(&table->turns, table->now_ns) != NULL)
         taken++;
     assert_int_equal(taken, 6); /* 3 ms for each worker */
     turns_end(&table->turns, &table->items[0][3], 1000);
-    assert_ptr_equal(turns_next(&table->turns), &table->items[0][6]);
-    assert_null(turns_next(&table->turns));
+    assert_ptr_equal(turns_next(&table->turns, table->now_ns), &table->items[0][6]);
+    assert_null(turns_next(&table->turns, table->now_ns));
 }
 
 static void test_jobs_that_are_long_still_fill_the_workers(void **state)
@@ -95,7 +97,7 @@ static void test_jobs_that_are_long_still_fill_the_workers(void **state)
 
     (void)state;
     push(table, 0, 100, TURNS_HEAVY_US);
-    while (turns_next(&table->turns) != NULL)
+    while (turns_next(&table->turns, table->now_ns) != NULL)
         taken++;
     assert_int_equal(taken, 4);
 }
@@ -107,14 +109,42 @@ static void test_light_ones_pass_heavy_ones(void **state)
 
     (void)state;
     push(table, 0, 10, 100000);
-    while (turns_next(&table->turns) != NULL)
+    while (turns_next(&table->turns, table->now_ns) != NULL)
         heavy++;
     assert_int_equal(heavy, 2); /* one runs, one waits */
     push(table, 1, 1, 10);
     push(table, 0, 1, 10); /* behind heavy ones of its own */
-    assert_ptr_equal(turns_next(&table->turns), &table->items[1][0]);
-    assert_ptr_equal(turns_next(&table->turns), &table->items[0][10]);
-    assert_null(turns_next(&table->turns));
+    assert_ptr_equal(turns_next(&table->turns, table->now_ns), &table->items[1][0]);
+    assert_ptr_equal(turns_next(&table->turns, table->now_ns), &table->items[0][10]);
+    assert_null(turns_next(&table->turns, table->now_ns));
+}
+
+static void test_a_worker_is_left_to_light_ones(void **state)
+{
+    struct table *table = table_new(3);
+    unsigned medium = 0, heavy = 0;
+    struct turns_item *item;
+
+    (void)state;
+    push(table, 1, 1, 10);
+    turns_end(&table->turns, turns_next(&table->turns, table->now_ns), 10);
+    push(table, 0, 20, 1000);
+    push(table, 0, 20, 10000);
+    while ((item = turns_next(&table->turns, table->now_ns)) != NULL)
+        if (item->cost_us == 1000)
+            medium++;
+        else
+            heavy++;
+    assert_int_equal(medium, 2);
+    assert_int_equal(heavy, 2);
+    table->now_ns += TURNS_LIGHT_NS; /* none has come for long */
+    while ((item = turns_next(&table->turns, table->now_ns)) != NULL)
+        if (item->cost_us == 1000)
+            medium++;
+        else
+            heavy++;
+    assert_int_equal(medium, 9);
+    assert_int_equal(heavy, 4);
 }
 
 static void test_who_sends_more_gets_no_more(void **state)
@@ -153,7 +183,7 @@ static void test_estimates_are_put_right(void **state)
     push(table, 0, ITEMS, 100);
     push(table, 1, ITEMS, 100);
     for (unsigned i = 0; i < 110; i++) {
-        struct turns_item *item = turns_next(&table->turns);
+        struct turns_item *item = turns_next(&table->turns, table->now_ns);
         unsigned member = member_of(table, item);
 
         ran[member]++;
@@ -199,7 +229,7 @@ static void test_who_is_held_gets_none(void **state)
     (void)state;
     push(table, 0, 10, 100);
     table->members[0].is_held = true;
-    assert_null(turns_next(&table->turns));
+    assert_null(turns_next(&table->turns, table->now_ns));
     push(table, 1, 10, 100);
     run(table, 10, 0, ran);
     assert_int_equal(ran[1], 10);
@@ -215,9 +245,9 @@ static void test_a_job_that_waits_is_taken_back(void **state)
     (void)state;
     push(table, 0, 3, 100);
     turns_end(&table->turns, &table->items[0][1], 0);
-    assert_ptr_equal(turns_next(&table->turns), &table->items[0][0]);
-    assert_ptr_equal(turns_next(&table->turns), &table->items[0][2]);
-    assert_null(turns_next(&table->turns));
+    assert_ptr_equal(turns_next(&table->turns, table->now_ns), &table->items[0][0]);
+    assert_ptr_equal(turns_next(&table->turns, table->now_ns), &table->items[0][2]);
+    assert_null(turns_next(&table->turns, table->now_ns));
     turns_end(&table->turns, &table->items[0][0], 100);
     turns_end(&table->turns, &table->items[0][2], 100);
     assert_int_equal(table->turns.taken[TURNS_LIGHT].count, 0);
@@ -232,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_what_is_under_way_is_bounded),
         cmocka_unit_test(test_jobs_that_are_long_still_fill_the_workers),
         cmocka_unit_test(test_light_ones_pass_heavy_ones),
+        cmocka_unit_test(test_a_worker_is_left_to_light_ones),
         cmocka_unit_test(test_who_sends_more_gets_no_more),
         cmocka_unit_test(test_turns_are_by_cost),
         cmocka_unit_test(test_estimates_are_put_right),

@@ -1,4 +1,4 @@
-/* offloop-codec as its users meet it: the built program, its output and exit status. */
+/* offloop-codec as a program: its output and exit status. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,7 +18,7 @@
 
 static char folder[] = "/tmp/offloop-codec-test-XXXXXX";
 
-/* What one run gave. */
+/* The result of one run. */
 struct run {
     int status;
     struct buf out;
@@ -272,7 +272,7 @@ static void test_jq(void **state)
     expect_part(ARGS("check", "--jq", ".", "in"), 2, NULL, "do not apply");
 }
 
-/* A full disk is no success. */
+/* A full disk is an error. */
 static void test_full_disk(void **state)
 {
     char command[3 * PATH_MAX];

@@ -14,7 +14,7 @@
 #include "common/codec/engine.h"
 #include "tests/unit/codec/codec_run.h"
 
-/* A job that appends to out, without limits but the machine's. */
+/* A job that appends to out, without limits. */
 static inline struct engine_job job_to(struct buf *out)
 {
     return (struct engine_job){.out = out,

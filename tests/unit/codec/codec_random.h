@@ -12,7 +12,7 @@
 
 #include "common/base/buf.h"
 
-/* A small generator of our own, so that a seed means the same everywhere. */
+/* A small generator, so that a seed gives the same numbers everywhere. */
 struct random {
     uint64_t state;
 };
@@ -24,7 +24,7 @@ static inline uint32_t random_below(struct random *random, uint32_t below)
     return (uint32_t)(random->state >> 33) % below;
 }
 
-/* A document in the making. */
+/* A document that is being made. */
 struct document {
     struct random *random;
     struct buf *text;
@@ -137,7 +137,7 @@ static inline void document_fraction(struct document *d)
     buf_append_str(d->text, number);
 }
 
-/* A number that neither 64 bits nor a double hold. */
+/* A number that fits neither 64 bits nor a double. */
 static inline void document_huge(struct document *d)
 {
     char number[80];

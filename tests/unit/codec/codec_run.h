@@ -1,5 +1,5 @@
 /*
- * Short forms of codec_run() for tests, without limits but the machine's.
+ * Short forms of codec_run() for tests, without limits; and random numbers.
  */
 #ifndef OFFLOOP_TESTS_UNIT_CODEC_CODEC_RUN_H
 #define OFFLOOP_TESTS_UNIT_CODEC_CODEC_RUN_H
@@ -8,7 +8,7 @@
 
 #include "common/codec/codec.h"
 
-/* Runs one call with these bytes; the result replaces what is in out. */
+/* Runs one call with these bytes; the result replaces out's content. */
 static inline struct codec_fault run_bytes(struct codec *codec, enum codec_op op,
                                            const void *data, size_t len, struct buf *out)
 {
@@ -26,7 +26,7 @@ static inline struct codec_fault run_bytes(struct codec *codec, enum codec_op op
     return fault;
 }
 
-/* As run_bytes for what a buffer holds. */
+/* As run_bytes for a buffer. */
 static inline struct codec_fault run_buf(struct codec *codec, enum codec_op op,
                                          const struct buf *in, struct buf *out)
 {
@@ -40,10 +40,21 @@ static inline struct codec_fault run_text(struct codec *codec, enum codec_op op,
     return run_bytes(codec, op, text, strlen(text), out);
 }
 
-/* True where two buffers hold the same bytes. */
+/* True where two buffers have the same bytes. */
 static inline bool same_bytes(const struct buf *a, const struct buf *b)
 {
     return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+/* xorshift64*: the same numbers in every run. */
+static inline uint64_t next_random(void)
+{
+    static uint64_t state = 88172645463325252u;
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state * 0x2545f4914f6cdd1du;
 }
 
 #endif

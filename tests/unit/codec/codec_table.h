@@ -35,7 +35,7 @@ static inline int table_hex(const char *p)
     return (int)value;
 }
 
-/* Where the text that `open` at p[0] begins ends: its matching `close`. */
+/* The `close` that matches the `open` at p[0]. */
 static inline const char *table_match(const char *p, char open, char close)
 {
     int depth = 0;

@@ -1,4 +1,4 @@
-/* The codec's promises whatever the engine: names, output, budgets, sequences. */
+/* What the codec ensures with every engine: names, output, budgets, sequences. */
 #include "common/codec/codec.h"
 
 #include <setjmp.h>
@@ -127,7 +127,7 @@ ENGINE_TEST(test_usable_after_every_failure)
     buf_free(&text);
 }
 
-/* A document with something of everything, its container headers widened too. */
+/* A document with every kind of value, and with widened container headers. */
 static void make_sample(struct buf *text)
 {
     buf_append_str(text, "{\"list\":[");
@@ -206,7 +206,7 @@ ENGINE_TEST(test_small_limits_after_large_jobs)
     buf_append_str(&text, "]");
     assert_int_equal(run_buf(codec, CODEC_OP_DECODE, &text, &out).status, CODEC_OK);
     assert_true(codec_peak_bytes(codec) > out.len);
-    /* What the large job left in scratch memory is no reason to refuse a small one. */
+    /* Scratch memory that a large job left does not make a small job fail. */
     buf_free(&out);
     assert_int_equal(codec_run(codec, &small, &out, &fault), CODEC_OK);
     codec_trim(codec, 0);

@@ -1,5 +1,5 @@
-/* Codings in one piece and as streams that are put together of parts. What is made here
-   is expanded by our own reader; that of others is the end-to-end tests' affair. */
+/* Codings in one piece, and as streams that are joined from parts. The codec's own reader
+   expands the results here; the end-to-end tests use other readers. */
 #include "common/codec/coding/coding.h"
 
 #include "common/codec/coding/gzip.h"
@@ -36,7 +36,7 @@ static void test_names(void **state)
     assert_int_equal(coding_of(slice_of("")), CODING_NONE);
 }
 
-/* One piece of every coding that is there is told by its begin. */
+/* Every coding of this build is recognized by its first bytes. */
 static void test_in_one_piece(void **state)
 {
     struct buf text = BUF_INIT;
@@ -64,7 +64,7 @@ static void test_in_one_piece(void **state)
     buf_free(&text);
 }
 
-/* Every bound is either enough or refused, and what is refused leaves no trace. */
+/* Every bound is enough, or the call fails and leaves the output unchanged. */
 static void check_bounds(enum codec_coding coding, bool part)
 {
     struct buf text = BUF_INIT, whole = BUF_INIT;
@@ -154,7 +154,7 @@ static struct buf put_together(enum codec_coding coding, const size_t *lengths,
     return out;
 }
 
-/* Lengths about the sizes of zlib's window and of our steps. */
+/* Lengths near the sizes of zlib's window and of the codec's steps. */
 static const size_t lengths[] = {1,     0,      100,    1024,   32768,  65535, 65536,
                                  70000, 262143, 262144, 262145, 700000, 3};
 
@@ -207,7 +207,7 @@ static void test_stream_of_zstd(void **state)
     buf_free(&out);
 }
 
-/* What a worker sends is not believed: it must look like a part. */
+/* A worker's result is checked: it must be a part. */
 static void test_parts_that_are_none(void **state)
 {
     struct coding_stream stream;

@@ -12,7 +12,7 @@
 #define MSGPACK_TABLE "tests/unit/codec/conformance_msgpack.txt"
 
 static struct codec *codec; /* the engine under test */
-static int failures; /* rows that went wrong: all are printed, then the test fails */
+static int failures;        /* rows that failed: all are printed, then the test fails */
 
 static void fail_row(const struct table_row *row, const char *what,
                      const struct codec_fault *fault)
@@ -64,15 +64,15 @@ static void check_json(const struct table_row *row)
     tight_free(&in);
 }
 
-/* Whether a fault does not depend on what follows the text. */
+/* True for a fault that does not depend on the bytes after the text. */
 static bool stays_with_more_behind(enum codec_status status)
 {
     return status == CODEC_CONTROL || status == CODEC_UTF8 || status == CODEC_SURROGATE ||
            status == CODEC_NUMBER;
 }
 
-/* The same text as an array's item, far from either end of the input: short cuts that
-   read a little more than they need apply there only. */
+/* The same text as an array's item, far from both ends of the input: fast paths that read
+   further than the text run only there. */
 static void check_inside(const struct table_row *row)
 {
     struct buf text = BUF_INIT, packed = BUF_INIT, alone = BUF_INIT;
@@ -126,7 +126,8 @@ static void check_msgpack(const struct table_row *row)
     tight_free(&in);
 }
 
-/* In a sequence, what stands before a value shifts its offsets, and more may follow. */
+/* In a sequence, the bytes before a value shift its offsets, and more values may follow.
+ */
 static void check_sequence(const struct table_row *row)
 {
     struct buf in = BUF_INIT, text = BUF_INIT, expected = BUF_INIT;

@@ -1,5 +1,5 @@
 /*
- * Engine direct's limits: it asks for room in steps that are larger than what it writes,
+ * Engine direct's limits: it asks for space in steps that are larger than what it writes,
  * and that must never show.
  */
 #include <setjmp.h>
@@ -40,7 +40,7 @@ static enum codec_status run(const struct codec_call *call, struct buf *out_r)
     return codec_run(codec, call, out_r, &fault);
 }
 
-/* A result of exactly max_output bytes passes, whatever the output held before. */
+/* A result of exactly max_output bytes passes, also behind earlier output. */
 static void check_limit(struct codec_call call, size_t len)
 {
     struct codec_fault fault;
@@ -93,7 +93,7 @@ static void test_output_limit_is_exact(void **state)
     }
 }
 
-/* Runs out of memory at every size up to what the job needs, and works afterwards. */
+/* Runs out of memory at every size below what the job needs, and works afterwards. */
 static void check_memory(struct codec_call call)
 {
     size_t passes = 0;
@@ -165,7 +165,7 @@ static void test_messagepack_that_grows(void **state)
     free(bytes);
 }
 
-/* Four thousand million items in six bytes: refused before anything is done for them. */
+/* A header of four thousand million items in six bytes is refused before any work. */
 static void test_promises_cost_nothing(void **state)
 {
     static const uint8_t promise[] = {0xdd, 0xff, 0xff, 0xff, 0xff, 0xc0};

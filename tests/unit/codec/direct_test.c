@@ -1,8 +1,8 @@
 /*
  * Engine direct where it is special: chunks of strings, fast paths for numbers that must
- * not read beyond the input, and its stack. Mostly engine yajl is the oracle:
- * both must agree on verdict, offset and bytes. (What the codec accepts at all is tested
- * for every engine elsewhere.)
+ * not read beyond the input, and its stack. Mostly engine yajl is the reference:
+ * both must agree on status, offset and bytes. (conformance_test.c tests what the codec
+ * accepts, for every engine.)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "common/codec/codec.h"
+#include "tests/unit/codec/codec_run.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define UNLIMITED    ((size_t)1 << 30)
@@ -104,17 +105,6 @@ static void check_bytes(const void *bytes, size_t len)
     buf_free(&text.out);
     run_both(CODEC_OP_SEQUENCE, bytes, len, &text);
     buf_free(&text.out);
-}
-
-/* xorshift64*: the same numbers in every run. */
-static uint64_t next_random(void)
-{
-    static uint64_t state = 88172645463325252u;
-
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state * 0x2545f4914f6cdd1du;
 }
 
 /* Strings whose end, or first byte that is not plain, falls at every place of a chunk. */
@@ -344,7 +334,7 @@ static void test_random_documents(void **state)
 
         append_random_value(&text, 0);
         check_text(text.data, text.len);
-        /* And broken somewhere. */
+        /* The same with a fault somewhere. */
         text.data[next_random() % text.len] ^= (uint8_t)(1 << (next_random() >> 61));
         check_text(text.data, text.len);
         buf_free(&text);

@@ -101,7 +101,7 @@ static void test_digits_are_found_and_converted(void **state)
     }
 }
 
-/* The byte behind a point is still judged rightly: the fast path for numbers needs it. */
+/* The byte after a point is still found: the fast path for numbers needs it. */
 static void test_a_second_byte_that_is_no_digit_is_found(void **state)
 {
     uint8_t text[8];

@@ -40,7 +40,7 @@ static void test_reserve(void **state)
     buf_free(&out);
 }
 
-/* Room that the caller's buffer had already is not more than the job may use. */
+/* Space that the caller's buffer had before does not raise the job's limit. */
 static void test_reserve_in_roomy_buffer(void **state)
 {
     struct buf out = BUF_INIT;
@@ -54,7 +54,8 @@ static void test_reserve_in_roomy_buffer(void **state)
     buf_free(&out);
 }
 
-/* However much memory there is, an engine comes back after some of it, and is noticed. */
+/* With a large limit too, an engine asks for memory in steps, and each step is counted.
+ */
 static void test_room_is_given_in_pieces(void **state)
 {
     const size_t piece = 64 << 10;
@@ -193,7 +194,8 @@ static void test_container_headers(void **state)
     }
 }
 
-/* yajl's blocks: aligned, kept when they grow, and all gone at the job's end. */
+/* yajl's blocks are aligned, keep their content when they grow, and are freed at the end.
+ */
 static void test_arena(void **state)
 {
     static struct yajl_arena arena;

@@ -76,7 +76,7 @@ static void test_whole_wins(void **state)
     check("a.x,a.y", "{\"a\":{\"x\":1,\"y\":2,\"z\":3}}", "{\"a\":{\"x\":1,\"y\":2}}");
 }
 
-/* A container that a path leads through stays; what is no container does not. */
+/* A container on a path stays; another value does not. */
 static void test_paths_that_find_nothing(void **state)
 {
     (void)state;
@@ -173,12 +173,13 @@ static void test_limits(void **state)
     assert_int_equal(fields_check(buf_slice(&text)), 0);
     buf_append_str(&text, ",x1");
     check_malformed(buf_slice(&text));
-    text.len -= 3; /* one that is there already needs no room */
+    text.len -= 3; /* a name that is there already needs no space */
     buf_append_str(&text, ",1");
     fields = fields_parse(buf_slice(&text));
     assert_non_null(fields);
     fields_destroy(&fields);
-    assert_int_equal(fields_check(buf_slice(&text)), -1); /* it counts that one, too */
+    assert_int_equal(fields_check(buf_slice(&text)),
+                     -1); /* fields_check() counts that name too */
     text.len = 0;
     append_times(&text, "x", FIELDS_MAX_BYTES);
     fields = fields_parse(buf_slice(&text));
@@ -259,7 +260,7 @@ static void test_deep(void **state)
     buf_free(&document);
 }
 
-/* Several documents back to back, as a listing's run holds them. */
+/* Several documents one after another, as in a listing's run. */
 static void test_sequence(void **state)
 {
     struct buf one = packed("{\"a\":1,\"b\":2}"), two = packed("[1]"),
@@ -287,7 +288,7 @@ static void test_sequence(void **state)
     buf_free(&result);
 }
 
-/* Memory that runs out has no place in the input. */
+/* A fault of memory has no offset in the input. */
 static void test_memory(void **state)
 {
     struct buf in =

@@ -1,4 +1,4 @@
-/* gzip frames: what is expanded, what is refused, and the limits of both directions. */
+/* gzip frames: what is accepted and refused, and the limits of both directions. */
 #include "common/codec/coding/gzip.h"
 
 #include "tests/unit/codec/codec_job.h"
@@ -133,7 +133,7 @@ static void test_damage(void **state)
     buf_free(&zipped);
 }
 
-/* A bomb costs what is allowed, not what it holds; the limit is exact. */
+/* A bomb takes no more memory than allowed; the limit is exact. */
 static void test_bomb(void **state)
 {
     struct buf zeros = BUF_INIT, zipped = BUF_INIT, out = BUF_INIT;
@@ -155,7 +155,7 @@ static void test_bomb(void **state)
     buf_free(&out);
 }
 
-/* Two members that fit alone and not together. */
+/* Two members that fit into the limit alone, but not together. */
 static void test_limit_over_members(void **state)
 {
     struct buf zipped = BUF_INIT;

@@ -135,7 +135,7 @@ static void test_names(void **state)
     }
 }
 
-/* As deep as a document may be: what is around it does not count. */
+/* A document of the greatest depth: the containers around it do not count. */
 static void test_depth(void **state)
 {
     struct buf text = BUF_INIT, in, out = BUF_INIT;
@@ -174,7 +174,7 @@ static void test_what_is_no_name(void **state)
     buf_free(&in);
 }
 
-/* Every limit of output, in either form: too little fails and leaves nothing. */
+/* Every limit of output, in both formats: too small a one fails and leaves nothing. */
 static void test_limits(void **state)
 {
     struct buf in = two();

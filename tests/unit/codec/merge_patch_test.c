@@ -266,7 +266,7 @@ static void test_many_duplicates(void **state)
     buf_free(&result);
 }
 
-/* Offsets are those in the part at fault. */
+/* Offsets are in the part that has the fault. */
 static void test_faults(void **state)
 {
     struct buf good = packed("{\"a\":1}"), bad = BUF_INIT, result = BUF_INIT;
@@ -287,7 +287,7 @@ static void test_faults(void **state)
     buf_free(&result);
 }
 
-/* Whatever the budget, the job ends with MEMORY or the right result. */
+/* With every budget, the job ends with MEMORY or the right result. */
 static void test_budget(void **state)
 {
     struct buf target = wide(true, "{\"a\":[1]}", 0, 100);

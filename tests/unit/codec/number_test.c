@@ -16,6 +16,7 @@
 #include "common/codec/number/number_decimal.h"
 #include "common/codec/number/number_powers.h"
 #include "common/codec/number/number_shortest.h"
+#include "tests/unit/codec/codec_run.h"
 
 #define RANDOM_RUNS   200000
 #define SHORTEST_RUNS 40000
@@ -23,17 +24,6 @@
 #define TEXT_BYTES    1400
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-/* xorshift64*: the same numbers in every run. */
-static uint64_t next_random(void)
-{
-    static uint64_t state = 88172645463325252u;
-
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state * 0x2545f4914f6cdd1du;
-}
 
 static double double_of(uint64_t bits)
 {
@@ -524,99 +514,6 @@ static void test_shortest_has_no_closing_zeros(void **state)
     assert_int_equal(shortest.exp10, -324);
 }
 
-static void test_kept_texts(void **state)
-{
-    static const char *const kept[] = {"-0",
-                                       "12500.00",
-                                       "1.50",
-                                       "0.10",
-                                       "1e2",
-                                       "1E2",
-                                       "1e+2",
-                                       "0e0",
-                                       "0.00",
-                                       "-0.00",
-                                       "0.0000001",
-                                       "1.0000000",
-                                       "-1.250",
-                                       "1e21",
-                                       "1.5e3",
-                                       "1e-7000",
-                                       "1e7000",
-                                       "10000000000000000000.0e0",
-                                       "0.1000000000000000055511151231257827",
-                                       "123456789012345678.0"};
-    static const char *const plain[] = {"0.0",
-                                        "-0.0",
-                                        "1.5",
-                                        "100.0",
-                                        "0.000001",
-                                        "-0.5",
-                                        "1e+21",
-                                        "1e-7",
-                                        "1.5e-7",
-                                        "12345678901234.5",
-                                        "0.12345678901234",
-                                        "123456789012345.0",
-                                        "4503599627370495.5",
-                                        "0.1234567890123456",
-                                        "5e-324",
-                                        "1.7976931348623157e+308"};
-    static const char *const integers[] = {"0", "1", "-1", "18446744073709551615"};
-    struct number number;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-        number_parse((const uint8_t *)kept[i], strlen(kept[i]), &number);
-        number_keep_text((const uint8_t *)kept[i], strlen(kept[i]), &number);
-        if (number.kind != NUMBER_TEXT)
-            fail_msg("%s is not kept", kept[i]);
-    }
-    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-        number_parse((const uint8_t *)plain[i], strlen(plain[i]), &number);
-        number_keep_text((const uint8_t *)plain[i], strlen(plain[i]), &number);
-        if (number.kind != NUMBER_DOUBLE)
-            fail_msg("%s is kept", plain[i]);
-    }
-    for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
-        number_parse((const uint8_t *)integers[i], strlen(integers[i]), &number);
-        number_keep_text((const uint8_t *)integers[i], strlen(integers[i]), &number);
-        assert_true(number.kind == NUMBER_UINT || number.kind == NUMBER_INT);
-    }
-}
-
-/* The short cut for plain fractions against printing: every text of a few digits. */
-static void test_kept_texts_are_those_printed_otherwise(void **state)
-{
-    static const char digits[] = "0159";
-    unsigned tried = 0;
-
-    (void)state;
-    for (unsigned n = 0; n < 4 * 4 * 4 * 4 * 4 * 4 * 4; n++)
-        for (size_t point = 1; point < 7; point++) {
-            uint8_t text[8], printed[NUMBER_DOUBLE_MAX];
-            size_t at = 0, len;
-            struct number number;
-            bool same;
-
-            for (unsigned i = 0, left = n; i < 7; i++, left /= 4) {
-                if (i == point)
-                    text[at++] = '.';
-                text[at++] = (uint8_t)digits[left % 4];
-            }
-            if (number_scan(text, at) != at)
-                continue;
-            number_parse(text, at, &number);
-            len = number_print_double(number.d, printed);
-            same = len == at && memcmp(printed, text, at) == 0;
-            number_keep_text(text, at, &number);
-            if (same != (number.kind == NUMBER_DOUBLE))
-                fail_msg("%.*s", (int)at, (const char *)text);
-            tried++;
-        }
-    assert_in_range(tried, 60000, 100000);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -634,8 +531,6 @@ int main(void)
         cmocka_unit_test(test_rounding_is_sure_or_says_so),
         cmocka_unit_test(test_exact_comparison),
         cmocka_unit_test(test_powers_are_cut_off_not_rounded),
-        cmocka_unit_test(test_kept_texts),
-        cmocka_unit_test(test_kept_texts_are_those_printed_otherwise),
         cmocka_unit_test(test_shortest_has_no_closing_zeros),
     };
 

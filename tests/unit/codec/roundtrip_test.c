@@ -1,7 +1,7 @@
 /*
- * Properties over random documents, with msgpack-c as the judge: texts become the bytes
- * that msgpack-c packs, come back the same, and damaged ones get the same verdict from
- * everyone who judges.
+ * Properties of random documents, with msgpack-c as the reference: texts become the bytes
+ * that msgpack-c packs, and come back the same. For damaged ones, all engines and checks
+ * return the same status.
  */
 #include "common/codec/codec.h"
 
@@ -178,7 +178,7 @@ static void test_damaged_texts(void **state)
     }
 }
 
-/* msgpack-c's own opinion: is this exactly one well-formed value? */
+/* True where msgpack-c finds exactly one well-formed value. */
 static bool oracle_accepts(const struct buf *packed)
 {
     msgpack_unpacked result;

@@ -1,7 +1,7 @@
 /*
- * Jobs with a budget: every operation of every engine asks it as it works, ends as
- * STOPPED wherever it is spent, leaves nothing behind, and comes to the same result where
- * it is not. No clock: the budget here counts how often it is asked.
+ * Jobs with a budget: every operation of every engine asks the budget while it works.
+ * Where the budget is used up, the job ends as STOPPED and leaves nothing. Else the
+ * result is the same as without a budget. No clock: the budget here counts the questions.
  */
 #include "common/codec/codec.h"
 
@@ -14,8 +14,7 @@
 
 #include "common/codec/operations/fields.h"
 
-/* Questions that at least come while a job does so much: a unit may be some more bytes
-   than one, but not many. */
+/* The least number of questions for so much work: a unit may be a few bytes. */
 #define BYTES_PER_QUESTION (16 * CODEC_BUDGET_WORK)
 
 /* A budget that is spent when it has been asked `answers` times. */
@@ -94,7 +93,7 @@ static enum codec_status run(struct codec *codec, struct codec_call call,
     enum codec_status status;
 
     call.budget = &budget->base;
-    buf_free(out); /* what room there is decides where questions come */
+    buf_free(out); /* the capacity decides where questions come */
     buf_append(out, "x", 1);
     status = codec_run(codec, &call, out, &fault);
     assert_int_equal(fault.status, status);
@@ -178,7 +177,7 @@ static void test_indenting(void **state)
     check(*state, call, (size_t)2000 * 2 * CODEC_MAX_DEPTH);
 }
 
-/* Sorting cannot be stopped: the budget is told before how much it is. */
+/* Sorting cannot be stopped: its cost is spent before it starts. */
 static void test_sorting_is_announced(void **state)
 {
     struct codec_call call = call_of(CODEC_OP_PATCH, buf_slice(&stored));
@@ -208,7 +207,7 @@ static void test_digits_count(void **state)
     buf_append_str(&text, "]");
     call = call_of(CODEC_OP_DECODE, buf_slice(&text));
     assert_int_equal(run(*state, call, &budget, &out), CODEC_OK);
-    assert_true(budget.asked >= 40); /* though it becomes only 400 bytes */
+    assert_true(budget.asked >= 40); /* although the result has only 400 bytes */
     buf_free(&text);
     buf_free(&out);
 }

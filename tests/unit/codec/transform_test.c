@@ -1,38 +1,11 @@
 /*
  * Jobs of several steps through codec_run(), with both engines: every operation on either
- * stored format, compressed and not, under any budget.
+ * stored format, compressed and not.
  */
 #include "common/codec/transform.h"
 
 #include "common/codec/coding/coding.h"
-#include "common/codec/coding/gzip.h"
-#include "tests/unit/codec/codec_job.h"
-
-static struct codec *codec; /* the engine of the round */
-
-/* A call without limits; its texts are C strings. */
-static struct codec_call call_of(enum codec_op op, enum codec_format format)
-{
-    return (struct codec_call){.op = op,
-                               .format = format,
-                               .separator = ',',
-                               .max_output = SIZE_MAX,
-                               .max_memory = SIZE_MAX,
-                               .max_expanded = SIZE_MAX};
-}
-
-static struct slice slice_of(const char *text)
-{
-    return (struct slice){(const uint8_t *)text, strlen(text)};
-}
-
-static struct buf zip(struct slice in)
-{
-    struct buf out = BUF_INIT;
-
-    assert_int_equal(gzip_compress(in, SIZE_MAX, &out), CODEC_OK);
-    return out;
-}
+#include "tests/unit/codec/transform_calls.h"
 
 static struct buf unzip(const struct buf *in)
 {
@@ -42,8 +15,7 @@ static struct buf unzip(const struct buf *in)
     return out;
 }
 
-/* Runs a call that succeeds, plain and compressed where that is worth it; returns the
-   plain result. */
+/* Runs a call that succeeds, without and with compression. Returns the result without. */
 static struct buf run_ok(struct codec_call call)
 {
     struct buf out = BUF_INIT, zipped = BUF_INIT, again;
@@ -73,40 +45,11 @@ static void check_text(const struct codec_call *call, const char *expected)
     buf_free(&out);
 }
 
-/* Stored documents back to back in one format; what the caller ends with buf_free(). */
-static struct buf stored(enum codec_format format, const char *const *texts)
-{
-    struct buf all = BUF_INIT;
-
-    for (bool first = true; *texts != NULL; texts++, first = false) {
-        struct buf one = packed(*texts);
-
-        if (format == CODEC_FORMAT_MSGPACK) {
-            buf_append(&all, one.data, one.len);
-        } else {
-            buf_append_str(&all, first ? "" : "\n");
-            buf_append_str(&all, *texts);
-        }
-        buf_free(&one);
-    }
-    return all;
-}
-
 static const char *const documents[] = {
     "{\"a\":{\"x\":1,\"y\":[2,{\"z\":null}]},\"b\":\"text\"}", "[1.5,{\"a\":3}]", "7",
     NULL};
 static const char *const document[] = {
     "{\"a\":{\"x\":1,\"y\":[2,{\"z\":null}]},\"b\":\"text\"}", NULL};
-
-static void each_format(void (*check)(enum codec_format format))
-{
-    for (const char *const *name = codec_engine_names(); *name != NULL; name++) {
-        codec = codec_create(*name);
-        check(CODEC_FORMAT_MSGPACK);
-        check(CODEC_FORMAT_JSON);
-        codec_destroy(&codec);
-    }
-}
 
 static void check_encode(enum codec_format format)
 {
@@ -142,11 +85,7 @@ static void check_encode_of_gzip(enum codec_format format)
     buf_free(&one);
 }
 
-static void test_encode_of_gzip(void **state)
-{
-    (void)state;
-    each_format(check_encode_of_gzip);
-}
+EACH_FORMAT_TEST(test_encode_of_gzip, check_encode_of_gzip)
 
 #define KEPT  "{\"a\":[12500.00,1e2,-0,1.50,0.10,-1.0E+5,1E400,7],\"b\":1.5}"
 #define PLAIN "{\"a\":[12500.0,100.0,-0.0,1.5,0.1,-100000.0,1E400,7],\"b\":1.5}"
@@ -194,11 +133,7 @@ static void check_numbers(enum codec_format format)
     buf_free(&out);
 }
 
-static void test_numbers(void **state)
-{
-    (void)state;
-    each_format(check_numbers);
-}
+EACH_FORMAT_TEST(test_numbers, check_numbers)
 
 /* Of stored JSON, MessagePack has doubles unless asked. */
 static void check_packed_numbers(enum codec_format format)
@@ -222,17 +157,9 @@ static void check_packed_numbers(enum codec_format format)
     buf_free(&out);
 }
 
-static void test_packed_numbers(void **state)
-{
-    (void)state;
-    each_format(check_packed_numbers);
-}
+EACH_FORMAT_TEST(test_packed_numbers, check_packed_numbers)
 
-static void test_encode(void **state)
-{
-    (void)state;
-    each_format(check_encode);
-}
+EACH_FORMAT_TEST(test_encode, check_encode)
 
 static void check_sequence(enum codec_format format)
 {
@@ -250,11 +177,7 @@ static void check_sequence(enum codec_format format)
     buf_free(&all);
 }
 
-static void test_sequence(void **state)
-{
-    (void)state;
-    each_format(check_sequence);
-}
+EACH_FORMAT_TEST(test_sequence, check_sequence)
 
 static void check_project(enum codec_format format)
 {
@@ -276,11 +199,7 @@ static void check_project(enum codec_format format)
     buf_free(&everything);
 }
 
-static void test_project(void **state)
-{
-    (void)state;
-    each_format(check_project);
-}
+EACH_FORMAT_TEST(test_project, check_project)
 
 static void check_patch(enum codec_format format)
 {
@@ -307,13 +226,9 @@ static void check_patch(enum codec_format format)
     buf_free(&expected);
 }
 
-static void test_patch(void **state)
-{
-    (void)state;
-    each_format(check_patch);
-}
+EACH_FORMAT_TEST(test_patch, check_patch)
 
-/* Operations on what comes from outside: the stored format does not matter. */
+/* Operations on bytes from outside: the stored format does not matter. */
 static void check_outside(enum codec_format format)
 {
     struct buf value = packed(document[0]), out, zipped;
@@ -341,11 +256,7 @@ static void check_outside(enum codec_format format)
     buf_free(&value);
 }
 
-static void test_decode_and_validate(void **state)
-{
-    (void)state;
-    each_format(check_outside);
-}
+EACH_FORMAT_TEST(test_decode_and_validate, check_outside)
 
 static void check_compact(enum codec_format format)
 {
@@ -375,11 +286,7 @@ static void check_compact(enum codec_format format)
     buf_free(&zipped);
 }
 
-static void test_compact(void **state)
-{
-    (void)state;
-    each_format(check_compact);
-}
+EACH_FORMAT_TEST(test_compact, check_compact)
 
 static void check_fails(const struct codec_call *call, enum codec_status status,
                         uint64_t offset)
@@ -432,11 +339,7 @@ static void check_faults(enum codec_format format)
     buf_free(&one);
 }
 
-static void test_faults(void **state)
-{
-    (void)state;
-    each_format(check_faults);
-}
+EACH_FORMAT_TEST(test_faults, check_faults)
 
 /* Offsets of a stored sequence count from its start, whatever its format. */
 static void check_stored_faults(enum codec_format format)
@@ -453,13 +356,9 @@ static void check_stored_faults(enum codec_format format)
     check_fails(&call, CODEC_TRAILING, json ? 2 : 1);
 }
 
-static void test_stored_faults(void **state)
-{
-    (void)state;
-    each_format(check_stored_faults);
-}
+EACH_FORMAT_TEST(test_stored_faults, check_stored_faults)
 
-/* What is too small to be worth it stays as it is; one byte more is compressed. */
+/* A small result is not compressed; with one byte more it is. */
 static void check_threshold(enum codec_format format)
 {
     for (unsigned over = 0; over < 2; over++) {
@@ -482,7 +381,7 @@ static void check_threshold(enum codec_format format)
     }
 }
 
-/* A part is compressed whatever its size, and stands in a stream. */
+/* A part of any size is compressed, and fits into a stream. */
 static void check_part(enum codec_format format)
 {
     struct codec_call call = call_of(CODEC_OP_SEQUENCE, format);
@@ -513,13 +412,9 @@ static void check_part(enum codec_format format)
     buf_free(&out);
 }
 
-static void test_part(void **state)
-{
-    (void)state;
-    each_format(check_part);
-}
+EACH_FORMAT_TEST(test_part, check_part)
 
-/* zstd where this build has it; where not, the caller is told so. */
+/* zstd if this build has it; else the call fails as UNSUPPORTED. */
 static void check_zstd(enum codec_format format)
 {
     struct codec_call call = call_of(CODEC_OP_ENCODE, format);
@@ -546,17 +441,9 @@ static void check_zstd(enum codec_format format)
     buf_free(&out);
 }
 
-static void test_zstd(void **state)
-{
-    (void)state;
-    each_format(check_zstd);
-}
+EACH_FORMAT_TEST(test_zstd, check_zstd)
 
-static void test_threshold(void **state)
-{
-    (void)state;
-    each_format(check_threshold);
-}
+EACH_FORMAT_TEST(test_threshold, check_threshold)
 
 static void test_unknown_operation(void **state)
 {
@@ -568,122 +455,7 @@ static void test_unknown_operation(void **state)
     codec_destroy(&codec);
 }
 
-/* Tries a call under every small budget: it fails as one that is too large, or succeeds
-   and stays so. Returns the budget that was enough. */
-static size_t find_budget(struct codec_call call, bool memory)
-{
-    size_t *budget = memory ? &call.max_memory : &call.max_output;
-    enum codec_status expected = memory ? CODEC_MEMORY : CODEC_TOO_LARGE;
-    struct codec_fault fault;
-    struct buf out = BUF_INIT;
-
-    for (*budget = 0;; *budget += 1 + *budget / 16) {
-        enum codec_status status;
-
-        codec_trim(codec, 0);
-        status = codec_run(codec, &call, &out, &fault);
-        assert_true(status == CODEC_OK || status == expected);
-        if (status == CODEC_OK)
-            break;
-        assert_int_equal(fault.offset, 0);
-        assert_null(out.data);
-    }
-    buf_free(&out);
-    return *budget;
-}
-
-static void check_budgets(enum codec_format format)
-{
-    struct buf many = BUF_INIT, all, zipped;
-    struct codec_call call;
-
-    buf_append_str(&many, "{\"a\":[0");
-    append_times(&many, ",{\"k\":\"value\"}", 200);
-    buf_append(&many, "]}", 3);
-    all = stored(format, (const char *const[]){(const char *)many.data, NULL});
-    zipped = zip(slice_of((const char *)many.data));
-    for (unsigned gzip = 0; gzip < 2; gzip++) {
-        call = call_of(CODEC_OP_ENCODE, format);
-        call.coding = gzip ? CODING_GZIP : CODING_NONE;
-        call.in = buf_slice(&all);
-        call.fields = slice_of("a");
-        assert_true(find_budget(call, true) > many.len);
-        assert_true(find_budget(call, false) > many.len / 40);
-        call = call_of(CODEC_OP_PATCH, format);
-        call.coding = gzip ? CODING_GZIP : CODING_NONE;
-        call.gunzip = true;
-        call.in = buf_slice(&all);
-        call.argument = buf_slice(&zipped);
-        assert_true(find_budget(call, true) > many.len);
-        call = call_of(CODEC_OP_COMPACT, format);
-        call.coding = gzip ? CODING_GZIP : CODING_NONE;
-        call.gunzip = true;
-        call.in = buf_slice(&zipped);
-        assert_true(find_budget(call, true) > many.len);
-        (void)find_budget(call, false);
-    }
-    buf_free(&many);
-    buf_free(&all);
-    buf_free(&zipped);
-}
-
-static void test_budgets(void **state)
-{
-    (void)state;
-    each_format(check_budgets);
-}
-
-/* Stored texts are decoded one after another into one buffer: all of it counts. */
-static void test_budget_of_many_texts(void **state)
-{
-    struct buf texts = BUF_INIT, out = BUF_INIT;
-    struct codec_call call = call_of(CODEC_OP_PROJECT, CODEC_FORMAT_JSON);
-    struct codec_fault fault;
-
-    (void)state;
-    codec = codec_create("direct");
-    append_times(&texts, "\"0123456789012345678901234567890123456789\"\n", 1000);
-    call.in = buf_slice(&texts);
-    call.max_memory = texts.len / 2;
-    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_MEMORY);
-    assert_null(out.data);
-    call.max_memory = texts.len * 4;
-    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_OK);
-    assert_int_equal(out.len, 1000 * 42);
-    buf_free(&texts);
-    buf_free(&out);
-    codec_destroy(&codec);
-}
-
-/* A bomb inside a job costs what the job may use. */
-static void test_bomb(void **state)
-{
-    struct buf blanks = BUF_INIT, zipped, out = BUF_INIT;
-    struct codec_call call = call_of(CODEC_OP_DECODE, CODEC_FORMAT_MSGPACK);
-    struct codec_fault fault;
-
-    (void)state;
-    codec = codec_create("direct");
-    memset(buf_reserve(&blanks, (size_t)16 << 20), ' ', (size_t)16 << 20);
-    blanks.len = (size_t)16 << 20;
-    zipped = zip(buf_slice(&blanks));
-    call.in = buf_slice(&zipped);
-    call.gunzip = true;
-    call.max_expanded = (size_t)1 << 20;
-    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_TOO_LARGE);
-    call.max_expanded = SIZE_MAX;
-    call.max_memory = (size_t)1 << 20;
-    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_MEMORY);
-    call.max_memory = SIZE_MAX;
-    assert_int_equal(codec_run(codec, &call, &out, &fault), CODEC_TRUNCATED);
-    assert_int_equal(fault.offset, blanks.len);
-    assert_null(out.data);
-    buf_free(&blanks);
-    buf_free(&zipped);
-    codec_destroy(&codec);
-}
-
-/* Which calls are one step: those go past this module. */
+/* Calls of one step: they do not use this module. */
 static void test_steps(void **state)
 {
     struct codec_call call = call_of(CODEC_OP_ENCODE, CODEC_FORMAT_MSGPACK);
@@ -724,9 +496,6 @@ int main(void)
                                        cmocka_unit_test(test_zstd),
                                        cmocka_unit_test(test_threshold),
                                        cmocka_unit_test(test_unknown_operation),
-                                       cmocka_unit_test(test_budgets),
-                                       cmocka_unit_test(test_budget_of_many_texts),
-                                       cmocka_unit_test(test_bomb),
                                        cmocka_unit_test(test_steps)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

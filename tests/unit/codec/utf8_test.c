@@ -32,7 +32,7 @@ static size_t plain_sequence(const uint8_t *p, size_t len)
     return c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : n;
 }
 
-/* Everything must agree on these bytes; memory ends where they do. */
+/* All functions must agree on these bytes; the memory ends with them. */
 static void check(const uint8_t *bytes, size_t len)
 {
     uint8_t copy[4];

@@ -1,5 +1,5 @@
-/* The short cuts give what number.h gives; and nothing asks the C library, which would
-   follow the locale. */
+/* The fast paths give the same results as number.h. Nothing calls the C library, which
+   would follow the locale. */
 #include "common/codec/yajl/yajl_number.h"
 
 #include <math.h>
@@ -22,7 +22,7 @@ static bool same_number(const struct number *a, const struct number *b)
 
 static void check_text(const char *text)
 {
-    /* What stands before a number may be anything. */
+    /* Any bytes may be before a number. */
     uint8_t bytes[80] = "99999999";
     const uint8_t *at = bytes + 8;
     size_t len = strlen(text), sign = text[0] == '-';
@@ -144,8 +144,7 @@ static void test_printing(void **state)
     }
 }
 
-/* Whoever asks the C library to read or print a number is caught here: these stand before
-   its own, for yajl too. */
+/* These replace the C library's functions, for yajl too: a call of one fails the test. */
 static int library_calls;
 
 double strtod(const char *text, char **end)

@@ -1,4 +1,5 @@
-/* Large memory that another thread frees; the sanitizers see what is lost or freed twice.
+/* Large memory that another thread frees; the sanitizers find blocks that are lost or
+ * freed twice.
  */
 #include "common/loop/background_free.h"
 
@@ -57,7 +58,8 @@ static void it_may_start_again(void **state)
     }
 }
 
-/* Copied, taken over, or still a buffer; one that is held stays. */
+/* Blobs that were copied, taken over, or are still a buffer. A blob with a second
+   reference stays. */
 static void large_blobs_and_buffers_go_that_way(void **state)
 {
     struct buf bytes = BUF_INIT;

@@ -1,4 +1,5 @@
-/* A thread's share of time: set, inherited, given back; nothing else of it changes. */
+/* A thread's share of time: it can be set and is inherited; nothing else of the thread
+ * changes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 #define SHORT_NS 500000
 #define OFFER_NS 150000
 
-/* As sched_getattr(2) has it; kernels before 6.12 say 0 of normal threads. */
+/* The value of sched_getattr(2); kernels before 6.12 return 0 for normal threads. */
 static uint64_t slice_ns(void)
 {
     struct {
@@ -36,12 +37,12 @@ static void *in_thread(void *arg)
     uint64_t *found = arg;
 
     found[0] = slice_ns();
-    cpu_slice_reset();
+    cpu_slice_suit_offers();
     found[1] = slice_ns();
     return NULL;
 }
 
-static void is_set_inherited_and_given_back(void **state)
+static void is_set_and_inherited(void **state)
 {
     uint64_t before = slice_ns(), shortened, found[2];
     pthread_t thread;
@@ -53,12 +54,10 @@ static void is_set_inherited_and_given_back(void **state)
     assert_int_equal(pthread_create(&thread, NULL, in_thread, found), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(found[0], shortened);
-    assert_int_equal(found[1], before);
-    assert_int_equal(slice_ns(), shortened); /* a thread's own matter */
+    assert_true(found[1] == OFFER_NS || found[1] == before);
+    assert_int_equal(slice_ns(), shortened); /* each thread has its own */
     cpu_slice_suit_offers();
     assert_true(slice_ns() == OFFER_NS || slice_ns() == before);
-    cpu_slice_reset();
-    assert_int_equal(slice_ns(), before);
 }
 
 static void nice_and_policy_stay(void **state)
@@ -72,16 +71,16 @@ static void nice_and_policy_stay(void **state)
     cpu_slice_shorten();
     assert_int_equal(getpriority(PRIO_PROCESS, 0), nice);
     assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
-    cpu_slice_reset();
+    cpu_slice_suit_offers();
     assert_int_equal(getpriority(PRIO_PROCESS, 0), nice);
     assert_int_equal(sched_setscheduler(0, SCHED_IDLE, &none), 0);
-    cpu_slice_shorten(); /* not one of the normal ones */
+    cpu_slice_shorten(); /* not a normal policy */
     assert_int_equal(sched_getscheduler(0), SCHED_IDLE);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(is_set_inherited_and_given_back),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(is_set_and_inherited),
                                        cmocka_unit_test(nice_and_policy_stay)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,7 +144,7 @@ static void port_0_takes_a_free_one(void **state)
     assert_int_equal(endpoint_of_socket(fd, &endpoint), 0);
     text = print(&endpoint);
     assert_string_not_equal(text, "127.0.0.1:0");
-    /* somebody listens there */
+    /* another socket listens there */
     again = listen_on(text);
     assert_int_equal(again, -1);
     assert_int_equal(errno, EADDRINUSE);
@@ -181,7 +181,7 @@ static void unix_socket_of_the_dead_is_replaced(void **state)
     again = listen_on(text);
     assert_int_equal(again, -1);
     assert_int_equal(errno, EADDRINUSE);
-    close(fd); /* the file stays, as after kill -9 */
+    close(fd); /* the file stays, as after a kill */
     assert_int_equal(access(text + 5, F_OK), 0);
     again = listen_on(text);
     assert_true(again >= 0);
@@ -260,7 +260,7 @@ static void rpc_urls(void **state)
             fail_msg("%s was taken", bad[i]);
 }
 
-/* What protects a connection, and what each kind of URL needs of it. */
+/* The protection of connections, and what each kind of URL needs. */
 static void guarded_urls(void **state)
 {
     enum { TLS = 1, SECRET = 2, PLAIN = 4 };

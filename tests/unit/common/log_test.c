@@ -19,7 +19,7 @@
 #include "common/base/alloc.h"
 #include "common/process/process.h"
 
-/* Runs `body` in a process of its own; its stderr comes back, and its status. */
+/* Runs `body` in another process. Returns its stderr and its status. */
 static char *run(void (*body)(void), int *status_r)
 {
     struct buf out = BUF_INIT;
@@ -153,7 +153,7 @@ static void close_all_and_start(void)
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
     process_start();
-    /* a socket would not get a standard number now, and a lost peer does not kill */
+    /* a new socket gets no standard number, and a peer that left does not kill */
     if (open("/dev/null", O_RDONLY) <= STDERR_FILENO)
         log_warn("number taken");
     raise(SIGPIPE);

@@ -45,7 +45,7 @@ static void test_runs_once_for_each_asking(void **state)
     assert_int_equal(runs, 0); /* never from within the call */
     ev_run(loop, EVRUN_ONCE);
     assert_int_equal(runs, 1);
-    ev_run(loop, 0); /* ends when nothing is asked for */
+    ev_run(loop, 0); /* ends when there is no request */
     assert_int_equal(runs, 2);
 }
 

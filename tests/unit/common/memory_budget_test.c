@@ -1,4 +1,4 @@
-/* The memory budget: who fits when, and what counts. */
+/* The memory budget: what fits, and what counts. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -80,7 +80,7 @@ static void test_what_is_missing(void **state)
     memory_budget_set_limit(0);
 }
 
-/* A blob that several replies wait with is held once. */
+/* A blob counts once, however many replies use it. */
 static void test_blobs_count_once(void **state)
 {
     uint64_t before = memory_budget_used();
@@ -97,7 +97,7 @@ static void test_blobs_count_once(void **state)
     assert_int_equal(1000, memory_budget_used() - before);
     buf_reserve(&buf, 3000);
     buf.len = 10;
-    stolen = blob_new_steal(&buf); /* what it was given, not what is used of it */
+    stolen = blob_new_steal(&buf); /* its capacity counts, not its length */
     assert_true(memory_budget_used() - before >= 4000);
     blob_unref(&other);
     blob_unref(&stolen);

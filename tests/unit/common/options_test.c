@@ -9,6 +9,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "tests/unit/common/options_reading.h"
+
 struct sample {
     struct option_list listen;
     struct option_list tag;
@@ -45,31 +47,27 @@ static int check_slash(const char *text, const char **expected_r)
     return text[0] == '/' ? 0 : -1;
 }
 
+/* clang-format off */
 #define OPTION(...) OPTION_ROW(struct sample, __VA_ARGS__)
 static const struct option_row rows[] = {
     OPTION_ROW_GROUP("Things") /* a heading */
     OPTION(LIST, listen, "listen", "PATH", "/default", "where", .check = check_slash)
-        OPTION(LIST, tag, "tag", "TEXT", "", "labels")
-            OPTION(STRING, name, "name", "TEXT", "nobody", "who")
-                OPTION(STRING, note, "note", "TEXT", "", "may be empty")
-                    OPTION(STRING, engine, "engine", "ENGINE", "slow", "how",
-                           .names = engine_names)
-                        OPTION(STRING, home, "home", "DIR", NULL, "where to",
-                               .shown = "the usual place") OPTION_ROW_GROUP("Numbers")
-                            OPTION(SIZE, body_bytes, "max-body", "SIZE", "64MiB",
-                                   "largest body", .min = 1024, .max = 1 << 30)
-                                OPTION(SIZE, arena_bytes, "arena", "SIZE", "1MiB",
-                                       "shared memory", .may_be_off = true)
-                                    OPTION(DURATION, timeout_ns, "job-timeout", "D",
-                                           "10s", "deadline", .min = 1000)
-                                        OPTION(UNSIGNED, processes, "processes", "N", "2",
-                                               "how many", .min = 1, .max = 16)
-                                            OPTION(ENUM, color, "color", "COLOR", "green",
-                                                   "which one", .names = color_names)
-                                                OPTION(SWITCH, sync, "sync", "on|off",
-                                                       "off", "be careful")
-                                                    OPTION(COMMAND, verify, "verify", "",
-                                                           NULL, "verify and exit")};
+    OPTION(LIST, tag, "tag", "TEXT", "", "labels")
+    OPTION(STRING, name, "name", "TEXT", "nobody", "who")
+    OPTION(STRING, note, "note", "TEXT", "", "may be empty")
+    OPTION(STRING, engine, "engine", "ENGINE", "slow", "how", .names = engine_names)
+    OPTION(STRING, home, "home", "DIR", NULL, "where to", .shown = "the usual place")
+    OPTION_ROW_GROUP("Numbers")
+    OPTION(SIZE, body_bytes, "max-body", "SIZE", "64MiB", "largest body",
+           .min = 1024, .max = 1 << 30)
+    OPTION(SIZE, arena_bytes, "arena", "SIZE", "1MiB", "shared memory",
+           .may_be_off = true)
+    OPTION(DURATION, timeout_ns, "job-timeout", "D", "10s", "deadline", .min = 1000)
+    OPTION(UNSIGNED, processes, "processes", "N", "2", "how many", .min = 1, .max = 16)
+    OPTION(ENUM, color, "color", "COLOR", "green", "which one", .names = color_names)
+    OPTION(SWITCH, sync, "sync", "on|off", "off", "be careful")
+    OPTION(COMMAND, verify, "verify", "", NULL, "verify and exit")};
+/* clang-format on */
 
 static int resolve(void *context, struct buf *why)
 {
@@ -93,7 +91,7 @@ static const struct options_program program = {
     .resolve = resolve,
 };
 
-/* One reading: what went in and what came out. */
+/* One reading of options, and its outcome. */
 struct fixture {
     struct sample sample;
     struct buf text; /* NUL-terminated after run() */
@@ -103,21 +101,7 @@ struct fixture {
 /* Reads flags and environment given as arrays that end with NULL. */
 static void run(struct fixture *f, const char *const *flags, const char *const *env)
 {
-    char *argv[16] = {strdup("sample")};
-    char *envp[16] = {NULL};
-    int argc = 1, n = 0;
-
-    memset(f, 0, sizeof *f);
-    for (; flags != NULL && flags[argc - 1] != NULL; argc++)
-        argv[argc] = strdup(flags[argc - 1]);
-    for (; env != NULL && env[n] != NULL; n++)
-        envp[n] = strdup(env[n]);
-    f->outcome = options_read(&program, argc, argv, envp, &f->sample, &f->text);
-    buf_append(&f->text, "", 1);
-    while (argc > 0)
-        free(argv[--argc]);
-    while (n > 0)
-        free(envp[--n]);
+    f->outcome = read_options(&program, &f->sample, &f->text, flags, env);
 }
 
 #define FLAGS(...)  ((const char *const[]){__VA_ARGS__, NULL})

@@ -1,4 +1,4 @@
-/* What root gives to the user that a daemon will be, and what it must not. */
+/* What root gives to the daemon's user, and what it must not give. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ static int teardown(void **state)
     return rmdir(base);
 }
 
-/* Only root gives anything away. */
+/* Only root can give anything. */
 static void need_root(void)
 {
     const struct passwd *entry = getpwnam(USER);
@@ -112,7 +112,7 @@ static void but_not_another_users(void **state)
     assert_int_equal(owner_of(runtime), 12345);
 }
 
-/* Whatever a link in its place leads to, by whatever spelling. */
+/* A link in place of the directory is not followed, with or without slashes. */
 static void nothing_is_given_behind_a_link(void **state)
 {
     char *slashed = str_printf("%s//", runtime);

@@ -1,4 +1,4 @@
-/* What processes do at their start, and how their end is told. */
+/* What processes do at their start, and the text for their end. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,8 +13,8 @@
 
 #include "common/process/process.h"
 
-/* The status of a child that lowers its soft limit, raises it, and says whether it is the
-   hard one again. */
+/* The exit status of a child that lowers its soft limit and raises it: 0 where it equals
+   the hard limit again. */
 static int raise_in_child(void)
 {
     pid_t pid = fork();
@@ -44,7 +44,7 @@ static void the_limit_on_descriptors_is_raised(void **state)
     assert_int_equal(raise_in_child(), 0);
 }
 
-/* In a child, which has what the system allows before. */
+/* Runs in a child, whose limit is the highest possible before. */
 static int forbid_core_in_child(void)
 {
     pid_t pid = fork();

@@ -1,4 +1,4 @@
-/* Who a process is, from OFFLOOP_CHILD; and the set of a master's children. */
+/* The identity of a process, from OFFLOOP_CHILD; and the set of a master's children. */
 #include "common/process/spawn.h"
 
 #include <setjmp.h>
@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "common/master/master_set.h"
+#include "common/master/master_child.h"
 
 static void without_variable_it_is_the_master(void **state)
 {
@@ -78,8 +78,8 @@ static void malformed_is_refused(void **state)
     unsetenv("OFFLOOP_CHILD");
 }
 
-/* One byte a message, and nothing happens without a master. */
-static void notes_arrive(void **state)
+/* Each message is one byte. Without a master, sending does nothing. */
+static void messages_arrive(void **state)
 {
     int pair[2], saved = fcntl(SPAWN_FD_CONTROL, F_DUPFD, 20), master_end;
     char byte;
@@ -169,7 +169,7 @@ int main(void)
         cmocka_unit_test(without_variable_it_is_the_master),
         cmocka_unit_test(children_are_named),
         cmocka_unit_test(malformed_is_refused),
-        cmocka_unit_test(notes_arrive),
+        cmocka_unit_test(messages_arrive),
         cmocka_unit_test(indices_are_unique_and_low),
         cmocka_unit_test(stages_of_a_set),
     };

@@ -65,7 +65,7 @@ static const char *const bad_sizes[] = {
     "1e3B",
     "64\n",
     "10s",
-    /* one more than 64 bits hold, in the number and in the product */
+    /* one more than fits into 64 bits: the number, and the product */
     "18446744073709551616B",
     "16777216TiB",
     "99999999999999999999999TiB",
@@ -162,7 +162,7 @@ static void reads_plain_numbers(void **state)
     assert_int_equal(units_parse_number("-1", &number), -1);
 }
 
-/* Whatever is printed is read again as the same amount. */
+/* A printed value reads as the same value. */
 static void round_trips(void **state)
 {
     uint64_t amount, again;

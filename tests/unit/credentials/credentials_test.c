@@ -1,5 +1,5 @@
 /* Certificates, keys and secrets: from files to one-line texts and back, and every file
-   that is none. */
+   that is refused. */
 #include "common/credentials/credentials.h"
 
 #include <setjmp.h>
@@ -22,7 +22,7 @@
 
 static char directory[] = "/tmp/offloop-credentials-XXXXXX";
 
-/* The members that a configuration would have. */
+/* The members of a configuration. */
 struct config {
     char tls_cert[128], tls_key[128], tls_ca[128], worker_secret[128];
     char *tls_cert_text, *tls_key_text, *tls_ca_text, *worker_secret_text;
@@ -180,7 +180,7 @@ static void there_and_back(void **state)
     assert_null(credentials.key);
 }
 
-/* A configuration that was passed on has all it needs: files may be gone by then. */
+/* A configuration from another process has all texts: the files may be gone. */
 static void loaded_once(void **state)
 {
     (void)state;
@@ -287,7 +287,7 @@ static void secrets(void **state)
     assert_int_equal(strlen(config.worker_secret_text), 2 * CREDENTIALS_SECRET_MAX_BYTES);
 }
 
-/* What is said on stderr while something runs. */
+/* The lines on stderr while a function runs. */
 static void others_may_not_read(void **state)
 {
     char line[256] = "";

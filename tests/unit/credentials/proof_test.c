@@ -1,4 +1,4 @@
-/* HMAC-SHA256 as RFC 4231 has it, its parts, and comparing. */
+/* HMAC-SHA256 as in RFC 4231, from several parts; and comparing. */
 #include "common/credentials/proof.h"
 
 #include <setjmp.h>

@@ -345,7 +345,7 @@ static void test_collects_a_large_body(void **state)
 
 static void stream_request(struct http_exchange *x, void *context)
 {
-    rig_note_request(x, context);
+    rig_record_request(x, context);
     http_stream_body(x);
 }
 

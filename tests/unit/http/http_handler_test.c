@@ -12,10 +12,10 @@ static void begin(struct http_exchange *x, int status)
 static bool chunk(struct http_exchange *x, const char *text)
 {
     struct blob *blob = blob_new_copy(text, strlen(text));
-    bool room = http_reply_chunk(x, blob, blob->bytes);
+    bool may_go_on = http_reply_chunk(x, blob, blob->bytes);
 
     blob_unref(&blob);
-    return room;
+    return may_go_on;
 }
 
 static void test_streams_in_chunks(void **state)
@@ -272,7 +272,7 @@ static void test_problem(void **state)
 /* Replies while the body still comes, and the body goes on to the handler. */
 static void stream_both(struct http_exchange *x, void *context)
 {
-    rig_note_request(x, context);
+    rig_record_request(x, context);
     http_stream_body(x);
     begin(x, 200);
 }
@@ -322,7 +322,7 @@ static struct http_exchange *waiting;
 
 static void reply_to_the_other(struct http_exchange *x, void *context)
 {
-    rig_note_request(x, context);
+    rig_record_request(x, context);
     if (waiting == NULL) {
         waiting = x;
         return;

@@ -91,10 +91,17 @@ static void test_problems(void **state)
         "\"detail\":\"Not Found\"}\n",
         rig_text(&out));
     out.len = 0;
-    http_head_problem(&out, 400, "\t\"\\\x7f\xc3\xa9", 0);
+    http_head_problem(&out, 400, "\t\"\\\x7f\xc3\xa9 \xe2\x80\xa6\xf0\x9f\x98\x80", 0);
     assert_string_equal(
         "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
-        "\"detail\":\"?\\\"\\\\???\",\"offset\":0}\n",
+        "\"detail\":\"?\\\"\\\\?\xc3\xa9 \xe2\x80\xa6\xf0\x9f\x98\x80\",\"offset\":0}\n",
+        rig_text(&out));
+    out.len = 0;
+    /* What is not UTF-8: overlong, a surrogate, beyond, cut. */
+    http_head_problem(&out, 400, "\xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x80", -1);
+    assert_string_equal(
+        "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
+        "\"detail\":\"?? ??? ???? ??\"}\n",
         rig_text(&out));
     buf_free(&out);
 }

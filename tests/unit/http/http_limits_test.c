@@ -38,9 +38,9 @@ static struct http_connection *only_connection(struct rig *rig)
 
 static uint64_t last_deadline_ns;
 
-static void note_deadline(struct http_exchange *x, void *context)
+static void record_deadline(struct http_exchange *x, void *context)
 {
-    rig_note_request(x, context);
+    rig_record_request(x, context);
     last_deadline_ns = x->connection->deadline_ns;
     rig_reply(x, 200, "ok");
 }
@@ -52,7 +52,7 @@ static void test_requests_renew_the_idle_time(void **state)
     struct rig *rig = *state;
     uint64_t before;
 
-    rig->callbacks.on_request = note_deadline;
+    rig->callbacks.on_request = record_deadline;
     rig_open(rig);
     rig_send(rig, GET("/1"));
     before = last_deadline_ns;
@@ -72,7 +72,7 @@ static void test_early_timers_wait_on(void **state)
     struct rig *rig = *state;
 
     rig->limits.idle_timeout_ms = 40;
-    rig->callbacks.on_request = note_deadline;
+    rig->callbacks.on_request = record_deadline;
     rig_open(rig);
     rig_pause(rig, 0.02);
     rig_send(rig, GET("/1"));
@@ -331,7 +331,7 @@ static void test_lingers_while_bytes_come(void **state)
     struct rig *rig = *state;
     uint64_t first;
 
-    rig->callbacks.on_request = note_deadline;
+    rig->callbacks.on_request = record_deadline;
     rig_open(rig);
     rig_send(rig, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n");
     rig_await(rig, "ok");

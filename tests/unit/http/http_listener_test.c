@@ -48,7 +48,7 @@ static void test_accepts_over_unix_sockets(void **state)
 }
 
 /* Asks over an IPv6 listener at that (loopback) address; returns false where the host has
-   none. The peer's name is noted in the rig. */
+   none. The peer's name is recorded in the rig. */
 static bool ask_over_six(struct rig *rig, const char *text)
 {
     struct buf got = BUF_INIT;
@@ -85,7 +85,7 @@ static void test_names_peers_of_both_families(void **state)
         assert_string_equal("127.0.0.1", rig->peer);
 }
 
-static void note_drained(void *context)
+static void set_drained(void *context)
 {
     *(bool *)context = true;
 }
@@ -97,7 +97,7 @@ static void test_drain_of_nothing(void **state)
 
     rig_start_echo(rig);
     rig_listen(rig);
-    http_server_drain(rig->server, note_drained, &drained);
+    http_server_drain(rig->server, set_drained, &drained);
     while (!drained)
         rig_wait(rig);
 }
@@ -122,7 +122,7 @@ static void test_drain(void **state)
     waiting = rig_connect_tcp(rig);
     rig_put(waiting, GET("/waiting"));
 
-    http_server_drain(rig->server, note_drained, &drained);
+    http_server_drain(rig->server, set_drained, &drained);
     rig_reply(rig->exchange, 200, "busy");
     rig_await_at(rig, busy, &rig->got, "busy");
     assert_got(rig, "Connection: close\r\n");

@@ -1,6 +1,6 @@
 /*
  * What the tests of the HTTP room stand on: a server on a loop of its own, a
- * client's end of a socket pair, and a handler that notes all it is told. Nothing
+ * client's end of a socket pair, and a handler that records all it is told. Nothing
  * sleeps: the loop runs until what is awaited is there, and a watchdog fails the
  * test where it never comes.
  */
@@ -62,7 +62,7 @@ struct rig {
 
 static struct rig *rig_current;
 
-static inline void rig_note_request(struct http_exchange *x, void *context)
+static inline void rig_record_request(struct http_exchange *x, void *context)
 {
     const struct http_request *r = http_request(x);
     struct rig *rig = context;
@@ -76,26 +76,26 @@ static inline void rig_note_request(struct http_exchange *x, void *context)
     buf_append(&rig->seen, "\n", 1);
 }
 
-static inline void rig_note_body(struct http_exchange *x, struct slice bytes)
+static inline void rig_record_body(struct http_exchange *x, struct slice bytes)
 {
     (void)x;
     assert_true(bytes.len > 0);
     buf_append(&rig_current->body, bytes.data, bytes.len);
 }
 
-static inline void rig_note_body_end(struct http_exchange *x)
+static inline void rig_record_body_end(struct http_exchange *x)
 {
     (void)x;
     rig_current->body_ends++;
 }
 
-static inline void rig_note_writable(struct http_exchange *x)
+static inline void rig_record_writable(struct http_exchange *x)
 {
     (void)x;
     rig_current->writables++;
 }
 
-static inline void rig_note_close(struct http_exchange *x, int status, uint64_t sent)
+static inline void rig_record_close(struct http_exchange *x, int status, uint64_t sent)
 {
     if (rig_current->exchange == x)
         rig_current->exchange = NULL;
@@ -104,7 +104,7 @@ static inline void rig_note_close(struct http_exchange *x, int status, uint64_t 
     rig_current->closed_bytes = sent;
 }
 
-static inline void rig_note_refused(const struct http_refusal *refusal, void *context)
+static inline void rig_record_refused(const struct http_refusal *refusal, void *context)
 {
     struct rig *rig = context;
 
@@ -119,19 +119,19 @@ static inline void rig_bark(struct ev_loop *loop, struct ev_timer *timer, int re
     fail_msg("what the test waits for never came");
 }
 
-/* A rig whose handler only notes; a test replaces callbacks before rig_start(). */
+/* A rig whose handler only records; a test replaces callbacks before rig_start(). */
 static inline void rig_init(struct rig *rig)
 {
     memset(rig, 0, sizeof *rig);
     rig->fd = -1;
     rig_current = rig;
     rig->limits = http_limits_default();
-    rig->callbacks = (struct http_callbacks){.on_request = rig_note_request,
-                                             .on_body = rig_note_body,
-                                             .on_body_end = rig_note_body_end,
-                                             .on_writable = rig_note_writable,
-                                             .on_close = rig_note_close,
-                                             .on_refused = rig_note_refused};
+    rig->callbacks = (struct http_callbacks){.on_request = rig_record_request,
+                                             .on_body = rig_record_body,
+                                             .on_body_end = rig_record_body_end,
+                                             .on_writable = rig_record_writable,
+                                             .on_close = rig_record_close,
+                                             .on_refused = rig_record_refused};
 }
 
 static inline void rig_start(struct rig *rig)
@@ -352,7 +352,7 @@ static inline void rig_echo_end(struct http_exchange *x)
 
 static inline void rig_echo_request(struct http_exchange *x, void *context)
 {
-    rig_note_request(x, context);
+    rig_record_request(x, context);
     http_collect_body(x);
 }
 

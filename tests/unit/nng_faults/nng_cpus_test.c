@@ -1,4 +1,4 @@
-/* What libraries are told of the machine: the sysconf() they find is this program's. */
+/* The number of processors that libraries see: their sysconf() is this program's. */
 #include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -58,13 +58,15 @@ static void test_round_trip(void **state)
 static void test_each_flag_alone(void **state)
 {
     (void)state;
-    for (int flag = 0; flag < 7; flag++) {
+    for (int flag = 0; flag < 9; flag++) {
         struct codec_call call = plain(), back = plain();
         struct buf out = BUF_INIT;
 
         call.coding = flag == 0 ? CODING_GZIP : flag == 3 ? CODING_ZSTD : CODING_NONE;
         call.part = flag == 4;
         call.ids = flag == 6;
+        call.transform = flag == 7;
+        call.one = flag == 8;
         call.gunzip = flag == 1;
         call.keep_numbers = flag == 5;
         call.format = flag == 2 ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
@@ -73,7 +75,8 @@ static void test_each_flag_alone(void **state)
         assert_true(back.coding == call.coding && back.part == call.part &&
                     back.keep_numbers == call.keep_numbers &&
                     back.gunzip == call.gunzip && back.format == call.format &&
-                    back.ids == call.ids);
+                    back.ids == call.ids && back.transform == call.transform &&
+                    back.one == call.one);
         buf_free(&out);
     }
 }
@@ -84,7 +87,8 @@ static void test_bad_options(void **state)
         const char *bytes;
         size_t len;
     } rows[] = {
-        {"\x94\xcc\x80\x00\x00\xc4\x00", 7}, /* unknown flag, above all that are known */
+        {"\x94\xcd\x02\x00\x00\x00\xc4\x00",
+         8},                                 /* unknown flag, above all that are known */
         {"\x94\x09\x00\x00\xc4\x00", 6},     /* two codings */
         {"\x94\x00\x65\x00\xc4\x00", 6},     /* argument larger than the payload */
         {"\x93\x00\x00\x00", 4},             /* an item is missing */

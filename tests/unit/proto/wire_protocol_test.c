@@ -14,6 +14,7 @@
 #include "common/codec/codec.h"
 #include "proto/frame.h"
 #include "proto/wire.h"
+#include "proto/call_options.h"
 
 #define TEXT(literal)                                   \
     {                                                   \
@@ -394,6 +395,29 @@ static void test_jobs_in_an_arena(void **state)
     check_same(&out, &bytes);
 }
 
+static void test_job_with_a_program(void **state)
+{
+    static struct wire_message message;
+    struct codec_call call = {.op = CODEC_OP_ENCODE}, back = call;
+    struct buf bytes;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    decode_example("JOBS-PROGRAM", WIRE_JOBS, &bytes, &message);
+    call.in = message.jobs.jobs[0].payload.bytes;
+    assert_int_equal(call_options_read(message.jobs.jobs[0].options, &call), 0);
+    assert_true(call.transform && !call.one && call.in.len == 1);
+    check_text(call.argument, "\x92\xa6. + $x\x81\xa1x\x01");
+    back = call;
+    call_options_put(&out, &back);
+    assert_int_equal(out.len, message.jobs.jobs[0].options.len);
+    assert_memory_equal(out.data, message.jobs.jobs[0].options.data, out.len);
+    buf_free(&out);
+    wire_put_jobs(&out, message.jobs.jobs, 1);
+    buf_append(&out, call.in.data, call.in.len + call.argument.len);
+    check_same(&out, &bytes);
+}
+
 static void test_cancel(void **state)
 {
     static struct wire_message message;
@@ -430,6 +454,21 @@ static void test_results(void **state)
     assert_int_equal(message.results.results[2].queue_us, 12000);
     wire_put_results(&out, message.results.results, 3);
     buf_append(&out, "\x81\xa1\x61\x01", 4);
+    check_same(&out, &bytes);
+}
+
+static void test_text_of_a_failure(void **state)
+{
+    static struct wire_message message;
+    struct buf bytes;
+    struct buf out = BUF_INIT;
+
+    (void)state;
+    decode_example("RESULTS-TEXT", WIRE_RESULTS, &bytes, &message);
+    assert_int_equal(message.results.results[0].status, CODEC_FAILED);
+    check_text(message.results.results[0].payload.bytes, "nope");
+    wire_put_results(&out, message.results.results, 1);
+    buf_append_str(&out, "nope");
     check_same(&out, &bytes);
 }
 
@@ -587,6 +626,8 @@ int main(void)
         cmocka_unit_test(test_frame),
         cmocka_unit_test(test_jobs),
         cmocka_unit_test(test_jobs_in_an_arena),
+        cmocka_unit_test(test_job_with_a_program),
+        cmocka_unit_test(test_text_of_a_failure),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_results_in_an_arena),

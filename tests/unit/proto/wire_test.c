@@ -217,6 +217,10 @@ static void test_results(void **state)
               "payload of a failed job");
     check_bad(BYTES("\x4f\x01\x20\x91\x98\x01\x02\x00\x00\x00\x00\x01\xc0x"),
               "payload of a failed job");
+    check_bad(BYTES("\x4f\x01\x20\x91\x98\x01\x00\x16\x00\x00\x00\x01\x00"),
+              "payload of a failed job"); /* a text is never in an arena */
+    check_bad(BYTES("\x4f\x01\x20\x91\x98\x01\x00\x16\x00\x00\x00\xcd\x02\x01\xc0"),
+              "payload of a failed job"); /* and no longer than 512 bytes */
 }
 
 /* Whatever length a good message is cut to, it is bad; so it is with a byte more. */

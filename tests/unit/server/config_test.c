@@ -11,42 +11,15 @@
 
 #include "common/codec/codec.h"
 #include "server/jobs/jobs.h"
+#include "tests/unit/common/options_reading.h"
 
-#define ARGV_MAX 16
-
-/* Reads flags with an empty environment; *text_r is NUL-terminated. */
-static enum options_outcome read_flags(struct server_config *config, struct buf *text_r,
-                                       const char *const *flags)
-{
-    char *env[] = {NULL};
-    char *argv[ARGV_MAX] = {strdup("offloop-server")};
-    enum options_outcome outcome;
-    int argc = 1;
-
-    memset(config, 0, sizeof *config);
-    for (; flags[argc - 1] != NULL; argc++)
-        argv[argc] = strdup(flags[argc - 1]);
-    *text_r = (struct buf)BUF_INIT;
-    outcome = options_read(server_config_program(), argc, argv, env, config, text_r);
-    buf_append(text_r, "", 1);
-    while (argc > 0)
-        free(argv[--argc]);
-    return outcome;
-}
-
-#define READ(config, text, ...) \
-    read_flags(config, text, (const char *const[]){__VA_ARGS__, NULL})
+#define READ(config, text, ...)                         \
+    read_options(server_config_program(), config, text, \
+                 (const char *const[]){__VA_ARGS__, NULL}, NULL)
 
 static void end(struct server_config *config, struct buf *text)
 {
-    options_free(server_config_program(), config);
-    buf_free(text);
-}
-
-static int set_runtime_dir(void **state)
-{
-    (void)state;
-    return setenv("RUNTIME_DIRECTORY", "/tmp/offloop-config-test", 1);
+    end_reading(server_config_program(), config, text);
 }
 
 #define BASE_PATH_REFUSED(text)                                                      \
@@ -211,13 +184,8 @@ static void refusals(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct server_config config;
-        struct buf text;
-        char line[512];
 
-        snprintf(line, sizeof line, "offloop-server: %s\n", cases[i].line);
-        assert_int_equal(read_flags(&config, &text, cases[i].flags), OPTIONS_BAD);
-        assert_string_equal((char *)text.data, line);
-        end(&config, &text);
+        expect_refusal(server_config_program(), &config, cases[i].flags, cases[i].line);
     }
 }
 
@@ -248,18 +216,9 @@ static void admin_off(void **state)
 static void long_runtime_dir_is_named(void **state)
 {
     struct server_config config;
-    struct buf text;
-    char dir[128];
 
     (void)state;
-    memset(dir, 'x', sizeof dir);
-    dir[0] = '/';
-    dir[sizeof dir - 1] = '\0';
-    setenv("RUNTIME_DIRECTORY", dir, 1);
-    assert_int_equal(READ(&config, &text, NULL), OPTIONS_BAD);
-    assert_non_null(strstr((char *)text.data, "--rpc: the runtime directory gives ipc:"));
-    set_runtime_dir(NULL);
-    end(&config, &text);
+    expect_long_runtime_dir_named(server_config_program(), &config, "--rpc");
 }
 
 /* What a child reads is what its master resolved, whatever the child's environment. */

@@ -1,6 +1,6 @@
 /*
- * A server on the test's own loop that answers by a script: for each command
- * that begins with a word, bytes. For every odd reply that no real server gives.
+ * A server on the test's loop that answers from a script: bytes for each command
+ * that begins with a word. It gives odd replies that no real server gives.
  */
 #ifndef OFFLOOP_TESTS_UNIT_STORE_FAKE_REDIS_H
 #define OFFLOOP_TESTS_UNIT_STORE_FAKE_REDIS_H
@@ -15,7 +15,7 @@ struct fake_redis;
 
 struct fake_client {
     struct fake_redis *fake;
-    struct ev_io io; /* inactive where there is none */
+    struct ev_io io; /* inactive if there is none */
     redisReader *reader;
 };
 
@@ -23,7 +23,7 @@ struct fake_redis {
     struct ev_loop *loop;
     int fd, port;
     struct ev_io io;
-    const char *script; /* "WORD reply WORD reply", a reply up to the next known word */
+    const char *script; /* "WORD reply WORD reply"; a reply ends at the next known word */
     unsigned commands;
     struct fake_client clients[FAKE_CLIENTS];
 };
@@ -47,7 +47,7 @@ static inline const char *fake_next_word(const char *at)
     return first;
 }
 
-/* Sends what the script has for the word; nothing where it has nothing. */
+/* Sends the script's reply for the word, if it has one. */
 static inline void fake_answer(struct fake_client *client, const char *word)
 {
     char begin[64];
@@ -101,7 +101,7 @@ static inline void fake_accept(struct ev_loop *loop, struct ev_io *io, int event
 
     (void)events;
     RIG_CHECK(fd >= 0);
-    /* A long reply must not wait for its reader, who is on this loop. */
+    /* A long reply must not wait for its reader, because that runs on this loop. */
     RIG_CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &target, sizeof target) == 0);
     for (int i = 0; i < FAKE_CLIENTS; i++) {
         struct fake_client *client = &fake->clients[i];

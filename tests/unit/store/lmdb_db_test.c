@@ -10,8 +10,7 @@
 #include "tests/unit/store/store_rig.h"
 
 #include "common/base/alloc.h"
-#include "server/store/lmdb/lmdb_db.h"
-#include "server/store/store_check.h"
+#include "server/store/lmdb/lmdb_open_writer.h"
 
 #define MAP_BYTES (UINT64_C(64) << 20)
 
@@ -21,15 +20,6 @@ static int setup(void **state)
 
     rig_init(rig, MAP_BYTES);
     *state = rig;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    rig_stop(rig);
-    mem_free(rig);
     return 0;
 }
 
@@ -59,7 +49,7 @@ static void reader_refuses_what_is_not_there(void **state)
     assert_int_equal(lmdb_db_open_reader(&db, missing, MAP_BYTES), -1);
     assert_int_equal(lmdb_db_open_reader(&db, rig->dir, MAP_BYTES), -1);
     assert_null(db.env);
-    assert_int_equal(lmdb_db_open_writer(&db, missing, MAP_BYTES, true), -1);
+    assert_int_equal(lmdb_open_writer(&db, missing, MAP_BYTES, true), -1);
 }
 
 static void writer_makes_what_is_not_there(void **state)
@@ -70,13 +60,13 @@ static void writer_makes_what_is_not_there(void **state)
     char dir[128];
 
     snprintf(dir, sizeof dir, "%s/new", rig->dir);
-    assert_int_equal(lmdb_db_open_writer(&db, dir, MAP_BYTES, true), 0);
+    assert_int_equal(lmdb_open_writer(&db, dir, MAP_BYTES, true), 0);
     assert_int_equal(stat(dir, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
     lmdb_db_close(&db);
     assert_int_equal(lmdb_db_open_reader(&db, dir, MAP_BYTES), 0);
     lmdb_db_close(&db);
-    assert_int_equal(lmdb_db_open_writer(&db, dir, MAP_BYTES, false), 0);
+    assert_int_equal(lmdb_open_writer(&db, dir, MAP_BYTES, false), 0);
     lmdb_db_close(&db);
     snprintf(dir, sizeof dir, "%s/new/data.mdb", rig->dir);
     assert_int_equal(stat(dir, &st), 0);
@@ -98,13 +88,14 @@ static void garbage_is_refused(void **state)
     memset(bytes, 0x5a, 100000);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         write_file(rig, bytes, sizes[i]);
-        assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
+        assert_int_equal(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
         assert_int_equal(lmdb_db_open_reader(&db, rig->dir, MAP_BYTES), -1);
     }
     mem_free(bytes);
 }
 
-/* An LMDB file, but another program's: in its main database, or with named ones. */
+/* An LMDB file of another program: with records in its main database, or in named
+   ones. */
 static void make_foreign(const struct rig *rig, const char *name)
 {
     MDB_val key = {1, "k"}, value = {1, "v"};
@@ -131,7 +122,7 @@ static void foreign_files_are_refused(void **state)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         rig_remove_files(rig);
         make_foreign(rig, names[i]);
-        assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
+        assert_int_equal(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
         assert_int_equal(lmdb_db_open_reader(&db, rig->dir, MAP_BYTES), -1);
         assert_int_equal(rig_start_writer(rig), -1);
         assert_int_equal(WEXITSTATUS(rig_wait_writer(rig)), 1);
@@ -145,15 +136,15 @@ static void newer_layout_is_refused(void **state)
     MDB_val key = {6, "layout"}, value = {12, "offloop!\2\0\0\0"};
     MDB_txn *txn;
 
-    assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), 0);
+    assert_int_equal(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true), 0);
     assert_int_equal(mdb_txn_begin(db.env, NULL, 0, &txn), 0);
     assert_int_equal(mdb_put(txn, db.meta, &key, &value, 0), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
     lmdb_db_close(&db);
-    assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
+    assert_int_equal(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true), -1);
 }
 
-/* A store with some documents, its processes ended. */
+/* A store with some documents, and no process that uses it. */
 static void make_store(struct rig *rig)
 {
     uint8_t bytes[3000] = {0};
@@ -218,15 +209,15 @@ static void raw_put(const struct lmdb_db *db, size_t size, bool again)
     mem_free(bytes);
 }
 
-/* LMDB itself leaves a file short whose last pages were freed in the transaction that
-   made them: it never writes those. */
+/* LMDB itself leaves a file too short if a transaction made and freed its last pages: it
+   never writes these. */
 static void short_but_sound_file_is_filled_up(void **state)
 {
     struct rig *rig = *state;
     struct lmdb_db db;
     uint64_t need;
 
-    assert_int_equal(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true), 0);
+    assert_int_equal(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true), 0);
     for (int i = 0; i < 4; i++)
         raw_put(&db, 100, true); /* free pages from earlier transactions */
     raw_put(&db, 400000, true);
@@ -250,14 +241,14 @@ static void other_map_sizes(void **state)
         snprintf(id, sizeof id, "%d", i);
         assert_int_equal(rig_put_bytes(rig, "m", id, bytes, 1 << 20), STORE_CREATED);
     }
-    /* smaller than used: full for puts, everything else goes on */
+    /* smaller than the file: full for puts, everything else works */
     assert_int_equal(rig_end_writer(rig, SIGTERM), 0);
     rig->max = 4 << 20;
     assert_int_equal(rig_start_writer(rig), 0);
     assert_int_equal(rig_put_bytes(rig, "m", "more", bytes, 1 << 20), STORE_FULL);
     assert_int_equal(rig_find(rig, "m", "9"), STORE_OK);
     assert_int_equal(rig_remove(rig, "m", "0"), STORE_OK);
-    /* larger than a front was told: it sees what is behind its own end */
+    /* larger than the front's configuration: the front still sees the end of the file */
     assert_int_equal(rig_end_writer(rig, SIGTERM), 0);
     rig->max = 256 << 20;
     assert_int_equal(rig_start_writer(rig), 0);
@@ -299,7 +290,7 @@ static void writer_follows_a_larger_map(void **state)
     mem_free(bytes);
 }
 
-/* A reader that dies within a transaction holds its slot until it is reaped. */
+/* A reader that dies in a transaction keeps its slot until it is reaped. */
 static void be_killed_reader(const struct rig *rig, int fd)
 {
     struct lmdb_db db;
@@ -355,8 +346,8 @@ static void errors_become_statuses(void **state)
     assert_int_equal(lmdb_db_status(MDB_CORRUPTED), STORE_ERROR);
 }
 
-/* What a child prints to stderr while it opens the store as a writer or reader; its wait
-   status. */
+/* Captures the stderr of a child that opens the store as a writer or reader; returns its
+   wait status. */
 static int open_in_child(const struct rig *rig, int (*open_it)(const struct rig *rig),
                          char log[4096])
 {
@@ -387,7 +378,7 @@ static int open_as_writer(const struct rig *rig)
     struct lmdb_db db;
     MDB_txn *txn;
 
-    if (lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true) < 0)
+    if (lmdb_open_writer(&db, rig->dir, MAP_BYTES, true) < 0)
         return -1;
     RIG_CHECK(lmdb_db_begin_write(&db, &txn) == 0); /* touches the lock file */
     mdb_txn_abort(txn);
@@ -395,7 +386,7 @@ static int open_as_writer(const struct rig *rig)
     return 0;
 }
 
-/* Every size of a disk that is too small, and the first that is not. */
+/* Tries every size of a disk that is too small, and the first that is large enough. */
 static void a_full_disk_is_said(void **state)
 {
     struct rig *rig = *state;
@@ -405,7 +396,7 @@ static void a_full_disk_is_said(void **state)
     for (int pages = 2; status != 0 && pages < 200; pages++) {
         snprintf(options, sizeof options, "size=%dk", pages * 4);
         if (mount("tmpfs", rig->dir, "tmpfs", 0, options) < 0)
-            skip(); /* not root, or not allowed to */
+            skip(); /* not root, or not allowed */
         status = open_in_child(rig, open_as_writer, log);
         RIG_CHECK(umount2(rig->dir, MNT_DETACH) == 0);
         assert_true(WIFEXITED(status));
@@ -415,10 +406,10 @@ static void a_full_disk_is_said(void **state)
         }
     }
     assert_int_equal(status, 0);
-    assert_true(refused > 10); /* the lock file alone has nine pages */
+    assert_true(refused > 10); /* the lock file already needs nine pages */
 }
 
-/* Another container's process has our number where pid namespaces are not shared. */
+/* A process of another container can have our pid if pid namespaces are not shared. */
 static int open_beside_a_namesake(const struct rig *rig)
 {
     struct flock place = {.l_type = F_WRLCK, .l_start = getpid(), .l_len = 1};
@@ -458,7 +449,7 @@ static void a_namesake_in_another_container_is_said(void **state)
     assert_non_null(strstr(log, "share the pid namespace"));
 }
 
-#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, rig_tear_down)
 
 int main(void)
 {

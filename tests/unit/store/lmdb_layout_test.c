@@ -1,4 +1,4 @@
-/* Keys, values and records as they lie on disk. */
+/* Keys, values and records in the form on the disk. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

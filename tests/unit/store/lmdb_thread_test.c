@@ -1,5 +1,5 @@
-/* The store's thread where a read hangs: memory that does not come stands for a disk that
-   does not answer. */
+/* The store's thread when a read hangs. Memory whose pages do not arrive (userfaultfd)
+   stands for a disk that does not answer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@ struct bench {
     struct lmdb_db db;
     struct lmdb_thread *thread;
     int uffd;
-    uint8_t *hanging; /* BYTES of memory: who writes there waits for let_go() */
+    uint8_t *hanging; /* BYTES of memory: a write to it waits for let_go() */
 };
 
 static int open_uffd(uint8_t *memory)
@@ -95,16 +95,16 @@ static void on_done(struct store_get *get)
     mine->done = true;
 }
 
-/* Asks for the document; to that memory, or to the heap. */
+/* Begins a read of the document to that memory; NULL: to the heap. */
 static void begin(struct bench *b, struct read *mine, uint8_t *to)
 {
     uint8_t *unused;
     struct blob *target = to == NULL ? NULL : blob_new(BYTES, &unused);
 
     *mine = (struct read){.get = {.key = {rig_slice("c"), rig_slice("large")},
-                                  .target.formats = STORE_ROOM_FOR(STORE_MSGPACK),
+                                  .target.formats = STORE_TARGET_FOR(STORE_MSGPACK),
                                   .done = on_done}};
-    lmdb_thread_get(b->thread, &mine->get, target, to);
+    lmdb_thread_run(b->thread, lmdb_task_for_get(&mine->get, target, to));
 }
 
 static void await(struct bench *b, struct read *mine, enum store_status status)
@@ -120,7 +120,7 @@ static void reads_that_hang_end(void **state)
     struct read stuck, behind, gone, late;
 
     if (b->uffd < 0)
-        skip(); /* not this kernel, or not this user */
+        skip(); /* this kernel or this user has no userfaultfd */
     begin(b, &behind, NULL);
     await(b, &behind, STORE_OK);
     begin(b, &stuck, b->hanging);

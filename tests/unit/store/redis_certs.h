@@ -1,6 +1,7 @@
 /*
- * Certificates made by openssl(1) as a test begins: a CA, a server's for localhost and
- * 127.0.0.1, one for another host, a client's, and a CA that nobody trusts.
+ * Certificates that openssl(1) makes at the start of a test: a CA, a server's for
+ * localhost and 127.0.0.1, one for another host, a client's, and another CA that has
+ * signed none of them.
  */
 #ifndef OFFLOOP_TESTS_UNIT_STORE_REDIS_CERTS_H
 #define OFFLOOP_TESTS_UNIT_STORE_REDIS_CERTS_H
@@ -9,8 +10,8 @@
 #include "common/base/file.h"
 #include "tests/unit/store/redis_rig.h"
 
-/* In the folder: NAME.crt and NAME.key for each of ca, other-ca, server, stranger,
- * client. */
+/* Makes NAME.crt and NAME.key in the folder, for ca, other-ca, server, elsewhere,
+   client. */
 static const char redis_certs_script[] =
     "set -e; cd \"$1\"\n"
     "ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
@@ -23,7 +24,7 @@ static const char redis_certs_script[] =
     "  -extfile $1.ext -out $1.crt; }\n"
     "ca ca; ca other-ca\n"
     "leaf server DNS:localhost,IP:127.0.0.1\n"
-    "leaf stranger DNS:elsewhere.example,IP:192.0.2.1\n"
+    "leaf elsewhere DNS:elsewhere.example,IP:192.0.2.1\n"
     "leaf client DNS:client.example\n";
 
 static inline void redis_certs_make(const char *dir)
@@ -45,7 +46,7 @@ static inline void redis_certs_make(const char *dir)
     RIG_CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-/* A file of the folder as text; mem_free() it. */
+/* Reads a file of the folder as text; the caller frees it with mem_free(). */
 static inline char *redis_certs_read(const char *dir, const char *name)
 {
     struct buf text = BUF_INIT;

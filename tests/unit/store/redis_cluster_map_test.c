@@ -26,7 +26,7 @@ static struct redisReply *parse(const struct buf *text)
     return reply;
 }
 
-/* A range for each slot, on a master with two replicas, as Redis 7 words it. */
+/* A range for each slot, on a master with two replicas, in the form of Redis 7. */
 static struct redisReply *largest_map(void)
 {
     struct buf text = BUF_INIT;
@@ -113,7 +113,7 @@ static void nothing_of_a_bad_map_is_taken(void **state)
     assert_int_equal(map.state, REDIS_MAP_NONE);
 }
 
-/* A store that closes in the middle leaks nothing. */
+/* A store that closes during the reading leaks nothing. */
 static void a_reading_may_end_at_any_step(void **state)
 {
     (void)state;

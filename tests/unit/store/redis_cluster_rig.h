@@ -12,7 +12,7 @@
 
 struct cluster_rig {
     struct redis_rig nodes[CLUSTER_RIG_NODES];
-    char names[CLUSTER_RIG_NODES][41]; /* as the cluster calls them */
+    char names[CLUSTER_RIG_NODES][41]; /* the names that the cluster gives them */
     char url[160];                     /* of the first two */
     struct rig rig;
 };
@@ -31,7 +31,7 @@ static inline void cluster_rig_init_node(struct redis_rig *node)
                                           "--cluster-config-file", "nodes.conf", NULL});
 }
 
-/* True where all nodes say that the cluster is whole. */
+/* True if all nodes report that the cluster is complete. */
 static inline bool cluster_rig_is_whole(const struct cluster_rig *rig)
 {
     for (int i = 0; i < CLUSTER_RIG_NODES; i++) {
@@ -80,7 +80,7 @@ static inline void cluster_rig_start_nodes(struct cluster_rig *rig)
              rig->nodes[0].port, rig->nodes[1].port);
 }
 
-/* The node that has a key's slot at first. */
+/* The node that has a key's slot at the start. */
 static inline int cluster_rig_node_of(const char *key)
 {
     unsigned slot = redis_slot_of(rig_slice(key));
@@ -125,7 +125,7 @@ static inline void cluster_rig_move_key(struct cluster_rig *rig, const char *key
                       rig->nodes[to].port, key);
 }
 
-/* Moves up to so many of the slot's keys; how many there were. */
+/* Moves at most that many keys of the slot; returns how many it moved. */
 static inline size_t cluster_rig_move_keys(struct cluster_rig *rig, unsigned slot,
                                            int from, int to, int most)
 {

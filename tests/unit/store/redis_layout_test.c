@@ -1,4 +1,4 @@
-/* Keys and heads in Redis, error replies, and what is said about durability. */
+/* Keys and heads in Redis, error replies, and the log line about durability. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -82,7 +82,7 @@ static void damaged_heads(void **state)
         "o1m:1763812430123456:00000 2048:",
         "o1m:1763812430123456:0000002048;",
         "o1m:0000000000000000:0000002048:", /* no version */
-        "o1m:1763812430123456:0536870912:", /* longer than Redis has strings */
+        "o1m:1763812430123456:0536870912:", /* longer than any string in Redis */
         "o1m:1763812430123456:9999999999:",
     };
     struct redis_head head;

@@ -1,7 +1,7 @@
 /*
- * A real redis-server in a throw-away directory on a free port of loopback, and
- * stores over it; requests are waited for with store_rig.h. Nothing here sleeps
- * and hopes: it waits for what it wants, under an alarm.
+ * A real redis-server in a temporary directory on a free port of loopback, and
+ * stores over it; store_rig.h has the requests. Nothing here sleeps: each
+ * function waits for an event, under an alarm.
  */
 #ifndef OFFLOOP_TESTS_UNIT_STORE_REDIS_RIG_H
 #define OFFLOOP_TESTS_UNIT_STORE_REDIS_RIG_H
@@ -21,11 +21,11 @@ struct redis_rig {
     char dir[64];
     int port;
     pid_t pid;                        /* 0 for none */
-    const char *more[REDIS_RIG_ARGS]; /* flags beside the usual ones, NULL last */
+    const char *more[REDIS_RIG_ARGS]; /* additional flags, NULL last */
     struct rig rig;                   /* loop and store */
 };
 
-/* True where the host knows what localhost is (a bare container may not). */
+/* True if the host can resolve localhost (a bare container may not). */
 static inline bool redis_rig_has_localhost(void)
 {
     struct addrinfo *found = NULL;
@@ -36,7 +36,7 @@ static inline bool redis_rig_has_localhost(void)
     return has;
 }
 
-/* A port that nobody has just now. */
+/* A port that is free now. */
 static inline int redis_rig_free_port(void)
 {
     struct sockaddr_in any = {.sin_family = AF_INET,
@@ -73,7 +73,7 @@ static inline void redis_rig_exec(const struct redis_rig *redis)
     _exit(98);
 }
 
-/* A connection of the test's own; NULL where nobody listens. */
+/* A connection of the test itself; NULL if no server listens. */
 static inline redisContext *redis_rig_connect(const struct redis_rig *redis)
 {
     redisContext *context = redisConnect("127.0.0.1", redis->port);
@@ -85,7 +85,7 @@ static inline redisContext *redis_rig_connect(const struct redis_rig *redis)
     return NULL;
 }
 
-/* Waits until a server answers (if only that it wants a password). */
+/* Waits until a server answers; the answer may be that it wants a password. */
 static inline void redis_rig_await_server(const struct redis_rig *redis)
 {
     for (;;) {
@@ -123,8 +123,8 @@ static inline void redis_rig_end_server(struct redis_rig *redis, int number)
     redis->pid = 0;
 }
 
-/* A command of the test's own; the reply's text or number as text must be expected, where
-   that is not NULL. */
+/* Sends a command of the test itself. The reply, text or a number as text, must equal
+   `expected` unless that is NULL. */
 static inline void redis_rig_command(const struct redis_rig *redis, const char *expected,
                                      const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -150,7 +150,7 @@ static inline void redis_rig_command(const struct redis_rig *redis, const char *
     redisFree(context);
 }
 
-/* How often the server was given a command, by its small name. */
+/* How often the server has received a command; the name is in lower case. */
 static inline unsigned long redis_rig_calls(const struct redis_rig *redis,
                                             const char *command)
 {
@@ -172,7 +172,7 @@ static inline unsigned long redis_rig_calls(const struct redis_rig *redis,
     return calls;
 }
 
-/* Runs the loop until the store says ready or not, as wanted. */
+/* Runs the loop until the store is ready, or until it is not. */
 static inline void redis_rig_await(struct rig *rig, bool ready)
 {
     const char *why;
@@ -191,7 +191,7 @@ static inline void redis_rig_open_url(struct rig *rig, const char *url)
     RIG_CHECK(rig->store != NULL);
 }
 
-/* Another front on the same server, with a loop of its own. */
+/* Opens another front on the same server, with a loop of its own. */
 static inline void redis_rig_open(const struct redis_rig *redis, struct rig *rig)
 {
     char url[64];
@@ -207,7 +207,7 @@ static inline void redis_rig_close(struct rig *rig)
     ev_loop_destroy(rig->loop);
 }
 
-/* A server with these flags beside the usual ones (NULL for none), without a store. */
+/* Starts a server with additional flags (NULL for none), without a store. */
 static inline void redis_rig_init(struct redis_rig *redis, const char *const *more)
 {
     *redis = (struct redis_rig){.port = redis_rig_free_port()};
@@ -235,7 +235,7 @@ static inline void redis_rig_end(struct redis_rig *redis)
     alarm(0);
 }
 
-/* A server and a store over it. */
+/* Starts a server, and opens a store over it. */
 static inline void redis_rig_start(struct redis_rig *redis, const char *const *more)
 {
     redis_rig_init(redis, more);

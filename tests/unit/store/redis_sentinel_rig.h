@@ -1,5 +1,5 @@
 /*
- * A master, a replica and three Sentinels of Redis', on free ports of loopback.
+ * A real master, a replica and three Sentinels, on free ports of loopback.
  */
 #ifndef OFFLOOP_TESTS_UNIT_STORE_REDIS_SENTINEL_RIG_H
 #define OFFLOOP_TESTS_UNIT_STORE_REDIS_SENTINEL_RIG_H
@@ -9,7 +9,7 @@
 #define SENTINEL_RIG_COUNT 3
 
 struct sentinel_rig {
-    struct redis_rig servers[2]; /* the first is the master at first */
+    struct redis_rig servers[2]; /* the first is the master at the start */
     struct redis_rig sentinels[SENTINEL_RIG_COUNT];
     char url[160];
 };
@@ -43,7 +43,7 @@ static inline void sentinel_rig_start_one(struct redis_rig *one, int master)
     redis_rig_await_server(one);
 }
 
-/* A number in the answer of INFO; -1 where it has none. */
+/* A number in the answer of INFO; -1 if it is not there. */
 static inline long sentinel_rig_info(const struct redis_rig *redis, const char *field)
 {
     redisContext *context = redis_rig_connect(redis);
@@ -87,7 +87,7 @@ static inline void sentinel_rig_start(struct sentinel_rig *rig)
                         i ? "," : "", rig->sentinels[i].port);
     }
     snprintf(rig->url + len, sizeof rig->url - (size_t)len, "/m-1/0");
-    /* Each knows the others and the replica. */
+    /* Waits until each Sentinel knows the others and the replica. */
     for (int i = 0; i < SENTINEL_RIG_COUNT; i++) {
         sentinel_rig_await(&rig->sentinels[i], "sentinels=", SENTINEL_RIG_COUNT);
         sentinel_rig_await(&rig->sentinels[i], "slaves=", 1);

@@ -1,4 +1,4 @@
-/* Slots of keys, and redirections taken apart. */
+/* Slots of keys, and the reading of redirections. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@ static struct slice text_slice(const char *text)
     return (struct slice){(const uint8_t *)text, strlen(text)};
 }
 
-/* As CLUSTER KEYSLOT of Redis 7.0 answered. */
+/* The answers of CLUSTER KEYSLOT of Redis 7.0. */
 static void slots_are_those_of_redis(void **state)
 {
     static const struct {
@@ -34,7 +34,7 @@ static void slots_are_those_of_redis(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(redis_slot_of(text_slice(cases[i].key)), cases[i].slot);
-    /* braces with nothing between them, and none that close, are no tag */
+    /* empty braces, and an open brace alone, are no hash tag */
     assert_int_not_equal(redis_slot_of(text_slice("{}foo")),
                          redis_slot_of(text_slice("foo")));
     assert_int_not_equal(redis_slot_of(text_slice("{foo")),
@@ -130,7 +130,7 @@ static void errors_of_a_cluster(void **state)
         {"TRYAGAIN Multiple keys request during rehashing of slot", REDIS_REMEDY_WAIT},
         {"ERR Script attempted to access a non local key in a cluster node script: 1",
          REDIS_REMEDY_WAIT},
-        {"CLUSTERDOWN Hash slot not served", REDIS_REMEDY_DOUBT},
+        {"CLUSTERDOWN Hash slot not served", REDIS_REMEDY_NEW_MAP},
     };
 
     (void)state;

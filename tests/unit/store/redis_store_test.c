@@ -11,7 +11,6 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "server/store/redis/redis_flight.h"
-#include "server/store/store_check.h"
 
 static int setup(void **state)
 {
@@ -84,16 +83,16 @@ static void versions_only_grow(void **state)
 
         assert_true(version > last);
         last = version;
-        if (i == 10) /* all is lost, the counter too */
+        if (i == 10) /* all data are lost, the counter too */
             redis_rig_command(redis, "OK", "FLUSHALL");
     }
-    /* a clock that was set back: after a restore of what was */
+    /* a clock that was set back, before a backup is restored */
     redis_rig_command(redis, "OK", "SET offloop:{v}:v %" PRIu64, ahead);
     last = put_version(rig);
     assert_in_range(last, ahead + 1, ahead + (1 << 20));
     redis_rig_command(redis, "OK", "SET offloop:{v}:v %" PRIu64, ahead);
     assert_int_not_equal(put_version(rig), last);
-    /* one that is not believed any more, near the last number there is */
+    /* too far ahead to be taken from the clock, near the largest number */
     redis_rig_command(redis, "OK", "SET offloop:{v}:v 9000000000000000");
     assert_int_equal(put_version(rig), UINT64_C(9000000000000001));
     assert_int_equal(put_version(rig), UINT64_C(9000000000000002));
@@ -151,7 +150,7 @@ static void a_large_put_that_is_refused_leaves_nothing(void **state)
     text[200000] = 0;
     assert_int_equal(rig_write_if(rig, "c", "x", text, STORE_IF_PRESENT, 0, &none),
                      STORE_CONFLICT);
-    assert_int_equal(rig_find(rig, "c", "x"), STORE_NOT_FOUND); /* behind the UNLINK */
+    assert_int_equal(rig_find(rig, "c", "x"), STORE_NOT_FOUND); /* after the UNLINK */
     redis_rig_command(redis, "0", "DBSIZE");
     mem_free(text);
 }
@@ -294,38 +293,20 @@ static void on_counted(struct store_count *count)
     ((struct counted *)(void *)count)->done = true;
 }
 
-static void check_count(struct rig *rig, const char *after, uint64_t max, uint64_t count,
-                        bool more, const char *last)
-{
-    struct counted counted = {.count = {.collection = rig_slice("l"),
-                                        .after = rig_slice(after),
-                                        .max_documents = max,
-                                        .done = on_counted}};
-
-    store_count(rig->store, &counted.count);
-    while (!counted.done)
-        ev_run(rig->loop, EVRUN_ONCE);
-    assert_int_equal(counted.count.status, STORE_OK);
-    assert_int_equal(counted.count.documents, count);
-    assert_int_equal(counted.count.more, more);
-    assert_int_equal(counted.count.last_id_len, strlen(last));
-    assert_memory_equal(counted.count.last_id, last, strlen(last));
-}
-
 static void counts(void **state)
 {
     struct rig *rig = rig_of(state);
 
-    check_count(rig, "", 10, 0, false, "");
+    promise_count(rig, "", 10, 0, "", false);
     put_some(rig);
-    check_count(rig, "", UINT64_MAX, 8, false, "~");
-    check_count(rig, "", 8, 8, false, "~");
-    check_count(rig, "", 7, 7, true, "b:1");
-    check_count(rig, "", 1, 1, true, "10");
-    check_count(rig, "a", 2, 2, true, "b.1");
-    check_count(rig, "aa", 100, 4, false, "~");
-    check_count(rig, "~", 5, 0, false, "");
-    check_count(rig, "~~", 5, 0, false, "");
+    promise_count(rig, "", UINT64_MAX, 8, "~", false);
+    promise_count(rig, "", 8, 8, "~", false);
+    promise_count(rig, "", 7, 7, "b:1", true);
+    promise_count(rig, "", 1, 1, "10", true);
+    promise_count(rig, "a", 2, 2, "b.1", true);
+    promise_count(rig, "aa", 100, 4, "~", false);
+    promise_count(rig, "~", 5, 0, "", false);
+    promise_count(rig, "~~", 5, 0, "", false);
 }
 
 static void collections(void **state)
@@ -350,24 +331,14 @@ static void many_at_once(void **state)
 {
     enum { PUTS = 1000 };
     struct rig *rig = rig_of(state);
-    struct rig_put *puts = mem_zalloc(PUTS * sizeof *puts);
-    char ids[PUTS][16];
     struct store_counters counters;
 
-    for (int i = 0; i < PUTS; i++) {
-        snprintf(ids[i], sizeof ids[i], "%04d", i);
-        rig_begin_put(rig, &puts[i], "g", ids[i], "x", 1);
-    }
-    for (int i = 0; i < PUTS; i++)
-        assert_int_equal(rig_wait_put(rig, &puts[i], NULL), STORE_CREATED);
-    for (int i = 1; i < PUTS; i++)
-        assert_true(puts[i].put.version > puts[i - 1].put.version);
+    promise_many_at_once(rig, PUTS);
     store_read_counters(rig->store, &counters);
     assert_int_equal(counters.writes_waiting, 0);
     assert_int_equal(counters.writes_unsure, 0);
     assert_true(counters.writes_sent >= PUTS);
     assert_int_equal(list_run(rig, "g", "", PUTS, 1 << 20).count, PUTS);
-    mem_free(puts);
 }
 
 static void the_queue_is_bounded(void **state)
@@ -390,7 +361,7 @@ static void the_queue_is_bounded(void **state)
     mem_free(puts);
 }
 
-/* ---- what is not ours ---- */
+/* ---- records of others ---- */
 
 static void damaged_documents(void **state)
 {
@@ -415,7 +386,7 @@ static void damaged_documents(void **state)
     assert_int_equal(list_run(rig, "l", "", 100, 1000).status, STORE_OK);
 }
 
-/* Such a name would be more than a name in a reply's head, or in its JSON. */
+/* Such a name could break a reply's head, or its JSON. */
 static void names_that_are_none(void **state)
 {
     struct redis_rig *redis = *state;
@@ -441,42 +412,21 @@ static void names_that_are_none(void **state)
 
 /* ---- cancelling ---- */
 
-static void never(void)
-{
-    log_panic("a cancelled request was ended");
-}
+/* The done of a request that is cancelled. */
+#define NEVER(kind)                                     \
+    static void never_##kind(struct store_##kind *kind) \
+    {                                                   \
+        (void)kind;                                     \
+        log_panic("a cancelled request was ended");     \
+    }
+NEVER(get)
+NEVER(put)
+NEVER(list)
+NEVER(count)
+NEVER(collections)
+#undef NEVER
 
-static void never_get(struct store_get *get)
-{
-    (void)get;
-    never();
-}
-
-static void never_put(struct store_put *put)
-{
-    (void)put;
-    never();
-}
-
-static void never_list(struct store_list *list)
-{
-    (void)list;
-    never();
-}
-
-static void never_count(struct store_count *count)
-{
-    (void)count;
-    never();
-}
-
-static void never_names(struct store_collections *names)
-{
-    (void)names;
-    never();
-}
-
-/* Begins one of each, lets the loop turn, and cancels them. */
+/* Begins one request of each kind, runs the loop, and cancels them. */
 static void cancel_after(struct rig *rig, int turns, const char *id)
 {
     uint8_t *bytes = mem_zalloc(400000);
@@ -493,7 +443,7 @@ static void cancel_after(struct rig *rig, int turns, const char *id)
                               .done = never_list};
     struct store_count count = {
         .collection = rig_slice("x"), .max_documents = 9, .done = never_count};
-    struct store_collections names = {.max_count = 9, .done = never_names};
+    struct store_collections names = {.max_count = 9, .done = never_collections};
 
     store_count(rig->store, &count);
     store_collections(rig->store, &names);
@@ -524,12 +474,13 @@ static void cancelled_requests_stay_silent(void **state)
     assert_int_equal(rig_put_bytes(rig, "x", "large", bytes, 3 << 20), STORE_CREATED);
     for (int turns = 0; turns < 12; turns++)
         cancel_after(rig, turns, "large");
-    assert_true(rig_find(rig, "x", "large") == STORE_OK); /* all others are through */
-    /* a write whose last command was sent happens all the same */
+    assert_true(rig_find(rig, "x", "large") ==
+                STORE_OK); /* all other requests have ended */
+    /* a write whose last command was sent still happens */
     (void)rig_remove(rig, "x", "new");
     assert_true(rig_find(rig, "x", "new") == STORE_NOT_FOUND);
-    redis_rig_command(redis, "4", "DBSIZE"); /* uploads are taken back */
-    /* closing with orphans under way */
+    redis_rig_command(redis, "4", "DBSIZE"); /* uploads are deleted */
+    /* closing while cancelled requests are under way */
     cancel_after(rig, 2, "large");
     store_close(&rig->store);
     ev_loop_destroy(rig->loop);
@@ -561,7 +512,7 @@ static void opening_leaks_nothing(void **state)
 
 #define LOADERS 3
 
-/* Writes and deletes a document for ever. */
+/* Writes and deletes a document again and again. */
 static pid_t start_loader(const struct redis_rig *redis)
 {
     pid_t pid = fork();
@@ -623,7 +574,7 @@ int main(void)
         cmocka_unit_test(names_that_are_none),
         cmocka_unit_test(cancelled_requests_stay_silent),
         cmocka_unit_test(opening_leaks_nothing),
-        cmocka_unit_test(writes_beside_a_check_are_no_damage), /* leaves something */
+        cmocka_unit_test(writes_beside_a_check_are_no_damage), /* leaves a document */
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

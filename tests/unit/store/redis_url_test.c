@@ -1,4 +1,4 @@
-/* Redis URLs, and what --store may say and show. */
+/* Redis URLs, and which values of --store are accepted and how they are printed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* --check-store: what it must find, and that a sound store passes. */
+/* --check-store: the damage that it must find; a sound store passes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,34 +8,25 @@
 #include "tests/unit/store/store_rig.h"
 
 #include "common/base/alloc.h"
-#include "server/store/lmdb/lmdb_db.h"
+#include "server/store/lmdb/lmdb_open_writer.h"
 #include "server/store/lmdb/lmdb_layout.h"
-#include "server/store/store_check.h"
+#include "server/store/store.h"
 
 #define MAP_BYTES (UINT64_C(64) << 20)
 
 static int setup(void **state)
 {
-    struct rig *rig = mem_zalloc(sizeof *rig);
+    struct rig *rig;
 
-    rig_start(rig, MAP_BYTES);
+    rig_set_up(state, MAP_BYTES);
+    rig = *state;
     RIG_CHECK(rig_put_text(rig, "a", "1", "one") == STORE_CREATED);
     RIG_CHECK(rig_put_text(rig, "a", "2", "two") == STORE_CREATED);
     RIG_CHECK(rig_put_text(rig, "b", "1", "three") == STORE_CREATED);
-    *state = rig;
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    rig_stop(rig);
-    mem_free(rig);
-    return 0;
-}
-
-/* Changes a record behind the store's back; value of no bytes deletes it. */
+/* Changes a record directly in LMDB; an empty value deletes it. */
 static void tamper(struct rig *rig, int which, struct slice name, struct slice bytes)
 {
     MDB_val key = lmdb_db_val(name), value = lmdb_db_val(bytes);
@@ -45,7 +36,7 @@ static void tamper(struct rig *rig, int which, struct slice name, struct slice b
 
     store_close(&rig->store);
     RIG_CHECK(rig_end_writer(rig, SIGTERM) == 0);
-    RIG_CHECK(lmdb_db_open_writer(&db, rig->dir, MAP_BYTES, true) == 0);
+    RIG_CHECK(lmdb_open_writer(&db, rig->dir, MAP_BYTES, true) == 0);
     dbi = which == 'd' ? db.documents : which == 'c' ? db.collections : db.meta;
     RIG_CHECK(mdb_txn_begin(db.env, NULL, 0, &txn) == 0);
     RIG_CHECK((bytes.len ? mdb_put(txn, dbi, &key, &value, 0)
@@ -129,7 +120,7 @@ static void damage_is_found(void **state)
     assert_true(count_damage(rig) >= 1); /* a count without documents */
 }
 
-/* A reading, and whether it is over. */
+/* A read, and whether it has ended. */
 struct reading {
     union {
         struct store_list list;
@@ -160,8 +151,8 @@ static void wait_for(struct rig *rig, const struct reading *reading)
         ev_run(rig->loop, EVRUN_ONCE);
 }
 
-/* Reads all of collection a, and says what came of it. Counting looks only at the last
-   key that it counts: there it must come to the same. */
+/* Reads all of collection a and returns the status. A count checks only the last key that
+   it counts; there it must end with the same status. */
 static enum store_status read_all(struct rig *rig)
 {
     struct reading list = {.list = {.collection = rig_slice("a"),
@@ -189,8 +180,8 @@ static enum store_status read_names(struct rig *rig)
     return names.collections.status;
 }
 
-/* Keys that the store never gave out: longer than any name, or of bytes that would be a
-   line's end in a reply's head. */
+/* Keys that the store never makes: longer than any name, or with bytes that would end a
+   line in a reply's head. */
 static void names_that_are_none_are_refused(void **state)
 {
     static const struct slice none = {NULL, 0};
@@ -241,11 +232,10 @@ static void damaged_records_are_found(void **state)
     assert_int_equal(rig_find(rig, "a", "1"), STORE_OK);
 }
 
-/* More documents than the check looks at in one transaction. */
+/* More documents than the check reads in one transaction. */
 #define MANY 10500
 
-/* Another process that writes while the check is in the middle of its work: see
-   writes_between. */
+/* Another process that writes while the check runs: see writes_between. */
 struct loader {
     pid_t pid;
     int ask[2], answer[2];
@@ -315,7 +305,7 @@ static void fill_many(struct rig *rig)
     for (int i = 0; i < MANY; i++) {
         snprintf(ids[i], sizeof ids[i], "%05d", i);
         rig_begin_put(rig, &puts[i], "many", ids[i], "x", 1);
-        if (i >= 1000) /* a window: the queue has a bound */
+        if (i >= 1000) /* a limited number: the queue has a limit */
             RIG_CHECK(rig_wait_put(rig, &puts[i - 1000], NULL) == STORE_CREATED);
     }
     for (int i = MANY - 1000; i < MANY; i++)
@@ -337,14 +327,14 @@ static void writes_beside_a_check_are_no_damage(void **state)
     assert_int_equal(counts.damaged, 0);
     assert_int_equal(counts.documents, MANY + 3);
     end_loader(&loader);
-    /* what is wrong is found all the same */
+    /* damage is still found */
     tamper(rig, 'c', rig_slice("many"), rig_slice("12345678"));
     assert_int_equal(count_damage(rig), 1);
     tamper(rig, 'c', rig_slice("zzz"), rig_slice("12345678"));
     assert_int_equal(count_damage(rig), 2);
 }
 
-/* Pages overwritten with noise: whatever LMDB makes of it, a verdict comes. */
+/* Pages overwritten with noise: the check ends, whatever LMDB does. */
 static void noise_in_the_pages_is_survived(void **state)
 {
     struct rig *rig = *state;
@@ -400,7 +390,7 @@ static void what_is_no_store_is_refused(void **state)
     assert_int_equal(counts.documents, 0);
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, rig_tear_down)
 
 int main(void)
 {

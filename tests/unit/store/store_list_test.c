@@ -11,20 +11,7 @@
 
 static int setup(void **state)
 {
-    struct rig *rig = mem_zalloc(sizeof *rig);
-
-    rig_start(rig, UINT64_C(1) << 30);
-    *state = rig;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    rig_stop(rig);
-    mem_free(rig);
-    return 0;
+    return rig_set_up(state, UINT64_C(1) << 30);
 }
 
 /* A listing whose rows are written as "id=text," into one string. */
@@ -34,7 +21,7 @@ struct listing {
     char text[4096];
     char last[STORE_NAME_MAX + 1];
     size_t bytes;
-    struct blob *blob; /* kept where keep is set; the test's to unref then */
+    struct blob *blob; /* kept if keep is set; then the test releases it */
     bool keep;
 };
 
@@ -131,11 +118,12 @@ static void list_bounds(void **state)
     assert_true(l.list.more);
     assert_string_equal(list_text(rig, &l, "b", "", 10, 5), "1=one,");
     assert_true(l.list.more);
-    assert_string_equal(list_text(rig, &l, "b", "2", 10, 0), "3=three,"); /* one always */
+    assert_string_equal(list_text(rig, &l, "b", "2", 10, 0),
+                        "3=three,"); /* one document in any case */
     assert_false(l.list.more);
 }
 
-/* Far more than the bound, page by page. */
+/* Many more documents than the limit, page by page. */
 static void list_larger_than_its_bound(void **state)
 {
     enum { DOCUMENTS = 200, SIZE = 50000, BOUND = 160000 };
@@ -173,7 +161,7 @@ static void put_as(struct rig *rig, const char *id, const char *text,
     assert_int_equal(rig_wait_put(rig, &put, NULL), STORE_CREATED);
 }
 
-/* What a listing makes its reply of, without copying any. */
+/* The bytes from which a listing makes its reply, without a copy. */
 static void list_gives_one_blob(void **state)
 {
     struct rig *rig = *state;
@@ -194,7 +182,7 @@ static void list_gives_one_blob(void **state)
     while (!l.done)
         ev_run(rig->loop, EVRUN_ONCE);
     assert_string_equal(l.text, "1=[1],2=[2],3=packed,4=more,5={},");
-    assert_int_equal(l.blob->refs, 1); /* the store has let go of it */
+    assert_int_equal(l.blob->refs, 1); /* the store has released it */
     assert_int_equal(l.blob->bytes.len, strlen(wanted));
     assert_memory_equal(l.blob->bytes.data, wanted, strlen(wanted));
     blob_unref(&l.blob);
@@ -311,15 +299,15 @@ static void count_in_slices(void **state)
     assert_int_equal(count_of(rig, "n", "010000", UINT64_MAX), DOCUMENTS - 10001);
 }
 
-/* A count of several slices lets a listing that came later pass: not always (the thread
-   may have been at its last slice), but a count in one go would never. */
+/* A count of several slices lets a later listing run between them. Not always (the thread
+   may have been at its last slice), but a count in one step never would. */
 static void count_lets_others_pass(void **state)
 {
     struct rig *rig = *state;
     bool passed = false;
 
     fill_slices(rig);
-    while (!passed) { /* under the rig's alarm */
+    while (!passed) { /* limited by the rig's alarm */
         struct listing l;
         struct counting c = {.count = {.collection = rig_slice("n"),
                                        .after = rig_slice("0"),
@@ -381,7 +369,7 @@ static void collections(void **state)
     assert_string_equal(names_text(rig, &n, "a", 1), "b:3,");
     assert_string_equal(names_text(rig, &n, "aa", 9), "b:3,b-:1,");
     assert_string_equal(names_text(rig, &n, "b-", 9), "");
-    assert_int_equal(rig_remove(rig, "a", "z"), STORE_OK); /* the last one of it */
+    assert_int_equal(rig_remove(rig, "a", "z"), STORE_OK); /* its last one */
     assert_string_equal(names_text(rig, &n, "", 10), "b:3,b-:1,");
 }
 
@@ -405,7 +393,7 @@ static void must_not_run_put(struct store_put *put)
     log_panic("done of a cancelled request ran");
 }
 
-/* Each is freed at once, so that a touch shows under the sanitizers. */
+/* Each is freed at once, so that the sanitizers find any later use. */
 static void cancel_reads_in_the_thread(void **state)
 {
     struct rig *rig = *state;
@@ -459,13 +447,13 @@ static void cancel_writes(void **state)
     struct blob *blob = blob_new_copy(bytes, 4 << 20);
     struct store_put *put;
 
-    /* queued: nothing of it happens */
+    /* queued: it does not happen */
     put = begin_doomed_put(rig, blob);
     store_cancel(&put->request);
     mem_free(put);
     assert_int_equal(rig_put_text(rig, "c", "y", "1"), STORE_CREATED);
     assert_int_equal(rig_find(rig, "c", "x"), STORE_NOT_FOUND);
-    /* begun to be sent: it goes on without us */
+    /* partly sent: it goes on */
     put = begin_doomed_put(rig, blob);
     ev_run(rig->loop, EVRUN_NOWAIT);
     store_cancel(&put->request);
@@ -502,7 +490,7 @@ static void close_with_orphans(void **state)
     mem_free(bytes);
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, rig_tear_down)
 
 int main(void)
 {

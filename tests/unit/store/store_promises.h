@@ -1,6 +1,6 @@
 /*
- * What store.h promises whatever keeps the documents: the same tests for every
- * backend, on an open and empty store. To be included after cmocka.
+ * Tests of what store.h promises, the same for every backend, on an open and empty
+ * store. Include it after cmocka.
  */
 #ifndef OFFLOOP_TESTS_UNIT_STORE_STORE_PROMISES_H
 #define OFFLOOP_TESTS_UNIT_STORE_STORE_PROMISES_H
@@ -54,7 +54,7 @@ static inline void promise_conditions(struct rig *rig)
     assert_true(v2 > v1);
 }
 
-/* Who knows the version is given the bytes only where there is another. */
+/* A GET with a known version returns bytes only if the document has another version. */
 static inline void promise_known_version(struct rig *rig)
 {
     uint64_t v1, v2;
@@ -87,6 +87,24 @@ static inline void promise_longest_names(struct rig *rig)
     assert_int_equal(rig_put_text(rig, name, name, "x"), STORE_CREATED);
     assert_true(rig_has_text(rig, name, name, "x"));
     assert_int_equal(rig_remove(rig, name, name), STORE_OK);
+}
+
+/* Many puts of collection "g" at once; the versions grow. */
+static inline void promise_many_at_once(struct rig *rig, int count)
+{
+    struct rig_put *puts = mem_zalloc((size_t)count * sizeof *puts);
+    char(*ids)[16] = mem_alloc((size_t)count * sizeof *ids);
+
+    for (int i = 0; i < count; i++) {
+        snprintf(ids[i], sizeof ids[i], "%04d", i);
+        rig_begin_put(rig, &puts[i], "g", ids[i], "x", 1);
+    }
+    for (int i = 0; i < count; i++)
+        assert_int_equal(rig_wait_put(rig, &puts[i], NULL), STORE_CREATED);
+    for (int i = 1; i < count; i++)
+        assert_true(puts[i].put.version > puts[i - 1].put.version);
+    mem_free(ids);
+    mem_free(puts);
 }
 
 struct promised_names {
@@ -152,7 +170,7 @@ static inline void promise_on_count(struct store_count *count)
     container_of(count, struct promised_range, count)->counted = true;
 }
 
-/* What lies behind one id and not behind another. */
+/* Lists the documents after one id, up to another. */
 static inline void promise_range(struct rig *rig, const char *after, const char *until,
                                  size_t max, const char *text, bool more)
 {
@@ -171,7 +189,7 @@ static inline void promise_range(struct rig *rig, const char *after, const char 
     assert_int_equal(range.list.more, more);
 }
 
-/* How many there are, and which one is the last of them. */
+/* Counts documents; checks the last one counted. */
 static inline void promise_count(struct rig *rig, const char *after, uint64_t max,
                                  uint64_t documents, const char *last, bool more)
 {
@@ -190,7 +208,7 @@ static inline void promise_count(struct rig *rig, const char *after, uint64_t ma
     assert_int_equal(range.count.more, more);
 }
 
-/* Pages and what bounds them: ids are compared byte by byte, a shorter one first. */
+/* Pages and their limits: ids are compared byte by byte, a shorter one comes first. */
 static inline void promise_pages(struct rig *rig)
 {
     static const char *const ids[] = {"a", "b", "b.", "b.1", "c"};
@@ -215,7 +233,8 @@ static inline void promise_pages(struct rig *rig)
     promise_count(rig, "b", 2, 2, "b.1", true);
     promise_count(rig, "c", 2, 0, "", false);
     assert_int_equal(rig_put_text(rig, "l.", "z", "1"), STORE_CREATED);
-    promise_count(rig, "", 9, 5, "c", false); /* of the collection's own */
+    promise_count(rig, "", 9, 5, "c",
+                  false); /* another collection's documents do not count */
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
         assert_int_equal(rig_remove(rig, "l", ids[i]), STORE_OK);
     assert_int_equal(rig_remove(rig, "l.", "z"), STORE_OK);

@@ -1,7 +1,7 @@
 /*
- * A store in a throw-away directory with a writer process and a front's loop,
- * for tests and benchmarks. Header-only: each program that includes it has its
- * own. Nothing here sleeps: it waits for what it wants, under an alarm.
+ * A store in a temporary directory with a writer process and a front's loop, for
+ * tests and benchmarks. Header-only: each program has its own copy. Nothing here
+ * sleeps: each function waits for an event, under an alarm.
  */
 #ifndef OFFLOOP_TESTS_UNIT_STORE_STORE_RIG_H
 #define OFFLOOP_TESTS_UNIT_STORE_STORE_RIG_H
@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "server/store/store.h"
 #include "server/store/writer/writer.h"
@@ -62,8 +63,7 @@ static inline struct slice rig_slice(const char *text)
     return (struct slice){(const uint8_t *)text, strlen(text)};
 }
 
-/* A listening socket as the master makes it: an abstract address of the kernel's choice.
- */
+/* Makes a listening socket as the master does; the kernel chooses an abstract address. */
 static inline int rig_listen(void)
 {
     struct sockaddr_un any = {.sun_family = AF_UNIX};
@@ -77,13 +77,13 @@ static inline int rig_listen(void)
 
 static inline void rig_tell_ready(void *ctx)
 {
-    char note = 'R';
+    char ready = 'R';
 
-    RIG_CHECK(write(*(int *)ctx, &note, 1) == 1);
+    RIG_CHECK(write(*(int *)ctx, &ready, 1) == 1);
 }
 
-/* Runs the writer, in a process that was exec'd from the test's own program as a master
-   does it (a fork alone would inherit a state that no writer has in earnest). */
+/* Runs the writer in a process that executes the test's own program, as a master does. (A
+   fork alone would inherit state that no real writer has.) */
 static inline void rig_be_writer(const char *url, const char *numbers)
 {
     struct store_writer_config config = {.url = url, .on_ready = rig_tell_ready};
@@ -103,7 +103,7 @@ static inline void rig_be_writer(const char *url, const char *numbers)
     _exit(rc);
 }
 
-/* Before main: is this such a process? */
+/* Runs before main: becomes a writer in such a process. */
 __attribute__((constructor)) static inline void rig_before_main(void)
 {
     const char *url = getenv("RIG_WRITER_URL");
@@ -129,11 +129,11 @@ static inline void rig_exec_writer(const struct rig *rig, int control_fd)
     _exit(98);
 }
 
-/* Forks a writer; returns 0 once it is ready, -1 where it ended instead. */
+/* Forks a writer. Returns 0 once it is ready, -1 if it has ended instead. */
 static inline int rig_start_writer(struct rig *rig)
 {
     int pair[2];
-    char note;
+    char ready;
 
     RIG_CHECK(rig->writer == 0);
     fflush(NULL);
@@ -144,11 +144,11 @@ static inline int rig_start_writer(struct rig *rig)
         rig_exec_writer(rig, pair[1]);
     close(pair[1]);
     rig->control_fd = pair[0];
-    return read(pair[0], &note, 1) == 1 ? 0 : -1;
+    return read(pair[0], &ready, 1) == 1 ? 0 : -1;
 }
 
-/* Waits for the writer's end, the front's loop running (a draining writer waits for its
-   fronts); its wait status. */
+/* Waits for the writer's end and returns its wait status. The front's loop runs
+   meanwhile, because a draining writer waits for its fronts. */
 static inline int rig_wait_writer(struct rig *rig)
 {
     int status;
@@ -170,7 +170,7 @@ static inline int rig_end_writer(struct rig *rig, int number)
     return rig_wait_writer(rig);
 }
 
-/* A directory and a socket; neither a writer nor a store yet. */
+/* Makes a directory and a socket; no writer and no store yet. */
 static inline void rig_init(struct rig *rig, uint64_t max)
 {
     alarm(RIG_ALARM_S);
@@ -196,7 +196,7 @@ static inline void rig_open_store(struct rig *rig)
         ev_run(rig->loop, EVRUN_ONCE);
 }
 
-/* All of it. */
+/* Makes the directory, starts the writer, opens the store. */
 static inline void rig_start(struct rig *rig, uint64_t max)
 {
     rig_init(rig, max);
@@ -218,7 +218,7 @@ static inline void rig_remove_files(const struct rig *rig)
     closedir(dir);
 }
 
-/* Ends everything; the writer must end well. */
+/* Ends everything; the writer must exit with 0. */
 static inline void rig_stop(struct rig *rig)
 {
     store_close(&rig->store);
@@ -232,6 +232,23 @@ static inline void rig_stop(struct rig *rig)
     rig_remove_files(rig);
     rmdir(rig->dir);
     alarm(0);
+}
+
+/* The fixtures of most tests: *state is a rig with a writer and an open store. */
+static inline int rig_set_up(void **state, uint64_t max)
+{
+    struct rig *rig = mem_zalloc(sizeof *rig);
+
+    rig_start(rig, max);
+    *state = rig;
+    return 0;
+}
+
+static inline int rig_tear_down(void **state)
+{
+    rig_stop(*state);
+    mem_free(*state);
+    return 0;
 }
 
 /* ---- requests, waited for ---- */
@@ -335,8 +352,7 @@ static inline void rig_begin_get(struct rig *rig, struct rig_get *get,
     store_get(rig->store, &get->get);
 }
 
-/* Waits for a GET by one who knows that version; true where it is told that this is still
-   the document. */
+/* Waits for a GET with a known version; true if the document still has that version. */
 static inline bool rig_is_unchanged(struct rig *rig, const char *collection,
                                     const char *id, uint64_t version)
 {
@@ -354,7 +370,7 @@ static inline bool rig_is_unchanged(struct rig *rig, const char *collection,
     return unchanged;
 }
 
-/* Waits for a GET; *blob_r (NULL unless OK) is the caller's. */
+/* Waits for a GET; the caller owns *blob_r (NULL unless OK). */
 static inline enum store_status rig_get_blob(struct rig *rig, const char *collection,
                                              const char *id, struct blob **blob_r,
                                              uint64_t *version_r)
@@ -370,7 +386,7 @@ static inline enum store_status rig_get_blob(struct rig *rig, const char *collec
     return get.get.status;
 }
 
-/* The status of a GET alone. */
+/* Waits for a GET; only its status. */
 static inline enum store_status rig_find(struct rig *rig, const char *collection,
                                          const char *id)
 {
@@ -381,7 +397,7 @@ static inline enum store_status rig_find(struct rig *rig, const char *collection
     return status;
 }
 
-/* True where the document is there and has this text. */
+/* True if the document exists and has this text. */
 static inline bool rig_has_text(struct rig *rig, const char *collection, const char *id,
                                 const char *text)
 {
@@ -394,7 +410,7 @@ static inline bool rig_has_text(struct rig *rig, const char *collection, const c
     return same;
 }
 
-/* Open descriptors of this process. */
+/* The number of open descriptors of this process. */
 static inline unsigned rig_count_fds(void)
 {
     unsigned count = 0;

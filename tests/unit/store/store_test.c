@@ -1,4 +1,4 @@
-/* The store as a front sees it, with a real writer process. */
+/* The store as a front uses it, with a real writer process. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,20 +16,7 @@
 
 static int setup(void **state)
 {
-    struct rig *rig = mem_zalloc(sizeof *rig);
-
-    rig_start(rig, UINT64_C(1) << 30);
-    *state = rig;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    rig_stop(rig);
-    mem_free(rig);
-    return 0;
+    return rig_set_up(state, UINT64_C(1) << 30);
 }
 
 static void put_get_delete(void **state)
@@ -65,7 +52,7 @@ static void versions_only_grow(void **state)
                          STORE_OK);
         assert_true(version > last);
         last = version;
-        if (i == 2) { /* a writer that follows goes on from there */
+        if (i == 2) { /* the next writer continues from there */
             rig_end_writer(rig, SIGKILL);
             assert_int_equal(rig_start_writer(rig), 0);
         }
@@ -104,7 +91,8 @@ static void sizes_around_every_bound(void **state)
     }
 }
 
-/* What was just written is in memory: nothing but its size has it read by the thread. */
+/* A document that was just written is in memory: only its size makes the thread read
+   it. */
 static void resident_ones_are_done_at_once(void **state)
 {
     struct rig *rig = *state;
@@ -123,39 +111,39 @@ static void resident_ones_are_done_at_once(void **state)
     store_cancel(&get.get.request);
 }
 
-/* ---- memory of the caller's own ---- */
+/* ---- memory that the caller offers ---- */
 
-/* Room for one document, and what became of it. */
-struct test_room {
+/* Memory for one document, and what the store did with it. */
+struct test_target {
     struct blob blob;
     uint8_t *bytes;
     unsigned taken, released;
     bool is_full;
-    size_t too_long; /* by so much */
+    size_t too_long; /* bytes */
 };
 
-static void room_release(struct blob *blob)
+static void target_release(struct blob *blob)
 {
-    struct test_room *target = (struct test_room *)(void *)blob;
+    struct test_target *target = (struct test_target *)(void *)blob;
 
     target->released++;
     mem_free(target->bytes);
 }
 
-static struct blob *room_take(void *ctx, size_t len, uint8_t **bytes_r)
+static struct blob *target_take(void *ctx, size_t len, uint8_t **bytes_r)
 {
-    struct test_room *target = ctx;
+    struct test_target *target = ctx;
 
     target->taken++;
     if (target->is_full)
         return NULL;
     *bytes_r = target->bytes = mem_zalloc(len + target->too_long);
     target->blob =
-        (struct blob){{target->bytes, len + target->too_long}, 1, room_release};
+        (struct blob){{target->bytes, len + target->too_long}, 1, target_release};
     return &target->blob;
 }
 
-/* Documents that are read on the loop, and by the thread. */
+/* Sizes of documents that the loop reads, and that the thread reads. */
 #define ON_LOOP   300000
 #define ON_THREAD 2000000
 
@@ -168,18 +156,18 @@ static void put_filled(struct rig *rig, size_t len)
     mem_free(bytes);
 }
 
-static void begin_get(struct rig *rig, struct rig_get *get, struct test_room *target,
+static void begin_get(struct rig *rig, struct rig_get *get, struct test_target *target,
                       unsigned formats)
 {
     *get = (struct rig_get){.get = {.key = {rig_slice("target"), rig_slice("x")},
-                                    .target = {room_take, target, formats},
+                                    .target = {target_take, target, formats},
                                     .done = rig_get_done}};
     store_get(rig->store, &get->get);
 }
 
-/* Reads the document; returns whether it is in the room, and where it is not, that the
-   room was given back. */
-static bool is_read_into(struct rig *rig, struct test_room *target, unsigned formats,
+/* Reads the document. Returns whether it is in the target; if not, checks that the target
+   was released. */
+static bool is_read_into(struct rig *rig, struct test_target *target, unsigned formats,
                          size_t len)
 {
     struct rig_get get;
@@ -200,16 +188,16 @@ static bool is_read_into(struct rig *rig, struct test_room *target, unsigned for
     return is;
 }
 
-static void documents_go_where_the_caller_has_room(void **state)
+static void documents_go_to_the_target(void **state)
 {
     static const size_t sizes[] = {1, 4096, LMDB_STORE_INLINE_MAX + 1, ON_LOOP,
                                    ON_THREAD};
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct test_room target = {0};
+        struct test_target target = {0};
 
         assert_true(
-            is_read_into(*state, &target, STORE_ROOM_FOR(STORE_MSGPACK), sizes[i]));
+            is_read_into(*state, &target, STORE_TARGET_FOR(STORE_MSGPACK), sizes[i]));
         assert_int_equal(target.taken, 1);
     }
 }
@@ -219,60 +207,62 @@ static void documents_of_other_formats_do_not(void **state)
     static const size_t sizes[] = {ON_LOOP, ON_THREAD};
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct test_room target = {0}, none = {0};
+        struct test_target target = {0}, none = {0};
 
-        assert_false(is_read_into(*state, &target, STORE_ROOM_FOR(STORE_JSON), sizes[i]));
+        assert_false(
+            is_read_into(*state, &target, STORE_TARGET_FOR(STORE_JSON), sizes[i]));
         assert_false(is_read_into(*state, &none, 0, sizes[i]));
         assert_int_equal(none.taken, 0);
     }
 }
 
-static void there_may_be_no_room(void **state)
+static void the_target_may_have_no_memory(void **state)
 {
     static const size_t sizes[] = {ON_LOOP, ON_THREAD};
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct test_room target = {.is_full = true};
+        struct test_target target = {.is_full = true};
 
         assert_false(
-            is_read_into(*state, &target, STORE_ROOM_FOR(STORE_MSGPACK), sizes[i]));
+            is_read_into(*state, &target, STORE_TARGET_FOR(STORE_MSGPACK), sizes[i]));
         assert_int_equal(target.taken, 1);
     }
 }
 
-/* The document was replaced by another after its room was taken. */
-static void room_of_another_length_is_not_used(void **state)
+/* The document was replaced by another after the target was taken. */
+static void target_of_another_length_is_not_used(void **state)
 {
-    struct test_room target = {.too_long = 1};
+    struct test_target target = {.too_long = 1};
 
-    assert_false(is_read_into(*state, &target, STORE_ROOM_FOR(STORE_MSGPACK), ON_THREAD));
+    assert_false(
+        is_read_into(*state, &target, STORE_TARGET_FOR(STORE_MSGPACK), ON_THREAD));
 }
 
-/* The thread may be writing into it when the request is cancelled: it is given back,
-   once, when the thread is done with it. */
-static void room_is_kept_from_the_cancelled(void **state)
+/* The thread may write to the target when the request is cancelled: the target is
+   released once, when the thread has finished. */
+static void target_is_released_after_a_cancel(void **state)
 {
     struct rig *rig = *state;
-    struct test_room rooms[8] = {{.taken = 0}};
+    struct test_target targets[8] = {{.taken = 0}};
 
     put_filled(rig, ON_THREAD);
     for (unsigned i = 0; i < 8; i++) {
         struct rig_get get;
 
-        begin_get(rig, &get, &rooms[i], STORE_ROOM_FOR(STORE_MSGPACK));
+        begin_get(rig, &get, &targets[i], STORE_TARGET_FOR(STORE_MSGPACK));
         assert_false(get.done);
         if (i % 2)
             usleep(200 * i);
         store_cancel(&get.get.request);
-        assert_int_equal(rooms[i].released, 0);
+        assert_int_equal(targets[i].released, 0);
     }
     assert_int_equal(rig_find(rig, "target", "y"), STORE_NOT_FOUND);
     store_close(&rig->store); /* at the latest */
     for (unsigned i = 0; i < 8; i++)
-        assert_int_equal(rooms[i].released, 1);
+        assert_int_equal(targets[i].released, 1);
 }
 
-/* Many at once are not the loop's, which has others to serve. */
+/* Of many reads at once, the loop does only some, because it has other clients. */
 static void a_turn_reads_so_much_itself(void **state)
 {
     enum { BYTES = 400000, GETS = 2 * LMDB_STORE_TURN_MAX / BYTES };
@@ -351,24 +341,14 @@ static void many_at_once_are_grouped(void **state)
 {
     enum { PUTS = 1000 };
     struct rig *rig = *state;
-    struct rig_put *puts = mem_zalloc(PUTS * sizeof *puts);
-    char ids[PUTS][16];
     struct store_counters counters;
 
-    for (int i = 0; i < PUTS; i++) {
-        snprintf(ids[i], sizeof ids[i], "%d", i);
-        rig_begin_put(rig, &puts[i], "g", ids[i], "x", 1);
-    }
-    for (int i = 0; i < PUTS; i++)
-        assert_int_equal(rig_wait_put(rig, &puts[i], NULL), STORE_CREATED);
-    for (int i = 1; i < PUTS; i++)
-        assert_true(puts[i].put.version > puts[i - 1].put.version);
+    promise_many_at_once(rig, PUTS);
     store_read_counters(rig->store, &counters);
     assert_int_equal(counters.writer_writes, PUTS);
     assert_int_equal(counters.writes_sent, PUTS);
     assert_int_equal(counters.writes_waiting, 0);
     assert_in_range(counters.writer_commits, 1, PUTS / 4);
-    mem_free(puts);
 }
 
 static void queue_is_bounded(void **state)
@@ -450,7 +430,7 @@ static void close_of_nothing(void **state)
     assert_null(none);
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, rig_tear_down)
 
 int main(void)
 {
@@ -461,11 +441,11 @@ int main(void)
         WITH_STORE(versions_only_grow),
         WITH_STORE(sizes_around_every_bound),
         WITH_STORE(resident_ones_are_done_at_once),
-        WITH_STORE(documents_go_where_the_caller_has_room),
+        WITH_STORE(documents_go_to_the_target),
         WITH_STORE(documents_of_other_formats_do_not),
-        WITH_STORE(there_may_be_no_room),
-        WITH_STORE(room_of_another_length_is_not_used),
-        WITH_STORE(room_is_kept_from_the_cancelled),
+        WITH_STORE(the_target_may_have_no_memory),
+        WITH_STORE(target_of_another_length_is_not_used),
+        WITH_STORE(target_is_released_after_a_cancel),
         WITH_STORE(a_turn_reads_so_much_itself),
         cmocka_unit_test(pages_that_nobody_read_are_not_resident),
         WITH_STORE(longest_names),

@@ -1,4 +1,4 @@
-/* The front's side of the connection, against a writer that is faked step by step. */
+/* The front's side of the connection, against a fake writer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include "server/store/writer/writer_client.h"
 #include "server/store/writer/writer_protocol.h"
 
-/* Long enough for a writer that answers, on a machine with much to do. */
+/* Long enough for a writer that answers on a busy machine. */
 #define TIMEOUT_S 3.0
 
 struct fake {
@@ -33,7 +33,7 @@ static void spin(struct fake *f)
     ev_run(f->rig.loop, EVRUN_ONCE);
 }
 
-/* Reads exactly, the front's loop running. */
+/* Reads exactly that many bytes while the front's loop runs. */
 static void read_all(struct fake *f, void *bytes, size_t len)
 {
     for (size_t have = 0; have < len;) {
@@ -57,7 +57,7 @@ static struct writer_head read_head(struct fake *f)
     return head;
 }
 
-/* A WRITE with its names and document, which are dropped. */
+/* Reads a WRITE; its names and document are dropped. */
 static struct writer_head read_write(struct fake *f)
 {
     struct writer_head head = read_head(f);
@@ -95,7 +95,7 @@ static void reply(struct fake *f, uint64_t number, enum store_status status)
                                       .writes = 6});
 }
 
-/* Accepts the front (again), and greets. */
+/* Accepts the front (again), and sends HELLO. */
 static void meet(struct fake *f)
 {
     int before = f->ups;
@@ -196,7 +196,7 @@ static void writes_wait_for_the_first_writer(void **state)
     wait_done(f, &put, STORE_OK);
 }
 
-/* Sent ones are lost, not sent again; those behind them go to the next writer. */
+/* Sent writes are lost and not sent again; unsent ones go to the next writer. */
 static void lost_writer(void **state)
 {
     struct fake *f = *state;
@@ -224,7 +224,7 @@ static void lost_writer(void **state)
     assert_int_equal(counters.writer_restarts, 1);
 }
 
-/* It has not happened for certain. */
+/* It has certainly not happened. */
 static void half_sent_write_is_lost(void **state)
 {
     struct fake *f = *state;
@@ -241,7 +241,7 @@ static void half_sent_write_is_lost(void **state)
     wait_done(f, &behind, STORE_OK);
 }
 
-/* BYE: what was begun is finished, what was not waits, nothing is lost. */
+/* BYE: a write that has begun is finished, the others wait, none is lost. */
 static void bye_loses_nothing(void **state)
 {
     struct fake *f = *state;
@@ -292,8 +292,8 @@ static void held_writes_end_as_down(void **state)
     wait_done(f, &late, STORE_OK);
 }
 
-/* What it has may have happened, what it has a part of has not, the rest waits for the
-   next for a moment. */
+/* A sent write may have happened, a partly sent one has not, the rest waits a moment for
+   the next writer. */
 static void a_writer_that_hangs_is_left(void **state)
 {
     struct fake *f = *state;
@@ -319,7 +319,7 @@ static void a_writer_that_hangs_is_left(void **state)
     wait_done(f, &sent, STORE_OK);
 }
 
-/* A front that stood still itself finds the answer there, and no fault of the writer's.
+/* A front that was stopped itself finds the answer, and does not drop the writer.
  */
 static void an_answer_that_is_there_is_in_time(void **state)
 {
@@ -337,7 +337,7 @@ static void an_answer_that_is_there_is_in_time(void **state)
     assert_false(writer_client_is_hung(f->link));
 }
 
-/* Each of these costs the writer its connection, and the write its answer. */
+/* Each of these ends the connection, and the write gets no answer. */
 static void bad_messages_drop_the_writer(void **state)
 {
     struct fake *f = *state;
@@ -351,7 +351,7 @@ static void bad_messages_drop_the_writer(void **state)
         begin(f, &put, 1);
         number = read_write(f).number;
         switch (i) {
-        case 0: reply(f, number + 1, STORE_OK); break; /* not asked yet */
+        case 0: reply(f, number + 1, STORE_OK); break; /* no such write yet */
         case 1: say_hello(f); break;                   /* twice */
         case 2: RIG_CHECK(write(f->fd, noise, sizeof noise) == sizeof noise); break;
         case 3: RIG_CHECK(write(f->fd, noise, 7) == 7); break; /* cut short */
@@ -377,14 +377,14 @@ static void bad_messages_drop_the_writer(void **state)
         uint64_t number = read_write(f).number;
 
         reply(f, number, STORE_OK);
-        reply(f, number, STORE_OK); /* answered twice: harmless for the first */
+        reply(f, number, STORE_OK); /* answered twice: the first answer counts */
     }
     wait_done(f, &put, STORE_OK);
     while (writer_client_is_up(f->link))
         spin(f);
 }
 
-/* Callbacks that queue and cancel others while the connection is being lost. */
+/* Callbacks that queue and cancel other writes while the connection is lost. */
 struct chain {
     struct rig_put base;
     struct fake *fake;

@@ -1,4 +1,4 @@
-/* Groups of writes against an environment of their own, in this process. */
+/* Groups of writes to an environment in this process. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,14 +10,14 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "server/store/lmdb/lmdb_read.h"
-#include "server/store/lmdb/lmdb_version.h"
-#include "server/store/store_check.h"
+#include "server/store/writer/document_version.h"
+#include "server/store/lmdb/lmdb_open_writer.h"
 #include "server/store/writer/writer_commit.h"
 
 #define MAP_BYTES (UINT64_C(4) << 20)
 
 struct bench {
-    struct rig rig; /* its directory only */
+    struct rig rig; /* only its directory is used */
     struct lmdb_db db;
     struct writer_commit *commit;
     struct list ops;
@@ -30,7 +30,7 @@ static int setup(void **state)
     struct bench *b = mem_zalloc(sizeof *b);
 
     rig_init(&b->rig, MAP_BYTES);
-    RIG_CHECK(lmdb_db_open_writer(&b->db, b->rig.dir, MAP_BYTES, false) == 0);
+    RIG_CHECK(lmdb_open_writer(&b->db, b->rig.dir, MAP_BYTES, false) == 0);
     b->commit = writer_commit_create(&b->db);
     list_init(&b->ops);
     *state = b;
@@ -45,7 +45,7 @@ static void clear(struct bench *b)
     b->count = 0;
 }
 
-/* Every store that a test leaves must be sound. */
+/* After every test the store must be sound. */
 static int teardown(void **state)
 {
     struct bench *b = *state;
@@ -155,7 +155,7 @@ static void set_last_version(struct bench *b, uint64_t version)
     RIG_CHECK(mdb_txn_commit(txn) == 0);
 }
 
-/* Another writer, on a copy of what the store was: a backup that is restored. */
+/* Another writer on an older copy of the store: a restored backup. */
 static void back_up(struct bench *b, char path[128])
 {
     snprintf(path, 128, "%s/backup", b->rig.dir);
@@ -172,11 +172,11 @@ static void restore(struct bench *b, const char *path)
     snprintf(from, sizeof from, "%s/data.mdb", path);
     snprintf(to, sizeof to, "%s/data.mdb", b->rig.dir);
     RIG_CHECK(rename(from, to) == 0 && rmdir(path) == 0);
-    RIG_CHECK(lmdb_db_open_writer(&b->db, b->rig.dir, MAP_BYTES, false) == 0);
+    RIG_CHECK(lmdb_open_writer(&b->db, b->rig.dir, MAP_BYTES, false) == 0);
     b->commit = writer_commit_create(&b->db);
 }
 
-/* Versions of the same document before a restore and after it: none comes twice. */
+/* Versions of one document before and after a restore: none is used twice. */
 static void check_restore(struct bench *b)
 {
     uint64_t before[50], last = put_version(b, "x");
@@ -184,7 +184,7 @@ static void check_restore(struct bench *b)
 
     back_up(b, path);
     for (int i = 0; i < 50; i++) {
-        if (i % 3 == 2) /* gone and made again */
+        if (i % 3 == 2) /* deleted and made again */
             assert_int_equal(run_one(b, "x", -1), STORE_OK);
         before[i] = put_version(b, "x");
         assert_true(before[i] > last);
@@ -203,7 +203,7 @@ static void no_version_comes_again_after_a_restore(void **state)
 {
     struct bench *b = *state;
 
-    set_last_version(b, 5); /* a store that counted from 1 until now */
+    set_last_version(b, 5); /* a store whose versions counted from 1 */
     check_restore(b);
 }
 
@@ -215,7 +215,7 @@ static void nor_where_the_clock_was_set_back(void **state)
     set_last_version(b, ahead);
     check_restore(b);
     assert_true(put_version(b, "x") > ahead);
-    assert_true(put_version(b, "x") < ahead + 2 * (LMDB_VERSION_GAP_MAX + 200));
+    assert_true(put_version(b, "x") < ahead + 2 * (DOCUMENT_VERSION_GAP_MAX + 200));
 }
 
 static void writes_of_a_group_see_one_another(void **state)
@@ -251,7 +251,7 @@ static void nothing_changed_nothing_flushed(void **state)
     assert_int_equal(writer_commit_totals(b->commit).writes, 10);
 }
 
-/* Fills with documents of one size; how many there are when it says FULL. */
+/* Puts documents of one size until FULL; returns how many there are. */
 static int fill(struct bench *b, const char *prefix, ssize_t size)
 {
     char id[32];
@@ -282,7 +282,7 @@ static void full_map_takes_deletes(void **state)
         assert_true(lmdb_db_used_bytes(&b->db) <= MAP_BYTES - LMDB_DB_RESERVE + 100000 ||
                     s > 0);
         assert_int_equal(total(b, "c"), count);
-        for (int i = 0; i < count; i++) { /* one by one, each a transaction */
+        for (int i = 0; i < count; i++) { /* one by one, each in a transaction */
             snprintf(id, sizeof id, "d%d", i);
             assert_int_equal(run_one(b, id, -1), STORE_OK);
         }
@@ -308,7 +308,7 @@ static void puts_go_on_after_deletes(void **state)
     assert_int_equal(total(b, "c"), count - 50 + again);
 }
 
-/* One that is too large does not take the others with it. */
+/* A write that is too large does not make the others fail. */
 static void group_with_one_too_large(void **state)
 {
     struct bench *b = *state;
@@ -342,8 +342,8 @@ static void group_of_deletes_on_a_full_map(void **state)
     assert_int_equal(total(b, "c"), (uint64_t)count - b->count);
 }
 
-/* A document that is written twice in a group may leave the file short (LMDB never writes
-   pages freed in the transaction that made them): it is filled up at once. */
+/* A document that is written twice in a group may leave the file too short (LMDB never
+   writes pages that a transaction made and freed): it is completed at once. */
 static void file_is_never_shorter_than_its_records(void **state)
 {
     struct bench *b = *state;
@@ -380,7 +380,7 @@ static void reserve_is_taken_given_and_taken_again(void **state)
 
     snprintf(path, sizeof path, "%s/" LMDB_FREE_SPACE_RESERVE_FILE, b->rig.dir);
     lmdb_free_space_open(&space, &b->db);
-    assert_true(space.held);
+    assert_true(space.is_full);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, LMDB_DB_RESERVE);
     assert_true((uint64_t)st.st_blocks * 512 >= LMDB_DB_RESERVE);
@@ -389,7 +389,7 @@ static void reserve_is_taken_given_and_taken_again(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, 0);
     assert_true(lmdb_free_space_has(&space, &b->db, 1000)); /* the disk has space */
-    assert_true(space.held);
+    assert_true(space.is_full);
     assert_false(lmdb_free_space_has(&space, &b->db, MAP_BYTES));
     lmdb_free_space_close(&space);
 }

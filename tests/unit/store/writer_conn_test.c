@@ -1,4 +1,4 @@
-/* The writer's side of the connection: a real writer, spoken to byte by byte. */
+/* The writer's side of the connection: a real writer, and a front of single bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,20 +12,7 @@
 
 static int setup(void **state)
 {
-    struct rig *rig = mem_zalloc(sizeof *rig);
-
-    rig_start(rig, 256 << 20);
-    *state = rig;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    rig_stop(rig);
-    mem_free(rig);
-    return 0;
+    return rig_set_up(state, 256 << 20);
 }
 
 static int dial(const struct rig *rig)
@@ -54,7 +41,7 @@ static void send_hello(int fd)
     send_all(fd, bytes, sizeof bytes);
 }
 
-/* The next head, or type 0 at the end of the connection. */
+/* Reads the next head; type 0 at the end of the connection. */
 static struct writer_head read_head(int fd)
 {
     struct writer_head head = {0};
@@ -75,7 +62,7 @@ static int dial_and_greet(const struct rig *rig)
     return fd;
 }
 
-/* A WRITE of "w/<letter>" with a document of some bytes; its length. */
+/* Makes a WRITE of "w/<letter>" with a document of that size; returns its length. */
 static size_t put_write(uint8_t *at, char letter, uint64_t number, size_t size)
 {
     writer_put_head(at, &(struct writer_head){.type = WRITER_WRITE,
@@ -128,7 +115,7 @@ static void many_in_one_send(void **state)
     mem_free(bytes);
 }
 
-/* Whatever a front says wrongly costs that front alone. */
+/* A bad message ends the connection of that front only. */
 static void bad_messages_drop_that_front(void **state)
 {
     static const struct {
@@ -186,7 +173,7 @@ static void front_that_leaves_midway(void **state)
     assert_int_equal(rig_put_text(rig, "w", "m", "x"), STORE_CREATED);
 }
 
-/* Half-closed with its write complete: it is done and answered before the end. */
+/* A front that shuts down after a complete write still gets its answer. */
 static void half_close_is_answered(void **state)
 {
     struct rig *rig = *state;
@@ -201,7 +188,8 @@ static void half_close_is_answered(void **state)
     close(fd);
 }
 
-/* A front that never reads its answers stops being read itself, and harms nobody. */
+/* The writer stops to read from a front that reads no answers; other fronts are
+   served. */
 static void front_that_does_not_read(void **state)
 {
     struct rig *rig = *state;
@@ -246,7 +234,7 @@ static void large_document(void **state)
     mem_free(bytes);
 }
 
-/* TERM: BYE, what was begun is done, then the end. */
+/* SIGTERM: the writer sends BYE, finishes the write that has begun, and ends. */
 static void term_drains(void **state)
 {
     struct rig *rig = *state;
@@ -271,7 +259,7 @@ static void term_drains(void **state)
     assert_int_equal(rig_find(rig, "w", "t"), STORE_OK);
 }
 
-/* The master is gone: served to the last front's end. */
+/* The master is gone: the writer serves until the last front has closed. */
 static void orphan_serves_its_fronts(void **state)
 {
     struct rig *rig = *state;
@@ -304,7 +292,7 @@ static void bad_configurations(void **state)
     assert_int_equal(store_writer_main(&config), 1);
 }
 
-#define WITH_WRITER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_WRITER(test) cmocka_unit_test_setup_teardown(test, setup, rig_tear_down)
 
 int main(void)
 {

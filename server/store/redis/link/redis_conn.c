@@ -1,25 +1,85 @@
-#include "server/store/redis/link/redis_conn_private.h"
+#include "server/store/redis/link/redis_conn.h"
 
 #include <assert.h>
+#include <ev.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/base/log_limited.h"
+#include "server/store/redis/link/redis_greeting.h"
+#include "server/store/redis/link/redis_reader.h"
+#include "server/store/redis/link/redis_resolve.h"
+#include "server/store/redis/link/redis_watch.h"
 
-/* An idle connection that lives shorter is no idle one that was closed, but a server that
-   wants nobody. */
+/* A server that closes an idle connection before this time does not close it because it
+   is idle: it wants no connections. */
 #define RENEW_AFTER_NS (NS_PER_S / 2)
 #define RENEW_PAUSE_S  0.001
 
-static void begin(struct redis_conn *conn);
+enum conn_state {
+    CONN_PAUSED,     /* the timer ends the pause */
+    CONN_SEARCHING,  /* the locator searches, and gives up by itself */
+    CONN_RESOLVING,  /* a thread looks the name up; the timer gives up */
+    CONN_CONNECTING, /* connect() and greeting; the timer gives up */
+    CONN_UP          /* while commands wait the timer guards against silence */
+};
 
+struct redis_conn {
+    struct ev_loop *loop;
+    const struct redis_url *url;
+    const struct redis_tls *tls;
+    struct redis_locator *locator; /* NULL if the URL says where the server is */
+    struct redis_found server;     /* host and port of this attempt; not for a path */
+    char *where;                   /* for the log */
+    enum redis_purpose purpose;
+    enum conn_state state;
+    struct ev_timer timer;
+    struct ev_prepare flush;         /* runs while commands are unsent */
+    struct redis_watch watch;        /* runs in UP */
+    redisAsyncContext *ac;           /* NULL for none */
+    struct redis_tls_stream *stream; /* of that, with TLS */
+    struct redis_reader reader;
+    struct redis_resolve *resolve;
+    struct redis_addresses addresses;
+    size_t next_address;
+    struct redis_greeting greeting;
+    double pause_s;
+    uint64_t waiting;
+    uint64_t connects;
+    uint64_t up_since_ns;
+    bool renewing;
+    bool settled;     /* the first attempt has ended, well or not */
+    bool logged_down; /* once for each outage */
+    const char *why;
+    struct log_limited errors_log;
+};
+
+static bool may_change(enum conn_state from, enum conn_state to)
+{
+    switch (to) {
+    case CONN_PAUSED: return true;
+    case CONN_SEARCHING: return from == CONN_PAUSED;
+    case CONN_RESOLVING: return from == CONN_PAUSED || from == CONN_SEARCHING;
+    case CONN_CONNECTING: return from < CONN_CONNECTING;
+    case CONN_UP: return from == CONN_CONNECTING;
+    }
+    return false;
+}
+
+/* Sets the state and its timer, which repeats; 0 for no timer. */
 static void enter(struct redis_conn *conn, enum conn_state state, double timer_s)
 {
+    assert(may_change(conn->state, state));
     conn->state = state;
+    if (state != CONN_UP)
+        redis_watch_stop(&conn->watch);
     ev_timer_stop(conn->loop, &conn->timer);
     ev_timer_set(&conn->timer, timer_s, timer_s);
     if (timer_s > 0.)
@@ -33,14 +93,13 @@ static void stop_connection(struct redis_conn *conn)
     redisAsyncContext *ac = conn->ac;
 
     redis_resolve_drop(&conn->resolve);
-    if (conn->sentinels != NULL)
-        redis_sentinels_drop(conn->sentinels);
+    if (conn->locator != NULL)
+        conn->locator->stop(conn->locator);
     ev_prepare_stop(conn->loop, &conn->flush);
-    redis_conn_watch_stop(conn);
     conn->ac = NULL;
-    conn->pump = NULL; /* goes with it */
+    conn->stream = NULL; /* is freed with it */
     if (ac != NULL)
-        redisAsyncFree(ac); /* ends what waits with NULL */
+        redisAsyncFree(ac); /* commands that wait get NULL */
 }
 
 /* Begins the pause before the next attempt. */
@@ -54,26 +113,22 @@ static void pause_conn(struct redis_conn *conn)
 }
 
 /* Logs once per outage. */
-static void tell_down(struct redis_conn *conn, const char *why, const char *detail)
+static void log_down(struct redis_conn *conn, const char *why, const char *detail)
 {
-    if (!conn->told_down)
+    if (!conn->logged_down)
         log_warn("store: %s: %s%s%s", conn->where, why, *detail ? ": " : "", detail);
-    conn->told_down = true;
+    conn->logged_down = true;
 }
 
-void redis_conn_fail(struct redis_conn *conn, const char *why, const char *detail)
+/* The attempt or the connection is over; why is static text. */
+static void fail(struct redis_conn *conn, const char *why, const char *detail)
 {
-    tell_down(conn, why, detail);
+    log_down(conn, why, detail);
     conn->why = why;
     conn->renewing = false;
     if (conn->state != CONN_PAUSED)
-        pause_conn(conn); /* first: callbacks must find it down */
+        pause_conn(conn); /* first, because callbacks ask for the state */
     stop_connection(conn);
-}
-
-void redis_conn_drop(struct redis_conn *conn, const char *why)
-{
-    redis_conn_fail(conn, why, "");
 }
 
 /* The server has closed the connection, or the network has. */
@@ -81,7 +136,7 @@ static void lost(struct redis_conn *conn, const char *why, const char *detail)
 {
     if (conn->state != CONN_UP || conn->waiting > 0 ||
         clock_now_ns() - conn->up_since_ns < RENEW_AFTER_NS) {
-        redis_conn_fail(conn, why, detail);
+        fail(conn, why, detail);
         return;
     }
     conn->why = why;
@@ -96,9 +151,9 @@ static void on_disconnect(const redisAsyncContext *ac, int status)
     struct redis_conn *conn = ac->data;
 
     if (conn == NULL || conn->ac != ac)
-        return; /* we did it */
+        return; /* we closed it */
     conn->ac = NULL;
-    conn->pump = NULL;
+    conn->stream = NULL;
     lost(conn, "the connection was lost", status == REDIS_OK ? "" : ac->errstr);
 }
 
@@ -112,8 +167,9 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *data)
     assert(conn->waiting > 0);
     conn->waiting--;
     if (reply == NULL && conn->state == CONN_UP) {
-        /* hiredis ends the commands before it says so: callbacks must find it down */
-        tell_down(conn, "the connection was lost", ac->errstr);
+        /* hiredis ends the commands before it calls on_disconnect(), and callbacks ask
+           for the state */
+        log_down(conn, "the connection was lost", ac->errstr);
         conn->why = "the connection to Redis was lost";
         pause_conn(conn);
     } else if (reply != NULL && conn->state == CONN_UP) {
@@ -126,21 +182,21 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *data)
     call->on_reply(call, reply);
 }
 
-/* Before the loop polls: one write for all that was given in this turn. */
+/* Before the loop polls: one write for all commands of this turn. */
 static void on_flush(struct ev_loop *loop, struct ev_prepare *prepare, int events)
 {
     struct redis_conn *conn = prepare->data;
 
     (void)events;
     ev_prepare_stop(loop, prepare);
-    if (conn->pump != NULL)
-        redis_pump_flush(conn->pump);
+    if (conn->stream != NULL)
+        redis_tls_flush(conn->stream);
     else if (conn->ac != NULL)
         redisAsyncHandleWrite(conn->ac);
 }
 
-static int give(struct redis_conn *conn, const struct redis_command *args,
-                struct redis_call *call)
+static int write_command(struct redis_conn *conn, const struct redis_command *args,
+                         struct redis_call *call)
 {
     redisAsyncContext *ac = conn->ac;
 
@@ -163,7 +219,7 @@ int redis_conn_send(struct redis_conn *conn, const struct redis_command *args,
     if (conn->state != CONN_UP || conn->ac == NULL ||
         conn->waiting >= REDIS_CONN_MAX_WAITING ||
         redis_conn_unsent(conn) + bytes > REDIS_CONN_MAX_BYTES ||
-        give(conn, args, call) < 0)
+        write_command(conn, args, call) < 0)
         return -1;
     if (conn->waiting == 1)
         ev_timer_again(conn->loop, &conn->timer);
@@ -182,9 +238,9 @@ struct redis_error redis_conn_take_error(struct redis_conn *conn,
         log_limited_warn(&conn->errors_log, LOG_EVERY_SECOND,
                          "store: %s answered: %.200s", conn->where, reply->str);
     if (error.remedy == REDIS_REMEDY_REPLICA && conn->purpose == REDIS_FOR_DATA)
-        redis_conn_watch_replica(conn);
+        redis_watch_replica(&conn->watch);
     if (error.remedy == REDIS_REMEDY_RECONNECT && conn->state == CONN_UP) {
-        conn->told_down = true; /* by the line above */
+        conn->logged_down = true; /* by log_limited_warn() */
         conn->why = "Redis refuses us: see the log";
         enter(conn, CONN_PAUSED, conn->pause_s);
     }
@@ -193,39 +249,47 @@ struct redis_error redis_conn_take_error(struct redis_conn *conn,
 
 /* ---- the greeting ---- */
 
+static void start_watch(struct redis_conn *conn)
+{
+    const char *timeout = conn->greeting.settings[REDIS_SETTING_TIMEOUT];
+    /* a replica of a cluster redirects us */
+    bool is_replica = conn->greeting.is_replica && conn->purpose != REDIS_FOR_CLUSTER;
+
+    conn->watch.server = conn->server;
+    redis_watch_start(&conn->watch, is_replica, (double)strtoul(timeout, NULL, 10));
+}
+
 static void on_greeted(void *ctx, const char *why, const char *detail)
 {
     struct redis_conn *conn = ctx;
 
     conn->settled = true;
     conn->renewing = false;
-    if (why == NULL && conn->sentinels != NULL && conn->greeting.is_replica)
+    if (why == NULL && conn->locator != NULL && conn->greeting.is_replica)
         why = "the server that Sentinel names is no master (yet)";
     if (why != NULL) {
-        tell_down(conn, why, detail);
+        log_down(conn, why, detail);
         conn->why = why;
         enter(conn, CONN_PAUSED, REDIS_CONN_PAUSE_MAX_S); /* which ends the connection */
         return;
     }
-    if (conn->told_down)
+    if (conn->logged_down)
         log_info("store: %s is there", conn->where);
-    conn->told_down = false;
+    conn->logged_down = false;
     conn->pause_s = REDIS_CONN_PAUSE_MIN_S;
     conn->connects++;
     conn->up_since_ns = clock_now_ns();
     enter(conn, CONN_UP, 0.);
     ev_timer_set(&conn->timer, 0., REDIS_CONN_SILENCE_S);
-    if (conn->purpose == REDIS_FOR_CLUSTER)
-        conn->greeting.is_replica = false; /* it redirects us */
-    redis_conn_watch_start(conn);
+    start_watch(conn);
 }
 
 static int greet(void *ctx, const struct redis_command *args, struct redis_call *call)
 {
-    return give(ctx, args, call);
+    return write_command(ctx, args, call);
 }
 
-/* The server is who it should be. */
+/* TCP is open, and with TLS the server has proved its identity. */
 static void on_opened(void *ctx)
 {
     struct redis_conn *conn = ctx;
@@ -246,12 +310,12 @@ static void on_connect(const redisAsyncContext *ac, int status)
         return;
     if (status != REDIS_OK) {
         conn->ac = NULL; /* hiredis frees it */
-        conn->pump = NULL;
-        redis_conn_fail(conn, "no connection", ac->errstr);
+        conn->stream = NULL;
+        fail(conn, "no connection", ac->errstr);
         return;
     }
-    if (conn->pump != NULL)
-        redis_pump_start(conn->pump);
+    if (conn->stream != NULL)
+        redis_tls_start(conn->stream);
     else
         on_opened(conn);
 }
@@ -268,14 +332,14 @@ static redisAsyncContext *open_context(struct redis_conn *conn)
                              (int)conn->server.port);
 }
 
-/* Makes the loop carry a fresh connection. */
+/* Attaches a fresh connection to the loop. */
 static void attach(struct redis_conn *conn, redisAsyncContext *ac)
 {
-    const struct redis_pump_calls calls = {on_opened, on_lost, conn};
+    const struct redis_tls_calls calls = {on_opened, on_lost, conn};
 
     if (conn->url->tls)
-        conn->pump =
-            redis_pump_attach(conn->loop, ac, conn->tls, conn->server.host, &calls);
+        conn->stream =
+            redis_tls_attach(conn->loop, ac, conn->tls, conn->server.host, &calls);
     else
         redis_reader_attach(conn->loop, ac);
     redis_reader_bound(&conn->reader, ac);
@@ -283,19 +347,20 @@ static void attach(struct redis_conn *conn, redisAsyncContext *ac)
 
 static void connect_now(struct redis_conn *conn)
 {
-    redisAsyncContext *ac = open_context(conn);
+    redisAsyncContext *ac;
 
+    enter(conn, CONN_CONNECTING, REDIS_CONN_GREETING_S);
+    ac = open_context(conn);
     if (ac == NULL)
         log_fatal("store: out of memory");
     if (ac->err != 0) {
-        redis_conn_fail(conn, "no connection", ac->errstr);
+        fail(conn, "no connection", ac->errstr);
         redisAsyncFree(ac);
         return;
     }
     fcntl(ac->c.fd, F_SETFD, FD_CLOEXEC);
     ac->data = conn;
     conn->ac = ac;
-    enter(conn, CONN_CONNECTING, REDIS_CONN_GREETING_S);
     attach(conn, ac);
     redisAsyncSetConnectCallback(ac, on_connect);
     redisAsyncSetDisconnectCallback(ac, on_disconnect);
@@ -308,7 +373,7 @@ static void on_resolved(void *ctx, const struct redis_addresses *addresses,
 
     conn->resolve = NULL;
     if (addresses->count == 0) {
-        redis_conn_fail(conn, "the host's name has no address", why);
+        fail(conn, "the host's name has no address", why);
         return;
     }
     conn->addresses = *addresses;
@@ -336,7 +401,7 @@ static void on_found(void *ctx, const struct redis_found *found)
 
     assert(conn->state == CONN_SEARCHING);
     if (found->host[0] == 0) {
-        redis_conn_fail(conn, found->why, "");
+        fail(conn, found->why, "");
         return;
     }
     conn->server = *found;
@@ -347,11 +412,11 @@ static void on_found(void *ctx, const struct redis_found *found)
 static void begin(struct redis_conn *conn)
 {
     assert(conn->ac == NULL && conn->resolve == NULL);
-    if (conn->sentinels != NULL) {
+    if (conn->locator != NULL) {
         enter(conn, CONN_SEARCHING, 0.);
-        redis_sentinels_search(conn->sentinels,
-                               conn->server.host[0] != 0 ? &conn->server : NULL, on_found,
-                               conn);
+        conn->locator->search(conn->locator,
+                              conn->server.host[0] != 0 ? &conn->server : NULL, on_found,
+                              conn);
     } else if (conn->url->path != NULL) {
         connect_now(conn);
     } else {
@@ -367,15 +432,13 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
     (void)events;
     switch (conn->state) {
     case CONN_PAUSED:
-        stop_connection(conn); /* one that Redis refused is still there */
+        stop_connection(conn); /* a connection that Redis refused is still open */
         begin(conn);
         break;
-    case CONN_SEARCHING: log_panic("a search has a patience of its own");
-    case CONN_RESOLVING:
-        redis_conn_fail(conn, "the host's name is not found in time", "");
-        break;
-    case CONN_CONNECTING: redis_conn_fail(conn, "no connection in time", ""); break;
-    case CONN_UP: redis_conn_fail(conn, "no reply in time", ""); break;
+    case CONN_SEARCHING: log_panic("store: a search has no timer here");
+    case CONN_RESOLVING: fail(conn, "the host's name is not found in time", ""); break;
+    case CONN_CONNECTING: fail(conn, "no connection in time", ""); break;
+    case CONN_UP: fail(conn, "no reply in time", ""); break;
     }
 }
 
@@ -384,14 +447,39 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 static void init_watchers(struct redis_conn *conn)
 {
     ev_init(&conn->timer, on_timer);
-    /* where this process stood still the replies that are there come first */
+    /* after a pause of this process, replies that have arrived are read first */
     ev_set_priority(&conn->timer, EV_MINPRI);
     ev_prepare_init(&conn->flush, on_flush);
     conn->timer.data = conn->flush.data = conn;
-    redis_conn_watch_init(conn);
 }
 
-static void init_texts(struct redis_conn *conn, const struct redis_conn_config *config)
+static int watch_send(void *ctx, const struct redis_command *args,
+                      struct redis_call *call)
+{
+    return redis_conn_send(ctx, args, call);
+}
+
+static bool watch_is_idle(void *ctx)
+{
+    return ((struct redis_conn *)ctx)->waiting == 0;
+}
+
+static void watch_on_moved(void *ctx)
+{
+    fail(ctx, "another server is the master now", "");
+}
+
+static void init_watch(struct redis_conn *conn)
+{
+    conn->watch.loop = conn->loop;
+    conn->watch.calls =
+        (struct redis_watch_calls){watch_send, watch_is_idle, watch_on_moved, conn};
+    conn->watch.locator = conn->locator;
+    conn->watch.where = conn->where;
+    redis_watch_init(&conn->watch);
+}
+
+static void init_where(struct redis_conn *conn, const struct redis_conn_config *config)
 {
     struct buf where = BUF_INIT;
 
@@ -416,14 +504,15 @@ struct redis_conn *redis_conn_create(struct ev_loop *loop,
     conn->loop = loop;
     conn->url = config->url;
     conn->tls = config->tls;
-    conn->sentinels = config->sentinels;
+    conn->locator = config->locator;
     conn->purpose = config->purpose;
-    init_texts(conn, config);
+    init_where(conn, config);
     conn->pause_s = REDIS_CONN_PAUSE_MIN_S;
     conn->why = "Redis has not answered yet";
     conn->greeting.where = conn->where;
     conn->greeting.is_sentinel = config->purpose == REDIS_FOR_SENTINEL;
     init_watchers(conn);
+    init_watch(conn);
     begin(conn);
     return conn;
 }
@@ -435,7 +524,7 @@ void redis_conn_destroy(struct redis_conn **conn)
     if (c == NULL)
         return;
     enter(c, CONN_PAUSED, 0.);
-    stop_connection(c); /* whose callbacks still ask */
+    stop_connection(c); /* its callbacks still use *conn */
     *conn = NULL;
     ev_timer_stop(c->loop, &c->timer);
     assert(c->waiting == 0);
@@ -462,7 +551,7 @@ bool redis_conn_is_settled(const struct redis_conn *conn)
 
 bool redis_conn_is_writable(const struct redis_conn *conn)
 {
-    return conn->state == CONN_UP && !conn->greeting.is_replica;
+    return conn->state == CONN_UP && !conn->watch.is_replica;
 }
 
 uint64_t redis_conn_waiting(const struct redis_conn *conn)

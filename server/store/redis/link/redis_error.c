@@ -3,26 +3,26 @@
 #include <ctype.h>
 #include <string.h>
 
-/* What of an error's text is looked at: the code stands at its beginning, or where a
-   script's error quotes it. */
+/* The part of an error's text that is searched: the code stands at its beginning, or
+   later in a script's error that quotes it. */
 #define TEXT_BYTES 1024
 
-/* In the order of looking: the first that is found is it. */
+/* In the order of the search: the first that is found counts. */
 static const struct redis_error table[] = {
     {"NOSCRIPT", STORE_ERROR, REDIS_REMEDY_LOAD},
     {"OOM", STORE_FULL, REDIS_REMEDY_NONE},
-    {"LOADING", STORE_DOWN, REDIS_REMEDY_RECONNECT}, /* its data are not there yet */
-    {"READONLY", STORE_DOWN, REDIS_REMEDY_REPLICA},  /* a replica, perhaps since now */
+    {"LOADING", STORE_DOWN, REDIS_REMEDY_RECONNECT}, /* Redis is still reading its data */
+    {"READONLY", STORE_DOWN, REDIS_REMEDY_REPLICA},  /* a replica */
     {"MASTERDOWN", STORE_DOWN, REDIS_REMEDY_RECONNECT},
     {"NOAUTH", STORE_DOWN, REDIS_REMEDY_RECONNECT},
     {"WRONGPASS", STORE_DOWN, REDIS_REMEDY_RECONNECT},
-    {"MISCONF", STORE_DOWN, REDIS_REMEDY_NONE},    /* cannot write its files */
+    {"MISCONF", STORE_DOWN, REDIS_REMEDY_NONE},    /* Redis cannot write its files */
     {"NOREPLICAS", STORE_DOWN, REDIS_REMEDY_NONE}, /* min-replicas-to-write */
-    {"BUSY", STORE_DOWN, REDIS_REMEDY_NONE},       /* in somebody's long script */
+    {"BUSY", STORE_DOWN, REDIS_REMEDY_NONE}, /* in a long script of another client */
     {"MOVED", STORE_DOWN, REDIS_REMEDY_MOVED},
     {"ASK", STORE_DOWN, REDIS_REMEDY_ASK},
     {"TRYAGAIN", STORE_DOWN, REDIS_REMEDY_WAIT},
-    {"CLUSTERDOWN", STORE_DOWN, REDIS_REMEDY_DOUBT},
+    {"CLUSTERDOWN", STORE_DOWN, REDIS_REMEDY_NEW_MAP},
 };
 
 static bool is_word_end(const char *text, size_t len, size_t at)
@@ -30,7 +30,7 @@ static bool is_word_end(const char *text, size_t len, size_t at)
     return at == len || !isupper((unsigned char)text[at]);
 }
 
-/* True where the code begins the text, or an error that it quotes ("-CODE "). */
+/* True if the text, or an error that it quotes ("-CODE "), begins with the code. */
 static bool has_code(const char *text, size_t len, const char *code)
 {
     size_t code_len = strlen(code);
@@ -61,8 +61,7 @@ struct redis_error redis_error_read(const char *text, size_t len)
             error = table[i];
             break;
         }
-    /* What a script says that meets a key which has gone ahead to the slot's next node.
-     */
+    /* the error of a script whose key has moved to the slot's next node already */
     if (error.code[0] == 0 && contains(text, len, "access a non local key"))
         return (struct redis_error){"TRYAGAIN", STORE_DOWN, REDIS_REMEDY_WAIT};
     if (strcmp(error.code, "MISCONF") == 0 && contains(text, len, "No space left"))

@@ -44,17 +44,18 @@ void redis_greeting_judge(const char settings[REDIS_SETTINGS][24], struct buf *o
                    out->len > 0 ? "; " : "", policy);
 }
 
-static void tell_durability(struct redis_greeting *greeting)
+static void log_durability(struct redis_greeting *greeting)
 {
     struct buf text = BUF_INIT;
 
     redis_greeting_judge((const char(*)[24])greeting->settings, &text);
     buf_append(&text, "", 1);
-    if (greeting->told == NULL || strcmp(greeting->told, (const char *)text.data) != 0) {
+    if (greeting->logged == NULL ||
+        strcmp(greeting->logged, (const char *)text.data) != 0) {
         if (text.len > 1)
             log_warn("store: %s: %s", greeting->where, (const char *)text.data);
-        mem_free(greeting->told);
-        greeting->told = str_dup((const char *)text.data);
+        mem_free(greeting->logged);
+        greeting->logged = str_dup((const char *)text.data);
     }
     buf_free(&text);
 }
@@ -63,7 +64,7 @@ static void end(struct redis_greeting *greeting, const char *why, const char *de
 {
     greeting->failed = why != NULL;
     if (why == NULL && !greeting->is_sentinel)
-        tell_durability(greeting);
+        log_durability(greeting);
     greeting->done(greeting->ctx, why, detail);
 }
 
@@ -94,7 +95,7 @@ static void take_setting(struct redis_greeting *greeting, unsigned setting,
                  reply->element[1]->str);
 }
 
-/* True where an ACL may forbid the command and life goes on. */
+/* True if the error allows the greeting to go on: an ACL may forbid the command. */
 static bool may_be_forbidden(const struct redis_greeting *greeting, unsigned step,
                              const struct redisReply *reply)
 {
@@ -142,14 +143,14 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
                                           offsetof(struct redis_greeting, call));
 
     if (reply == NULL || greeting->failed)
-        return; /* the connection tells by itself that it was lost */
+        return; /* the connection itself handles its loss */
     assert(greeting->step < greeting->step_count);
     take(greeting, greeting->steps[greeting->step++], reply);
     if (!greeting->failed && greeting->step == greeting->step_count)
         end(greeting, NULL, "");
 }
 
-/* What a step sends. */
+/* Fills in the command of a step. */
 static void fill(struct redis_command *args, unsigned step, const struct redis_url *url,
                  char number[16])
 {
@@ -178,7 +179,7 @@ static void fill(struct redis_command *args, unsigned step, const struct redis_u
     }
 }
 
-/* Which steps this URL takes. */
+/* Chooses the steps for this URL. */
 static void plan(struct redis_greeting *greeting, const struct redis_url *url)
 {
     unsigned count = 0;
@@ -216,12 +217,12 @@ void redis_greeting_send(struct redis_greeting *greeting, const struct redis_url
     for (unsigned i = 0; i < greeting->step_count; i++) {
         fill(&args, greeting->steps[i], url, number);
         if (send(ctx, &args, &greeting->call) < 0)
-            return; /* lost already: on_disconnect tells */
+            return; /* lost already; the connection handles that */
     }
 }
 
 void redis_greeting_end(struct redis_greeting *greeting)
 {
-    mem_free(greeting->told);
-    greeting->told = NULL;
+    mem_free(greeting->logged);
+    greeting->logged = NULL;
 }

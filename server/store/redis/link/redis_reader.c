@@ -9,10 +9,10 @@
 
 #include "common/base/log.h"
 
-/* What an element costs beside its bytes. */
+/* The memory of an element besides its bytes. */
 #define ELEMENT_BYTES 96
 
-/* Counts a part of a reply; false where the reply has become too large. */
+/* Counts a part of a reply; false if the reply has become too large. */
 static bool count(const redisReadTask *task, size_t bytes)
 {
     struct redis_reader *reader = task->privdata;
@@ -28,7 +28,7 @@ static struct redis_reader *of(const redisReadTask *task)
     return task->privdata;
 }
 
-/* NULL from any of these ends the connection. */
+/* If one of these returns NULL, hiredis ends the connection. */
 
 static void *create_string(const redisReadTask *task, char *text, size_t len)
 {
@@ -60,7 +60,7 @@ static void *create_nil(const redisReadTask *task)
 }
 
 #if HIREDIS_MAJOR >= 1
-/* Types of RESP3, which we never ask for. */
+/* Types of RESP3, which we never use. */
 static void *refuse_double(const redisReadTask *task, double value, char *text,
                            size_t len)
 {
@@ -75,8 +75,9 @@ static void *refuse_bool(const redisReadTask *task, int value)
 }
 #endif
 
-/* The reply that is not to be freed. A reply's call and its end follow each other on the
-   one loop there is, and hiredis frees without a context. */
+/* The reply that must not be freed. One variable is enough, because there is one loop,
+   and hiredis frees a reply right after its call. hiredis passes no context when it
+   frees. */
 static const void *kept;
 
 void redis_reader_keep(const struct redisReply *reply)
@@ -110,8 +111,8 @@ void redis_reader_bound(struct redis_reader *reader, redisAsyncContext *ac)
     ac->c.reader->privdata = reader;
 }
 
-/* What hiredis has not understood yet begins with a line (of a status, a number, a
-   length). It looks for the end of it from the beginning each time something comes. */
+/* An unfinished reply begins with a line (a status, a number, a length). hiredis searches
+   it for its end from the beginning whenever bytes arrive. */
 static bool has_endless_line(const redisReader *reader)
 {
     return reader->len - reader->pos > REDIS_READER_LINE_BYTES &&
@@ -123,8 +124,8 @@ bool redis_reader_is_full(const redisAsyncContext *ac)
     return ac->c.reader->len > REDIS_READER_BYTES || has_endless_line(ac->c.reader);
 }
 
-/* hiredis calls this after each reading; a socket that is shut down ends the connection
-   at the next. */
+/* hiredis calls this after each read. A socket that is shut down ends the connection at
+   the next read. */
 static void add_read(void *data)
 {
     const redisLibevEvents *events = data;

@@ -13,16 +13,16 @@
 
 #define STACK_BYTES (256 * 1024)
 
-/* Shared by the loop and the thread; whoever leaves last frees it. */
+/* Shared by the loop and the thread; the last of them to finish frees it. */
 struct redis_resolve {
-    struct ev_loop *loop; /* the loop's; the thread may use it while wanted */
+    struct ev_loop *loop; /* the thread may use it while `wanted` is set */
     struct ev_async async;
     redis_resolve_done *done;
     void *ctx;
     char *host;
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock; /* guards the members below */
     bool wanted;          /* the loop waits */
-    bool running;         /* the thread is there */
+    bool running;         /* the thread has not finished */
     struct redis_addresses addresses;
     const char *why;
 };
@@ -69,7 +69,7 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* Signals are the loop's: the thread blocks them all. */
+/* Starts the thread with all signals blocked: they are for the loop. */
 static int start_thread(struct redis_resolve *resolve)
 {
     sigset_t all, before;
@@ -100,7 +100,7 @@ static void on_async(struct ev_loop *loop, struct ev_async *async, int events)
 
     (void)loop;
     (void)events;
-    pthread_mutex_lock(&resolve->lock); /* until the thread has let go of it */
+    pthread_mutex_lock(&resolve->lock); /* the thread may still hold it */
     assert(resolve->wanted && !resolve->running);
     pthread_mutex_unlock(&resolve->lock);
     stop_watching(resolve);
@@ -122,7 +122,7 @@ struct redis_resolve *redis_resolve_start(struct ev_loop *loop, const char *host
     ev_async_init(&resolve->async, on_async);
     resolve->async.data = resolve;
     ev_async_start(loop, &resolve->async);
-    ev_unref(loop); /* a look-up keeps no loop running */
+    ev_unref(loop); /* a look-up must not keep the loop running */
     resolve->running = true;
     if (start_thread(resolve) != 0) {
         resolve->running = false;

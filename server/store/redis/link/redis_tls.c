@@ -16,23 +16,23 @@
 #include "server/store/redis/link/redis_reader.h"
 #include "server/store/redis/link/redis_resolve.h"
 
-/* Hands the replies that are complete to their callbacks. hiredis exports it for its own
-   library of TLS (from 1.0 on) and has no prototype for it in its headers before. */
+/* Calls the callbacks of complete replies. hiredis exports it for its own TLS library
+   (since 1.0); older headers have no prototype. */
 void redisProcessCallbacks(redisAsyncContext *ac);
 
-/* What one turn of the loop decrypts and encrypts at most: about 0.2 ms each. */
+/* The most that one turn of the loop decrypts and encrypts: about 0.2 ms each. */
 #define READ_BYTES  16384 /* one record */
 #define READS       8
 #define WRITE_BYTES 65536
 #define WRITES      4
 
-/* ---- what connections share ---- */
+/* ---- shared by all connections ---- */
 
 struct redis_tls {
     SSL_CTX *context;
 };
 
-/* The oldest error of OpenSSL's list, which it empties. */
+/* The oldest error in OpenSSL's list; empties the list. */
 static const char *openssl_reason(void)
 {
     const char *reason = ERR_reason_error_string(ERR_get_error());
@@ -50,14 +50,14 @@ static BIO *open_text(const char *pem)
     return bio;
 }
 
-/* No terminal is asked for the password of a key. */
+/* Keeps OpenSSL from asking a terminal for the password of a key. */
 static int no_password(char *password, int size, int writing, void *data)
 {
     (void)password, (void)size, (void)writing, (void)data;
     return 0;
 }
 
-/* Every certificate of a text to take(); how many there were, -1 where one is bad. */
+/* Calls take() for every certificate in a text; returns how many, -1 if one is bad. */
 static int each_certificate(const char *pem, int (*take)(SSL_CTX *, X509 *, int),
                             SSL_CTX *context)
 {
@@ -74,13 +74,13 @@ static int each_certificate(const char *pem, int (*take)(SSL_CTX *, X509 *, int)
     return count;
 }
 
-static int trust(SSL_CTX *context, X509 *certificate, int number)
+static int add_ca(SSL_CTX *context, X509 *certificate, int number)
 {
     (void)number;
     return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
 }
 
-static int show(SSL_CTX *context, X509 *certificate, int number)
+static int add_own(SSL_CTX *context, X509 *certificate, int number)
 {
     return number == 0 ? SSL_CTX_use_certificate(context, certificate)
                        : (int)SSL_CTX_add1_chain_cert(context, certificate);
@@ -89,7 +89,7 @@ static int show(SSL_CTX *context, X509 *certificate, int number)
 static int use_ca(SSL_CTX *context, const char *pem, struct buf *why)
 {
     if (pem == NULL ? SSL_CTX_set_default_verify_paths(context) == 1
-                    : each_certificate(pem, trust, context) > 0)
+                    : each_certificate(pem, add_ca, context) > 0)
         return 0;
     buf_printf(why, "%s: %s", pem == NULL ? "the system's CAs" : "the CA's certificates",
                openssl_reason());
@@ -105,7 +105,7 @@ static int use_own(SSL_CTX *context, const struct store_tls *given, struct buf *
     if (given->cert == NULL || given->key == NULL)
         return 0;
     bio = open_text(given->key);
-    if (each_certificate(given->cert, show, context) > 0 &&
+    if (each_certificate(given->cert, add_own, context) > 0 &&
         (key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL)) != NULL)
         fits = SSL_CTX_use_PrivateKey(context, key) == 1;
     EVP_PKEY_free(key);
@@ -146,77 +146,89 @@ void redis_tls_destroy(struct redis_tls **tls)
     *tls = NULL;
 }
 
-/* ---- the pump ---- */
+/* ---- a connection's stream ---- */
 
-struct redis_pump {
-    struct ev_loop *loop;
-    redisAsyncContext *ac;
-    struct redis_pump_calls calls;
-    SSL *ssl;
-    struct ev_io io;
-    bool started; /* the handshake may go on */
-    bool open;    /* it is through */
-    bool broken;  /* nothing may be sent any more, no farewell either */
-    bool busy;    /* hiredis' callbacks run: who frees the pump is move_on() */
-    bool gone;    /* hiredis has freed its context */
+enum stream_state {
+    STREAM_CONNECTING, /* awaits connect() and redis_tls_start() */
+    STREAM_HANDSHAKE,  /* awaits the end of TLS' handshake */
+    STREAM_OPEN,       /* carries commands and replies */
+    STREAM_BROKEN      /* nothing may be sent any more, no close_notify either */
 };
 
-static void watch(struct redis_pump *pump, int events)
+struct redis_tls_stream {
+    struct ev_loop *loop;
+    redisAsyncContext *ac;
+    struct redis_tls_calls calls;
+    SSL *ssl;
+    struct ev_io io;
+    enum stream_state state;
+    bool busy; /* hiredis' callbacks run; then move_on() frees the stream */
+    bool gone; /* hiredis has freed its context */
+};
+
+static void watch(struct redis_tls_stream *stream, int events)
 {
-    if (ev_is_active(&pump->io) && (pump->io.events & (EV_READ | EV_WRITE)) == events)
+    if (ev_is_active(&stream->io) && (stream->io.events & (EV_READ | EV_WRITE)) == events)
         return;
-    ev_io_stop(pump->loop, &pump->io);
-    ev_io_set(&pump->io, pump->ac->c.fd, events);
-    ev_io_start(pump->loop, &pump->io);
+    ev_io_stop(stream->loop, &stream->io);
+    ev_io_set(&stream->io, stream->ac->c.fd, events);
+    ev_io_start(stream->loop, &stream->io);
 }
 
-static void lose(struct redis_pump *pump, const char *why, const char *detail)
+/* Sets the state, which only goes forward. */
+static void enter(struct redis_tls_stream *stream, enum stream_state state)
 {
-    pump->broken = true;
-    pump->calls.lost(pump->calls.ctx, why, detail);
+    assert(state > stream->state);
+    stream->state = state;
 }
 
-/* The end of a connection, by what OpenSSL says. */
-static void lose_by(struct redis_pump *pump, const char *why, int error)
+static void lose(struct redis_tls_stream *stream, const char *why, const char *detail)
 {
-    long verdict = SSL_get_verify_result(pump->ssl);
+    enter(stream, STREAM_BROKEN);
+    stream->calls.lost(stream->calls.ctx, why, detail);
+}
 
-    if (!pump->open && verdict != X509_V_OK)
-        lose(pump, why, X509_verify_cert_error_string(verdict));
+/* Ends a connection, with the reason from OpenSSL. */
+static void lose_by(struct redis_tls_stream *stream, const char *why, int error)
+{
+    long verdict = SSL_get_verify_result(stream->ssl);
+
+    if (stream->state < STREAM_OPEN && verdict != X509_V_OK)
+        lose(stream, why, X509_verify_cert_error_string(verdict));
     else if (error == SSL_ERROR_SSL)
-        lose(pump, why, openssl_reason());
+        lose(stream, why, openssl_reason());
     else
-        lose(pump, why, "it was closed");
+        lose(stream, why, "it was closed");
 }
 
-/* True where an operation has only to be tried again; *events_r: after these. */
+/* True if an operation must only be tried again; *events_r: after these events. */
 static bool must_wait(int error, int *events_r)
 {
     *events_r = error == SSL_ERROR_WANT_WRITE ? EV_READ | EV_WRITE : EV_READ;
     return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
 }
 
-static void shake_hands(struct redis_pump *pump)
+static void shake_hands(struct redis_tls_stream *stream)
 {
     int rc, error, events;
 
     ERR_clear_error();
-    rc = SSL_do_handshake(pump->ssl);
-    error = SSL_get_error(pump->ssl, rc);
+    rc = SSL_do_handshake(stream->ssl);
+    error = SSL_get_error(stream->ssl, rc);
     if (rc == 1) {
-        pump->open = true;
-        watch(pump, EV_READ);
-        pump->calls.opened(pump->calls.ctx);
+        enter(stream, STREAM_OPEN);
+        watch(stream, EV_READ);
+        stream->calls.opened(stream->calls.ctx);
     } else if (must_wait(error, &events)) {
-        watch(pump, events);
+        watch(stream, events);
     } else {
-        lose_by(pump, "no connection by TLS", error);
+        lose_by(stream, "no connection by TLS", error);
     }
 }
 
-/* Decrypts into hiredis' reader; 0, or the error that ends the connection. *fed_r where
-   there is something new, *events_r what is to be waited for. */
-static int feed(struct redis_pump *pump, bool *fed_r, int *events_r)
+/* Decrypts into hiredis' reader; 0, or the error that ends the connection. *fed_r: there
+   are new bytes; *events_r: the events to wait for. */
+static int feed(struct redis_tls_stream *stream, bool *fed_r, int *events_r)
 {
     char bytes[READ_BYTES];
 
@@ -225,23 +237,23 @@ static int feed(struct redis_pump *pump, bool *fed_r, int *events_r)
         int got, error;
 
         ERR_clear_error();
-        got = SSL_read(pump->ssl, bytes, sizeof bytes);
+        got = SSL_read(stream->ssl, bytes, sizeof bytes);
         if (got <= 0) {
-            error = SSL_get_error(pump->ssl, got);
+            error = SSL_get_error(stream->ssl, got);
             return must_wait(error, events_r) ? 0 : error;
         }
         *fed_r = true;
-        if (redisReaderFeed(pump->ac->c.reader, bytes, (size_t)got) != REDIS_OK ||
-            redis_reader_is_full(pump->ac))
+        if (redisReaderFeed(stream->ac->c.reader, bytes, (size_t)got) != REDIS_OK ||
+            redis_reader_is_full(stream->ac))
             return SSL_ERROR_SYSCALL;
     }
-    /* What OpenSSL has already read makes no event. */
-    if (SSL_has_pending(pump->ssl))
-        ev_feed_event(pump->loop, &pump->io, EV_READ);
+    /* bytes that OpenSSL has read already make no event */
+    if (SSL_has_pending(stream->ssl))
+        ev_feed_event(stream->loop, &stream->io, EV_READ);
     return 0;
 }
 
-/* The first `count` bytes of hiredis' buffer have left. */
+/* Removes the first `count` bytes, which are sent, from hiredis' buffer. */
 static void take_off(redisContext *context, size_t count)
 {
     sds rest = context->obuf;
@@ -255,9 +267,9 @@ static void take_off(redisContext *context, size_t count)
 }
 
 /* Encrypts from hiredis' buffer; 0, or the error that ends the connection. */
-static int drain(struct redis_pump *pump, int *events_r)
+static int drain(struct redis_tls_stream *stream, int *events_r)
 {
-    redisContext *context = &pump->ac->c;
+    redisContext *context = &stream->ac->c;
     size_t total = sdslen(context->obuf), sent = 0;
     int error = 0;
 
@@ -266,9 +278,9 @@ static int drain(struct redis_pump *pump, int *events_r)
         int took;
 
         ERR_clear_error();
-        took = SSL_write(pump->ssl, context->obuf + sent, (int)len);
+        took = SSL_write(stream->ssl, context->obuf + sent, (int)len);
         if (took <= 0) {
-            error = SSL_get_error(pump->ssl, took);
+            error = SSL_get_error(stream->ssl, took);
             if (must_wait(error, events_r))
                 error = 0;
             break;
@@ -280,65 +292,65 @@ static int drain(struct redis_pump *pump, int *events_r)
     return error;
 }
 
-void redis_pump_flush(struct redis_pump *pump)
+void redis_tls_flush(struct redis_tls_stream *stream)
 {
     int events = EV_READ, error;
 
-    if (!pump->open || pump->broken)
+    if (stream->state != STREAM_OPEN)
         return;
-    error = drain(pump, &events);
+    error = drain(stream, &events);
     if (error != 0)
-        lose_by(pump, "the connection was lost", error);
+        lose_by(stream, "the connection was lost", error);
     else
-        watch(pump, events);
+        watch(stream, events);
 }
 
-static void free_pump(struct redis_pump *pump)
+static void free_stream(struct redis_tls_stream *stream)
 {
-    SSL_free(pump->ssl);
-    mem_free(pump);
+    SSL_free(stream->ssl);
+    mem_free(stream);
 }
 
-static void move_on(struct redis_pump *pump)
+static void move_on(struct redis_tls_stream *stream)
 {
     int events = EV_READ, error;
     bool fed;
 
-    error = feed(pump, &fed, &events);
-    pump->busy = true;
+    error = feed(stream, &fed, &events);
+    stream->busy = true;
     if (fed)
-        redisProcessCallbacks(pump->ac); /* a callback may end the connection */
-    pump->busy = false;
-    if (pump->gone)
-        free_pump(pump);
+        redisProcessCallbacks(stream->ac); /* a callback may end the connection */
+    stream->busy = false;
+    if (stream->gone)
+        free_stream(stream);
     else if (error != 0)
-        lose_by(pump, "the connection was lost", error);
+        lose_by(stream, "the connection was lost", error);
     else
-        redis_pump_flush(pump);
+        redis_tls_flush(stream);
 }
 
 static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
 {
-    struct redis_pump *pump = io->data;
+    struct redis_tls_stream *stream = io->data;
 
     (void)loop;
     (void)events;
-    if ((pump->ac->c.flags & REDIS_CONNECTED) == 0)
-        redisAsyncHandleWrite(pump->ac); /* which is about the connecting alone */
-    else if (pump->open)
-        move_on(pump);
-    else if (pump->started)
-        shake_hands(pump);
+    if ((stream->ac->c.flags & REDIS_CONNECTED) == 0)
+        redisAsyncHandleWrite(stream->ac); /* it only finishes connect() */
+    else if (stream->state == STREAM_OPEN)
+        move_on(stream);
+    else if (stream->state == STREAM_HANDSHAKE)
+        shake_hands(stream);
 }
 
 /* ---- as hiredis' event library ---- */
 
 static void want_write(void *data)
 {
-    struct redis_pump *pump = data;
+    struct redis_tls_stream *stream = data;
 
-    if ((pump->ac->c.flags & REDIS_CONNECTED) == 0)
-        watch(pump, EV_WRITE); /* for connect(); later the connection flushes */
+    if ((stream->ac->c.flags & REDIS_CONNECTED) == 0)
+        watch(stream, EV_WRITE); /* for connect(); later redis_tls_flush() sends */
 }
 
 static void want_nothing(void *data)
@@ -348,18 +360,18 @@ static void want_nothing(void *data)
 
 static void clean_up(void *data)
 {
-    struct redis_pump *pump = data;
+    struct redis_tls_stream *stream = data;
 
-    ev_io_stop(pump->loop, &pump->io);
-    if (pump->open && !pump->broken)
-        SSL_shutdown(pump->ssl);
+    ev_io_stop(stream->loop, &stream->io);
+    if (stream->state == STREAM_OPEN)
+        SSL_shutdown(stream->ssl);
     ERR_clear_error();
-    pump->gone = true;
-    if (!pump->busy)
-        free_pump(pump);
+    stream->gone = true;
+    if (!stream->busy)
+        free_stream(stream);
 }
 
-/* SSL_set_tlsext_host_name(), whose macro casts const away. */
+/* The same as SSL_set_tlsext_host_name(), whose macro casts const away. */
 static bool set_server_name(SSL *ssl, const char *host)
 {
     return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
@@ -377,33 +389,33 @@ static void expect_host(SSL *ssl, const char *host)
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 }
 
-struct redis_pump *redis_pump_attach(struct ev_loop *loop, redisAsyncContext *ac,
-                                     const struct redis_tls *tls, const char *host,
-                                     const struct redis_pump_calls *calls)
+struct redis_tls_stream *redis_tls_attach(struct ev_loop *loop, redisAsyncContext *ac,
+                                          const struct redis_tls *tls, const char *host,
+                                          const struct redis_tls_calls *calls)
 {
-    struct redis_pump *pump = mem_zalloc(sizeof *pump);
+    struct redis_tls_stream *stream = mem_zalloc(sizeof *stream);
 
     assert(ac->ev.data == NULL);
-    pump->loop = loop;
-    pump->ac = ac;
-    pump->calls = *calls;
-    pump->ssl = SSL_new(tls->context);
-    if (pump->ssl == NULL || SSL_set_fd(pump->ssl, ac->c.fd) != 1)
+    stream->loop = loop;
+    stream->ac = ac;
+    stream->calls = *calls;
+    stream->ssl = SSL_new(tls->context);
+    if (stream->ssl == NULL || SSL_set_fd(stream->ssl, ac->c.fd) != 1)
         log_fatal("store: OpenSSL: %s", openssl_reason());
-    SSL_set_connect_state(pump->ssl);
-    expect_host(pump->ssl, host);
-    ev_init(&pump->io, on_io);
-    pump->io.data = pump;
-    ac->ev.data = pump;
+    SSL_set_connect_state(stream->ssl);
+    expect_host(stream->ssl, host);
+    ev_init(&stream->io, on_io);
+    stream->io.data = stream;
+    ac->ev.data = stream;
     ac->ev.addRead = ac->ev.delRead = ac->ev.delWrite = want_nothing;
     ac->ev.addWrite = want_write;
     ac->ev.cleanup = clean_up;
-    return pump;
+    return stream;
 }
 
-void redis_pump_start(struct redis_pump *pump)
+void redis_tls_start(struct redis_tls_stream *stream)
 {
-    assert(!pump->started);
-    pump->started = true;
-    ev_feed_event(pump->loop, &pump->io, EV_WRITE); /* not from within hiredis */
+    enter(stream, STREAM_HANDSHAKE);
+    ev_feed_event(stream->loop, &stream->io,
+                  EV_WRITE); /* later, not in hiredis' callback */
 }

@@ -11,18 +11,18 @@
 #include "server/store/redis/place/redis_cluster_map.h"
 #include "server/store/redis/link/redis_reader.h"
 
-/* How often it is looked whether the map is still good, and after how many looks a node
-   that has no slot any more is let go. */
+/* How often the map is checked, and after how many ticks a node without slots is closed.
+ */
 #define TICK_S     0.05
 #define IDLE_TICKS 200
 
-/* Between two questions for the map, in ticks. */
+/* Ticks between two questions for the map. */
 #define PAUSE_TICKS 4
 
 struct node {
     struct redis_url url;
     struct redis_conn *conn;
-    bool is_first; /* of the URL: stays, as who to ask */
+    bool is_first; /* named in the URL: stays, to be asked for the map */
     bool has_slots;
     bool in_next; /* has slots in the map that is being read */
     unsigned idle_ticks;
@@ -34,18 +34,18 @@ struct redis_cluster {
     const struct redis_tls *tls;
     struct ev_timer tick;
     struct redis_call call; /* CLUSTER SLOTS */
-    struct node *asked;     /* who is asked, or whose map is read; NULL for nobody */
-    unsigned next;          /* who is asked next */
+    struct node *asked;     /* the node that is asked, or whose map is read; NULL: none */
+    unsigned next;          /* the index of the node that is asked next */
     unsigned pause;         /* ticks before the next question */
-    bool doubt;             /* the map may not be good any more */
+    bool is_stale;          /* the map may be out of date */
     bool has_map;
-    uint64_t reconnects; /* of nodes that were let go */
+    uint64_t reconnects; /* of nodes that were closed */
     unsigned count;
     struct node *nodes[REDIS_CLUSTER_NODES]; /* sorted: compare() */
     struct node *slots[REDIS_SLOTS];         /* NULL for none */
-    struct redis_cluster_map map;            /* that is being read... */
+    struct redis_cluster_map map;            /* the map that is being read... */
     struct node *next_slots[REDIS_SLOTS];    /* ...to here */
-    struct loop_defer *later;                /* for its steps */
+    struct loop_defer *later;                /* runs the steps of reading */
 };
 
 /* ---- nodes ---- */
@@ -57,7 +57,8 @@ static int compare(const struct node *node, const char *host, unsigned port)
     return strcmp(node->url.host, host);
 }
 
-/* Where the node is in the array, or would be: a map may ask for it 16384 times. */
+/* The index of the node in the array, or where it would be inserted. A binary search,
+   because a map may need it 16384 times. */
 static unsigned find_place(const struct redis_cluster *cluster, const char *host,
                            unsigned port)
 {
@@ -83,7 +84,7 @@ static void insert_node(struct redis_cluster *cluster, unsigned place, struct no
     cluster->count++;
 }
 
-/* The node, made where it is new; NULL where there are too many. */
+/* The node, made if it is new; NULL if there are too many nodes. */
 static struct node *take_node(struct redis_cluster *cluster, const char *host,
                               unsigned port)
 {
@@ -118,8 +119,8 @@ static bool is_up(const struct node *node)
     return redis_conn_is_up(node->conn, &why);
 }
 
-/* Who has had no slot for a while, and nothing under way, goes. */
-static void let_go(struct redis_cluster *cluster)
+/* Closes nodes that have had no slots and no commands for a while. */
+static void close_idle(struct redis_cluster *cluster)
 {
     unsigned kept = 0;
 
@@ -153,7 +154,7 @@ static void take_range(void *ctx, const struct redis_cluster_range *range)
         cluster->next_slots[slot] = node;
 }
 
-/* The map is read: it is in force from now on. */
+/* The map is read completely: it is used from now on. */
 static void take_map(struct redis_cluster *cluster)
 {
     for (unsigned i = 0; i < cluster->count; i++)
@@ -162,7 +163,7 @@ static void take_map(struct redis_cluster *cluster)
     cluster->has_map = true;
 }
 
-/* A step of reading the map. While that goes on, who was asked stays. */
+/* A step of reading the map. `asked` stays set until all ranges are taken. */
 static void on_map_step(void *ctx)
 {
     struct redis_cluster *cluster = ctx;
@@ -174,7 +175,7 @@ static void on_map_step(void *ctx)
         cluster->asked = NULL;
         break;
     case REDIS_MAP_BAD:
-        cluster->doubt = true;
+        cluster->is_stale = true;
         cluster->asked = NULL;
         break;
     case REDIS_MAP_DONE: return;
@@ -182,7 +183,7 @@ static void on_map_step(void *ctx)
     loop_defer_ask(cluster->later, 0);
 }
 
-/* A redirection from now on is newer than this map. */
+/* Begins to read a map. A redirection that comes from now on is newer than this map. */
 static void begin_map(struct redis_cluster *cluster, const struct redisReply *reply)
 {
     redis_reader_keep(reply);
@@ -190,7 +191,7 @@ static void begin_map(struct redis_cluster *cluster, const struct redisReply *re
     for (unsigned i = 0; i < cluster->count; i++)
         cluster->nodes[i]->in_next = false;
     memset(cluster->next_slots, 0, sizeof cluster->next_slots);
-    cluster->doubt = false;
+    cluster->is_stale = false;
     loop_defer_ask(cluster->later, 0);
 }
 
@@ -225,7 +226,7 @@ static void ask(struct redis_cluster *cluster)
     }
 }
 
-/* True where a node that should answer for slots is not there. */
+/* True if a node that has slots is not up. */
 static bool has_gap(const struct redis_cluster *cluster)
 {
     for (unsigned i = 0; i < cluster->count; i++)
@@ -240,17 +241,17 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 
     (void)loop;
     (void)events;
-    let_go(cluster);
+    close_idle(cluster);
     if (cluster->pause > 0)
         cluster->pause--;
     else if (cluster->asked == NULL && cluster->map.state == REDIS_MAP_NONE &&
-             (!cluster->has_map || cluster->doubt || has_gap(cluster)))
+             (!cluster->has_map || cluster->is_stale || has_gap(cluster)))
         ask(cluster);
 }
 
-void redis_cluster_doubt(struct redis_cluster *cluster)
+void redis_cluster_ask_map(struct redis_cluster *cluster)
 {
-    cluster->doubt = true;
+    cluster->is_stale = true;
 }
 
 struct redis_conn *redis_cluster_redirect(struct redis_cluster *cluster,
@@ -260,7 +261,7 @@ struct redis_conn *redis_cluster_redirect(struct redis_cluster *cluster,
     struct redis_redirect to;
     struct node *node;
 
-    cluster->doubt = true;
+    cluster->is_stale = true;
     if (redis_redirect_read(text, len, &to) < 0)
         return NULL;
     for (unsigned i = 0; to.host[0] == 0 && i < cluster->count; i++)
@@ -310,7 +311,7 @@ void redis_cluster_destroy(struct redis_cluster **cluster)
     ev_timer_stop(c->loop, &c->tick);
     loop_defer_destroy(&c->later);
     redis_cluster_map_end(&c->map);
-    memset(c->slots, 0, sizeof c->slots); /* what ends may begin something else */
+    memset(c->slots, 0, sizeof c->slots); /* callbacks may begin other requests */
     for (unsigned i = 0; i < c->count; i++)
         free_node(c->nodes[i]);
     mem_free(c);

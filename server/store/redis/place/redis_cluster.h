@@ -1,13 +1,11 @@
 /*
  * A Redis Cluster as a client sees it: which node has which slot, and one
- * connection to each node, which has its own breaker: where a node is down, what
- * lies on the others goes on.
+ * connection to each node. If a node is down, only requests for its slots fail.
  *
- * The map is asked for (CLUSTER SLOTS) at the start, after a MOVED, and again and
- * again while a node is not there; of any node that answers, the URL's first
- * ones among them. A map that makes no sense leaves the last one as it is. One of
- * thousands of ranges is read in steps (redis_cluster_map.h) and counts when it is
- * read whole.
+ * The map of slots is asked for (CLUSTER SLOTS) at the start, after a MOVED, and
+ * repeatedly while a node is not connected. Any connected node is asked, the
+ * nodes in the URL among them. A map that makes no sense is ignored. A map is
+ * read in steps (redis_cluster_map.h) and is used once it is read completely.
  *
  * Loop thread only.
  */
@@ -17,7 +15,7 @@
 #include "server/store/redis/link/redis_conn.h"
 #include "server/store/redis/place/redis_slot.h"
 
-/* Nodes that are known at a time. */
+/* The most nodes that are known at a time. */
 #define REDIS_CLUSTER_NODES 256
 
 struct redis_cluster;
@@ -27,31 +25,32 @@ struct redis_cluster *redis_cluster_create(struct ev_loop *loop,
                                            const struct redis_url *url,
                                            const struct redis_tls *tls);
 
-/* Closes: commands under way end with NULL. NULL inside is allowed. */
+/* Closes; commands under way get a NULL reply. NULL inside is allowed. */
 void redis_cluster_destroy(struct redis_cluster **cluster);
 
-/* True once the map is there and the first attempt to connect to each of its nodes has
+/* True once there is a map and the first attempt to connect to each of its nodes has
    ended, well or not. */
 bool redis_cluster_is_settled(const struct redis_cluster *cluster);
 
-/* True where there is a map and at least one of its nodes is up; else *why_r is a static
-   text. */
+/* True if there is a map and at least one of its nodes is up; else *why_r is a static
+ * text.
+ */
 bool redis_cluster_is_ready(const struct redis_cluster *cluster, const char **why_r);
 
-/* The connection to the node that has a slot, up or not; NULL where none has it. It stays
-   as long as commands wait on it, and for some seconds. */
+/* The connection, up or not, to the node that has a slot; NULL if no node has it. It
+   stays while commands wait on it, and for some seconds more. */
 struct redis_conn *redis_cluster_conn(const struct redis_cluster *cluster, unsigned slot);
 
-/* The connection that a reply ("MOVED …", "ASK …") on `from` points to, made where it is
-   not known yet; NULL where it makes no sense. A move is remembered. */
+/* The connection to which a reply ("MOVED …", "ASK …") on `from` redirects; made if the
+   node is new. NULL if the reply makes no sense. A MOVED changes the map. */
 struct redis_conn *redis_cluster_redirect(struct redis_cluster *cluster,
                                           const struct redis_conn *from, const char *text,
                                           size_t len);
 
-/* Has the map asked for soon. */
-void redis_cluster_doubt(struct redis_cluster *cluster);
+/* Asks for the map soon. */
+void redis_cluster_ask_map(struct redis_cluster *cluster);
 
-/* The i-th connection among the nodes that have slots; NULL behind the last. */
+/* The i-th connection of the nodes that have slots; NULL after the last. */
 struct redis_conn *redis_cluster_node(const struct redis_cluster *cluster, unsigned i);
 
 /* Connections made, beyond the first of each node. */

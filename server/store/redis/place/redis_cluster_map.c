@@ -9,7 +9,7 @@
 #include "server/store/redis/place/redis_slot.h"
 #include "server/store/redis/redis_url.h"
 
-/* {host, port, …}; a host of NULL or "" is that of who was asked. */
+/* {host, port, …}; a host of NULL or "" means the node that was asked. */
 static int read_place(const struct redisReply *place, struct redis_cluster_range *range_r)
 {
     const struct redisReply *host, *port;
@@ -32,7 +32,7 @@ static int read_place(const struct redisReply *place, struct redis_cluster_range
     return 0;
 }
 
-/* {from, to, {host, port, …} of the master, those of replicas…} */
+/* {from, to, {host, port, …} of the master, then of replicas} */
 static int read_range(const struct redisReply *range, struct redis_cluster_range *range_r)
 {
     if (range->type != REDIS_REPLY_ARRAY || range->elements < 3 ||
@@ -47,7 +47,7 @@ static int read_range(const struct redisReply *range, struct redis_cluster_range
     return read_place(range->element[2], range_r);
 }
 
-/* No slot comes twice, so that the work has a bound. */
+/* Refuses more slots than there are, so that the work has a limit. */
 static int check_range(struct redis_cluster_map *map, const struct redisReply *range)
 {
     struct redis_cluster_range unused;
@@ -72,14 +72,14 @@ void redis_cluster_map_begin(struct redis_cluster_map *map, struct redisReply *r
     enter(map, REDIS_MAP_CHECK);
 }
 
-/* Frees a range; hiredis frees what is left, and minds no gaps. */
+/* Frees a range; hiredis frees the rest later, and allows gaps. */
 static void free_range(struct redis_cluster_map *map)
 {
     freeReplyObject(map->reply->element[map->at]);
     map->reply->element[map->at] = NULL;
 }
 
-/* Works on the range at `at`; -1 where it makes no sense. */
+/* Works on the range at `at`; -1 if it makes no sense. */
 static int do_range(struct redis_cluster_map *map,
                     void (*take)(void *ctx, const struct redis_cluster_range *range),
                     void *ctx)
@@ -99,7 +99,7 @@ static int do_range(struct redis_cluster_map *map,
     return 0;
 }
 
-/* All ranges are through: on to the next state. */
+/* All ranges are done: enters the next state. */
 static enum redis_cluster_map_news next_state(struct redis_cluster_map *map)
 {
     switch (map->state) {

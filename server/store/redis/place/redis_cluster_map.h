@@ -1,9 +1,9 @@
 /*
- * Reading a cluster's map (the answer to CLUSTER SLOTS), which may have thousands
- * of ranges: in steps that hold the loop for a fraction of a millisecond each. A
- * map is checked whole before any of it is taken, and then freed, also in steps.
+ * Reads a cluster's map (the reply to CLUSTER SLOTS). A map may have thousands of
+ * ranges, so it is read in steps of a fraction of a millisecond. All of a map is
+ * checked before any of it is used; then it is freed, also in steps.
  *
- * Pure but for the reply, which the reading owns. Loop thread only.
+ * Pure, except that a reading owns its reply. Loop thread only.
  */
 #ifndef OFFLOOP_SERVER_STORE_REDIS_PLACE_REDIS_CLUSTER_MAP_H
 #define OFFLOOP_SERVER_STORE_REDIS_PLACE_REDIS_CLUSTER_MAP_H
@@ -12,16 +12,15 @@
 
 struct redisReply;
 
-/* How long a step may take, in microseconds, beside one range and what is done with it.
- */
+/* How long a step may take, in microseconds, besides the last range and its use. */
 #define REDIS_CLUSTER_MAP_STEP_US 100
 
-/* Where a reading is. */
+/* The state of a reading. */
 enum redis_cluster_map_state {
     REDIS_MAP_NONE,  /* nothing is being read */
     REDIS_MAP_CHECK, /* ranges before `at` make sense */
-    REDIS_MAP_TAKE,  /* those before `at` were taken */
-    REDIS_MAP_FREE   /* those before `at` are freed */
+    REDIS_MAP_TAKE,  /* ranges before `at` are taken */
+    REDIS_MAP_FREE   /* ranges before `at` are freed */
 };
 
 /* One range: slots from `from` to `to`. */
@@ -39,18 +38,18 @@ struct redis_cluster_map {
     unsigned slots; /* in the ranges checked: none may come twice */
 };
 
-/* What a step came to. */
+/* The result of a step. */
 enum redis_cluster_map_news {
-    REDIS_MAP_MORE,  /* another step is to follow */
-    REDIS_MAP_TAKEN, /* the last range was taken just now; more steps free the reply */
+    REDIS_MAP_MORE,  /* another step must follow */
+    REDIS_MAP_TAKEN, /* the last range has been taken; more steps free the reply */
     REDIS_MAP_BAD,   /* the map makes no sense; more steps free the reply */
     REDIS_MAP_DONE   /* nothing is left */
 };
 
-/* Begins with a reply, which it takes over. None may be under way. */
+/* Begins to read a reply, and takes it over. No other reading may be under way. */
 void redis_cluster_map_begin(struct redis_cluster_map *map, struct redisReply *reply);
 
-/* Does one step; take is called for ranges of a map that was found good. */
+/* Does one step; calls take for the ranges of a map that makes sense. */
 enum redis_cluster_map_news
 redis_cluster_map_step(struct redis_cluster_map *map,
                        void (*take)(void *ctx, const struct redis_cluster_range *range),

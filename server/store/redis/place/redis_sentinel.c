@@ -9,9 +9,9 @@
 #include "common/base/alloc.h"
 #include "common/base/list.h"
 
-/* While a search waits, who has come up meanwhile is asked too. */
+/* A search that waits asks the Sentinels that have come up meanwhile at each tick. */
 #define TICK_S 0.02
-#define TICKS  ((unsigned)(REDIS_SENTINEL_PATIENCE_S / TICK_S))
+#define TICKS  ((unsigned)(REDIS_SENTINEL_WAIT_S / TICK_S))
 
 /* One of them. */
 struct sentinel {
@@ -19,13 +19,14 @@ struct sentinel {
     struct redis_url url;
     struct redis_conn *conn;
     struct redis_call call;
-    bool asking;   /* its reply is to come */
+    bool asking;   /* its reply is to come; the question may be an earlier search's */
     bool asked;    /* in this search */
-    bool answered; /* in this search, with a place */
+    bool answered; /* in this search, with a host and a port */
     struct redis_found answer;
 };
 
 struct redis_sentinels {
+    struct redis_locator locator;
     struct ev_loop *loop;
     const struct redis_url *url;
     struct ev_timer tick; /* runs while there is a search */
@@ -33,20 +34,20 @@ struct redis_sentinels {
     unsigned ticks;
     bool has_lost;
     struct redis_found lost;
-    redis_sentinel_done *done;
+    redis_locator_done *done;
     void *ctx;
     unsigned count;
     struct sentinel each[REDIS_URL_PLACES];
 };
 
-bool redis_found_equals(const struct redis_found *one, const struct redis_found *other)
+static struct redis_sentinels *of(struct redis_locator *locator)
 {
-    return one->port == other->port && strcmp(one->host, other->host) == 0;
+    return container_of(locator, struct redis_sentinels, locator);
 }
 
-unsigned redis_sentinels_count(const struct redis_sentinels *sentinels)
+struct redis_locator *redis_sentinels_locator(struct redis_sentinels *all)
 {
-    return sentinels->count;
+    return &all->locator;
 }
 
 /* ---- a search ---- */
@@ -71,8 +72,8 @@ static unsigned count_answers(const struct redis_sentinels *all)
     return count;
 }
 
-/* 0 for one that is not believed: fewer than half name it. One that was lost comes
-   last. */
+/* 0 for an answer that is not believed: fewer than half give it. The server that was
+   lost comes last. */
 static unsigned weight_of(const struct redis_sentinels *all,
                           const struct redis_found *answer, unsigned votes)
 {
@@ -83,7 +84,8 @@ static unsigned weight_of(const struct redis_sentinels *all,
     return is_lost ? votes : votes + REDIS_URL_PLACES;
 }
 
-static void judge(const struct redis_sentinels *all, struct redis_found *found_r)
+/* The result of the answers so far. */
+static void choose(const struct redis_sentinels *all, struct redis_found *found_r)
 {
     unsigned best = 0;
 
@@ -104,22 +106,24 @@ static void judge(const struct redis_sentinels *all, struct redis_found *found_r
             best = weight;
             *found_r = one->answer;
             found_r->votes = votes;
+            found_r->voters = all->count;
         }
     }
+}
+
+static void end_search(struct redis_sentinels *all)
+{
+    all->searching = false;
+    ev_timer_stop(all->loop, &all->tick);
 }
 
 static void finish(struct redis_sentinels *all)
 {
     struct redis_found found;
 
-    redis_sentinels_drop(all);
-    judge(all, &found);
+    end_search(all);
+    choose(all, &found);
     all->done(all->ctx, &found);
-}
-
-bool redis_sentinels_is_searching(const struct redis_sentinels *all)
-{
-    return all->searching;
 }
 
 static bool has_all_answers(const struct redis_sentinels *all)
@@ -130,7 +134,7 @@ static bool has_all_answers(const struct redis_sentinels *all)
     return true;
 }
 
-/* A host and a port as text, as Sentinel has them; -1 for anything else. */
+/* A host and a port as text, as Sentinel gives them; -1 for anything else. */
 static int read_answer(const struct redisReply *reply, struct redis_found *answer_r)
 {
     const struct redisReply *host, *port;
@@ -142,7 +146,7 @@ static int read_answer(const struct redisReply *reply, struct redis_found *answe
     host = reply->element[0];
     port = reply->element[1];
     if (host->type != REDIS_REPLY_STRING || port->type != REDIS_REPLY_STRING ||
-        host->len == 0 || host->len > REDIS_SENTINEL_HOST_MAX ||
+        host->len == 0 || host->len > REDIS_LOCATOR_HOST_MAX ||
         strlen(host->str) != host->len || port->len == 0 || port->len > 5)
         return -1;
     number = strtoul(port->str, &end, 10);
@@ -161,7 +165,7 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
     one->asking = false;
     one->answer = (struct redis_found){0};
     one->answered = reply != NULL && read_answer(reply, &one->answer) == 0;
-    if (redis_sentinels_is_searching(one->all) && has_all_answers(one->all))
+    if (one->all->searching && has_all_answers(one->all))
         ev_feed_event(one->all->loop, &one->all->tick, EV_CUSTOM);
 }
 
@@ -189,7 +193,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     struct redis_sentinels *all = timer->data;
 
     (void)loop;
-    if (!redis_sentinels_is_searching(all))
+    if (!all->searching)
         return;
     if ((events & EV_CUSTOM) != 0 || ++all->ticks >= TICKS)
         finish(all);
@@ -197,10 +201,14 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
         ask_the_rest(all);
 }
 
-void redis_sentinels_search(struct redis_sentinels *all, const struct redis_found *lost,
-                            redis_sentinel_done *done, void *ctx)
+/* ---- as a locator ---- */
+
+static void search(struct redis_locator *locator, const struct redis_found *lost,
+                   redis_locator_done *done, void *ctx)
 {
-    assert(!redis_sentinels_is_searching(all));
+    struct redis_sentinels *all = of(locator);
+
+    assert(!all->searching);
     all->done = done;
     all->ctx = ctx;
     all->has_lost = lost != NULL;
@@ -215,10 +223,15 @@ void redis_sentinels_search(struct redis_sentinels *all, const struct redis_foun
     ask_the_rest(all);
 }
 
-void redis_sentinels_drop(struct redis_sentinels *all)
+static void stop(struct redis_locator *locator)
 {
-    all->searching = false;
-    ev_timer_stop(all->loop, &all->tick);
+    end_search(of(locator));
+}
+
+static bool is_searching(const struct redis_locator *locator)
+{
+    /* its first member */
+    return ((const struct redis_sentinels *)(const void *)locator)->searching;
 }
 
 /* ---- all of them ---- */
@@ -230,6 +243,7 @@ struct redis_sentinels *redis_sentinels_create(struct ev_loop *loop,
     struct redis_sentinels *all = mem_zalloc(sizeof *all);
 
     assert(url->place_count > 0 && url->place_count <= REDIS_URL_PLACES);
+    all->locator = (struct redis_locator){search, stop, is_searching};
     all->loop = loop;
     all->url = url;
     all->count = (unsigned)url->place_count;
@@ -254,7 +268,7 @@ void redis_sentinels_destroy(struct redis_sentinels **sentinels)
 
     if (all == NULL)
         return;
-    assert(!redis_sentinels_is_searching(all));
+    assert(!all->searching);
     for (unsigned i = 0; i < all->count; i++) {
         redis_conn_destroy(&all->each[i].conn);
         redis_url_free(&all->each[i].url);

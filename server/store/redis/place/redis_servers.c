@@ -4,10 +4,9 @@
 #include <sys/random.h>
 
 #include "common/base/log.h"
-#include "server/store/redis/redis_flight.h"
 #include "server/store/redis/place/redis_sentinel.h"
 
-/* What is wrong with the certificates shows when they are needed: now. */
+/* Bad certificates are an error now, not at the first connection. */
 static int open_tls(struct redis_servers *servers, const struct store_tls *given)
 {
     struct buf why = BUF_INIT;
@@ -21,13 +20,7 @@ static int open_tls(struct redis_servers *servers, const struct store_tls *given
     return servers->tls == NULL ? -1 : 0;
 }
 
-static void on_nothing(struct redis_call *call, const struct redisReply *reply)
-{
-    (void)call;
-    (void)reply;
-}
-
-static void connect_hub(struct redis_servers *servers)
+static void begin_connecting(struct redis_servers *servers)
 {
     if (servers->url.kind == REDIS_CLUSTER) {
         servers->cluster =
@@ -38,9 +31,12 @@ static void connect_hub(struct redis_servers *servers)
         servers->sentinels =
             redis_sentinels_create(servers->loop, &servers->url, servers->tls);
     servers->conn = redis_conn_create(
-        servers->loop, &(struct redis_conn_config){.url = &servers->url,
-                                                   .tls = servers->tls,
-                                                   .sentinels = servers->sentinels});
+        servers->loop, &(struct redis_conn_config){
+                           .url = &servers->url,
+                           .tls = servers->tls,
+                           .locator = servers->sentinels != NULL
+                                          ? redis_sentinels_locator(servers->sentinels)
+                                          : NULL});
 }
 
 int redis_servers_open(struct redis_servers *servers, struct ev_loop *loop,
@@ -55,22 +51,19 @@ int redis_servers_open(struct redis_servers *servers, struct ev_loop *loop,
         redis_url_free(&servers->url);
         return -1;
     }
-    /* Uploads of different fronts must not meet. */
+    /* uploads of different fronts need different names */
     if (getrandom(&servers->uploads, sizeof servers->uploads, 0) !=
             (ssize_t)sizeof servers->uploads ||
         getrandom(&servers->random, sizeof servers->random, 0) !=
             (ssize_t)sizeof servers->random)
         log_fatal("store: no random numbers: %m");
     servers->loop = loop;
-    servers->asked.on_reply = on_nothing;
-    redis_flight_init_delays(servers);
-    connect_hub(servers);
+    begin_connecting(servers);
     return 0;
 }
 
 void redis_servers_close(struct redis_servers *servers)
 {
-    redis_flight_end_delays(servers);
     redis_conn_destroy(&servers->conn);
     redis_cluster_destroy(&servers->cluster);
     assert(servers->writes_waiting == 0);
@@ -85,7 +78,7 @@ static bool is_settled(const struct redis_servers *servers)
                                     : redis_conn_is_settled(servers->conn);
 }
 
-static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events)
+static void on_timeout(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)events;
     ev_timer_stop(loop, timer);
@@ -93,13 +86,13 @@ static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events
 
 void redis_servers_settle(struct redis_servers *servers, double seconds)
 {
-    struct ev_timer patience;
+    struct ev_timer timeout;
 
-    ev_timer_init(&patience, on_patience, seconds, 0.);
-    ev_timer_start(servers->loop, &patience);
-    while (!is_settled(servers) && ev_is_active(&patience))
+    ev_timer_init(&timeout, on_timeout, seconds, 0.);
+    ev_timer_start(servers->loop, &timeout);
+    while (!is_settled(servers) && ev_is_active(&timeout))
         ev_run(servers->loop, EVRUN_ONCE);
-    ev_timer_stop(servers->loop, &patience);
+    ev_timer_stop(servers->loop, &timeout);
 }
 
 bool redis_servers_is_ready(const struct redis_servers *servers, const char **why_r)

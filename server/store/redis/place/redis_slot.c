@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* CRC-16/XMODEM, as the cluster specification has it. */
+/* CRC-16/XMODEM, of the cluster specification. */
 static unsigned crc16(struct slice bytes)
 {
     unsigned crc = 0;
@@ -29,7 +29,7 @@ unsigned redis_slot_of(struct slice key)
     return crc16(key) % REDIS_SLOTS;
 }
 
-/* Digits up to the end; -1 for others, or a number above max. */
+/* Reads digits up to the end; -1 for other bytes, or a number above max. */
 static int read_number(const char *text, const char *end, unsigned max, unsigned *value_r)
 {
     *value_r = 0;

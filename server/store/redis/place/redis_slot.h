@@ -1,6 +1,6 @@
 /*
- * Which of a cluster's 16384 slots a key lies in, and what a redirection says.
- * Pure functions over bytes; any thread may call.
+ * The slot of a key, of a cluster's 16384 slots, and the reading of redirections
+ * (MOVED, ASK). Pure functions over bytes; any thread may call.
  */
 #ifndef OFFLOOP_SERVER_STORE_REDIS_PLACE_REDIS_SLOT_H
 #define OFFLOOP_SERVER_STORE_REDIS_PLACE_REDIS_SLOT_H
@@ -9,21 +9,21 @@
 
 #define REDIS_SLOTS 16384
 
-/* Longest host that is taken from a reply, in bytes. */
+/* The longest host that is accepted in a reply, in bytes. */
 #define REDIS_HOST_MAX 255
 
-/* The slot of a key: of what stands between its first { and the next }, where that is
-   anything, else of all of it. */
+/* The slot of a key: of the bytes between its first { and the next }, if there are any,
+   else of the whole key. */
 unsigned redis_slot_of(struct slice key);
 
 /* "MOVED 3999 127.0.0.1:6381" or "ASK …", taken apart. */
 struct redis_redirect {
     unsigned slot;
     unsigned port;
-    char host[REDIS_HOST_MAX + 1]; /* "": that of the server which said it */
+    char host[REDIS_HOST_MAX + 1]; /* "": the host of the server that redirects */
 };
 
-/* -1 where the text is none. */
+/* Returns -1 if the text is no redirection. */
 int redis_redirect_read(const char *text, size_t len, struct redis_redirect *redirect_r)
     __attribute__((warn_unused_result));
 

@@ -5,45 +5,46 @@
 
 #include "common/base/alloc.h"
 #include "server/store/redis/redis_flight.h"
+#include "server/store/redis/redis_verbs.h"
 
-/* Most names of one answer, whatever the caller would take. */
+/* The most names that one answer holds, whatever the caller asks for. */
 #define RUN_NAMES 1024
 
 static const struct slice names_key = {(const uint8_t *)REDIS_COLLECTIONS_KEY,
                                        sizeof REDIS_COLLECTIONS_KEY - 1};
 
-struct names_flight;
+struct collections_flight;
 
-/* Counting the documents of one collection of a cluster. */
+/* Counts the documents of one collection of a cluster. */
 struct counter {
     struct store_count count;
-    struct names_flight *flight;
+    struct collections_flight *flight;
 };
 
-/* A run of collections. One server counts their documents in the same script. In a
-   cluster the names come first, and each is counted where it lies; those without
-   documents are left out, and where none is left the next run is read. */
-struct names_flight {
+/* A run of collections. A single server counts their documents in the same script. In a
+   cluster the names are read first; then the documents of each are counted on its node.
+   Collections without documents are left out; if all are, the next run is read. */
+struct collections_flight {
     struct redis_flight base;
     struct store_collections *names;
     struct store_collection *rows;
     size_t count; /* of rows */
     bool more;
     /* in a cluster */
-    struct buf bytes;         /* the names, which outlive their reply */
+    struct buf bytes;         /* the names, because the reply is freed */
     struct counter *counters; /* one for each row */
-    size_t counting;          /* whose done is to come */
+    size_t counting;          /* counters whose done is to come */
     enum store_status status; /* the first that was not OK */
     uint8_t after[STORE_NAME_MAX];
     size_t after_len;
 };
 
-static struct names_flight *of(struct redis_call *call)
+static struct collections_flight *of(struct redis_call *call)
 {
-    return container_of(redis_flight_of(call), struct names_flight, base);
+    return container_of(redis_flight_of(call), struct collections_flight, base);
 }
 
-static void free_run(struct names_flight *flight)
+static void free_run(struct collections_flight *flight)
 {
     assert(flight->counting == 0);
     mem_free(flight->rows);
@@ -53,49 +54,28 @@ static void free_run(struct names_flight *flight)
     flight->counters = NULL;
 }
 
-static void end(struct names_flight *flight, enum store_status status)
+static void end(struct collections_flight *flight, enum store_status status)
 {
     struct store_collections *names = flight->names;
 
     if (!flight->base.cancelled) {
-        names->request.backend = NULL;
-        names->status = status;
         names->collections = flight->rows;
         names->count = status == STORE_OK ? flight->count : 0;
         names->more = status == STORE_OK && flight->more;
-        names->done(names);
+        STORE_BACKEND_END(names, status);
     }
     free_run(flight);
     mem_free(flight);
 }
 
-static size_t most_of(const struct names_flight *flight)
+static size_t most_of(const struct collections_flight *flight)
 {
     return flight->names->max_count < RUN_NAMES ? flight->names->max_count : RUN_NAMES;
 }
 
-static const struct redisReply *element(const struct redisReply *reply, size_t i,
-                                        int type)
-{
-    return i < reply->elements && reply->element[i]->type == type ? reply->element[i]
-                                                                  : NULL;
-}
-
-/* A collection's name; of no length where there is none, or what is no name. */
-static struct slice name_at(const struct redisReply *reply, size_t i)
-{
-    const struct redisReply *name = element(reply, i, REDIS_REPLY_STRING);
-
-    struct slice bytes = {NULL, 0};
-
-    if (name != NULL)
-        bytes = (struct slice){(const uint8_t *)name->str, name->len};
-    return store_backend_name_is_sound(bytes) ? bytes : (struct slice){NULL, 0};
-}
-
 /* ---- on one server ---- */
 
-static int send_script(struct names_flight *flight)
+static int send_script(struct collections_flight *flight)
 {
     const struct store_collections *names = flight->names;
     struct redis_command args;
@@ -109,19 +89,20 @@ static int send_script(struct names_flight *flight)
     return redis_flight_send(&flight->base, &args);
 }
 
-/* "{1 where more follow, a name, its documents, …}" */
-static enum store_status take_script(struct names_flight *flight,
+/* {1 if more follow, name, number of documents, …} */
+static enum store_status take_script(struct collections_flight *flight,
                                      const struct redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 1 ||
-        element(reply, 0, REDIS_REPLY_INTEGER) == NULL)
+    if (redis_flight_element(reply, 0, REDIS_REPLY_INTEGER) == NULL ||
+        reply->elements % 2 != 1)
         return STORE_ERROR;
     flight->more = reply->element[0]->integer != 0;
     flight->count = reply->elements / 2;
     flight->rows = mem_alloc((flight->count + 1) * sizeof *flight->rows);
     for (size_t n = 0; n < flight->count; n++) {
-        struct slice name = name_at(reply, 1 + 2 * n);
-        const struct redisReply *number = element(reply, 2 + 2 * n, REDIS_REPLY_INTEGER);
+        struct slice name = redis_flight_name(reply, 1 + 2 * n);
+        const struct redisReply *number =
+            redis_flight_element(reply, 2 + 2 * n, REDIS_REPLY_INTEGER);
 
         if (name.len == 0 || number == NULL)
             return STORE_ERROR;
@@ -132,7 +113,7 @@ static enum store_status take_script(struct names_flight *flight,
 
 /* ---- in a cluster ---- */
 
-static int send_range(struct names_flight *flight)
+static int send_range(struct collections_flight *flight)
 {
     struct redis_command args = {0};
     struct buf from = BUF_INIT;
@@ -154,7 +135,7 @@ static int send_range(struct names_flight *flight)
     return rc;
 }
 
-static void set_after(struct names_flight *flight, struct slice name)
+static void set_after(struct collections_flight *flight, struct slice name)
 {
     assert(name.len <= sizeof flight->after);
     if (name.len > 0)
@@ -162,8 +143,8 @@ static void set_after(struct names_flight *flight, struct slice name)
     flight->after_len = name.len;
 }
 
-/* All are counted: what has documents stays. */
-static void end_run(struct names_flight *flight)
+/* All are counted: only collections with documents stay. */
+static void end_run(struct collections_flight *flight)
 {
     size_t kept = 0;
 
@@ -179,14 +160,15 @@ static void end_run(struct names_flight *flight)
         return;
     }
     free_run(flight);
-    redis_flight_turn_to(&flight->base, names_key); /* the node may be gone by now */
+    redis_flight_turn_to(&flight->base, names_key); /* perhaps to another node */
     if (send_range(flight) < 0)
         end(flight, STORE_DOWN);
 }
 
 static void on_counted(struct store_count *count)
 {
-    struct names_flight *flight = container_of(count, struct counter, count)->flight;
+    struct collections_flight *flight =
+        container_of(count, struct counter, count)->flight;
 
     if (flight->status == STORE_OK)
         flight->status = count->status;
@@ -194,13 +176,13 @@ static void on_counted(struct store_count *count)
         end_run(flight);
 }
 
-static enum store_status keep_names(struct names_flight *flight,
+static enum store_status keep_names(struct collections_flight *flight,
                                     const struct redisReply *reply)
 {
     size_t at = 0;
 
     for (size_t n = 0; n < flight->count; n++) {
-        struct slice name = name_at(reply, n);
+        struct slice name = redis_flight_name(reply, n);
 
         if (name.len == 0)
             return STORE_ERROR;
@@ -208,13 +190,13 @@ static enum store_status keep_names(struct names_flight *flight,
     }
     for (size_t n = 0; n < flight->count; n++) {
         flight->rows[n].name =
-            (struct slice){flight->bytes.data + at, name_at(reply, n).len};
+            (struct slice){flight->bytes.data + at, redis_flight_name(reply, n).len};
         at += flight->rows[n].name.len;
     }
     return STORE_OK;
 }
 
-static void take_range(struct names_flight *flight, const struct redisReply *reply)
+static void take_range(struct collections_flight *flight, const struct redisReply *reply)
 {
     size_t most = most_of(flight);
 
@@ -231,7 +213,7 @@ static void take_range(struct names_flight *flight, const struct redisReply *rep
         return;
     }
     set_after(flight, flight->rows[flight->count - 1].name);
-    flight->counting = flight->count + 1; /* one is ours: done may come at once */
+    flight->counting = flight->count + 1; /* one more, because done may come at once */
     for (size_t n = 0; n < flight->count; n++) {
         flight->counters[n] =
             (struct counter){.count = {.collection = flight->rows[n].name,
@@ -244,24 +226,24 @@ static void take_range(struct names_flight *flight, const struct redisReply *rep
         end_run(flight);
 }
 
-/* While names are counted there is nothing of our own under way. */
-static void cancel_names(struct store_flight *base)
+/* While documents are counted, no other command of this flight is under way. */
+static void cancel_collections(struct store_flight *base)
 {
-    struct names_flight *flight = container_of(
-        container_of(base, struct redis_flight, flight), struct names_flight, base);
+    struct collections_flight *flight = container_of(
+        container_of(base, struct redis_flight, flight), struct collections_flight, base);
 
     flight->base.cancelled = true;
     if (flight->counting == 0)
         return;
     for (size_t n = 0; n < flight->count; n++)
-        store_cancel(&flight->counters[n].count.request);
+        store_backend_cancel(&flight->counters[n].count.request);
     flight->counting = 0;
     end(flight, STORE_DOWN);
 }
 
 /* ---- both ---- */
 
-static int send(struct names_flight *flight)
+static int send(struct collections_flight *flight)
 {
     return flight->base.servers->cluster != NULL ? send_range(flight)
                                                  : send_script(flight);
@@ -269,7 +251,7 @@ static int send(struct names_flight *flight)
 
 static void on_reply(struct redis_call *call, const struct redisReply *reply)
 {
-    struct names_flight *flight = of(call);
+    struct collections_flight *flight = of(call);
     bool again;
     enum store_status status = redis_flight_status(&flight->base, reply, &again);
 
@@ -286,10 +268,10 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
 void redis_collections(struct redis_servers *servers,
                        struct store_collections *collections)
 {
-    struct names_flight *flight = mem_zalloc(sizeof *flight);
+    struct collections_flight *flight = mem_zalloc(sizeof *flight);
 
     redis_flight_init(&flight->base, servers, &collections->request, names_key, on_reply);
-    flight->base.flight.cancel = cancel_names;
+    flight->base.flight.cancel = cancel_collections;
     flight->names = collections;
     set_after(flight, collections->after);
     if (send(flight) < 0)

@@ -1,4 +1,4 @@
-#include "server/store/lmdb/lmdb_version.h"
+#include "server/store/writer/document_version.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,7 +7,7 @@
 
 #include "common/base/log.h"
 
-void lmdb_version_init(struct lmdb_version_source *source)
+void document_version_init(struct document_version_source *source)
 {
     ssize_t n;
 
@@ -16,19 +16,19 @@ void lmdb_version_init(struct lmdb_version_source *source)
     while (n < 0 && errno == EINTR);
     if (n != (ssize_t)sizeof source->gap)
         log_fatal("getrandom: %s", strerror(errno));
-    source->gap &= LMDB_VERSION_GAP_MAX;
+    source->gap &= DOCUMENT_VERSION_GAP_MAX;
     source->floor = 0;
 }
 
-uint64_t lmdb_version_base(struct lmdb_version_source *source, uint64_t last,
-                           uint64_t now_us)
+uint64_t document_version_base(struct document_version_source *source, uint64_t last,
+                               uint64_t now_us)
 {
-    assert(source->gap <= LMDB_VERSION_GAP_MAX);
+    assert(source->gap <= DOCUMENT_VERSION_GAP_MAX);
     if (source->floor == 0)
         source->floor = last + 1 + source->gap;
     if (now_us > last)
         return now_us - 1;
-    if (last - now_us < LMDB_VERSION_SLACK_US || last >= source->floor)
+    if (last - now_us < DOCUMENT_VERSION_SLACK_US || last >= source->floor)
         return last;
     return source->floor - 1;
 }
