@@ -1,7 +1,7 @@
 # liboffloop: the C client of the job socket, clients/c. Shared and static, with nothing to
 # be seen but what offloop.h names: the same sources as the daemons have, for themselves.
 file(GLOB client_sources CONFIGURE_DEPENDS clients/c/*.c common/base/*.c common/codec/*.c
-     common/codec/msgpack/*.c common/codec/number/*.c common/codec/operations/*.c common/codec/jq/*.c
+     common/codec/msgpack/*.c common/codec/number/*.c common/codec/operations/*.c common/codec/jq/*.c common/codec/jq/*/*.c
      common/codec/coding/*.c common/codec/yajl/*.c common/codec/direct/*.c
      common/loop/cpu_yield.c common/loop/background_free.c proto/wire.c proto/wire_decode.c proto/envelope.c proto/frame.c proto/call_options.c)
 list(FILTER client_sources EXCLUDE REGEX "/base/(blob|file)\\.c$")

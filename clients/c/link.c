@@ -154,13 +154,14 @@ int link_connect(struct link *link, const char *path, const char *name)
 /* The greeting's bytes, taken one read at a time. */
 static ssize_t receive_greeting(struct link *link)
 {
+    static const char greeting[] = WIRE_GREETING;
     uint8_t bytes[WIRE_GREETING_BYTES];
     ssize_t got =
         recv(link->fd, bytes, sizeof bytes - link->greeting_bytes, MSG_DONTWAIT);
 
     if (got <= 0)
         return got;
-    if (memcmp(bytes, WIRE_GREETING + link->greeting_bytes, (size_t)got) != 0) {
+    if (memcmp(bytes, &greeting[link->greeting_bytes], (size_t)got) != 0) {
         errno = EPROTO;
         return -1;
     }

@@ -47,11 +47,11 @@ enum offloop_op {
 #define OFFLOOP_INDENT 1u
 
 /* Bits of offloop_request.options (PROTOCOL.md, Options). */
-#define OFFLOOP_GZIP       1u  /* compress a result of more than 1,024 bytes */
-#define OFFLOOP_INPUT_GZIP 2u  /* the input (of OFFLOOP_PATCH the patch) is gzip */
-#define OFFLOOP_INPUT_JSON 4u  /* the document is JSON and not MessagePack */
-#define OFFLOOP_ZSTD       8u  /* as OFFLOOP_GZIP, by zstd */
-#define OFFLOOP_TRANSFORM  64u /* the argument is of offloop_pack_program() */
+#define OFFLOOP_GZIP       1u   /* compress a result of more than 1,024 bytes */
+#define OFFLOOP_INPUT_GZIP 2u   /* the input (of OFFLOOP_PATCH the patch) is gzip */
+#define OFFLOOP_INPUT_JSON 4u   /* the document is JSON and not MessagePack */
+#define OFFLOOP_ZSTD       8u   /* as OFFLOOP_GZIP, by zstd */
+#define OFFLOOP_TRANSFORM  128u /* the argument is of offloop_pack_program() */
 
 /* How a job can end. */
 enum offloop_outcome {

@@ -5,7 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/loop/background_free.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 
 struct heap_blob {
     struct blob blob;

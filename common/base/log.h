@@ -15,6 +15,8 @@
 #ifndef OFFLOOP_COMMON_BASE_LOG_H
 #define OFFLOOP_COMMON_BASE_LOG_H
 
+#include <stdint.h>
+
 /* Exit status after log_fatal(): the environment failed. */
 #define EXIT_FATAL 1
 
@@ -33,5 +35,24 @@ void log_fatal(const char *format, ...) __attribute__((format(printf, 1, 2), nor
 
 /* Logs that the program is wrong, and aborts. */
 void log_panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* A warning whose cause may come again and again (a peer that misbehaves in a loop) is
+   logged once in a while: the first one at once, and the next line also says how many
+   were left out. One struct for each cause; one thread at a time for each struct. */
+struct log_limited {    /* starts as zeros */
+    uint64_t logged_ns; /* when a line was logged last; 0 for never */
+    unsigned skipped;   /* warnings since then that were not logged */
+};
+
+/* How often a warning may be logged. */
+enum log_interval {
+    LOG_EVERY_SECOND = 1,
+    LOG_EVERY_10_SECONDS = 10,
+    LOG_EVERY_MINUTE = 60
+};
+
+/* log_warn(), unless the interval since the last line has not passed. */
+void log_limited_warn(struct log_limited *limited, enum log_interval interval,
+                      const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

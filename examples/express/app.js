@@ -21,6 +21,7 @@ const ROOT = path.join(__dirname, '../..');
 const offloop = require(path.join(ROOT, 'clients/node'));
 
 const ACCOUNT = { name: 'demo', currency: 'EUR', margin_rate: 0.15 };
+const [BEGIN, COMMA, END] = ['{"instruments":[', ',', ']}'].map((text) => Buffer.from(text));
 const MODES = ['inline', 'threads', 'processes', 'offloop'];
 
 /** Map of name: JSON text, from scripts/sample-data. */
@@ -56,10 +57,10 @@ function makeApp(store, place) {
   }, next);
 
   app.get('/v1/instrument_details', (request, response, next) => {
-    const parts = [];
-    for (const row of rows.slice(0, Number(request.query.limit || 250))) parts.push(parts.length ? ',' : '', row);
-    const stored = Buffer.concat([Buffer.from('{"instruments":['), ...parts.map((one) => Buffer.from(one)), Buffer.from(']}')]);
-    send(response, stored, next);
+    const parts = [BEGIN];
+    for (const row of rows.slice(0, Number(request.query.limit || 250))) parts.push(row, COMMA);
+    parts[parts.length > 1 ? parts.length - 1 : 1] = END; // instead of the last comma
+    send(response, Buffer.concat(parts), next);
   });
   app.get('/v1/instrument_details/:name', (request, response, next) => {
     const stored = store.get(request.params.name);

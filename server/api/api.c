@@ -11,7 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/document_name.h"
 #include "server/api/exchange.h"
-#include "server/api/program.h"
+#include "server/api/programs/program.h"
 #include "server/api/reply_cache.h"
 #include "server/stats/stats.h"
 

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "server/api/auth.h"
-#include "server/api/cors.h"
-#include "server/api/views.h"
+#include "server/api/access/auth.h"
+#include "server/api/access/cors.h"
+#include "server/api/programs/views.h"
 #include "server/http/http.h"
 #include "server/jobs/jobs.h"
 

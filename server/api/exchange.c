@@ -9,7 +9,7 @@
 #include "common/codec/coding/coding.h"
 #include "common/base/log.h"
 #include "server/api/conditions.h"
-#include "server/api/program.h"
+#include "server/api/programs/program.h"
 #include "server/stats/stats.h"
 
 /* --max-reply limits what is sent, not what is stored. */

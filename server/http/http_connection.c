@@ -6,7 +6,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 #include "server/http/http_input.h"
 #include "server/http/http_pace.h"
 #include "server/stats/stats.h"

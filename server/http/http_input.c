@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "common/base/alloc.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 #include "server/http/http_pace.h"
 #include "server/http/parser/http_host.h"
 

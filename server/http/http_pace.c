@@ -4,7 +4,7 @@
 #include <sys/ioctl.h>
 
 #include "common/base/clock.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 
 /* A connection with less memory is not cut off, nor is one that needs less time. */
 #define SLOW_MIN_BYTES (64 * 1024)

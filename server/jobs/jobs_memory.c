@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 
 /* JSON is 1.1 to 1.6 times as long as MessagePack, and at most 6 times. Indented, or out
    of a compressed body, it is a few times longer. */

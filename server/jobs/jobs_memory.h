@@ -1,5 +1,5 @@
 /*
- * The memory that a job's result will take (common/base/memory_budget.h): promised
+ * The memory that a job's result will take (common/loop/memory_budget.h): promised
  * while the job is under way, so that results of many jobs together stay within
  * the budget.
  *

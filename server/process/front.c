@@ -15,7 +15,7 @@
 #include "common/credentials/credentials.h"
 #include "common/loop/background_free.h"
 #include "common/base/log.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 #include "common/process/process.h"
 #include "server/process/access_log.h"
 #include "server/api/api.h"

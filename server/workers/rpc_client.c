@@ -10,7 +10,6 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "common/base/log_limited.h"
 #include "common/nng_faults/nng_cpus.h"
 #include "common/address/host_id.h"
 #include "common/base/log.h"

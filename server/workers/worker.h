@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 #include "common/base/list.h"
-#include "common/base/log_limited.h"
+#include "common/base/log.h"
 #include "server/workers/link/rpc_address.h"
 #include "server/workers/rpc_client.h"
 #include "server/workers/worker_join.h"

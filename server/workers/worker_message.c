@@ -5,7 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/loop/background_free.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 #include "proto/frame.h"
 #include "server/workers/memory/job_memory.h"
 #include "server/workers/memory/transfer.h"

@@ -161,6 +161,30 @@ static void what_a_worker_is_too_old_for_runs_in_the_front(void **state)
     rpc_fixture_destroy(&fixture);
 }
 
+static void programs_are_run_by_the_front_for_an_old_worker(void **state)
+{
+    /* [".+$x", {x: 2}] */
+    static const char argument[] = "\x92\xa5.+$x \x81\xa1x\x02";
+    struct rpc_fixture *fixture = rpc_fixture_create_running(&usual, 1, "old");
+    struct rpc_fixture_job job;
+
+    (void)state;
+    memset(&job, 0, sizeof job);
+    job.job.call.transform = true;
+    job.job.call.argument =
+        (struct slice){(const uint8_t *)argument, sizeof argument - 1};
+    buf_append(&job.input, "\x28", 1); /* 40 */
+    rpc_fixture_submit_again(fixture, &job);
+    rpc_fixture_run_jobs(fixture, &job, 1);
+    assert_int_equal(job.job.status, JOB_OK);
+    assert_int_equal(job.job.ran, JOBS_THREADS);
+    assert_int_equal(job.result->bytes.len, 2);
+    assert_memory_equal(job.result->bytes.data, "42", 2);
+    rpc_fixture_job_free(&job);
+    assert_int_equal(jobs_workers(fixture->jobs), 1);
+    rpc_fixture_destroy(&fixture);
+}
+
 /* ---- not answering ---- */
 
 static void a_hanging_worker_costs_its_jobs_their_deadline(void **state)
@@ -385,6 +409,7 @@ int main(int argc, char **argv)
         TEST(without_workers_auto_takes_threads_for_what_they_had),
         TEST(three_workers_are_enough_for_one_job),
         TEST(what_a_worker_is_too_old_for_runs_in_the_front),
+        TEST(programs_are_run_by_the_front_for_an_old_worker),
         TEST(a_hanging_worker_costs_its_jobs_their_deadline),
         TEST(a_silent_worker_loses_its_jobs_to_others),
         TEST(a_stopped_worker_is_used_again_when_it_goes_on),

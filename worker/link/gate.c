@@ -11,7 +11,6 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/base/log_limited.h"
 #include "common/base/text.h"
 #include "worker/nng_faults/pipe_order.h"
 #include "worker/nng_faults/dialer.h"

@@ -13,7 +13,7 @@
 #include "common/base/list.h"
 #include "worker/nng_faults/pipe_order.h"
 #include "worker/nng_faults/dialer.h"
-#include "common/base/log_limited.h"
+#include "common/base/log.h"
 #include "worker/link/seat.h"
 #include "worker/link/secret_exchange.h"
 

@@ -5,7 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/buf.h"
-#include "common/base/log_limited.h"
+#include "common/base/log.h"
 #include "worker/link/front_address.h"
 
 /* Listed fronts, and as many that drain. */

@@ -5,22 +5,32 @@ const net = require('node:net');
 const wire = require('./wire.js');
 const { OffloopError, ProtocolError } = require('./errors.js');
 
+const READ_BYTES = 256 * 1024;
+
 class Link {
   #owner; #socket; #greeted = false;
-  #chunks = []; // what has come and is not read yet
-  #have = 0;
+  #rest = Buffer.alloc(0); // the beginning of a frame's head, or of the greeting
+  #frame = null; // the one that is coming,
+  #have = 0; // and how much of it is there
 
   constructor(owner, path, name) {
     this.welcome = null;
     this.draining = false;
     this.#owner = owner;
-    const socket = net.createConnection(path);
+    // One buffer for all reads: node would else allocate 64 KiB for each.
+    const onread = {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback: (count, buffer) => {
+        this.#onData(buffer.subarray(0, count));
+        return true;
+      },
+    };
+    const socket = net.createConnection({ path, onread });
     this.#socket = socket;
     socket.on('connect', () => {
       socket.write(Buffer.concat([wire.GREETING, wire.appHello(name)]));
       owner.onConnect(this);
     });
-    socket.on('data', (chunk) => this.#onData(chunk));
     socket.on('drain', () => owner.onDrain(this));
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => this.#lose('the daemon has closed the connection'));
@@ -50,48 +60,47 @@ class Link {
     this.#owner.onLost(this, why);
   }
 
+  /** A chunk has come; its bytes are overwritten by the next one. */
   #onData(chunk) {
-    this.#chunks.push(chunk);
-    this.#have += chunk.length;
     try {
-      this.#readMessages();
+      this.#read(this.#rest.length ? Buffer.concat([this.#rest, chunk]) : chunk);
     } catch (problem) {
       if (!(problem instanceof OffloopError)) throw problem;
       this.#lose(problem.message);
     }
   }
 
-  /** All that has come as one Buffer, if it is at least so many bytes; else null. */
-  #gather(bytes) {
-    if (this.#have < bytes) return null;
-    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks, this.#have)];
-    return this.#chunks[0];
+  #read(chunk) {
+    let at = this.#readFrame(chunk, this.#readGreeting(chunk));
+    while (this.#greeted && !this.#frame && chunk.length - at >= wire.FRAME_HEAD_BYTES) {
+      this.#frame = Buffer.allocUnsafe(wire.FRAME_HEAD_BYTES + wire.frameLength(chunk, at));
+      at = this.#readFrame(chunk, at);
+      if (this.#socket === null) return;
+    }
+    this.#rest = Buffer.from(chunk.subarray(at));
   }
 
-  #need = wire.GREETING.length; // bytes until which there is nothing to read
+  /** How many bytes of the chunk were the greeting. */
+  #readGreeting(chunk) {
+    const { length } = wire.GREETING;
+    if (this.#greeted || chunk.length < length) return 0;
+    if (!chunk.subarray(0, length).equals(wire.GREETING)) throw new ProtocolError('this is no job socket');
+    this.#greeted = true;
+    return length;
+  }
 
-  #readMessages() {
-    const all = this.#gather(this.#need);
-    if (all === null) return;
-    let at = 0;
-    if (!this.#greeted) {
-      at = wire.GREETING.length;
-      if (!all.subarray(0, at).equals(wire.GREETING)) throw new ProtocolError('this is no job socket');
-      this.#greeted = true;
+  /** Copies what belongs to the frame under way out of the chunk; returns where the rest begins. */
+  #readFrame(chunk, at) {
+    if (!this.#frame) return at;
+    const copied = chunk.copy(this.#frame, this.#have, at);
+    this.#have += copied;
+    if (this.#have === this.#frame.length) {
+      const message = this.#frame.subarray(wire.FRAME_HEAD_BYTES);
+      this.#frame = null;
+      this.#have = 0;
+      this.#takeMessage(message);
     }
-    this.#need = wire.FRAME_HEAD_BYTES;
-    while (all.length - at >= wire.FRAME_HEAD_BYTES) {
-      const end = at + wire.FRAME_HEAD_BYTES + wire.frameLength(all, at);
-      if (end > all.length) {
-        this.#need = end - at;
-        break;
-      }
-      this.#takeMessage(all.subarray(at + wire.FRAME_HEAD_BYTES, end));
-      if (this.#socket === null) return;
-      at = end;
-    }
-    this.#chunks = at < all.length ? [all.subarray(at)] : [];
-    this.#have = all.length - at;
+    return at + copied;
   }
 
   #takeMessage(bytes) {

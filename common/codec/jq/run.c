@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "common/codec/codec.h"
-#include "common/codec/jq/strings.h"
+#include "common/codec/jq/functions/strings.h"
 #include "common/codec/jq/values.h"
 
 /* Longest document: lengths in it have 32 bits. */

@@ -6,7 +6,7 @@
 #ifndef OFFLOOP_COMMON_CODEC_JQ_VALUES_H
 #define OFFLOOP_COMMON_CODEC_JQ_VALUES_H
 
-#include "common/codec/jq/flow.h"
+#include "common/codec/jq/nodes/flow.h"
 
 /* ---- numbers.c */
 

@@ -15,7 +15,7 @@
 
 #include "common/base/clock.h"
 #include "common/loop/loop_defer.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 #include "server/api/bulk/bulk_cut.h"
 #include "server/api/bulk/bulk_jobs.h"
 #include "server/api/bulk/bulk_puts.h"

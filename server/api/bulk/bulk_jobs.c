@@ -4,7 +4,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "server/api/program.h"
+#include "server/api/programs/program.h"
 
 enum block_state {
     BLOCK_WAITS,    /* for the codec */

@@ -4,7 +4,7 @@
 
 #include "server/api/conditions.h"
 #include "server/api/document/document_reply.h"
-#include "server/api/program.h"
+#include "server/api/programs/program.h"
 #include "server/api/reply_cache.h"
 
 /* Longer texts of fields and programs are not looked for in the cache. */

@@ -1,7 +1,7 @@
 #include "server/api/document/document_reply.h"
 
 #include "common/codec/coding/coding.h"
-#include "server/api/program.h"
+#include "server/api/programs/program.h"
 
 /* True where the reply shows what a program makes of the document. */
 static bool is_made(const struct exchange *e)

@@ -24,7 +24,7 @@
 #include "common/codec/coding/coding.h"
 #include "common/base/log.h"
 #include "server/api/listing/packed_results.h"
-#include "server/api/program.h"
+#include "server/api/programs/program.h"
 
 /* One run of documents: about the work of 1 ms for a worker. */
 #define RUN_BYTES     (256u * 1024)

@@ -9,7 +9,7 @@
 #include "common/base/alloc.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 #include "server/store/lmdb/lmdb_check.h"
 #include "server/store/lmdb/lmdb_db.h"
 #include "server/store/lmdb/lmdb_read.h"

@@ -5,7 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/log.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 #include "common/loop/cpu_yield.h"
 #include "server/store/lmdb/lmdb_read.h"
 

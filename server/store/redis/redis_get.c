@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 #include "common/loop/background_free.h"
 #include "server/store/redis/redis_flight.h"
 #include "server/store/redis/redis_verbs.h"

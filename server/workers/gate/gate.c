@@ -11,7 +11,6 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "common/base/log_limited.h"
 #include "common/credentials/credentials.h"
 #include "common/nng_faults/tls_probe.h"
 #include "common/base/list.h"

@@ -15,7 +15,6 @@
 #include "common/base/alloc.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
-#include "common/base/log_limited.h"
 
 #define BACKLOG 64
 

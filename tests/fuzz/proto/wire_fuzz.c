@@ -48,6 +48,8 @@ static void put_again(struct buf *out, const struct wire_message *m)
     case WIRE_RESULTS: wire_put_results(out, m->results.results, m->results.count); break;
     case WIRE_ALIVE: wire_put_alive(out, &m->alive); break;
     case WIRE_BYE: wire_put_bye(out, m->bye); break;
+    case WIRE_APP_HELLO: wire_put_app_hello(out, &m->app_hello); break;
+    case WIRE_APP_WELCOME: wire_put_app_welcome(out, &m->app_welcome); break;
     }
     if (m->type == WIRE_JOBS || m->type == WIRE_RESULTS)
         put_payloads(out, m);

@@ -444,12 +444,15 @@ static void submit(struct rpc_fixture *fixture, struct rpc_fixture_job *job,
 {
     blob_unref(&job->result);
     job->done = 0;
-    job->job = (struct job){.call = {.op = CODEC_OP_DECODE,
-                                     .keep_numbers = job->job.call.keep_numbers,
-                                     .in = buf_slice(&job->input)},
-                            .share_key = {job->job.share_key[0]},
-                            .mode = mode,
-                            .done = on_done};
+    job->job = (struct job){
+        .call = {.op = job->job.call.transform ? CODEC_OP_ENCODE : CODEC_OP_DECODE,
+                 .keep_numbers = job->job.call.keep_numbers,
+                 .transform = job->job.call.transform,
+                 .argument = job->job.call.argument,
+                 .in = buf_slice(&job->input)},
+        .share_key = {job->job.share_key[0]},
+        .mode = mode,
+        .done = on_done};
     jobs_submit(fixture->jobs, &job->job);
 }
 

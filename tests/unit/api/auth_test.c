@@ -1,5 +1,5 @@
 /* The file of tokens, and what it allows. */
-#include "server/api/auth.h"
+#include "server/api/access/auth.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

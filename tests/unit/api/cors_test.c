@@ -1,5 +1,5 @@
 /* Origins and the header lines that they get. */
-#include "server/api/cors.h"
+#include "server/api/access/cors.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

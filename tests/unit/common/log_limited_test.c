@@ -1,6 +1,5 @@
 /* The first warning is logged at once, the others by their number, once in an interval.
  */
-#include "common/base/log_limited.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "common/base/blob.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 
 #define MIB   (UINT64_C(1) << 20)
 #define LIMIT (64 * MIB)

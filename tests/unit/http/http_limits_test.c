@@ -4,7 +4,7 @@
 #include <malloc.h>
 
 #include "common/base/clock.h"
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 #include "common/loop/background_free.h"
 #include "server/http/http_connection_state.h"
 

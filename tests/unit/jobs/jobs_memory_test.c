@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "common/base/memory_budget.h"
+#include "common/loop/memory_budget.h"
 #include "server/jobs/jobs_memory.h"
 
 #define MIB ((size_t)1 << 20)

@@ -12,7 +12,6 @@
 #include "common/base/clock.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
-#include "common/base/log_limited.h"
 #include "server/store/redis/link/redis_greeting.h"
 #include "server/store/redis/link/redis_reader.h"
 #include "server/store/redis/link/redis_resolve.h"
