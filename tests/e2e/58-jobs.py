@@ -241,7 +241,9 @@ def no_worker_and_a_deadline(pair):
         os.kill(worker, signal.SIGSTOP)
         batch = [job(n, COMPACT, DOCUMENT, deadline_ms=300) for n in range(1, 601)]
         app.submit(batch)
-        equal({one.verdict for one in app.wait(range(1, 601)).values()}, {EXPIRED})
+        verdicts = {one.verdict for one in app.wait(range(1, 601)).values()}
+        # A worker that is silent for half of a deadline counts as lost: then there is none.
+        assert EXPIRED in verdicts and verdicts <= {EXPIRED, NO_WORKER}, verdicts
         gate = host.of_role("gate")[0]
         os.kill(gate, signal.SIGSTOP)  # the next worker finds nobody
         os.kill(worker, signal.SIGKILL)

@@ -57,8 +57,8 @@ def probe(url, seconds):
     """p50 and p99 (microseconds) of the light route, asked for at fixed times."""
     rate = 100
     done = subprocess.run([sys.executable, str(HERE.parent / "compare/prober.py"), url + LIGHT, str(rate),
-                           str(seconds)], capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
+                           str(seconds)], input="\n", capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])  # behind "ready"
     if found["problem"] or set(found["statuses"]) != {"200"}:
         raise ab.Refused(f"the light route: {found['problem'] or found['statuses']}")
     times = sorted(found["latencies_us"])
