@@ -193,6 +193,7 @@ def client_context(folder=None):
 
 @case
 def only_holders_of_a_certificate_are_spoken_to(pair):
+    pair.wait_ready()  # the case before cuts connections
     connections = pair.metric("offloop_worker_connections")
     question = REQ_HANDSHAKE + b"\0" * 7 + b"\5\x80\0\0\1?"
     assert not say(question).startswith(b"\0SP"), "without TLS"
@@ -235,6 +236,7 @@ def await_no_server(worker):
 
 @case
 def a_worker_of_another_ca_stays_out(pair):
+    pair.wait_ready()
     connections = pair.metric("offloop_worker_connections")
     with extra_worker(pair, "--connect", URL, *tls("worker", "theirs"), *SECRET) as stranger:
         await_no_server(stranger)
@@ -262,6 +264,7 @@ def a_worker_s_certificate_is_no_server_s(pair):
 
 @case
 def another_secret_is_refused(pair):
+    pair.wait_ready()
     connections = pair.metric("offloop_worker_connections")
     other = ["--worker-secret", FOLDER / "other-secret"]
     with extra_worker(pair, "--connect", URL, *tls("worker"), *other) as wrong, \
