@@ -108,7 +108,7 @@ struct offloop_result {
     size_t len;
     unsigned status;     /* of OFFLOOP_REFUSED: as PROTOCOL.md numbers them */
     uint64_t offset;     /* of the byte that is wrong; UINT64_MAX for no place */
-    const char *message; /* for people; never NULL */
+    const char *message; /* for people; never NULL; of a program, what is wrong with it */
     unsigned queue_us, codec_us;
     int ran_here; /* in this process */
 };
