@@ -161,8 +161,9 @@ OFFLOOP_API unsigned offloop_pending(const struct offloop *offloop);
 OFFLOOP_API int offloop_is_connected(const struct offloop *offloop);
 
 /* Packs a jq program and its arguments (one MessagePack map of names and values; NULL for
-   none) as the argument of a request with OFFLOOP_TRANSFORM. Returns memory for
-   offloop_free(). */
+   none) as the argument of a request with OFFLOOP_TRANSFORM: with OFFLOOP_ENCODE the
+   results are JSON texts with the separator between them, with OFFLOOP_PATCH the one
+   result is the new document. Returns memory for offloop_free(). */
 OFFLOOP_API void *offloop_pack_program(const char *program, const void *args,
                                        size_t args_len, size_t *len_r);
 
