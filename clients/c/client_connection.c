@@ -84,6 +84,7 @@ static int take_result(struct offloop *o, const struct wire_result *wire)
                                     .offset = wire->fault_offset,
                                     .queue_us = wire->queue_us,
                                     .codec_us = wire->codec_us};
+    struct buf text = BUF_INIT;
 
     if (job == NULL || job->state != JOB_SENT)
         return 0; /* taken back */
@@ -96,8 +97,11 @@ static int take_result(struct offloop *o, const struct wire_result *wire)
     if (result.outcome == OFFLOOP_OK) {
         result.data = wire->payload.bytes.data;
         result.len = wire->payload.bytes.len;
+    } else if (result.outcome == OFFLOOP_REFUSED) {
+        result.message = job_fault_text(wire->status, wire->payload.bytes, &text);
     }
     job_finish(o, job, &result);
+    buf_free(&text);
     return 0;
 }
 

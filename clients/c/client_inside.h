@@ -99,6 +99,9 @@ void job_move(struct offloop *o, struct job *job, enum job_state state);
 /* Frees it without a word. */
 void job_forget(struct offloop *o, struct job *job);
 
+/* What a program that failed says of itself, as a string in `text`; NULL for nothing. */
+const char *job_fault_text(unsigned status, struct slice said, struct buf *text);
+
 /* Ends it with a result, or with none. The callback may do anything, also end all. */
 void job_finish(struct offloop *o, struct job *job, struct offloop_result *result);
 void job_end(struct offloop *o, struct job *job, enum offloop_outcome outcome);

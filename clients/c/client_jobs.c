@@ -90,6 +90,15 @@ static const char *outcome_text(const struct offloop_result *result)
                                               : texts[result->outcome];
 }
 
+const char *job_fault_text(unsigned status, struct slice said, struct buf *text)
+{
+    if (said.len == 0 || !codec_status_has_text((enum codec_status)status))
+        return NULL;
+    buf_append(text, said.data, said.len);
+    buf_append(text, "", 1);
+    return (const char *)text->data;
+}
+
 void job_finish(struct offloop *o, struct job *job, struct offloop_result *result)
 {
     void (*done)(void *, const struct offloop_result *) = job->done;
@@ -127,7 +136,7 @@ static struct slice whole_payload(const struct job *job, struct buf *copy)
 
 static void run_here(struct offloop *o, struct job *job)
 {
-    struct buf copy = BUF_INIT, out = BUF_INIT;
+    struct buf copy = BUF_INIT, out = BUF_INIT, text = BUF_INIT;
     struct inline_job run = {.op = job->request.op,
                              .flags = job->request.flags,
                              .separator = job->request.separator,
@@ -143,8 +152,11 @@ static void run_here(struct offloop *o, struct job *job)
     if (result.outcome == OFFLOOP_OK) {
         result.data = out.data != NULL ? (const void *)out.data : "";
         result.len = out.len;
+    } else {
+        result.message = job_fault_text(result.status, buf_slice(&out), &text);
     }
     job_finish(o, job, &result);
+    buf_free(&text);
     buf_free(&out);
     buf_free(&copy);
 }

@@ -108,7 +108,7 @@ struct offloop_result {
     size_t len;
     unsigned status;     /* of OFFLOOP_REFUSED: as PROTOCOL.md numbers them */
     uint64_t offset;     /* of the byte that is wrong; UINT64_MAX for no place */
-    const char *message; /* for people; never NULL */
+    const char *message; /* for people; never NULL; of a program, what is wrong with it */
     unsigned queue_us, codec_us;
     int ran_here; /* in this process */
 };
@@ -161,8 +161,9 @@ OFFLOOP_API unsigned offloop_pending(const struct offloop *offloop);
 OFFLOOP_API int offloop_is_connected(const struct offloop *offloop);
 
 /* Packs a jq program and its arguments (one MessagePack map of names and values; NULL for
-   none) as the argument of a request with OFFLOOP_TRANSFORM. Returns memory for
-   offloop_free(). */
+   none) as the argument of a request with OFFLOOP_TRANSFORM: with OFFLOOP_ENCODE the
+   results are JSON texts with the separator between them, with OFFLOOP_PATCH the one
+   result is the new document. Returns memory for offloop_free(). */
 OFFLOOP_API void *offloop_pack_program(const char *program, const void *args,
                                        size_t args_len, size_t *len_r);
 

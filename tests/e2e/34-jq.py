@@ -81,6 +81,11 @@ def errors_say_what_is_wrong(pair):
     check_problem(ask(pair, "/v1/jq/nothing", "."), 404)
     check_problem(ask(pair, "/v1/jq/d", ".", view="x"), 400, "not both")
     check_problem(ask(pair, "/v1/jq-empty", ".n | oops"), 400, "oops")
+    check_problem(pair.ask("GET", "/v1/jq/d?jq=%ff"), 400, "the program is not UTF-8")
+    check_problem(pair.ask("GET", "/v1/jq/d?jq=$x&arg.x=%ff"), 400, "arg. parameter is not UTF-8")
+    check_problem(pair.ask("GET", "/v1/jq/d?jq=.&arg.%ff=1"), 400, "arg. parameter is not UTF-8")
+    check_problem(pair.ask("PATCH", "/v1/jq/d", b'.n = "\xff"', JQ), 400,
+                  "the program is not UTF-8")
 
 
 @case
@@ -309,6 +314,7 @@ def programs_can_be_switched_off(pair):
     put(pair, "/v1/v/a", 1)
     check_problem(pair.ask("GET", "/v1/v/a?jq=."), 403, "--jq")
     check_problem(pair.ask("GET", "/v1/v?view=x"), 403, "--jq")
+    check_problem(pair.ask("PATCH", "/v1/v/a", b".", JQ), 403, "programs are switched off here")
 
 
 @case(server=("--representation", "json"))

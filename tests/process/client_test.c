@@ -66,6 +66,7 @@ struct outcome {
     unsigned status;
     uint64_t offset;
     int ran_here;
+    char message[64];
     struct buf data;
 };
 
@@ -79,6 +80,7 @@ static void done(void *user, const struct offloop_result *result)
     outcome->offset = result->offset;
     outcome->ran_here = result->ran_here;
     assert_non_null(result->message);
+    snprintf(outcome->message, sizeof outcome->message, "%s", result->message);
     outcome->data.len = 0;
     if (result->len > 0)
         buf_append(&outcome->data, result->data, result->len);
@@ -168,6 +170,42 @@ static void each_kind_of_job(void **state)
     assert_false(outcomes[5].ran_here);
     assert_true(offloop_is_connected(offloop));
     offloop_destroy(offloop);
+    end_daemon(daemon);
+}
+
+/* Says what is wrong with a program, wherever it is run. */
+static void check_program_fault(struct offloop *offloop, const char *program,
+                                const char *message)
+{
+    struct outcome outcome = {0};
+    size_t packed_len;
+    void *packed = offloop_pack_program(program, NULL, 0, &packed_len);
+    const struct offloop_request request = {.op = OFFLOOP_ENCODE,
+                                            .options = OFFLOOP_TRANSFORM,
+                                            .data = "\x81\xa1x\x05",
+                                            .len = 4,
+                                            .argument = packed,
+                                            .argument_len = packed_len};
+
+    assert_true(offloop_submit(offloop, &request, done, &outcome) > 0);
+    offloop_poll_all(offloop);
+    assert_int_equal(outcome.outcome, OFFLOOP_REFUSED);
+    assert_string_equal(outcome.message, message);
+    offloop_free(packed);
+}
+
+static void a_program_that_fails_says_why(void **state)
+{
+    struct daemon *daemon = start_daemon();
+    struct offloop *clients[] = {offloop_create(path, &never_here),
+                                 offloop_create(path, NULL)};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        check_program_fault(clients[i], ".x | oops", "there is no function oops/0");
+        check_program_fault(clients[i], ".x.y", "Cannot index number with string \"y\"");
+        offloop_destroy(clients[i]);
+    }
     end_daemon(daemon);
 }
 
@@ -759,6 +797,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_kind_of_job),
+        cmocka_unit_test(a_program_that_fails_says_why),
         cmocka_unit_test(large_documents),
         cmocka_unit_test(workers_are_killed),
         cmocka_unit_test(the_broker_is_killed),

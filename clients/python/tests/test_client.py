@@ -64,6 +64,19 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
             got = await asyncio.gather(*(jobs.encode(one) for one in wanted))
             self.assertEqual(got, wanted)
 
+    async def test_text_is_refused_at_once_and_the_others_go_on(self):
+        async with Daemon(self.path, upper), self.connect() as jobs:
+            other = asyncio.ensure_future(jobs.compact(b"[1]"))
+            for document in ("[1]", 5, None, [1]):
+                with self.assertRaises(TypeError):
+                    await jobs.compact(document)
+                with self.assertRaises(TypeError):
+                    await jobs.project(document, "a")
+                with self.assertRaises(TypeError):
+                    await jobs.patch(b"{}", document)
+            self.assertEqual(await other, b"[1]")
+            self.assertEqual(await jobs.compact(memoryview(b"[1]  [2]")[::1]), b"[1]  [2]")
+
     async def test_large_documents_pass_both_ways(self):
         document = b"\xc6" + bytes(range(256)) * 50_000
         async with Daemon(self.path, lambda job: results((job["id"], 0, 0, 0, job["payload"]))):

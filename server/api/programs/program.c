@@ -7,9 +7,13 @@
 #include "common/base/alloc.h"
 #include "common/codec/msgpack/pack.h"
 #include "common/codec/operations/program_argument.h"
+#include "common/codec/utf8.h"
 
 /* Room for a text that says what is wrong. */
 #define DETAIL_MAX 400
+
+static const char not_utf8[] = "the program is not UTF-8";
+static const char all_off[] = "programs are switched off here (--jq)";
 
 /* ---- what may be asked for */
 
@@ -26,7 +30,9 @@ bool program_may_be_own(struct exchange *e)
 {
     const struct auth *auth = e->api->config.auth;
 
-    if (rule_of(e) != API_PROGRAMS_ON)
+    if (rule_of(e) == API_PROGRAMS_OFF)
+        exchange_fail(e, 403, all_off);
+    else if (rule_of(e) != API_PROGRAMS_ON)
         exchange_fail(e, 403,
                       "programs of requests are switched off here (--jq); the operator's "
                       "are asked for by ?view=");
@@ -94,6 +100,11 @@ static void note_name(struct buf *names, struct slice name)
     buf_append(names, name.data, name.len);
 }
 
+static bool is_utf8(const struct buf *text)
+{
+    return text->len == 0 || utf8_valid_prefix(text->data, text->len) == text->len;
+}
+
 /* Appends one argument to the map; NULL, or what is wrong. */
 static const char *put_argument(struct exchange *e, struct slice sent_name,
                                 struct slice sent_value, struct buf *names,
@@ -107,6 +118,8 @@ static const char *put_argument(struct exchange *e, struct slice sent_name,
         fault = "an arg. parameter has a broken % escape";
     else if (name.len == 0 || name.len > UINT16_MAX)
         fault = "an argument is arg.NAME=VALUE";
+    else if (!is_utf8(&name) || !is_utf8(&value))
+        fault = "an arg. parameter is not UTF-8";
     else if (name.len == strlen(PROGRAM_ID) &&
              memcmp(name.data, PROGRAM_ID, name.len) == 0)
         fault = "$id is the document's name: an argument cannot be called id";
@@ -238,7 +251,7 @@ int program_of_query(struct exchange *e)
     if (query->jq.data == NULL && query->view.data == NULL)
         return 0;
     if (rule_of(e) == API_PROGRAMS_OFF)
-        exchange_fail(e, 403, "programs are switched off here (--jq)");
+        exchange_fail(e, 403, all_off);
     else if (query->jq.data != NULL && query->view.data != NULL)
         exchange_fail(e, 400, "a request has a program or a view, not both");
     if (http_replied(e->x) || (query->jq.data != NULL && !program_may_be_own(e)))
@@ -248,6 +261,8 @@ int program_of_query(struct exchange *e)
         view = take_view(e, &fault);
     else if (decode(query->jq, &e->program->text) != 0)
         fault = "jq has a broken % escape";
+    else if (!is_utf8(&e->program->text))
+        fault = not_utf8;
     if (fault == NULL)
         fault = put_arguments(e, &names);
     if (fault == NULL && view != NULL)
@@ -268,7 +283,7 @@ int program_of_body(struct exchange *e, struct slice text)
 
     begin(e);
     buf_append(&e->program->text, text.data, text.len);
-    fault = put_arguments(e, &names);
+    fault = is_utf8(&e->program->text) ? put_arguments(e, &names) : not_utf8;
     buf_free(&names);
     if (fault != NULL) {
         exchange_fail(e, 400, fault);

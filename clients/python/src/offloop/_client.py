@@ -112,8 +112,8 @@ class Jobs:
     async def patch(self, document: Document, patch: Document, *,
                     timeout: Optional[float] = None) -> bytes:
         """A document after a JSON merge patch (RFC 7396), in the form that the document had."""
-        return await self._submit(_wire.PATCH, document, argument=bytes(patch), stored=True,
-                                  timeout=timeout)
+        return await self._submit(_wire.PATCH, document, argument=bytes(memoryview(patch)),
+                                  stored=True, timeout=timeout)
 
     async def jq(self, document: Document, program: str, args: Optional[Dict[str, Any]] = None, *,
                  pretty: bool = False, gzip: bool = False, zstd: bool = False,
@@ -161,9 +161,10 @@ class Jobs:
                 timeout: Optional[float] = None) -> "asyncio.Future[bytes]":
         if self._closed:
             raise NoWorker("the client is closed")
-        if isinstance(document, memoryview) and (document.itemsize != 1 or
-                                                 not document.contiguous):
-            document = document.tobytes()
+        if not isinstance(document, (bytes, bytearray)):
+            document = memoryview(document)  # a TypeError here, and not where all are sent
+            if document.itemsize != 1 or not document.contiguous:
+                document = document.tobytes()
         if stored and _wire.is_json(document):
             flags |= _wire.INPUT_JSON
         payload = (document, argument) if argument else (document,)
