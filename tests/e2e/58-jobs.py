@@ -210,12 +210,16 @@ def what_is_unanswered_is_bounded(pair):
             ok(one, PLAIN)
         equal(host.metric("offloop_application_jobs_total", application="flood",
                           result="overloaded") or 0, len(over))
-        # jobs that nobody reads the answers of count until they are answered
-        blocker = [job(n, COMPACT, LARGE) for n in range(1, 1025)]
+        # Bytes count until the jobs are answered: no worker answers any while they stand still.
         app.answers.clear()
-        app.submit(blocker[:512])
+        workers = host.of_role("worker")
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        app.submit([job(n, COMPACT, LARGE, deadline_ms=60_000) for n in range(1, 513)])
         app.submit([job(9999, COMPACT, b"[" + b"1," * (30 << 20) + b"1]")])
         equal(app.wait([9999])[9999].verdict, OVERLOADED)  # too many bytes
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
         app.wait(range(1, 513))
 
 
@@ -297,7 +301,7 @@ def who_reads_nothing_harms_nobody(pair):
         batch = jobs([job(n, COMPACT, LARGE) for n in range(1, 401)])  # 80 MB of answers
         sender = threading.Thread(target=deaf.socket.sendall, args=(batch,))
         sender.start()
-        for n in range(1, 201):
+        for n in range(1, 51):  # a deaf application is left after 30 s
             ok(good.run(COMPACT, DOCUMENT, number=n), PLAIN)
         broker = host.of_role("broker")[0]
         sender.join()

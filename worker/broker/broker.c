@@ -267,6 +267,9 @@ static void create_operators(struct broker *broker)
                                       .print_metrics = print_metrics,
                                       .context = broker};
     const struct http_limits limits = http_limits_default();
+    /* On loopback only names that no stranger can own: a page of another site must not
+       read the metrics by a name that leads here (DNS rebinding). */
+    const struct http_hosts hosts = {.rule = HTTP_HOST_SAFE_LOCAL};
     const struct http_callbacks callbacks = ops_callbacks();
 
     if (!broker->config->has_admin)
@@ -274,6 +277,7 @@ static void create_operators(struct broker *broker)
     broker->ops = ops_create(&config);
     broker->operators =
         http_server_create(broker->loop, &limits, &callbacks, broker->ops);
+    http_server_set_hosts(broker->operators, &hosts);
 }
 
 static void serve(struct broker *broker)
