@@ -425,9 +425,10 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
 }
 
 /* The pages of the arenas and of the pool that are in use: memory of this process, too.
- */
-static uint64_t shared_bytes(void)
+   The counters' memory is shared as well, and no client makes it grow. */
+static uint64_t shared_bytes(const struct stats *stats)
 {
+    uint64_t counters = stats_fronts(stats) * sizeof(struct stats_front), bytes;
     unsigned long long kib = 0;
     char text[4096];
     const char *line;
@@ -440,7 +441,8 @@ static uint64_t shared_bytes(void)
         return 0;
     text[len] = '\0';
     line = strstr(text, "RssShmem:");
-    return line != NULL && sscanf(line, "RssShmem: %llu", &kib) == 1 ? kib * 1024 : 0;
+    bytes = line != NULL && sscanf(line, "RssShmem: %llu", &kib) == 1 ? kib * 1024 : 0;
+    return bytes > counters ? bytes - counters : 0;
 }
 
 static void on_memory(struct ev_loop *loop, ev_timer *timer, int events)
@@ -448,7 +450,7 @@ static void on_memory(struct ev_loop *loop, ev_timer *timer, int events)
     struct front *front = timer->data;
 
     (void)loop, (void)events;
-    memory_budget_set_shared(shared_bytes());
+    memory_budget_set_shared(shared_bytes(front->stats));
     http_server_look_at_memory(front->clients);
     stats_set(&front->slot->memory_bytes, memory_budget_used());
     stats_set(&front->slot->memory_refusals,
