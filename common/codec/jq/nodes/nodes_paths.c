@@ -77,10 +77,10 @@ struct node_change {
     bool dropped; /* the update gave nothing: what was there is to go */
 };
 
-/* True for `.name`: no path needs to be made. */
+/* True for `.name`: no path needs to be made. (`.name?` may have none.) */
 static bool is_plain_field(const struct node *node)
 {
-    return node->many == many_field && node->a == NULL;
+    return node->many == many_field && node->a == NULL && node->number != ACCESS_OPTIONAL;
 }
 
 static int change_field(struct jq_run *run, struct node_change *own, struct jv value,
