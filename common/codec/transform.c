@@ -197,11 +197,15 @@ static enum codec_status zipped(struct transform *t, enum codec_status status,
     return fail(t, status, status == CODEC_GZIP ? CODEC_NO_OFFSET : 0);
 }
 
+/* A fault of what it expands to has no place in the input: so it differs from one of a
+   result that is too large. */
 static enum codec_status expand(struct transform *t, struct slice in, struct buf *out)
 {
     size_t most = t->call->max_expanded, left = memory_left(t);
+    enum codec_status status =
+        zipped(t, gzip_expand(in, most < left ? most : left, out), left < most);
 
-    return zipped(t, gzip_expand(in, most < left ? most : left, out), left < most);
+    return status == CODEC_TOO_LARGE ? fail(t, status, CODEC_NO_OFFSET) : status;
 }
 
 /* Expands the whole input. */

@@ -73,6 +73,8 @@ static void run_again(struct jobs_context *context, struct job *job)
    ends, or JOB_OK where it is to be run again. */
 static enum job_status end_too_large(struct job *job)
 {
+    if (job->fault.offset == CODEC_NO_OFFSET)
+        return JOB_REFUSED; /* its input expands to too much, whatever it may make */
     switch (jobs_memory_raise(job)) {
     case JOBS_MEMORY_AGAIN: return JOB_OK;
     case JOBS_MEMORY_NONE: return JOB_NO_MEMORY;

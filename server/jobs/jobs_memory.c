@@ -27,6 +27,14 @@ void jobs_memory_init(struct job *job)
         job->call.max_output = first;
 }
 
+void jobs_memory_limit(struct job *job, size_t bytes)
+{
+    if (job->call.max_output > bytes)
+        job->call.max_output = bytes;
+    if (job->most_output > bytes)
+        job->most_output = bytes;
+}
+
 bool jobs_memory_take(struct job *job)
 {
     uint64_t bytes = job->call.max_output;

@@ -17,6 +17,9 @@
    first. For a job that is being submitted. */
 void jobs_memory_init(struct job *job);
 
+/* Lowers what the job may make now and in the end: no more fits where it goes. */
+void jobs_memory_limit(struct job *job, size_t bytes);
+
 /* Promises the result's memory. Returns false where it does not fit. */
 bool jobs_memory_take(struct job *job);
 

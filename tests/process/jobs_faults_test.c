@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "common/loop/memory_budget.h"
 #include "server/jobs/dispatch/jobs_worker.h"
 #include "tests/process/support/rpc_fixture.h"
 
@@ -169,6 +170,7 @@ static void programs_are_run_by_the_front_for_an_old_worker(void **state)
     struct rpc_fixture_job job;
 
     (void)state;
+    memory_budget_set_limit(UINT64_C(1) << 30); /* what was promised is not lost */
     memset(&job, 0, sizeof job);
     job.job.call.transform = true;
     job.job.call.argument =
@@ -180,7 +182,9 @@ static void programs_are_run_by_the_front_for_an_old_worker(void **state)
     assert_int_equal(job.job.ran, JOBS_THREADS);
     assert_int_equal(job.result->bytes.len, 2);
     assert_memory_equal(job.result->bytes.data, "42", 2);
+    assert_int_equal(job.job.promised_bytes, 0);
     rpc_fixture_job_free(&job);
+    memory_budget_set_limit(0);
     assert_int_equal(jobs_workers(fixture->jobs), 1);
     rpc_fixture_destroy(&fixture);
 }

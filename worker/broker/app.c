@@ -210,7 +210,8 @@ static const char *take_hello(struct app *app, const struct wire_message *messag
     return NULL;
 }
 
-/* Jobs of a message that is one long payload keep its memory. */
+/* A job with a message of its own keeps that one's memory. Of several jobs the last would
+   keep what the others had, and nobody would count it. */
 static const char *take_jobs(struct app *app, const struct wire_message *message,
                              size_t bytes)
 {
@@ -218,7 +219,8 @@ static const char *take_jobs(struct app *app, const struct wire_message *message
     struct buf stolen;
     const char *why;
 
-    if (bytes > STEAL_BYTES && frame_reader_steal(&app->in, &stolen))
+    if (message->jobs.count == 1 && bytes > STEAL_BYTES &&
+        frame_reader_steal(&app->in, &stolen))
         blob = blob_new_steal(&stolen);
     why = app_jobs_take(&app->jobs, &message->jobs, blob);
     blob_unref(&blob);

@@ -41,6 +41,14 @@ static size_t bytes_made(const struct run *run)
     return run->made->len - run->start;
 }
 
+/* Names count like the results that they belong to: there may be more of them. */
+static size_t bytes_held(const struct run *run)
+{
+    const struct buf *names = run->step->names;
+
+    return bytes_made(run) + (names != NULL ? names->len : 0);
+}
+
 static size_t most_output(const struct program_step *step)
 {
     return step->max_output < SIZE_MAX / TEXT_FACTOR ? step->max_output * TEXT_FACTOR
@@ -53,7 +61,7 @@ static bool append(const struct run *run, struct buf *to, struct slice bytes)
 {
     size_t half = run->step->max_memory / 2, need = to->len + bytes.len;
 
-    if (bytes.len > half || bytes_made(run) > half - bytes.len)
+    if (bytes.len > half || bytes_held(run) > half - bytes.len)
         return false;
     if (need > to->cap) {
         size_t cap = need > 2 * to->cap ? need : 2 * to->cap;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "common/loop/memory_budget.h"
 #include "server/jobs/jobs.h"
 #include "worker/broker/app.h"
 
@@ -312,6 +313,45 @@ static void test_without_workers_half_the_deadline_is_waited(void **state)
     rig_close(&rig);
 }
 
+/* Of a large message with many jobs the last one holds no more than its own bytes. */
+static void test_a_job_keeps_no_others_bytes(void **state)
+{
+    enum { JOBS = 64, BYTES = 20000 };
+    static struct wire_job jobs[JOBS];
+    static const uint8_t payload[BYTES];
+    struct buf message = BUF_INIT, whole = BUF_INIT;
+    uint64_t before = memory_budget_used();
+    uint8_t head[FRAME_HEAD_BYTES];
+    struct rig rig;
+
+    (void)state;
+    rig_open(&rig);
+    say_hello(&rig, 1);
+    hear_welcome(&rig);
+    for (unsigned i = 0; i < JOBS; i++)
+        jobs[i] = (struct wire_job){
+            .id = i + 1, .op = CODEC_OP_COMPACT, .payload = {.bytes = {NULL, BYTES}}};
+    wire_put_jobs(&message, jobs, JOBS);
+    for (unsigned i = 0; i < JOBS; i++)
+        buf_append(&message, payload, sizeof payload);
+    frame_put_head(head, message.len);
+    buf_append(&whole, head, sizeof head);
+    buf_append(&whole, message.data, message.len);
+    for (size_t at = 0, len; at < whole.len; at += len) {
+        len = whole.len - at < 32768 ? whole.len - at : 32768;
+        say(&rig, whole.data + at, len);
+    }
+    assert_int_equal(rig.app->jobs.unanswered, JOBS);
+    for (unsigned i = 1; i < JOBS; i++)
+        app_jobs_cancel(&rig.app->jobs, i);
+    settle(&rig);
+    assert_int_equal(rig.app->jobs.unanswered, 1);
+    assert_true(memory_budget_used() - before < 2 * BYTES);
+    buf_free(&message);
+    buf_free(&whole);
+    rig_close(&rig);
+}
+
 static void test_goodbye(void **state)
 {
     struct buf message = jobs_message(CODEC_OP_COMPACT, 1, 1), late;
@@ -350,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_who_takes_no_answers_is_not_read),
         cmocka_unit_test(test_who_takes_them_at_last_gets_all),
         cmocka_unit_test(test_without_workers_half_the_deadline_is_waited),
+        cmocka_unit_test(test_a_job_keeps_no_others_bytes),
         cmocka_unit_test(test_goodbye),
     };
 

@@ -226,13 +226,45 @@ static void test_limits(void **state)
     buf_free(&argument);
 }
 
+/* Results can be short and names long: both are the step's memory. */
+static void test_names_are_memory(void **state)
+{
+    const size_t most = (size_t)1 << 20;
+    char id[] = "a-name-of-which-each-of-very-many-results-takes-a-copy-into-memory\n";
+    struct buf in = packed("1"), argument = argument_of("range(100000)", "{}", id),
+               made = BUF_INIT, names = BUF_INIT, reason = BUF_INIT;
+    struct codec_call call = call_of(CODEC_OP_SEQUENCE, &in, &argument);
+    struct jq_cache *programs = NULL;
+    struct program_step step = {.call = &call,
+                                .programs = &programs,
+                                .max_output = SIZE_MAX,
+                                .max_memory = most,
+                                .names = &names,
+                                .reason = &reason};
+
+    (void)state;
+    assert_int_equal(program_run(&step, call.in, &made), CODEC_MEMORY);
+    assert_true(made.len + names.len <= most / 2);
+    jq_cache_destroy(&programs);
+    buf_free(&in);
+    buf_free(&argument);
+    buf_free(&made);
+    buf_free(&names);
+    buf_free(&reason);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_encode),  cmocka_unit_test(test_patch),
-        cmocka_unit_test(test_faults),  cmocka_unit_test(test_sequences),
-        cmocka_unit_test(test_one),     cmocka_unit_test(test_too_few_names),
-        cmocka_unit_test(test_budgets), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_patch),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_sequences),
+        cmocka_unit_test(test_one),
+        cmocka_unit_test(test_too_few_names),
+        cmocka_unit_test(test_budgets),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_names_are_memory),
     };
     int failed = 0;
 

@@ -328,7 +328,7 @@ static void check_faults(enum codec_format format)
     call.argument = buf_slice(&zipped);
     check_fails(&call, CODEC_SYNTAX, 3); /* of the expanded text */
     call.max_expanded = 4;
-    check_fails(&call, CODEC_TOO_LARGE, 0);
+    check_fails(&call, CODEC_TOO_LARGE, CODEC_NO_OFFSET);
     call = call_of(CODEC_OP_DECODE, format);
     call.gunzip = true;
     call.in = buf_slice(&zipped);

@@ -53,6 +53,17 @@ static void test_raises_until_it_is_too_large(void **state)
     memory_budget_set_limit(0);
 }
 
+/* A job that may make more than its way takes is not run again for it. */
+static void test_a_limit_of_the_way_is_final(void **state)
+{
+    struct job job = job_of(100, 1024 * MIB);
+
+    (void)state;
+    jobs_memory_limit(&job, 512 * MIB);
+    assert_int_equal(512 * MIB, job.call.max_output);
+    assert_int_equal(JOBS_MEMORY_TOO_LARGE, jobs_memory_raise(&job));
+}
+
 /* What pretty-printing and compressed input make of a little is no surprise. */
 static void test_first_guesses(void **state)
 {
@@ -99,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_a_limit_it_may_make_all),
         cmocka_unit_test(test_raises_until_it_is_too_large),
+        cmocka_unit_test(test_a_limit_of_the_way_is_final),
         cmocka_unit_test(test_first_guesses),
         cmocka_unit_test(test_takes_what_is_left),
     };
