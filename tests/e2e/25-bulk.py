@@ -46,6 +46,17 @@ def documents_are_there_when_it_answers(pair):
 
 
 @case
+def documents_that_grow_are_no_faults(pair):
+    """MessagePack may be three times as long as its JSON ("-0"): more than a job is first
+    promised memory for. The line is good all the same."""
+    text = b"[" + b",".join([b"-0"] * 200_000) + b"]"
+    for mode in ("rpc", "inline", "threads"):
+        equal(load(pair, f"grown-{mode}", b'{"id":"a","document":' + text + b"}\n",
+                   [("Offloop-Mode", mode)]), stored(1))
+        equal(pair.ask("GET", f"/v1/grown-{mode}/a").body, text.replace(b"-0", b"-0.0"))
+
+
+@case
 def other_names_of_ndjson(pair):
     for number, media in enumerate(("application/ndjson", "application/jsonl",
                                     "application/x-jsonlines; charset=utf-8")):

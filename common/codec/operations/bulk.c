@@ -200,7 +200,8 @@ static enum codec_status put_line(struct bulk_job *job, struct slice id,
     if (status != CODEC_OK)
         return status;
     status = put_document(job, document);
-    if (status == CODEC_STOPPED)
+    /* No room for the result is no fault of the line: the job runs again with more. */
+    if (status == CODEC_STOPPED || status == CODEC_TOO_LARGE)
         return status;
     if (status != CODEC_OK) {
         out->len = start;

@@ -211,7 +211,10 @@ static bool becomes_lines(struct document_read *read, const struct job *job)
 {
     struct exchange *e = &read->base;
 
-    if (job->status != JOB_REFUSED || job->fault.status != CODEC_SEVERAL ||
+    /* A worker that says so again where lines were asked for is faulty: no second time.
+     */
+    if (e->type == NEGOTIATE_NDJSON || job->status != JOB_REFUSED ||
+        job->fault.status != CODEC_SEVERAL ||
         !negotiate_accepts(http_header_joined(e->x, "accept"), NEGOTIATE_NDJSON))
         return false;
     e->type = NEGOTIATE_NDJSON;
