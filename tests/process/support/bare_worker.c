@@ -6,8 +6,8 @@
  * Descriptor 3, where it is open, is the control socket; R and D are told
  * there as a real child does.
  */
-#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
@@ -43,12 +43,16 @@ int main(int argc, char **argv)
         .crash_fd = -1,
     };
 
+    socklen_t len = sizeof(int);
+    int type;
+
     if (argc < 4)
         return EXIT_USAGE;
     log_open("bare-worker", NULL);
     config.max_jobs = strtoull(argv[1], NULL, 10);
     config.drain_timeout_ms = strtoull(argv[2], NULL, 10);
-    if (fcntl(SPAWN_FD_CONTROL, F_GETFD) >= 0) {
+    /* Libraries open descriptors of their own before main(). */
+    if (getsockopt(SPAWN_FD_CONTROL, SOL_SOCKET, SO_TYPE, &type, &len) == 0) {
         config.control_fd = SPAWN_FD_CONTROL;
         config.on_ready = bare_on_ready;
         config.on_did = bare_on_did;
