@@ -15,12 +15,15 @@
 /* --max-reply limits what is sent, not what is stored. */
 static size_t max_output(const struct exchange *e, enum codec_op op)
 {
-    enum http_method method = http_request(e->x)->method;
-    bool writes = method == HTTP_PUT || method == HTTP_POST;
     bool replies =
         op == CODEC_OP_ENCODE || op == CODEC_OP_SEQUENCE || op == CODEC_OP_PROJECT;
+    enum http_method method;
 
-    return replies && !writes ? e->api->config.max_reply_bytes : STORE_DOCUMENT_MAX;
+    if (!replies)
+        return STORE_DOCUMENT_MAX;
+    method = http_request(e->x)->method;
+    return method == HTTP_PUT || method == HTTP_POST ? STORE_DOCUMENT_MAX
+                                                     : e->api->config.max_reply_bytes;
 }
 
 /* True for a call that makes MessagePack of JSON: of others a worker that is too old for
