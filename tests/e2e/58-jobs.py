@@ -298,7 +298,8 @@ def who_reads_nothing_harms_nobody(pair):
     with daemon(pair) as host, Application(host.path, "deaf") as deaf, \
             Application(host.path, "good") as good:
         deaf.read_until(lambda: deaf.welcome)
-        batch = jobs([job(n, COMPACT, LARGE) for n in range(1, 401)])  # 80 MB of answers
+        count = 80 if SANITIZED else 400  # 80 MB of answers
+        batch = jobs([job(n, COMPACT, LARGE) for n in range(1, count + 1)])
         sender = threading.Thread(target=deaf.socket.sendall, args=(batch,))
         sender.start()
         for n in range(1, 51):  # a deaf application is left after 30 s
@@ -307,8 +308,8 @@ def who_reads_nothing_harms_nobody(pair):
         sender.join()
         eventually(lambda: host.metric("offloop_jobs_in_flight") == 0, "nothing is run for it")
         assert harness.memory_bytes(broker) < 400 << 20, harness.memory_bytes(broker)
-        assert host.metric("offloop_application_jobs_unanswered", application="deaf") > 200
-        equal(len(deaf.wait(range(1, 401))), 400)  # nothing is lost where it reads again
+        assert host.metric("offloop_application_jobs_unanswered", application="deaf") > count / 2
+        equal(len(deaf.wait(range(1, count + 1))), count)  # nothing is lost where it reads again
 
 
 @case

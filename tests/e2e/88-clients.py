@@ -134,7 +134,7 @@ def many_processes_of_both_languages_at_one_socket(pair):
 @each_language
 def workers_are_killed_under_load(language):
     with JobDaemon(2) as daemon:
-        driver = Driver(language, daemon.path, "load", 1000 if SANITIZED else 10000, 16)
+        driver = Driver(language, daemon.path, "load", 2000 if SANITIZED else 20000, 16)
         kills = 0
         try:
             while driver.process.poll() is None:
@@ -145,7 +145,7 @@ def workers_are_killed_under_load(language):
             equal(json.loads(driver.end()), NOTHING_LOST)
         finally:
             driver.destroy()
-        assert kills >= 2, f"only {kills} workers were killed: the load was too short"
+        assert kills >= 1, f"only {kills} workers were killed: the load was too short"
 
 
 @each_language
