@@ -5,18 +5,16 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/credentials/credentials.h"
 #include "common/loop/background_free.h"
 #include "common/base/log.h"
 #include "common/loop/memory_budget.h"
-#include "common/process/process.h"
+#include "common/process/loop_child.h"
 #include "server/process/access_log.h"
 #include "server/api/api.h"
 #include "server/http/http.h"
@@ -27,21 +25,11 @@
 #include "server/stats/stats.h"
 #include "server/store/store.h"
 
-/* After a reload or an upgrade a front takes no clients before a worker has come to it,
-   or for so long. The fronts before it serve meanwhile. */
-#define WORKER_WAIT_MS 500
-#define WORKER_LOOK_S  0.002
-
 /* The size of an arena is a multiple of this, which is the least that --arena takes. */
 #define ARENA_UNIT_BYTES (UINT64_C(1) << 20)
 
 /* How often the memory that clients use is counted. */
 #define MEMORY_LOOK_S 0.5
-
-/* Documents up to this size are read into memory that was used before... */
-#define REUSED_BLOCK_BYTES ((size_t)1 << 20)
-/* ...of which so much is kept while it is not needed. */
-#define SPARE_BYTES ((size_t)8 << 20)
 
 /* What one codec job on the loop may use; workers have their own --memory. */
 #define INLINE_MEMORY_BYTES (UINT64_C(1) << 30)
@@ -49,7 +37,7 @@
 struct front {
     struct server_config *config;
     const struct spawn_self *self;
-    struct ev_loop *loop;
+    struct loop_child child;
     struct stats *stats;
     struct stats_front *slot;
     struct store *store;
@@ -62,17 +50,10 @@ struct front {
     struct http_server *clients;
     struct http_server *operators; /* NULL where there is no operations listener */
     struct access_log *access_log; /* NULL for none */
-    bool draining;
     bool told_did;
     uint64_t accepted_before; /* by predecessors in the slot */
-    ev_signal on_term;
-    ev_io on_control;
-    ev_timer on_drain_timeout;
-    ev_timer on_alive;
     ev_timer on_memory;
     uint64_t refusals_before, cuts_before; /* by predecessors in the slot */
-    ev_timer on_worker_wait;               /* active until it serves */
-    uint64_t serve_by_ns;                  /* with workers or without */
     ev_prepare on_prepare;
 };
 
@@ -123,7 +104,7 @@ static void open_stats(struct front *front)
     front->accepted_before = stats_read(&front->slot->connections_total);
     front->refusals_before = stats_read(&front->slot->memory_refusals);
     front->cuts_before = stats_read(&front->slot->memory_cuts);
-    stats_loop_watch(front->loop, front->slot);
+    stats_loop_watch(front->child.loop, front->slot);
 }
 
 static void unpack_credentials(struct front *front)
@@ -144,7 +125,7 @@ static void open_store(struct front *front)
         .timeout_ns = server_config_store_timeout_ns(front->config),
         .writer_listen_fd = SPAWN_FD_WRITER};
 
-    front->store = store_open(front->loop, &config);
+    front->store = store_open(front->child.loop, &config);
     if (front->store == NULL)
         log_fatal("cannot open the store: see above");
 }
@@ -221,7 +202,7 @@ static struct http_hosts hosts_of(const struct server_config *config, bool has_t
 static void create_clients(struct front *front)
 {
     const struct server_config *config = front->config;
-    const struct api_config api = {.loop = front->loop,
+    const struct api_config api = {.loop = front->child.loop,
                                    .store = front->store,
                                    .jobs = front->jobs,
                                    .stats = front->slot,
@@ -248,7 +229,8 @@ static void create_clients(struct front *front)
     const struct http_callbacks callbacks = api_callbacks();
 
     front->api = api_create(&api);
-    front->clients = http_server_create(front->loop, &limits, &callbacks, front->api);
+    front->clients =
+        http_server_create(front->child.loop, &limits, &callbacks, front->api);
     http_server_set_hosts(front->clients, &hosts);
 }
 
@@ -261,7 +243,7 @@ static bool is_ready(void *context, const char **why_r)
 
 static void create_operators(struct front *front)
 {
-    const struct ops_config config = {.loop = front->loop,
+    const struct ops_config config = {.loop = front->child.loop,
                                       .stats = front->stats,
                                       .front_index = front->self->index,
                                       .jobs = front->jobs,
@@ -275,12 +257,15 @@ static void create_operators(struct front *front)
     if (!server_config_has_admin(front->config))
         return;
     front->ops = ops_create(&config);
-    front->operators = http_server_create(front->loop, &limits, &callbacks, front->ops);
+    front->operators =
+        http_server_create(front->child.loop, &limits, &callbacks, front->ops);
     http_server_set_hosts(front->operators, &hosts);
 }
 
-static void serve(struct front *front)
+static void serve(void *context)
 {
+    struct front *front = context;
+
     for (size_t i = 0; i < front->config->listen.count; i++)
         http_server_listen(front->clients, SPAWN_FD_CLIENT + (int)i);
     if (front->operators != NULL)
@@ -288,37 +273,26 @@ static void serve(struct front *front)
     spawn_tell(SPAWN_READY);
 }
 
-static void on_worker_wait(struct ev_loop *loop, ev_timer *timer, int events)
+static bool has_worker(void *context)
 {
-    struct front *front = timer->data;
+    const struct front *front = context;
 
-    (void)events;
-    if (jobs_workers(front->jobs) == 0 && clock_now_ns() < front->serve_by_ns)
-        return;
-    ev_timer_stop(loop, timer);
-    serve(front);
+    return jobs_workers(front->jobs) > 0;
 }
 
 /* The first generation serves at once, because no front before it could serve meanwhile.
  */
-static void serve_soon(struct front *front)
+static bool serves_at_once(const struct front *front)
 {
-    ev_timer_init(&front->on_worker_wait, on_worker_wait, 0., WORKER_LOOK_S);
-    front->on_worker_wait.data = front;
-    if (front->self->generation <= 1 || front->config->mode == JOBS_INLINE ||
-        front->config->mode == JOBS_THREADS) {
-        serve(front);
-        return;
-    }
-    front->serve_by_ns = clock_now_ns() + WORKER_WAIT_MS * NS_PER_MS;
-    ev_timer_start(front->loop, &front->on_worker_wait);
+    return front->self->generation <= 1 || front->config->mode == JOBS_INLINE ||
+           front->config->mode == JOBS_THREADS;
 }
 
 static void on_operators_drained(void *context)
 {
     struct front *front = context;
 
-    ev_break(front->loop, EVBREAK_ALL);
+    ev_break(front->child.loop, EVBREAK_ALL);
 }
 
 /* The listener of operators closes last, so that they can watch the drain. */
@@ -329,41 +303,24 @@ static void on_clients_drained(void *context)
     if (front->operators != NULL)
         http_server_drain(front->operators, on_operators_drained, front);
     else
-        ev_break(front->loop, EVBREAK_ALL);
+        ev_break(front->child.loop, EVBREAK_ALL);
 }
 
-static void on_drain_timeout(struct ev_loop *loop, ev_timer *timer, int events)
+static void cut(void *context)
 {
-    struct front *front = timer->data;
+    const struct front *front = context;
 
-    (void)events;
     log_warn("drain timeout: %u connections are cut",
              http_server_connections(front->clients));
-    ev_break(loop, EVBREAK_ALL);
 }
 
-static void drain(struct front *front)
-{
-    if (front->draining)
-        return;
-    front->draining = true;
-    ev_timer_stop(front->loop, &front->on_worker_wait);
-    if (front->ops != NULL)
-        ops_drain(front->ops);
-    ev_timer_set(&front->on_drain_timeout, (double)front->config->drain_timeout_ns / 1e9,
-                 0.0);
-    ev_timer_start(front->loop, &front->on_drain_timeout);
-    http_server_drain(front->clients, on_clients_drained, front);
-}
-
-/* What hangs ends with the process. The master starts another one. */
-static void on_stuck(void *context)
+static void drain(void *context)
 {
     struct front *front = context;
 
-    if (!front->draining)
-        log_warn("draining, to be replaced");
-    drain(front);
+    if (front->ops != NULL)
+        ops_drain(front->ops);
+    http_server_drain(front->clients, on_clients_drained, front);
 }
 
 /* The arenas count in the memory budget, so each is much smaller than that. */
@@ -392,26 +349,11 @@ static void create_jobs(struct front *front)
                                      .rpc_url = config->rpc,
                                      .credentials = &front->credentials,
                                      .stats = front->slot,
-                                     .on_stuck = on_stuck,
-                                     .stuck_ctx = front};
+                                     .on_stuck = loop_child_replace,
+                                     .stuck_ctx = &front->child};
 
-    front->jobs = jobs_create(front->loop, &jobs);
+    front->jobs = jobs_create(front->child.loop, &jobs);
     assert(front->jobs != NULL);
-}
-
-static void on_term(struct ev_loop *loop, ev_signal *watcher, int events)
-{
-    (void)loop, (void)events;
-    drain(watcher->data);
-}
-
-/* The master never writes, so a readable control socket means that the master has ended.
- */
-static void on_control(struct ev_loop *loop, ev_io *watcher, int events)
-{
-    (void)events;
-    ev_io_stop(loop, watcher);
-    drain(watcher->data);
 }
 
 static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
@@ -459,33 +401,15 @@ static void on_memory(struct ev_loop *loop, ev_timer *timer, int events)
               front->cuts_before + http_server_cuts(front->clients));
 }
 
-/* The loop turns. */
-static void on_alive(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop, (void)timer, (void)events;
-    spawn_tell(SPAWN_ALIVE);
-}
-
 static void watch(struct front *front)
 {
-    const double every_s = SPAWN_ALIVE_EVERY_MS / 1e3;
-
-    ev_timer_init(&front->on_alive, on_alive, every_s, every_s);
-    ev_timer_start(front->loop, &front->on_alive);
+    loop_child_watch(&front->child);
     ev_timer_init(&front->on_memory, on_memory, MEMORY_LOOK_S, MEMORY_LOOK_S);
     front->on_memory.data = front;
-    ev_timer_start(front->loop, &front->on_memory);
-    ev_signal_init(&front->on_term, on_term, SIGTERM);
-    front->on_term.data = front;
-    ev_signal_start(front->loop, &front->on_term);
-    ev_io_init(&front->on_control, on_control, SPAWN_FD_CONTROL, EV_READ);
-    front->on_control.data = front;
-    ev_io_start(front->loop, &front->on_control);
-    ev_timer_init(&front->on_drain_timeout, on_drain_timeout, 0.0, 0.0);
-    front->on_drain_timeout.data = front;
+    ev_timer_start(front->child.loop, &front->on_memory);
     ev_prepare_init(&front->on_prepare, on_prepare);
     front->on_prepare.data = front;
-    ev_prepare_start(front->loop, &front->on_prepare);
+    ev_prepare_start(front->child.loop, &front->on_prepare);
 }
 
 static void open_access_log(struct front *front)
@@ -515,7 +439,7 @@ static void open_profile(const struct front *front)
 static void close_all(struct front *front)
 {
     profiler_close_file();
-    stats_loop_unwatch(front->loop);
+    stats_loop_unwatch(front->child.loop);
     http_server_destroy(&front->clients);
     http_server_destroy(&front->operators);
     api_destroy(&front->api);
@@ -533,19 +457,19 @@ static void close_all(struct front *front)
 
 int front_main(struct server_config *config, const struct spawn_self *self)
 {
-    struct front front = {.config = config, .self = self};
+    struct front front = {.config = config,
+                          .self = self,
+                          .child = {.context = &front,
+                                    .drain_timeout_ns = config->drain_timeout_ns,
+                                    .serve = serve,
+                                    .has_worker = has_worker,
+                                    .drain = drain,
+                                    .cut = cut}};
     char role[32];
 
     snprintf(role, sizeof role, "front %u", self->index);
     log_open("offloop-server", role);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* Ctrl-C in a terminal: the master decides */
-    front.loop = ev_default_loop(EVFLAG_NOENV | EVBACKEND_EPOLL);
-    if (front.loop == NULL)
-        log_fatal("no event loop: epoll is missing");
-    mem_reuse(REUSED_BLOCK_BYTES, SPARE_BYTES);
-    process_raise_fd_limit();
-    background_free_start();
+    loop_child_open(&front.child);
     open_stats(&front);
     memory_budget_set_limit(config->memory_bytes);
     stats_set(&front.slot->memory_limit_bytes, config->memory_bytes);
@@ -559,8 +483,8 @@ int front_main(struct server_config *config, const struct spawn_self *self)
     load_views(&front);
     create_clients(&front);
     create_operators(&front);
-    serve_soon(&front);
-    ev_run(front.loop, 0);
+    loop_child_serve(&front.child, serves_at_once(&front));
+    ev_run(front.child.loop, 0);
     close_all(&front);
     return 0;
 }

@@ -357,6 +357,19 @@ def more_applications_than_are_told_apart(pair):
         equal(host.get("/healthz")[0], 200)
 
 
+@case
+def a_new_broker_counts_on(pair):
+    with daemon(pair) as host:
+        for total in (1, 2):
+            with Application(host.path) as app:
+                ok(app.run(COMPACT, b"[1 ]"), b"[1]")
+                eventually(lambda: host.metric("offloop_connections_total") == total,
+                           "connections before a broker's end count, too")
+            for broker in host.of_role("broker"):
+                os.kill(broker, signal.SIGKILL)
+                eventually(lambda: broker not in host.of_role("broker"), "it ends")
+
+
 def killer(host, role, done, stop):
     """Kills one process of that role after another."""
     while not stop.wait(0.2):
