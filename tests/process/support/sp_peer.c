@@ -22,15 +22,23 @@
 
 #define READ_BYTES 4096
 
+/* A listener that accepts nobody (nng 1518) has a full backlog, and connect() waits. */
+#define DIAL_S 5
+
 int sp_peer_dial(const char *url)
 {
+    const struct timeval dial = {.tv_sec = DIAL_S};
+    const struct timeval patience = {.tv_sec = SP_PEER_PATIENCE_S};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
     snprintf(address.sun_path, sizeof address.sun_path, "%s", rpc_address_path(url));
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &dial, sizeof dial); /* connect()'s, too */
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
         return fd;
+    }
     close(fd);
     return -1;
 }

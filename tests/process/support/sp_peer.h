@@ -27,7 +27,7 @@ struct sp_peer {
 };
 
 /* Connects to the ipc:// URL, without a word; returns the descriptor, or -1 where nobody
-   listens. */
+   listens or accepts. */
 int sp_peer_dial(const char *url);
 
 /* Sends the first `len` bytes of an opening, and does not care whether they arrive. */
