@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 
+import harness
 from harness import (JSON, SANITIZED, case, check_problem, equal, eventually, lmdb_only,
                      request)
 
@@ -263,7 +264,7 @@ def none_waits_for_its_turn_for_ever(pair):
     store = pair.store_process()
     before = pair.metric("offloop_jobs_total", operation="patch") or 0
     clients = [pair.client() for _ in range(4)]
-    os.kill(store, signal.SIGSTOP)
+    harness.freeze(store)
     try:
         for number, client in enumerate(clients):
             client.send(request("PATCH", "/v1/patch/turn", b'{"n":%d}' % (number + 1), PATCH))

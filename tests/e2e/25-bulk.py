@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 
+import harness
 from harness import (JSON, SANITIZED, Client, case, check_problem, descendants, equal,
                      eventually, memory_bytes, request)
 
@@ -372,7 +373,7 @@ def a_store_that_stalls_holds_the_client_up(pair):
     with pair.client() as client:
         client.send(request("POST", "/v1/stalled", None,
                             [*NDJSON, ("Content-Length", str(total))]))
-        os.kill(writer, signal.SIGSTOP)
+        harness.freeze(writer)
         try:
             client.socket.settimeout(1)
             with contextlib.suppress(TimeoutError):

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 
+import harness
 from harness import (BUILD, JSON, SANITIZED, Client, Daemon, Skip, case, check_problem, equal,
                      eventually, lmdb_only, request)
 
@@ -360,7 +361,7 @@ def a_writer_that_hangs_is_told_and_replaced(pair):
     path = "/v1/hung/doc"
     pair.put(path, 1)
     writer = pair.server.of_role("writer")[0]
-    os.kill(writer, signal.SIGSTOP)
+    harness.freeze(writer)
     threads, replies = hung_writes(pair, path)
     eventually(lambda: pair.admin("/readyz").status == 503, "/readyz says so")
     for thread in threads:
@@ -382,7 +383,7 @@ def a_writer_that_hangs_is_told_and_replaced(pair):
 def a_gate_that_hangs_is_replaced(pair):
     put_document(pair)
     gate = pair.server.of_role("gate")[0]
-    os.kill(gate, signal.SIGSTOP)
+    harness.freeze(gate)
     eventually(lambda: pair.server.of_role("gate") not in ([], [gate]), "another gate")
     pair.worker.stop()
     pair.start_worker()
@@ -411,7 +412,7 @@ def a_misspelt_variable_is_warned_of(pair):
 def a_worker_stopped_by_a_signal_delays_no_more_than_the_deadline(pair):
     put_document(pair)
     victim = pair.worker.of_role("worker")[0]
-    os.kill(victim, signal.SIGSTOP)
+    harness.freeze(victim)
     started = time.monotonic()
     try:
         reply = pair.ask("GET", "/v1/faults/doc")
@@ -428,7 +429,7 @@ def a_worker_stopped_by_a_signal_delays_no_more_than_the_deadline(pair):
 def equal_reads_in_flight_share_a_job(pair):
     put_document(pair)
     victim = pair.worker.of_role("worker")[0]
-    os.kill(victim, signal.SIGSTOP)
+    harness.freeze(victim)
     clients = [pair.client() for _ in range(20)]
     try:
         for client in clients:
@@ -453,7 +454,7 @@ def what_a_lost_worker_had_goes_to_threads(pair):
     """auto runs without workers: also what was with the last one, killed with its master."""
     rows = json.dumps([{"number": n} for n in range(20000)], separators=(",", ":")).encode()
     equal(pair.ask("PUT", "/v1/faults/rows", rows, JSON).status, 201)
-    os.kill(pair.worker.of_role("worker")[0], signal.SIGSTOP)
+    harness.freeze(pair.worker.of_role("worker")[0])
     with pair.client() as client:
         client.send(request("GET", "/v1/faults/rows"))
         eventually(lambda: pair.metric("offloop_jobs_in_flight") == 1, "the worker has the job")
@@ -470,7 +471,7 @@ def a_chosen_mode_has_its_job_to_itself(pair):
     put_document(pair)
     shared = pair.metric("offloop_jobs_shared_total") or 0
     victim = pair.worker.of_role("worker")[0]
-    os.kill(victim, signal.SIGSTOP)
+    harness.freeze(victim)
     clients = [pair.client() for _ in range(10)]
     try:
         for client in clients:
@@ -490,7 +491,7 @@ def a_chosen_mode_has_its_job_to_itself(pair):
 def a_full_queue_is_503_at_once(pair):
     put_document(pair)
     victim = pair.worker.of_role("worker")[0]
-    os.kill(victim, signal.SIGSTOP)
+    harness.freeze(victim)
     clients = [pair.client() for _ in range(100)]
     try:
         for i, client in enumerate(clients):  # each its own job: equal ones share one

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 
+import harness
 from harness import (JSON, SANITIZED, Client, Daemon, Pair, Skip, case, check_problem, equal,
                      eventually, request)
 
@@ -23,7 +24,7 @@ def of_a_stopped_worker_no_more_than_its_window_fails(pair):
     for n in range(100):  # all different: equal reads would share a job
         equal(pair.ask("PUT", f"/v1/window/{n}", b"[%d,%b]" % (n, ROWS), JSON).status, 201)
     victim = pair.worker.of_role("worker")[0]
-    os.kill(victim, signal.SIGSTOP)
+    harness.freeze(victim)
     clients = [pair.client() for _ in range(100)]
     try:
         for n, client in enumerate(clients):

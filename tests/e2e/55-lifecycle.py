@@ -186,7 +186,7 @@ def hup_after_an_upgrade_reads_the_configuration_again(pair):
 def a_hung_worker_is_killed_and_replaced(pair):
     put_document(pair)
     victim = pair.worker.of_role("worker")[0]
-    os.kill(victim, signal.SIGSTOP)
+    harness.freeze(victim)
     eventually(lambda: victim not in pair.worker.of_role("worker"), "its master kills it")
     log_has(pair.worker, "gives no sign of life and is killed")
     eventually(lambda: pair.ask("GET", "/v1/life/doc").body == DOCUMENT, "another serves")

@@ -214,7 +214,7 @@ def what_is_unanswered_is_bounded(pair):
         app.answers.clear()
         workers = host.of_role("worker")
         for worker in workers:
-            os.kill(worker, signal.SIGSTOP)
+            harness.freeze(worker)
         app.submit([job(n, COMPACT, LARGE, deadline_ms=60_000) for n in range(1, 513)])
         app.submit([job(9999, COMPACT, b"[" + b"1," * (30 << 20) + b"1]")])
         equal(app.wait([9999])[9999].verdict, OVERLOADED)  # too many bytes
@@ -242,14 +242,14 @@ def no_worker_and_a_deadline(pair):
     """A worker that is stopped lets deadlines pass; where none is there half is waited."""
     with daemon(pair, workers=1) as host, Application(host.path) as app:
         worker = host.of_role("worker")[0]
-        os.kill(worker, signal.SIGSTOP)
+        harness.freeze(worker)
         batch = [job(n, COMPACT, DOCUMENT, deadline_ms=300) for n in range(1, 601)]
         app.submit(batch)
         verdicts = {one.verdict for one in app.wait(range(1, 601)).values()}
         # A worker that is silent for half of a deadline counts as lost: then there is none.
         assert EXPIRED in verdicts and verdicts <= {EXPIRED, NO_WORKER}, verdicts
         gate = host.of_role("gate")[0]
-        os.kill(gate, signal.SIGSTOP)  # the next worker finds nobody
+        harness.freeze(gate)  # the next worker finds nobody
         os.kill(worker, signal.SIGKILL)
         eventually(lambda: host.metric("offloop_worker_connections") == 0, "the worker is gone")
         app.answers.clear()

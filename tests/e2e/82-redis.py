@@ -217,7 +217,7 @@ def slots_moved_under_load(pair):
 @redis_case()
 def a_hung_redis_is_503_and_comes_back(pair):
     pair.put("/v1/some/one", 1)
-    os.kill(pair.redis.process.pid, signal.SIGSTOP)
+    harness.freeze(pair.redis.process.pid)
     try:
         answers_503(pair, harness.WAIT + 10)
         reply = pair.admin("/readyz")

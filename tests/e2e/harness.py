@@ -99,6 +99,14 @@ def alive(pid):
     return state != "Z"
 
 
+def freeze(pid):
+    """SIGSTOP, and waits until all its threads stand still: kill() returns earlier."""
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: all(one.read_text().rsplit(")", 1)[1].split()[0] == "T"
+                           for one in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")),
+               f"{pid} stands still")
+
+
 def open_fds(pid):
     found = []
     for one in os.listdir(f"/proc/{pid}/fd"):

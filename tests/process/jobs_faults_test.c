@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/loop/memory_budget.h"
 #include "server/jobs/dispatch/jobs_worker.h"
+#include "tests/process/support/child.h"
 #include "tests/process/support/rpc_fixture.h"
 
 #define TEXT "{\"lots\": [1, 2, 3], \"price\": 1.25}"
@@ -64,17 +65,6 @@ static void expect_status(struct rpc_fixture *fixture, enum job_status status)
     assert_int_equal(job.job.status, status);
     assert_null(job.result);
     rpc_fixture_job_free(&job);
-}
-
-/* Stops the first worker and waits until it stands. */
-static void stop_worker(struct rpc_fixture *fixture)
-{
-    pid_t pid = fixture->workers[0];
-    int status;
-
-    assert_int_equal(kill(pid, SIGSTOP), 0);
-    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-    assert_true(WIFSTOPPED(status));
 }
 
 static bool is_sent(void *ctx)
@@ -224,7 +214,7 @@ static void a_stopped_worker_is_used_again_when_it_goes_on(void **state)
     struct rpc_fixture *fixture = rpc_fixture_create_running(&shared, 2, NULL);
 
     (void)state;
-    stop_worker(fixture);
+    child_stop(fixture->workers[0]);
     do_jobs(fixture, 100);
     assert_int_equal(jobs_workers(fixture->jobs), 1);
     kill(fixture->workers[0], SIGCONT);
@@ -240,7 +230,7 @@ static void the_front_ends_beside_a_stopped_worker(void **state)
     struct rpc_fixture *fixture = rpc_fixture_create_running(&hasty, 1, NULL);
 
     (void)state;
-    stop_worker(fixture);
+    child_stop(fixture->workers[0]);
     expect_status(fixture, JOB_NO_WORKER);
     rpc_fixture_destroy(&fixture);
 }

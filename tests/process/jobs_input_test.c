@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "tests/process/support/child.h"
 #include "tests/process/support/rpc_fixture.h"
 
 #define POOL_BYTES (UINT64_C(4) << 20)
@@ -114,7 +115,7 @@ static void destroy(struct rpc_fixture **fixture)
 
 static void stop(const struct rpc_fixture *fixture, unsigned place)
 {
-    assert_int_equal(kill(fixture->workers[place], SIGSTOP), 0);
+    child_stop(fixture->workers[place]);
 }
 
 static void go_on(const struct rpc_fixture *fixture, unsigned place)

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "tests/process/support/child.h"
 #include "tests/unit/store/redis_rig.h"
 
 #include "common/base/alloc.h"
@@ -145,7 +146,7 @@ static void a_redis_that_hangs(void **state)
     (void)state;
     redis_rig_start(&redis, NULL);
     assert_int_equal(rig_put_text(&redis.rig, "c", "x", "1"), STORE_CREATED);
-    RIG_CHECK(kill(redis.pid, SIGSTOP) == 0);
+    child_stop(redis.pid);
     rig_begin_get(&redis.rig, &get, "c", "x");
     began = clock_now_ns();
     while (!get.done)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "tests/process/support/child.h"
 #include "tests/unit/store/redis_certs.h"
 #include "tests/unit/store/store_promises.h"
 
@@ -223,7 +224,7 @@ static void killed_and_hung(void **state)
         redis_rig_await(&t->rig, true);
         assert_true(rig_has_text(&t->rig, "c", "x", "kept"));
     }
-    RIG_CHECK(kill(t->redis.pid, SIGSTOP) == 0);
+    child_stop(t->redis.pid);
     rig_begin_get(&t->rig, &get, "c", "x");
     redis_rig_close(&t->rig); /* with a request under way */
     RIG_CHECK(kill(t->redis.pid, SIGCONT) == 0);

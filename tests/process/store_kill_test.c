@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <sys/mman.h>
 
+#include "tests/process/support/child.h"
 #include "tests/unit/store/store_rig.h"
 
 #include "common/base/alloc.h"
@@ -228,7 +229,7 @@ static void writer_killed_mid_batch(void **state)
 
     for (unsigned i = 0; i < 100; i++)
         rig_begin_put(rig, &puts[i], "b", "x", "1", 1);
-    RIG_CHECK(kill(rig->writer, SIGSTOP) == 0); /* so that none is answered */
+    child_stop(rig->writer); /* so that none is answered */
     for (unsigned i = 0; i < 3; i++)
         ev_run(rig->loop, EVRUN_NOWAIT);
     rig_end_writer(rig, SIGKILL);

@@ -61,6 +61,15 @@ int child_wait(pid_t pid, unsigned patience_ms)
     return child_status(pid);
 }
 
+void child_stop(pid_t pid)
+{
+    int status;
+
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+}
+
 void child_end(pid_t pid)
 {
     int status;

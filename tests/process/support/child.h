@@ -15,6 +15,10 @@ pid_t child_start(char *const argv[], int pass_fd);
    returns the exit status, or minus the signal that ended it. */
 int child_wait(pid_t pid, unsigned patience_ms);
 
+/* Stops it (STOP) and waits until it stands still: kill() alone returns earlier, and a
+   thread that runs may go on for some milliseconds of a busy machine. */
+void child_stop(pid_t pid);
+
 /* Kills it (KILL) if it is still there, and waits. */
 void child_end(pid_t pid);
 
