@@ -10,7 +10,7 @@
 #include "common/codec/coding/coding.h"
 #include "common/base/log.h"
 #include "common/base/document_name.h"
-#include "server/api/exchange.h"
+#include "server/api/exchange_kinds.h"
 #include "server/api/programs/program.h"
 #include "server/api/reply_cache.h"
 #include "server/stats/stats.h"

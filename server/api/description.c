@@ -1,5 +1,5 @@
 /* GET /openapi.json: what the API is, for programs (OpenAPI 3.1). */
-#include "server/api/exchange.h"
+#include "server/api/exchange_kinds.h"
 
 #include "common/base/embed.h"
 

@@ -64,17 +64,6 @@ struct api {
     unsigned bulk_writes; /* of all bulk requests, under way */
 };
 
-/* The kinds, each in a file of its own. */
-const struct exchange_kind *document_read_kind(void);
-const struct exchange_kind *document_put_kind(void);
-const struct exchange_kind *document_post_kind(void);
-const struct exchange_kind *document_delete_kind(void);
-const struct exchange_kind *document_patch_kind(void);
-const struct exchange_kind *bulk_kind(void);
-const struct exchange_kind *listing_kind(void);
-const struct exchange_kind *collections_kind(void);
-const struct exchange_kind *description_kind(void);
-
 /* Submits a job for this exchange; its limits are filled in here, the blobs, share_key
    and sends_result may stand in it already. done is called as jobs.h says. */
 void exchange_submit(struct exchange *e, struct job *job, const struct codec_call *call,

@@ -7,7 +7,7 @@
  *
  * Events only ask for a turn of `go_on`; that does all the work, a slice of it at a time.
  */
-#include "server/api/exchange.h"
+#include "server/api/exchange_kinds.h"
 
 #include <assert.h>
 #include <inttypes.h>

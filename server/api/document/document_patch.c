@@ -10,6 +10,7 @@
  */
 #include "server/api/conditions.h"
 #include "server/api/document/document_reply.h"
+#include "server/api/exchange_kinds.h"
 #include "server/api/programs/program.h"
 
 #include <assert.h>

@@ -4,6 +4,7 @@
 
 #include "server/api/conditions.h"
 #include "server/api/document/document_reply.h"
+#include "server/api/exchange_kinds.h"
 #include "server/api/programs/program.h"
 #include "server/api/reply_cache.h"
 

@@ -3,7 +3,7 @@
  * body through the codec, then the store.
  */
 #include "server/api/conditions.h"
-#include "server/api/exchange.h"
+#include "server/api/exchange_kinds.h"
 
 #include <assert.h>
 

@@ -3,7 +3,7 @@
  * [{"name":"sizes","documents":4}]. Names need no escaping (route.h). Streamed, a run of
  * names at a time; no codec is needed for text this small.
  */
-#include "server/api/exchange.h"
+#include "server/api/exchange_kinds.h"
 
 #include <assert.h>
 #include <string.h>

@@ -15,7 +15,7 @@
  * encodes it, and here they are only put together (coding.h). Where a worker lacks the
  * coding, workers encode what follows and a thread of the front compresses it.
  */
-#include "server/api/exchange.h"
+#include "server/api/exchange_kinds.h"
 
 #include <assert.h>
 #include <stdio.h>
