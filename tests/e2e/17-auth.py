@@ -82,6 +82,29 @@ def rights_and_prefixes(pair):
         check_problem(client.ask("DELETE", "/v1/orders/a", headers=bearer("reader")), 403)
 
 
+VIEWS = FOLDER / "views"
+VIEWS.mkdir()
+(VIEWS / "more.jq").write_text(".n + 1")
+ASKING = FOLDER / "asking"
+ASKING.write_text("".join(line(rights, rights, "*") for rights in ("r", "rq", "rw", "rwq")))
+
+
+@case(server=["--auth-file", str(ASKING), "--views", str(VIEWS), "--jq", "on"])
+def programs_of_ones_own_need_a_right(pair):
+    """q; a view is the operator's program and needs none. No program sees the environment."""
+    def status(token, method, target, body=None, kind="application/json"):
+        return pair.ask(method, target, body, bearer(token) + ([("Content-Type", kind)] if body else [])).status
+
+    equal(status("rw", "PUT", "/v1/asking/a", b'{"n":1}'), 201)
+    for token, own, changed in (("r", 403, 403), ("rq", 200, 403), ("rw", 403, 403), ("rwq", 200, 200)):
+        for target in ("/v1/asking/a", "/v1/asking"):
+            equal((token, target, status(token, "GET", f"{target}?jq=.n")), (token, target, own))
+        equal((token, status(token, "GET", "/v1/asking/a?view=more")), (token, 200))
+        equal((token, status(token, "PATCH", "/v1/asking/a", b".n = 1", "application/jq")), (token, changed))
+    for program in ("env", "$ENV.PATH"):
+        equal((program, status("rq", "GET", f"/v1/asking/a?jq={program}")), (program, 400))
+
+
 @case
 def a_stranger_s_body_is_not_read(pair):
     """The answer comes before the body, and no leave to send it."""

@@ -222,6 +222,13 @@ def the_access_log_is_off_and_the_log_is_quiet(pair):
     equal(noise, [])
 
 
+@case
+def sockets_are_for_owner_and_group(pair):
+    modes = {one.name: one.stat().st_mode & 0o777 for one in pair.runtime.iterdir() if one.is_socket()}
+    assert "rpc.sock" in modes and len(modes) >= 2, modes  # the gate's, and one of a front
+    equal(set(modes.values()), {0o660})
+
+
 @case(server=["--access-log", "access.log"])
 def the_access_log_has_a_line_per_request(pair):
     pair.put("/v1/ops/logged", [1])
@@ -235,6 +242,26 @@ def the_access_log_has_a_line_per_request(pair):
         assert found and found.groups() == (method, status), line
         # mode, codec time, time in the queue
         assert re.search(r'" (rpc|-) \d+ \d+$', line), line
+
+
+@case(server=["--access-log", "access.log"])
+def what_clients_send_is_escaped_in_the_access_log(pair):
+    """A client ends neither a field nor a line of it, and sends nothing to a terminal."""
+    evil = 'a" 200 7 "-" \\ \t\xff'
+    pair.ask("GET", "/v1/ops/none", headers=[("User-Agent", evil), ("Referer", evil)])
+    with pair.client() as client:
+        client.send(b'GET /v1/\x1b[2J"\xff HTTP/1.1\r\nHost: a\r\nUser-Agent: "\r\n\r\n')
+        equal(client.reply().status, 400)
+    path = pair.folder / "access.log"
+    eventually(lambda: path.exists() and len(path.read_bytes().splitlines()) == 2, "two lines")
+    log = path.read_bytes()
+    assert all(0x20 <= byte < 0x7f or byte == 0x0a for byte in log), log
+    shown = r'a\x22 200 7 \x22-\x22 \x5c \x09\xff'
+    served, refused = log.decode().splitlines()
+    assert '" 404 ' in served and f' "{shown}" "{shown}" ' in served, served
+    assert r'"GET /v1/\x1b[2J\x22\xff HTTP/1.1" 400 ' in refused, refused
+    for line in (served, refused):
+        equal(line.count('"'), 6)
 
 
 @case
