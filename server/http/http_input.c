@@ -300,8 +300,9 @@ static bool step_end(struct http_connection *c)
         http_connection_limit_intake(c, HTTP_INTAKE_LAST);
         return true;
     }
-    if (x->body_done || x->want == HTTP_WANT_NOTHING ||
-        c->intake == HTTP_INTAKE_REFUSED || http_input_bytes(c).len > 0)
+    /* While the handler pauses a body it is unknown whether what came is all of it. */
+    if (!http_exchange_reads(x) || c->intake == HTTP_INTAKE_REFUSED ||
+        http_input_bytes(c).len > 0)
         return false;
     http_input_refuse(c, 400, "the request ended within its body");
     return true;

@@ -371,6 +371,49 @@ static void test_streams_a_body_with_backpressure(void **state)
     buf_free(&body);
 }
 
+/* A body that ended too early is refused when the handler goes on. */
+static void test_half_close_behind_a_paused_body(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->callbacks.on_request = stream_request;
+    rig_open(rig);
+    rig_send(rig, "PUT /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx");
+    http_pause_body(rig->exchange);
+    shutdown(rig->fd, SHUT_WR);
+    rig_turns(rig);
+    assert_int_equal(0, rig->closes);
+    http_resume_body(rig->exchange);
+    rig_await(rig, "the request ended within its body");
+    assert_int_equal(400, rig->closed_status);
+}
+
+/* A body whose last bytes make the handler pause is whole, although the client has sent
+   its FIN behind them. */
+static void pause_body(struct http_exchange *x, struct slice bytes)
+{
+    rig_record_body(x, bytes);
+    http_pause_body(x);
+}
+
+static void test_half_close_behind_a_whole_body(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->callbacks.on_request = stream_request;
+    rig->callbacks.on_body = pause_body;
+    rig_open(rig);
+    rig_put(rig->fd, "PUT /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    shutdown(rig->fd, SHUT_WR);
+    rig_turns(rig);
+    assert_int_equal(1, rig->body.len);
+    assert_int_equal(0, rig->closes);
+    http_resume_body(rig->exchange);
+    rig_await_body(rig);
+    rig_reply(rig->exchange, 200, "x");
+    rig_await(rig, "\r\n\r\nx");
+}
+
 static void test_body_without_bytes_ends_too(void **state)
 {
     struct rig *rig = *state;
@@ -492,6 +535,8 @@ int main(void)
         RIG_TEST(test_collects_many_chunks),
         RIG_TEST(test_collects_a_large_body),
         RIG_TEST(test_streams_a_body_with_backpressure),
+        RIG_TEST(test_half_close_behind_a_paused_body),
+        RIG_TEST(test_half_close_behind_a_whole_body),
         RIG_TEST(test_body_without_bytes_ends_too),
         RIG_TEST(test_bad_body_is_refused),
         RIG_TEST(test_truncated_requests),
