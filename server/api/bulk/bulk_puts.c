@@ -22,8 +22,9 @@ struct bulk_put {
     struct bulk_puts *owner;
     struct store_put put;
     enum put_state state;
-    bool stored;   /* where settled */
-    bool replaced; /* where refused: see mark_replaced() */
+    bool stored;                     /* where settled */
+    bool unsure;                     /* where settled: it may have been stored */
+    const struct bulk_put *replaced; /* where refused: by which; see mark_replaced() */
     uint64_t line;
     struct blob *document; /* and id: both lie in the records it holds */
     size_t bytes;
@@ -97,6 +98,7 @@ static void settle(struct bulk_put *one, enum store_status status)
 {
     one->state = PUT_SETTLED;
     one->stored = status == STORE_OK || status == STORE_CREATED;
+    one->unsure = status == STORE_UNSURE;
     if (one->stored)
         one->owner->report->stored++;
     else
@@ -227,8 +229,8 @@ static const struct bulk_put **find(struct id_table *table, const struct bulk_pu
     }
 }
 
-/* Marks what was refused and has been replaced by a later line that is stored: to write
-   it now would bring an older document back. */
+/* Marks what was refused and has been replaced by a later line that is stored, or may be:
+   to write it now would bring an older document back. */
 static void mark_replaced(struct bulk_puts *puts)
 {
     struct id_table table = {{NULL}};
@@ -238,8 +240,9 @@ static void mark_replaced(struct bulk_puts *puts)
         struct bulk_put *one = put_at(at);
 
         if (one->state == PUT_REFUSED)
-            one->replaced = *find(&table, one) != NULL;
-        else if (one->state == PUT_SETTLED && one->stored)
+            one->replaced = *find(&table, one);
+        else if (one->state == PUT_SETTLED &&
+                 (one->stored || (one->unsure && *find(&table, one) == NULL)))
             *find(&table, one) = one;
     }
 }
@@ -263,8 +266,8 @@ static bool write_again(struct bulk_put *one, bool too_long)
     one->owner->refused--;
     if (too_long)
         settle(one, STORE_DOWN);
-    else if (one->replaced)
-        settle(one, STORE_OK);
+    else if (one->replaced != NULL)
+        settle(one, one->replaced->stored ? STORE_OK : STORE_UNSURE);
     else if (would_overtake(one))
         hold_back(one);
     else

@@ -325,6 +325,31 @@ static void test_unsure_fails_and_is_not_written_again(void **state)
     assert_int_equal(window.count, 0);
 }
 
+/* What a later line may have replaced must not come back either, and is not known to be
+   stored; where one is stored behind that, it is known. */
+static void test_unsure_replaces(void **state)
+{
+    (void)state;
+    add(1, 'a', 1);
+    add(2, 'b', 1);
+    add(3, 'a', 2);
+    add(4, 'b', 2);
+    add(5, 'b', 3);
+    answer(STORE_DOWN);
+    answer(STORE_DOWN);
+    answer(STORE_UNSURE);
+    answer(STORE_OK);
+    answer(STORE_UNSURE);
+    pass_ms(BULK_PUTS_RETRY_MS);
+    retry();
+    assert_int_equal(pending_count, 0);
+    assert_int_equal(report.stored, 2);
+    assert_int_equal(report.failed, 3);
+    assert_int_equal(report.errors[0].line, 1);
+    assert_string_equal(report.errors[0].detail, "unsure");
+    assert_int_equal(window.count, 0);
+}
+
 /* A full window of ids that repeat: of each the last one counts, wherever it settled. */
 static void test_many_replaced(void **state)
 {
@@ -468,6 +493,7 @@ int main(void)
                                        TEST(test_failed_replaces_nothing),
                                        TEST(test_nothing_overtakes_a_large_one),
                                        TEST(test_unsure_fails_and_is_not_written_again),
+                                       TEST(test_unsure_replaces),
                                        TEST(test_many_replaced),
                                        TEST(test_a_round_takes_turns),
                                        TEST(test_refused_in_a_round),
