@@ -122,23 +122,25 @@ static void test_every_operation_runs(void **state)
     }
 }
 
+/* Several light ones: what is interrupted meanwhile takes as long as a heavy one. */
 static void test_light_results_do_not_wait_for_a_heavy_job(void **state)
 {
+    enum { LIGHT = 8 };
     struct worker_fixture *fixture = *state;
     char *text = long_text(4 << 20);
-    struct wire_job jobs[] = {fake_front_job(1, CODEC_OP_DECODE, "1"),
-                              fake_front_job(2, CODEC_OP_DECODE, text),
-                              fake_front_job(3, CODEC_OP_DECODE, "3")};
+    struct wire_job jobs[LIGHT + 2];
     const struct wire_results *results;
 
     worker_fixture_seat(fixture, "0");
-    jobs[1].max_output = 64 << 20;
-    fake_front_send_jobs(fixture->server, 0, jobs, 3);
+    for (unsigned i = 0; i < LIGHT + 2; i++)
+        jobs[i] = fake_front_job(i + 1, CODEC_OP_DECODE, i == LIGHT ? text : "1");
+    jobs[LIGHT].max_output = 64 << 20;
+    fake_front_send_jobs(fixture->server, 0, jobs, LIGHT + 2);
     results = &fake_front_expect(fixture->server, 0, WIRE_RESULTS)->results;
-    assert_int_equal(results->count, 1);
-    assert_int_equal(results->results[0].id, 1);
+    assert_int_equal(results->count, LIGHT);
+    assert_int_equal(results->results[LIGHT - 1].id, LIGHT);
     results = &fake_front_expect(fixture->server, 0, WIRE_RESULTS)->results;
-    assert_int_equal(results->results[0].id, 2);
+    assert_int_equal(results->results[0].id, LIGHT + 1);
     assert_int_equal(results->results[0].status, CODEC_OK);
     assert_int_equal(results->results[0].payload.bytes.len, (2 << 20) + 5);
     mem_free(text);
