@@ -40,8 +40,12 @@ static bool grow(struct yajl_encoder *e, size_t bytes)
         return false;
     sync_output(e);
     e->status = engine_make_room(e->job, bytes, &e->end);
-    if (e->status != CODEC_OK)
+    if (e->status != CODEC_OK) {
+        /* The output may have moved before the budget stopped the job, and yajl still
+           hands over the rest of this event: without space, put_rare() drops it. */
+        e->pos = e->end = NULL;
         return false;
+    }
     e->pos = out->data + out->len;
     return true;
 }

@@ -168,6 +168,32 @@ static void test_every_operation(void **state)
     check_engine(codec);
 }
 
+/* The question that stops a job may come when the output has just moved to a larger
+   block. Then what is left of a string must not be written to the old one (a sanitizer
+   sees it). It depends on the size, so there are all sizes of some KB. */
+static void test_stopped_when_the_output_moves(void **state)
+{
+    struct buf text = BUF_INIT, out = BUF_INIT;
+
+    for (size_t len = 1500; len < 4500; len++) {
+        struct codec_call call;
+        struct counted budget;
+        unsigned answers = 0;
+
+        text.len = 0;
+        buf_printf(&text, "%c%.*s", (int)(0xa0 + len % 5), (int)(len % 5), "wide");
+        while (text.len < len)
+            buf_append_str(&text, "\xa4t\n\"\x01"); /* several pieces to yajl */
+        call = call_of(CODEC_OP_SEQUENCE, buf_slice(&text));
+        do {
+            budget = budget_of(++answers);
+        } while (run(*state, call, &budget, &out) == CODEC_STOPPED);
+        assert_true(answers > 1);
+    }
+    buf_free(&text);
+    buf_free(&out);
+}
+
 /* Little text that becomes a thousand times as much. */
 static void test_indenting(void **state)
 {
@@ -285,7 +311,10 @@ static int free_inputs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_every_operation), BOTH(test_indenting), BOTH(test_sorting_is_announced),
+        BOTH(test_every_operation),
+        BOTH(test_stopped_when_the_output_moves),
+        BOTH(test_indenting),
+        BOTH(test_sorting_is_announced),
         BOTH(test_digits_count),
         cmocka_unit_test_setup_teardown(test_escapes_are_announced, set_up_yajl,
                                         tear_down)};
