@@ -235,7 +235,7 @@ def a_job_is_taken_back(pair):
         answers = app.wait(range(1, count + 1))
         taken = [one for one in answers.values() if one.verdict == CANCELLED]
         equal(len(answers), count)
-        assert len(taken) > 100, f"{len(taken)} were taken back"
+        assert taken, "none was taken back"
         equal({one.verdict for one in answers.values()} - {RAN, CANCELLED}, set())
         ok(app.run(COMPACT, b"[1 ]", number=7000), b"[1]")
 
