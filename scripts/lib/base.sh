@@ -19,7 +19,7 @@ PACKAGES_REDIS=(redis-server redis-tools) # with scripts/run --store redis
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-dev clang-format
     groff-base haproxy nginx-light openssl iproute2 file
     chromium prometheus redis-server python3-jsonschema
-    nodejs node-express python3-tornado python3-aiohttp python3-starlette python3-httpx
+    lmdb-utils nodejs node-express python3-tornado python3-aiohttp python3-starlette python3-httpx
     python3-uvloop python3-build python3-setuptools python3-wheel jq wrk)
 
 # Seconds since the script began come first: they show what takes long.

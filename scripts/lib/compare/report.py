@@ -333,7 +333,7 @@ def save_image(folder, name, chart):
     style = (HERE / "charts.css").read_text()
     style = style[:style.index("* {")] + "\n".join(
         line for line in style.splitlines()
-        if line.startswith((".mode", ".phase", ".fill", ".axis", ".base", ".cut", ".limit", "svg text")))
+        if line.startswith((".mode", ".phase", ".fill", ".line", ".axis", ".base", ".cut", ".limit", "svg text", "svg polyline")))
     folder.mkdir(parents=True, exist_ok=True)
     at = chart.index(">") + 1
     ground = '<rect width="100%" height="100%" style="fill:var(--card)"/>'
