@@ -336,7 +336,7 @@ class SlowWriter(threading.Thread):
 
 
 class Load:
-    """All users together. rate: things to do in a second; 0 stands for none at all."""
+    """All users together. rate: things to do in a second."""
 
     def __init__(self, port, rate, seed):
         self.port, self.rate, self.seed = port, rate, seed
