@@ -170,8 +170,8 @@ def files(folder):
 def fuzzing_keeps_what_is_new(pair):
     tree, out, corpus = fuzz_tree(pair.folder / "tree", fine=FINE, other=FINE), pair.folder / "out", pair.folder / "corpus"
     (corpus / "fine").mkdir(parents=True)
-    (corpus / "fine/by-hand").write_bytes(b"h")
-    (corpus / "fine/0123456789ab").write_bytes(LONG)
+    (corpus / "fine/a-seed").write_bytes(b"h")
+    (corpus / "fine/fuzz-0123456789ab").write_bytes(LONG)
     before = files(corpus / "fine")
     done = run("fuzz", "--minutes", "0.1", "--out", out, "--corpus", corpus, build=tree)
     equal((done.returncode, done.stderr), (0, ""))
@@ -187,9 +187,9 @@ def fuzzing_keeps_what_is_new(pair):
     after = json.loads((out / "executions.json").read_text())
     assert after["fine"] > counts["fine"] and after["other"] == counts["other"], (counts, after)
     kept = files(corpus / "fine")
-    equal(kept.pop("by-hand"), b"h")
+    equal(kept.pop("a-seed"), b"h")
     assert any(one.startswith(b"hi") for one in kept.values()), kept
-    assert LONG not in kept.values(), kept  # a shorter one reaches as much
+    assert LONG not in kept.values() and all(name.startswith("fuzz-") for name in kept), kept  # a shorter one reaches as much
 
 
 @case

@@ -34,7 +34,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("OFFLOOP_BUILD", ROOT / "build-clang")).resolve()
 LIMITS = ["-timeout=20", "-rss_limit_mb=3072"]
-OURS = re.compile(r"[0-9a-f]{12}")  # the name of an input that --keep wrote; others are by hand
+OURS = re.compile(r"fuzz-[0-9a-f]{12}")  # the name of an input that --keep wrote; others are seeds
 KEEP_BYTES = 4096                   # a larger input is not kept in the tree
 
 
@@ -148,30 +148,30 @@ class Target:
         return self.run("-merge=1", "-use_counters=0", into, *others, seconds=3600)
 
     def keep(self, out):
-        """Writes the reduced inputs to the corpus: those of hands stay, those of machines make
-        room for the shortest that reach as much."""
+        """Writes the reduced inputs to the corpus: seeds stay, and what an earlier --keep wrote
+        makes room for the shortest inputs that reach as much."""
         small, rest = out / "small" / self.name, out / "small" / f"{self.name}.rest"
         for folder in (small, rest):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
         self.corpus.mkdir(parents=True, exist_ok=True)
-        by_hand = [one for one in self.corpus.iterdir() if not OURS.fullmatch(one.name)]
-        by_machine = [one for one in self.corpus.iterdir() if OURS.fullmatch(one.name)]
-        for one in by_hand:
+        seeds = [one for one in self.corpus.iterdir() if not OURS.fullmatch(one.name)]
+        ours = [one for one in self.corpus.iterdir() if OURS.fullmatch(one.name)]
+        for one in seeds:
             shutil.copy2(one, small / one.name)
-        for one in [*by_machine, *self.work.iterdir()]:
+        for one in [*ours, *self.work.iterdir()]:
             if one.stat().st_size <= KEEP_BYTES:
                 shutil.copy2(one, rest / one.name)
         told, status = self.merge(small, rest)
         if status != 0:
             self.failures.append(f"{self.name}: -merge=1 exit {status}: {told[-600:]}")
             return
-        for one in by_machine:
+        for one in ours:
             one.unlink()
         for one in small.iterdir():
             if not (self.corpus / one.name).exists():
                 data = one.read_bytes()
-                (self.corpus / hashlib.sha1(data).hexdigest()[:12]).write_bytes(data)
+                (self.corpus / f"fuzz-{hashlib.sha1(data).hexdigest()[:12]}").write_bytes(data)
 
 
 def turns(options, every):
