@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/process/process.h"
 #include "common/process/spawn.h"
+#include "common/sandbox/denied_calls.h"
 #include "worker/broker/broker.h"
 #include "worker/config.h"
 #include "worker/serve.h"
@@ -96,6 +97,8 @@ static int run_child(const struct spawn_self *self)
     texts = CREDENTIALS_TEXTS(config);
     credentials_unpack(&texts, &credentials);
     credentials_forget_texts(&options);
+    if (config->sandbox && self->role != SPAWN_WORKER) /* which has its own */
+        denied_calls_load(DENIED_SOCKETS_NETWORK);
     return run_role(config, &credentials, self);
 }
 

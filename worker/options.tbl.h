@@ -46,7 +46,8 @@ OPTION(STRING, user, "user", "NAME", "",
        "become this user (the daemon is started as root)",
        .check = privileges_check_user)
 OPTION(SWITCH, sandbox, "sandbox", "on|off", "on",
-       "workers cannot open files, start programs or use most system calls")
+       "workers cannot open files, start programs or use most system calls; "
+       "the broker (--listen) cannot start programs or reach the network")
 
 #include "common/credentials/options.tbl.h"
 

@@ -11,9 +11,9 @@
 #include "common/process/privileges.h"
 #include "common/process/process.h"
 #include "common/process/spawn.h"
+#include "common/sandbox/denied_calls.h"
 #include "server/process/check_store.h"
 #include "server/process/config.h"
-#include "server/process/server_sandbox.h"
 #include "server/process/front.h"
 #include "server/workers/gate/gate.h"
 #include "server/process/server_master.h"
@@ -116,7 +116,7 @@ static int run_child(const struct spawn_self *self)
     if (server_config_read_fd(SPAWN_FD_CONFIG, &config) < 0)
         return EXIT_USAGE;
     if (config->sandbox)
-        server_sandbox_close();
+        denied_calls_load(DENIED_SOCKETS_NONE);
     switch (self->role) {
     case SPAWN_FRONT: return front_main(config, self);
     case SPAWN_WRITER: return run_writer(config);

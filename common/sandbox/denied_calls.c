@@ -1,4 +1,4 @@
-#include "server/process/server_sandbox.h"
+#include "common/sandbox/denied_calls.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include "common/base/log.h"
 #include "common/process/process.h"
@@ -107,10 +108,20 @@ static int refuse_namespaces(scmp_filter_ctx filter)
     return error;
 }
 
-static int load(scmp_filter_ctx filter)
+static int refuse_sockets(scmp_filter_ctx filter, enum denied_sockets sockets)
+{
+    if (sockets == DENIED_SOCKETS_NONE)
+        return 0;
+    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+                            SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+}
+
+static int load(scmp_filter_ctx filter, enum denied_sockets sockets)
 {
     int error = refuse_namespaces(filter);
 
+    if (error == 0)
+        error = refuse_sockets(filter, sockets);
     for (size_t i = 0; i < sizeof calls / sizeof *calls && error == 0; i++)
         error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
     /* a tree, in which a call that is allowed passes in few steps */
@@ -119,7 +130,7 @@ static int load(scmp_filter_ctx filter)
     return error == 0 ? seccomp_load(filter) : error;
 }
 
-void server_sandbox_close(void)
+void denied_calls_load(enum denied_sockets sockets)
 {
     scmp_filter_ctx filter;
     int error;
@@ -131,7 +142,7 @@ void server_sandbox_close(void)
         return;
     }
     filter = seccomp_init(SCMP_ACT_ALLOW);
-    error = filter == NULL ? -ENOMEM : load(filter);
+    error = filter == NULL ? -ENOMEM : load(filter, sockets);
     assert(error <= 0);
     if (filter != NULL)
         seccomp_release(filter);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -22,10 +23,13 @@
 #include <cmocka.h>
 
 #include "common/process/process.h"
-#include "server/process/server_sandbox.h"
+#include "common/sandbox/denied_calls.h"
+
+/* Where children find the listener that they have inherited. */
+#define LISTENER_FD 50
 
 /* Runs inside() in a child behind the sandbox; its exit status. */
-static int in_the_sandbox(int (*inside)(void))
+static int in_sandbox_with(enum denied_sockets sockets, int (*inside)(void))
 {
     pid_t pid = fork();
     int status;
@@ -34,12 +38,17 @@ static int in_the_sandbox(int (*inside)(void))
     if (pid == 0) {
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
             _exit(99);
-        server_sandbox_close();
+        denied_calls_load(sockets);
         _exit(inside());
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static int in_the_sandbox(int (*inside)(void))
+{
+    return in_sandbox_with(DENIED_SOCKETS_NONE, inside);
 }
 
 static int is_refused(long result)
@@ -142,6 +151,52 @@ static int do_what_children_do(void)
     return pid > 0 && waitpid(pid, &fd, 0) == pid && WEXITSTATUS(fd) == 7 ? 0 : 3;
 }
 
+/* A connection of ours to who listens here already. */
+static int connect_to_itself(int listener)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (listen(listener, 1) != 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &len) != 0 ||
+        connect(fd, (struct sockaddr *)&address, len) != 0)
+        _exit(90);
+    return fd;
+}
+
+/* What was inherited goes on, and nothing new leads to the network. */
+static int try_network(void)
+{
+    static const int families[] = {AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_VSOCK};
+
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (socket(families[i], SOCK_RAW, 0) != -1 || errno != EAFNOSUPPORT)
+            return 1;
+    return socket(AF_UNIX, SOCK_STREAM, 0) >= 0 && accept(LISTENER_FD, NULL, NULL) >= 0
+               ? 0
+               : 2;
+}
+
+static void the_network_is_refused(void **state)
+{
+    int listener = socket(AF_INET, SOCK_STREAM, 0), client;
+
+    (void)state;
+    if (process_is_sanitized())
+        skip();
+    assert_true(listener >= 0);
+    client = connect_to_itself(listener);
+    assert_int_equal(dup2(listener, LISTENER_FD), LISTENER_FD);
+    assert_int_equal(in_sandbox_with(DENIED_SOCKETS_NETWORK, try_network), 0);
+    assert_int_equal(in_sandbox_with(DENIED_SOCKETS_NETWORK, try_program), 0);
+    assert_int_equal(in_sandbox_with(DENIED_SOCKETS_NETWORK, do_what_children_do), 0);
+    close(LISTENER_FD);
+    close(client);
+    close(listener);
+}
+
 static void what_is_refused(void **state)
 {
     (void)state;
@@ -167,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(what_goes_on),
+        cmocka_unit_test(the_network_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
