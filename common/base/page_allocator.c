@@ -1,4 +1,4 @@
-#include "server/workers/memory/page_allocator.h"
+#include "common/base/page_allocator.h"
 
 #include <assert.h>
 #include <stdbool.h>

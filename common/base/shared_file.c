@@ -1,4 +1,4 @@
-#include "server/workers/memory/shared_file.h"
+#include "common/base/shared_file.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "server/workers/memory/page_allocator.h"
+#include "common/base/page_allocator.h"
 
 uint64_t shared_file_round(uint64_t bytes)
 {

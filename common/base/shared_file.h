@@ -1,11 +1,11 @@
 /*
- * Memory that a front shares with workers: a memory file without a name, which
- * the kernel frees with the last process that has it, whatever those died of.
- * Its size is sealed: a worker that could shrink it could have the front killed
- * by SIGBUS. Any thread may call.
+ * Memory that processes share: a memory file without a name, which the kernel
+ * frees with the last process that has it, whatever those died of. Its size is
+ * sealed: who could shrink it could have the others killed by SIGBUS. Any
+ * thread may call.
  */
-#ifndef OFFLOOP_SERVER_WORKERS_MEMORY_SHARED_FILE_H
-#define OFFLOOP_SERVER_WORKERS_MEMORY_SHARED_FILE_H
+#ifndef OFFLOOP_COMMON_BASE_SHARED_FILE_H
+#define OFFLOOP_COMMON_BASE_SHARED_FILE_H
 
 #include <stdint.h>
 

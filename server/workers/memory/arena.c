@@ -8,7 +8,7 @@
 #include "common/base/alloc.h"
 #include "common/loop/background_free.h"
 #include "server/workers/nng_faults/socket_closer.h"
-#include "server/workers/memory/shared_file.h"
+#include "common/base/shared_file.h"
 
 /* Of an arena's bytes, one in so many may be lent. */
 #define LENT_PART 2

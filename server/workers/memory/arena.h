@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "proto/wire.h"
-#include "server/workers/memory/page_allocator.h"
+#include "common/base/page_allocator.h"
 
 struct socket_closer;
 

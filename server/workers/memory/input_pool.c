@@ -9,8 +9,8 @@
 #include "common/loop/background_free.h"
 #include "common/base/list.h"
 #include "server/workers/nng_faults/socket_closer.h"
-#include "server/workers/memory/shared_file.h"
-#include "server/workers/memory/page_allocator.h"
+#include "common/base/shared_file.h"
+#include "common/base/page_allocator.h"
 
 struct input_pool {
     uint64_t bytes;

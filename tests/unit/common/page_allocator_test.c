@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "server/workers/memory/page_allocator.h"
+#include "common/base/page_allocator.h"
 
 #define PAGE  ((uint64_t)PAGE_ALLOCATOR_PAGE_BYTES)
 #define PAGES 64

@@ -14,7 +14,7 @@
 
 #include "server/workers/memory/input_pool.h"
 #include "server/workers/nng_faults/socket_closer.h"
-#include "server/workers/memory/page_allocator.h"
+#include "common/base/page_allocator.h"
 
 #define BYTES (UINT64_C(1) << 20)
 #define PAGE  PAGE_ALLOCATOR_PAGE_BYTES
