@@ -283,6 +283,11 @@ void jobs_cancel(struct jobs *jobs, struct job *job)
         place(jobs, job);
 }
 
+void jobs_watch_given_up(struct jobs *jobs, const struct jobs_given_up_events *events)
+{
+    jobs_dispatch_watch_given_up(jobs->dispatch, events);
+}
+
 struct blob *jobs_make_input(struct jobs *jobs, enum jobs_mode mode, size_t len,
                              uint8_t **bytes_r)
 {

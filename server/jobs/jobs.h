@@ -128,6 +128,20 @@ struct jobs_config {
     void *stuck_ctx;
 };
 
+/* Whom it is told what becomes of jobs that nobody waits for any more. */
+struct jobs_given_up_events {
+    /* A job is given up, cancelled or late, while a worker has it: returns what `ended`
+       is told, NULL for nothing. The job still exists. */
+    void *(*begun)(void *ctx, struct job *job);
+    /* The worker is done with it: so long it was inside the codec, or JOBS_LOST_US where
+       the worker is gone. */
+    void (*ended)(void *ctx, void *given_up, uint32_t codec_us);
+    void *ctx;
+};
+
+/* Nobody knows how long. */
+#define JOBS_LOST_US UINT32_MAX
+
 /* Makes the jobs of one front. The caller ends it with jobs_destroy(). */
 struct jobs *jobs_create(struct ev_loop *loop, const struct jobs_config *config);
 
@@ -151,6 +165,9 @@ void jobs_submit(struct jobs *jobs, struct job *job);
 /* Forgets a job: done will not be called, and the job and its input may be freed at
    once. No-op for one not in flight. */
 void jobs_cancel(struct jobs *jobs, struct job *job);
+
+/* Tells these from now on; NULL for nobody, whatever has begun. Copied. */
+void jobs_watch_given_up(struct jobs *jobs, const struct jobs_given_up_events *events);
 
 /* How many workers are connected and usable now. */
 unsigned jobs_workers(const struct jobs *jobs);

@@ -138,10 +138,7 @@ struct apps *apps_create(const struct apps_config *config)
     apps->listen_fd = -1;
     list_init(&apps->all);
     apps->world = (struct app_world){.loop = config->loop, .engine = config->engine};
-    apps->world.shared.jobs = config->jobs;
-    turns_init(&apps->world.shared.turns);
-    app_rows_init(&apps->world.shared.rows);
-    list_init(&apps->world.shared.dirty);
+    app_shared_init(&apps->world.shared, config->jobs);
     apps->world.shared.wake = wake;
     apps->world.shared.context = apps;
     ev_timer_init(&apps->step, on_step, 0., 0.);
@@ -169,6 +166,7 @@ void apps_destroy(struct apps **apps)
     stop_accepting(old);
     while (!list_is_empty(&old->all))
         app_destroy(container_of(old->all.next, struct app, link));
+    app_shared_end(&old->world.shared);
     ev_timer_stop(old->config.loop, &old->tick);
     ev_clear_pending(old->config.loop, &old->step);
     mem_free(old);

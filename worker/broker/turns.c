@@ -16,6 +16,7 @@ void turns_init(struct turns *turns)
 {
     *turns = (struct turns){.workers = 1};
     list_init(&turns->active);
+    turns_member_init(&turns->gone);
 }
 
 void turns_set_workers(struct turns *turns, unsigned workers)
@@ -160,6 +161,23 @@ void turns_end(struct turns *turns, struct turns_item *item, uint32_t us)
     assert(member->served_us >= item->cost_us);
     member->served_us += us;
     member->served_us -= item->cost_us;
+}
+
+void turns_move(struct turns_item *from, struct turns_item *to)
+{
+    assert(from->member != NULL && from->is_taken);
+    *to = *from;
+    list_init(&to->link);
+    from->member = NULL;
+}
+
+void turns_leave(struct turns *turns, struct turns_item *item)
+{
+    assert(item->is_taken && item->member->taken_count > 0);
+    item->member->taken_count--;
+    item->member = &turns->gone;
+    turns->gone.taken_count++;
+    turns->gone.served_us += item->cost_us;
 }
 
 void turns_charge(struct turns_member *member, uint64_t us)

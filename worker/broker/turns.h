@@ -11,7 +11,9 @@
  * under way than there are workers.
  *
  * An application that was idle begins where those that are served stand, so that nobody
- * saves turns up. No socket; the caller brings the time; the loop's thread only.
+ * saves turns up. A job that is given up while a worker is at it stays under way, and its
+ * member's, until the worker is done: who submits and cancels gains nothing. No socket;
+ * the caller brings the time; the loop's thread only.
  */
 #ifndef OFFLOOP_WORKER_BROKER_TURNS_H
 #define OFFLOOP_WORKER_BROKER_TURNS_H
@@ -30,18 +32,6 @@
 
 enum turns_lane { TURNS_LIGHT, TURNS_MEDIUM, TURNS_HEAVY, TURNS_LANES };
 
-struct turns {
-    struct list active;   /* members that have jobs waiting */
-    uint64_t clock_us;    /* how much the member that was served last had been served */
-    uint64_t next_number; /* of items, in the order in which they come */
-    uint64_t light_ns;    /* when the last light one came; 0 for never */
-    unsigned workers;
-    struct {
-        unsigned count;
-        uint64_t cost_us;
-    } taken[TURNS_LANES]; /* with server/jobs now */
-};
-
 /* An application. */
 struct turns_member {
     struct list link; /* in turns.active */
@@ -50,6 +40,19 @@ struct turns_member {
     unsigned taken_count;
     uint64_t served_us;
     bool is_held; /* it gets no turns for now */
+};
+
+struct turns {
+    struct list active;       /* members that have jobs waiting */
+    struct turns_member gone; /* has what is under way of those that have left */
+    uint64_t clock_us;    /* how much the member that was served last had been served */
+    uint64_t next_number; /* of items, in the order in which they come */
+    uint64_t light_ns;    /* when the last light one came; 0 for never */
+    unsigned workers;
+    struct {
+        unsigned count;
+        uint64_t cost_us;
+    } taken[TURNS_LANES]; /* with server/jobs now */
 };
 
 /* A job. */
@@ -81,6 +84,12 @@ struct turns_item *turns_next(struct turns *turns, uint64_t now_ns);
 /* A job is over, waiting or taken. Its member has been served `us` where it was taken:
    the estimate is put right by that. */
 void turns_end(struct turns *turns, struct turns_item *item, uint32_t us);
+
+/* A taken job goes on as `to`, which is not in use. */
+void turns_move(struct turns_item *from, struct turns_item *to);
+
+/* The member of a taken job leaves before it is over. */
+void turns_leave(struct turns *turns, struct turns_item *item);
 
 /* The member has cost so much more than its jobs took. */
 void turns_charge(struct turns_member *member, uint64_t us);

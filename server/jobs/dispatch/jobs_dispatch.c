@@ -33,6 +33,7 @@ struct jobs_dispatch {
     ev_timer held;             /* wakes the loop when a busy worker may get more */
     ev_timer tick;             /* active while there are jobs */
     uint64_t ticked_ns;
+    struct jobs_given_up_events given_up_events; /* of NULLs for none */
 };
 
 /* ---- endings ---- */
@@ -61,6 +62,27 @@ static void retry(struct jobs_dispatch *dispatch, struct job *job)
     stats_add(&dispatch->stats->job_retries, 1);
     job->lost_ns = clock_now_ns();
     jobs_queue_push(&dispatch->send.retried, job);
+}
+
+/* Nobody waits for a job any more that a worker has. */
+static void give_up(struct jobs_dispatch *dispatch, struct jobs_worker *worker,
+                    struct job *job)
+{
+    const struct jobs_given_up_events *events = &dispatch->given_up_events;
+    void *given_up = NULL;
+
+    if (events->begun != NULL)
+        given_up = events->begun(events->ctx, job);
+    jobs_worker_give_up(worker, job, given_up);
+}
+
+static void end_given_up(struct jobs_dispatch *dispatch, void *given_up,
+                         uint32_t codec_us)
+{
+    const struct jobs_given_up_events *events = &dispatch->given_up_events;
+
+    if (given_up != NULL && events->ended != NULL)
+        events->ended(events->ctx, given_up, codec_us);
 }
 
 static unsigned count_in_flight(const struct jobs_dispatch *dispatch)
@@ -155,7 +177,7 @@ static void expire_in_flight(struct jobs_dispatch *dispatch, struct jobs_worker 
     struct job *job;
 
     while ((job = jobs_flight_first_due(&worker->flight, now_ns)) != NULL) {
-        jobs_worker_give_up(worker, job);
+        give_up(dispatch, worker, job);
         jobs_send_end_later(&dispatch->send, job, JOB_DEADLINE);
     }
 }
@@ -165,7 +187,7 @@ static void take_all_back(struct jobs_dispatch *dispatch, struct jobs_worker *wo
     struct job *job;
 
     while ((job = jobs_flight_first_due(&worker->flight, UINT64_MAX)) != NULL) {
-        jobs_worker_give_up(worker, job);
+        jobs_worker_give_up(worker, job, NULL);
         retry(dispatch, job);
     }
 }
@@ -286,12 +308,15 @@ static void on_lost(void *ctx, struct rpc_worker *rpc)
     struct jobs_worker *worker = rpc_worker_owner(rpc);
     struct wire_id documents[FLIGHT_MAX_DOCUMENTS];
     struct job *job;
+    void *given_up;
 
     jobs_poison_note_loss(&dispatch->context->poison, documents,
                           jobs_flight_documents(&worker->flight, documents),
                           clock_now_ns());
     while ((job = jobs_flight_take_back(&worker->flight)) != NULL)
         retry(dispatch, job);
+    while ((given_up = jobs_flight_take_given_up(&worker->flight)) != NULL)
+        end_given_up(dispatch, given_up, JOBS_LOST_US);
     stats_worker_leave(worker->row);
     jobs_worker_destroy(&worker);
     count_workers(dispatch);
@@ -402,11 +427,14 @@ static int on_result(void *ctx, struct rpc_worker *rpc, const struct wire_result
     struct jobs_dispatch *dispatch = ctx;
     struct jobs_worker *worker = rpc_worker_owner(rpc);
     struct job *job;
+    void *given_up;
 
     switch (jobs_flight_find(&worker->flight, result->id, &job)) {
     case FLIGHT_UNKNOWN: return -1;
     case FLIGHT_GIVEN_UP:
+        given_up = jobs_flight_given_up(&worker->flight, result->id);
         jobs_flight_answer(&worker->flight, result->id, rpc_worker_heard_ns(rpc));
+        end_given_up(dispatch, given_up, result->codec_us);
         return 0;
     case FLIGHT_LIVE: break;
     }
@@ -517,6 +545,13 @@ void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job)
     start_tick(dispatch);
 }
 
+void jobs_dispatch_watch_given_up(struct jobs_dispatch *dispatch,
+                                  const struct jobs_given_up_events *events)
+{
+    dispatch->given_up_events =
+        events != NULL ? *events : (struct jobs_given_up_events){.ctx = NULL};
+}
+
 unsigned jobs_dispatch_under_way(const struct jobs_dispatch *dispatch)
 {
     return dispatch->send.waiting.depth + dispatch->send.retried.depth +
@@ -567,7 +602,7 @@ void jobs_dispatch_cancel(struct jobs_dispatch *dispatch, struct job *job)
     else if (job->state == JOB_ENDING)
         jobs_queue_remove(&dispatch->send.ending, job);
     else
-        jobs_worker_give_up(jobs_worker_of(job), job);
+        give_up(dispatch, jobs_worker_of(job), job);
 }
 
 struct blob *jobs_dispatch_make_input(struct jobs_dispatch *dispatch, size_t len,

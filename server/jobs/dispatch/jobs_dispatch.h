@@ -41,6 +41,10 @@ struct job *jobs_dispatch_take_stranded(struct jobs_dispatch *dispatch);
 /* Forgets a job that was submitted and is not done. */
 void jobs_dispatch_cancel(struct jobs_dispatch *dispatch, struct job *job);
 
+/* See jobs_watch_given_up(). */
+void jobs_dispatch_watch_given_up(struct jobs_dispatch *dispatch,
+                                  const struct jobs_given_up_events *events);
+
 /* See jobs_make_input(). */
 struct blob *jobs_dispatch_make_input(struct jobs_dispatch *dispatch, size_t len,
                                       uint8_t **bytes_r);

@@ -126,13 +126,39 @@ static struct flight_batch *batch_with(struct jobs_flight *flight, const struct 
     return batch;
 }
 
-void jobs_flight_give_up(struct jobs_flight *flight, struct job *job)
+void jobs_flight_give_up(struct jobs_flight *flight, struct job *job, void *given_up)
 {
     struct flight_batch *batch = batch_with(flight, job);
     unsigned place = job->id % FLIGHT_MAX_BATCH;
 
     document_id_of(job->call.in, job->call.argument, &batch->documents[place]);
+    batch->given_up[place] = given_up;
     release(flight, &batch->jobs[place]);
+}
+
+void *jobs_flight_given_up(const struct jobs_flight *flight, uint64_t id)
+{
+    const struct flight_batch *batch = batch_of(flight, id);
+
+    assert(batch != NULL && batch->jobs[id % FLIGHT_MAX_BATCH] == NULL);
+    return batch->given_up[id % FLIGHT_MAX_BATCH];
+}
+
+void *jobs_flight_take_given_up(struct jobs_flight *flight)
+{
+    for (unsigned i = 0; i < flight->window; i++) {
+        struct flight_batch *batch = &flight->batches[i];
+
+        for (unsigned place = 0; batch->number != 0 && place < batch->count; place++) {
+            void *given_up = batch->given_up[place];
+
+            if (given_up == NULL || (batch->unanswered & UINT64_C(1) << place) == 0)
+                continue;
+            batch->given_up[place] = NULL;
+            return given_up;
+        }
+    }
+    return NULL;
 }
 
 /* What finding out the job's document costs. */

@@ -30,6 +30,7 @@ struct flight_batch {
     uint32_t cost_us[FLIGHT_MAX_BATCH];         /* of the jobs, given up or not */
     struct job *jobs[FLIGHT_MAX_BATCH];         /* NULL for those given up or answered */
     struct wire_id documents[FLIGHT_MAX_BATCH]; /* of those given up */
+    void *given_up[FLIGHT_MAX_BATCH]; /* whom their end is told; NULL for nobody */
 };
 
 /* Documents that one worker can have. */
@@ -89,8 +90,15 @@ void jobs_flight_answer(struct jobs_flight *flight, uint64_t id, uint64_t now_ns
 
 /* Gives a job up: it is MOVING then, and the worker still owes an answer. The id of its
    document is kept, since the worker may be at it: the document's bytes must still be
-   there. */
-void jobs_flight_give_up(struct jobs_flight *flight, struct job *job);
+   there. `given_up` is for the two calls below; NULL for nothing. */
+void jobs_flight_give_up(struct jobs_flight *flight, struct job *job, void *given_up);
+
+/* What was given with the job of an id that is GIVEN_UP. */
+void *jobs_flight_given_up(const struct jobs_flight *flight, uint64_t id);
+
+/* Takes out what was given with one of the unanswered jobs; NULL when there is none left.
+ */
+void *jobs_flight_take_given_up(struct jobs_flight *flight);
 
 /* The worker is lost: takes out the first live job (in the order sent), which is MOVING
    then. Returns it, NULL when there is none left. */

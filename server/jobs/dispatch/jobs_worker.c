@@ -170,12 +170,12 @@ int jobs_worker_send(struct jobs_worker *worker, struct job *const *jobs, unsign
     return -1;
 }
 
-void jobs_worker_give_up(struct jobs_worker *worker, struct job *job)
+void jobs_worker_give_up(struct jobs_worker *worker, struct job *job, void *given_up)
 {
     uint64_t id = job->id;
 
     rpc_worker_forget_input(worker->rpc, id);
-    jobs_flight_give_up(&worker->flight, job);
+    jobs_flight_give_up(&worker->flight, job, given_up);
     if (worker->cancelling == FLIGHT_MAX_BATCH)
         jobs_worker_send_cancels(worker);
     worker->cancels[worker->cancelling++] = id;

@@ -61,8 +61,9 @@ uint64_t jobs_worker_message_bytes(const struct jobs_worker *worker,
 int jobs_worker_send(struct jobs_worker *worker, struct job *const *jobs, unsigned count,
                      uint64_t now_ns) __attribute__((warn_unused_result));
 
-/* Gives a job of the worker's up and notes that it is to be told; see send_cancels. */
-void jobs_worker_give_up(struct jobs_worker *worker, struct job *job);
+/* Gives a job of the worker's up and notes that it is to be told; see send_cancels, and
+   for `given_up` jobs_flight.h. */
+void jobs_worker_give_up(struct jobs_worker *worker, struct job *job, void *given_up);
 
 /* Tells the worker which jobs nobody waits for; no-op for none. */
 void jobs_worker_send_cancels(struct jobs_worker *worker);

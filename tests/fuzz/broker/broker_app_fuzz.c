@@ -26,11 +26,8 @@ static void begin_world(struct app_world *world)
 
     world->loop = ev_default_loop(0);
     world->engine = "yajl";
-    world->shared.jobs = jobs_create(world->loop, &config);
+    app_shared_init(&world->shared, jobs_create(world->loop, &config));
     world->shared.wake = no_wake;
-    turns_init(&world->shared.turns);
-    app_rows_init(&world->shared.rows);
-    list_init(&world->shared.dirty);
 }
 
 static void put_hello(int fd)

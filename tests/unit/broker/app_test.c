@@ -36,10 +36,7 @@ static void rig_open(struct rig *rig)
 
     memset(rig, 0, sizeof *rig);
     rig->world = (struct app_world){.loop = ev_loop_new(0), .engine = "yajl"};
-    rig->world.shared.jobs = jobs_create(rig->world.loop, &config);
-    turns_init(&rig->world.shared.turns);
-    app_rows_init(&rig->world.shared.rows);
-    list_init(&rig->world.shared.dirty);
+    app_shared_init(&rig->world.shared, jobs_create(rig->world.loop, &config));
     rig->world.shared.wake = no_wake;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     rig->peer = ends[0];
@@ -53,6 +50,7 @@ static void rig_close(struct rig *rig)
         app_destroy(rig->app);
     close(rig->peer);
     frame_reader_free(&rig->in);
+    app_shared_end(&rig->world.shared);
     jobs_destroy(&rig->world.shared.jobs);
     ev_loop_destroy(rig->world.loop);
 }

@@ -255,6 +255,53 @@ static void test_a_job_that_waits_is_taken_back(void **state)
     assert_true(list_is_empty(&table->turns.active));
 }
 
+/* Who cancels what has begun is not served for nothing. */
+static void test_a_job_given_up_stays_under_way(void **state)
+{
+    struct table *table = table_new(1);
+    struct turns_item begun[2], *item;
+    unsigned ran[MEMBERS];
+
+    (void)state;
+    push(table, 0, 100, 5000);
+    push(table, 1, 100, 5000);
+    for (unsigned i = 0; i < 2; i++) {
+        item = turns_next(&table->turns, table->now_ns);
+        assert_int_equal(member_of(table, item), i);
+        turns_move(item, &begun[i]);
+        assert_null(item->member);
+    }
+    assert_null(turns_next(&table->turns, table->now_ns)); /* the worker has enough */
+    turns_end(&table->turns, &begun[0], 25000);
+    turns_end(&table->turns, &begun[1], 5000);
+    run(table, 4, 0, ran);
+    assert_int_equal(ran[0], 0); /* it has had its part */
+    assert_int_equal(ran[1], 4);
+}
+
+static void test_a_member_leaves_what_it_has_begun(void **state)
+{
+    struct table *table = table_new(1);
+    struct turns_item begun[2];
+
+    (void)state;
+    push(table, 0, 2, 5000);
+    push(table, 1, 1, 5000);
+    turns_move(turns_next(&table->turns, table->now_ns), &begun[0]);
+    turns_leave(&table->turns, &begun[0]);
+    turns_end(&table->turns, &table->items[0][1], 0); /* it waited */
+    assert_int_equal(table->members[0].taken_count, 0);
+    turns_move(turns_next(&table->turns, table->now_ns), &begun[1]);
+    push(table, 1, 1, 5000);
+    assert_null(turns_next(&table->turns, table->now_ns));
+    turns_end(&table->turns, &begun[0], 7000);
+    assert_non_null(turns_next(&table->turns, table->now_ns));
+    turns_end(&table->turns, &begun[1], 5000);
+    turns_end(&table->turns, &table->items[1][1], 5000);
+    assert_int_equal(table->turns.taken[TURNS_MEDIUM].count, 0);
+    assert_int_equal(table->turns.gone.taken_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +317,8 @@ int main(void)
         cmocka_unit_test(test_a_charge_costs_turns),
         cmocka_unit_test(test_who_is_held_gets_none),
         cmocka_unit_test(test_a_job_that_waits_is_taken_back),
+        cmocka_unit_test(test_a_job_given_up_stays_under_way),
+        cmocka_unit_test(test_a_member_leaves_what_it_has_begun),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

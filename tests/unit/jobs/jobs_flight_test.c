@@ -131,7 +131,7 @@ static void a_job_given_up_is_still_owed_an_answer(void **state)
     (void)state;
     send(0, 1);
     id = jobs[0].id;
-    jobs_flight_give_up(&flight, &jobs[0]);
+    jobs_flight_give_up(&flight, &jobs[0], NULL);
     assert_int_equal(jobs[0].state, JOB_MOVING);
     assert_int_equal(flight.live, 0);
     assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW - 1);
@@ -140,6 +140,25 @@ static void a_job_given_up_is_still_owed_an_answer(void **state)
     jobs_flight_answer(&flight, id, NOW_NS);
     assert_int_equal(jobs_flight_free(&flight), FLIGHT_WINDOW);
     assert_int_equal(find(id), FLIGHT_UNKNOWN);
+}
+
+/* Who gave it up is told of its end, by the answer or by the worker's. */
+static void what_was_given_up_is_remembered(void **state)
+{
+    int first, second;
+
+    (void)state;
+    send(0, 3);
+    send(3, 1);
+    jobs_flight_give_up(&flight, &jobs[0], &first);
+    jobs_flight_give_up(&flight, &jobs[1], NULL);
+    jobs_flight_give_up(&flight, &jobs[3], &second);
+    assert_ptr_equal(jobs_flight_given_up(&flight, jobs[0].id), &first);
+    assert_null(jobs_flight_given_up(&flight, jobs[1].id));
+    jobs_flight_answer(&flight, jobs[0].id, NOW_NS);
+    assert_ptr_equal(jobs_flight_take_back(&flight), &jobs[2]);
+    assert_ptr_equal(jobs_flight_take_given_up(&flight), &second);
+    assert_null(jobs_flight_take_given_up(&flight));
 }
 
 /* What a worker may have been at when it was lost: also what nobody waits for. */
@@ -155,7 +174,7 @@ static void documents_of_what_is_unanswered(void **state)
     send(0, 3);
     send(3, 2);
     jobs_flight_answer(&flight, jobs[1].id, NOW_NS);
-    jobs_flight_give_up(&flight, &jobs[2]);
+    jobs_flight_give_up(&flight, &jobs[2], NULL);
     jobs[2].call.in = (struct slice){NULL, 0}; /* gone with its client */
     assert_int_equal(jobs_flight_documents(&flight, documents), 4);
     for (unsigned i = 0; i < 4; i++) {
@@ -183,7 +202,7 @@ static void due_jobs_are_found_in_the_order_sent(void **state)
     assert_null(jobs_flight_first_due(&flight, 999));
     assert_ptr_equal(jobs_flight_first_due(&flight, 1000), &jobs[0]);
     assert_ptr_equal(jobs_flight_first_due(&flight, UINT64_MAX), &jobs[JOBS]);
-    jobs_flight_give_up(&flight, &jobs[JOBS]);
+    jobs_flight_give_up(&flight, &jobs[JOBS], NULL);
     assert_ptr_equal(jobs_flight_first_due(&flight, UINT64_MAX), &jobs[JOBS + 1]);
 }
 
@@ -195,7 +214,7 @@ static void a_heavy_job_is_known_until_it_is_answered(void **state)
     send(1, 3);
     assert_int_equal(flight.heavy, 1);
     jobs_flight_answer(&flight, jobs[1].id, NOW_NS);
-    jobs_flight_give_up(&flight, &jobs[0]);
+    jobs_flight_give_up(&flight, &jobs[0], NULL);
     assert_int_equal(flight.heavy, 1);
     jobs_flight_answer(&flight, jobs[0].id, NOW_NS);
     assert_int_equal(flight.heavy, 0);
@@ -222,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup(a_second_answer_is_unknown, setup),
         cmocka_unit_test_setup(how_long_a_worker_is_busy, setup),
         cmocka_unit_test_setup(a_job_given_up_is_still_owed_an_answer, setup),
+        cmocka_unit_test_setup(what_was_given_up_is_remembered, setup),
         cmocka_unit_test_setup(documents_of_what_is_unanswered, setup),
         cmocka_unit_test_setup(due_jobs_are_found_in_the_order_sent, setup),
         cmocka_unit_test_setup(a_heavy_job_is_known_until_it_is_answered, setup),
