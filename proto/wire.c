@@ -253,6 +253,12 @@ void wire_put_app_welcome(struct buf *out, const struct wire_app_welcome *welcom
     envelope_put_str(out, welcome->engine);
 }
 
+void wire_put_app_arena(struct buf *out, uint64_t bytes)
+{
+    assert(bytes > 0 && bytes <= WIRE_MAX_APP_ARENA_BYTES);
+    wire_put_number(out, WIRE_APP_ARENA, bytes);
+}
+
 const char *wire_type_name(enum wire_type type)
 {
     switch (type) {

@@ -74,7 +74,8 @@
     X(ALIVE, 34)        /* worker to front, every second and after a PING */            \
     X(BYE, 35)       /* worker to front: no new jobs please; those it has it answers */ \
     X(APP_HELLO, 48) /* application to daemon: the first message on the job socket */   \
-    X(APP_WELCOME, 49) /* daemon to application: the answer to it */
+    X(APP_WELCOME, 49) /* daemon to application: the answer to it */                    \
+    X(APP_ARENA, 50)   /* application to daemon: with the descriptor of its arena */
 
 enum wire_type {
 #define X(name, value) WIRE_##name = value,
@@ -114,7 +115,16 @@ enum wire_verdict {
 };
 
 /* What a daemon says of itself to applications, as bits of an APP_WELCOME. */
-enum wire_app_capability { WIRE_APP_TRANSFORM = 1, WIRE_APP_ZSTD = 2 };
+enum wire_app_capability {
+    WIRE_APP_TRANSFORM = 1,  /* programs */
+    WIRE_APP_ZSTD = 2,       /* results compressed by zstd */
+    WIRE_APP_TAKES_ARENA = 4 /* an APP_ARENA, once */
+};
+
+/* The arena of an application at most, and a payload or a result in it: one is copied in
+   one turn of the daemon's loop. */
+#define WIRE_MAX_APP_ARENA_BYTES  (UINT64_C(32) << 20)
+#define WIRE_MAX_APP_SHARED_BYTES (UINT64_C(4) << 20)
 
 /* How a worker tells what it has taken of what a SEAT_WELCOME named: one of the first two
    where it is an arena, and the last where the socket is in use. */
@@ -292,6 +302,7 @@ struct wire_message {
         enum wire_bye bye;
         struct wire_app_hello app_hello;
         struct wire_app_welcome app_welcome;
+        uint64_t app_arena_bytes;
     };
 };
 
@@ -358,6 +369,9 @@ void wire_put_app_hello(struct buf *out, const struct wire_app_hello *hello);
 
 /* Appends an APP_WELCOME. */
 void wire_put_app_welcome(struct buf *out, const struct wire_app_welcome *welcome);
+
+/* Appends an APP_ARENA; the descriptor goes with the first byte of its frame. */
+void wire_put_app_arena(struct buf *out, uint64_t bytes);
 
 /* The name of a type, "JOBS"; "?" for what is none. */
 const char *wire_type_name(enum wire_type type);

@@ -296,6 +296,9 @@ static void wire_get_body(struct envelope_reader *in, struct wire_message *msg_r
         break;
     case WIRE_APP_HELLO: wire_get_app_hello(in, &msg_r->app_hello); break;
     case WIRE_APP_WELCOME: wire_get_app_welcome(in, &msg_r->app_welcome); break;
+    case WIRE_APP_ARENA:
+        msg_r->app_arena_bytes = wire_get_number(in, 1, WIRE_MAX_APP_ARENA_BYTES);
+        break;
     default: envelope_fail(in, "unknown type"); break;
     }
 }

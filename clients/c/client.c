@@ -76,6 +76,7 @@ struct offloop *offloop_create(const char *path, const struct offloop_options *o
     if (o->options.timeout_ms == 0)
         o->options.timeout_ms = DEFAULT_TIMEOUT_MS;
     link_init(&o->link);
+    arena_init(&o->arena);
     list_init(&o->queued);
     list_init(&o->sent);
     list_init(&o->here);
@@ -111,6 +112,7 @@ void offloop_destroy(struct offloop *o)
             job_forget(o, job);
     }
     link_close(&o->link);
+    arena_close(&o->arena);
     codec_destroy(&o->codec);
     mem_free(o->cancels);
     mem_free(o);

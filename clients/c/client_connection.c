@@ -34,6 +34,7 @@ static void connection_lose(struct offloop *o)
     struct job *job;
 
     link_close(&o->link);
+    arena_close(&o->arena);
     o->is_welcome = false;
     o->cancel_count = 0;
     o->retry_ns = 0;
@@ -58,7 +59,7 @@ void connection_try(struct offloop *o, uint64_t now_ns)
         return;
     }
     o->generation++;
-    o->is_welcome = o->is_leaving = o->is_absent = false;
+    o->is_welcome = o->is_leaving = o->is_absent = o->takes_arena = false;
     o->max_jobs = MAX_JOBS;
     o->max_bytes = WIRE_MAX_PAYLOAD_BYTES;
 }
@@ -76,7 +77,8 @@ static enum offloop_outcome outcome_of(const struct wire_result *result)
 }
 
 /* Returns -1 for an answer to what is not sent yet. */
-static int take_result(struct offloop *o, const struct wire_result *wire)
+static int take_result(struct offloop *o, const struct wire_result *wire,
+                       struct slice payload)
 {
     struct job *job = job_find(o, wire->id);
     struct offloop_result result = {.outcome = outcome_of(wire),
@@ -95,13 +97,33 @@ static int take_result(struct offloop *o, const struct wire_result *wire)
         return 0;
     }
     if (result.outcome == OFFLOOP_OK) {
-        result.data = wire->payload.bytes.data;
-        result.len = wire->payload.bytes.len;
+        result.data = payload.data;
+        result.len = payload.len;
     } else if (result.outcome == OFFLOOP_REFUSED) {
-        result.message = job_fault_text(wire->status, wire->payload.bytes, &text);
+        result.message = job_fault_text(wire->status, payload, &text);
     }
     job_finish(o, job, &result);
     buf_free(&text);
+    return 0;
+}
+
+/* The results of a message, wherever they lie: -1 as above, and for one that lies where
+   it cannot be. */
+static int take_results(struct offloop *o, const struct wire_results *results)
+{
+    for (unsigned i = 0; i < results->count && !o->is_over; i++) {
+        const struct wire_result *result = &results->results[i];
+        struct slice payload = result->payload.bytes;
+
+        if (result->payload.in_arena) {
+            payload.data = arena_find(&o->arena, result);
+            if (payload.data == NULL)
+                return -1;
+        }
+        if (take_result(o, result, payload) != 0)
+            return -1;
+        arena_end(&o->arena, result->id);
+    }
     return 0;
 }
 
@@ -113,19 +135,13 @@ static int take_message(struct offloop *o, struct slice bytes)
     if (wire_decode(bytes, message, NULL) != WIRE_OK)
         return -1;
     switch (message->type) {
-    case WIRE_RESULTS:
-        for (unsigned i = 0; i < message->results.count && !o->is_over; i++) {
-            const struct wire_result *result = &message->results.results[i];
-
-            if (result->payload.in_arena || take_result(o, result) != 0)
-                return -1;
-        }
-        return 0;
+    case WIRE_RESULTS: return take_results(o, &message->results);
     case WIRE_APP_WELCOME:
         o->is_welcome = true;
         o->pause_ns = RETRY_MIN_NS;
         o->max_jobs = message->app_welcome.max_jobs;
         o->max_bytes = message->app_welcome.max_bytes;
+        o->takes_arena = (message->app_welcome.capabilities & WIRE_APP_TAKES_ARENA) != 0;
         return 0;
     case WIRE_BYE: o->is_leaving = true; return 0;
     case WIRE_ALIVE: return 0;
@@ -180,6 +196,36 @@ static unsigned take_batch(struct offloop *o, struct job **batch)
     return count;
 }
 
+static struct slice data_of(const struct job *job)
+{
+    return (struct slice){job->request.data, job->request.len};
+}
+
+static struct slice argument_of(const struct job *job)
+{
+    return (struct slice){job->request.argument, job->request.argument_len};
+}
+
+/* Puts the arena, for the first job that is large enough for it; false where that is not
+   to be done. */
+static bool put_arena(struct offloop *o)
+{
+    struct job *job = job_first(&o->queued);
+    struct buf message = BUF_INIT;
+    int fd;
+
+    if (!o->takes_arena || o->arena.data != NULL || o->arena.is_refused || job == NULL ||
+        !arena_suits(job_payload_bytes(job)))
+        return false;
+    fd = arena_open(&o->arena);
+    if (fd < 0)
+        return false;
+    wire_put_app_arena(&message, WIRE_MAX_APP_ARENA_BYTES);
+    link_put_descriptor(&o->link, buf_slice(&message), fd);
+    buf_free(&message);
+    return true;
+}
+
 static void put_batch(struct offloop *o, struct job *const *batch, unsigned count,
                       uint64_t now_ns)
 {
@@ -201,13 +247,16 @@ static void put_batch(struct offloop *o, struct job *const *batch, unsigned coun
             .max_output = job->request.max_output,
             .options = {job->options, job->options_len},
             .payload = {.bytes = {NULL, job_payload_bytes(job)}}};
-        bytes += job_payload_bytes(job);
+        if (!arena_put(&o->arena, &jobs[i], data_of(job), argument_of(job)))
+            bytes += job_payload_bytes(job);
     }
     assert(count > 0);
     wire_put_jobs(&message, jobs, count);
     link_put_message(&o->link, buf_slice(&message), bytes);
     buf_free(&message);
     for (unsigned i = 0; i < count; i++) {
+        if (jobs[i].payload.in_arena)
+            continue;
         link_put_borrowed(&o->link, batch[i]->request.data, batch[i]->request.len);
         link_put_borrowed(&o->link, batch[i]->request.argument,
                           batch[i]->request.argument_len);
@@ -233,10 +282,14 @@ static bool put_next(struct offloop *o)
 
     if (o->cancel_count > 0)
         put_cancels(o);
-    else if (o->is_leaving || (count = take_batch(o, batch)) == 0)
+    else if (o->is_leaving)
         return false;
-    else
+    else if (!put_arena(o)) {
+        count = take_batch(o, batch);
+        if (count == 0)
+            return false;
         put_batch(o, batch, count, clock_now_ns());
+    }
     o->messages++;
     return true;
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <sys/un.h>
 
+#include "clients/c/arena.h"
 #include "clients/c/link.h"
 #include "clients/c/offloop.h"
 #include "common/base/clock.h"
@@ -46,9 +47,11 @@ struct offloop {
     struct offloop_options options;
     struct codec *codec;
     struct link link;
+    struct arena arena; /* of the connection */
     bool is_welcome;
-    bool is_leaving; /* the daemon has said goodbye: nothing more is sent */
-    bool is_absent;  /* the last attempt to connect has failed */
+    bool takes_arena; /* the daemon does */
+    bool is_leaving;  /* the daemon has said goodbye: nothing more is sent */
+    bool is_absent;   /* the last attempt to connect has failed */
     uint64_t retry_ns, pause_ns;
     uint64_t sweep_ns;
     uint64_t max_jobs, max_bytes; /* as the daemon says */

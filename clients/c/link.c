@@ -10,7 +10,7 @@
 void link_init(struct link *link)
 {
     memset(link, 0, sizeof *link);
-    link->fd = -1;
+    link->fd = link->pass_fd = -1;
     frame_reader_init(&link->in, WIRE_MAX_MESSAGE_BYTES);
 }
 
@@ -18,6 +18,8 @@ void link_close(struct link *link)
 {
     if (link->fd >= 0)
         close(link->fd);
+    if (link->pass_fd >= 0)
+        close(link->pass_fd);
     frame_reader_free(&link->in);
     buf_free(&link->own);
     link_init(link);
@@ -53,6 +55,13 @@ void link_put_message(struct link *link, struct slice message, size_t more_bytes
     frame_put_head(head, message.len + more_bytes);
     put_own(link, head, sizeof head);
     put_own(link, message.data, message.len);
+}
+
+void link_put_descriptor(struct link *link, struct slice message, int fd)
+{
+    assert(link_is_clear(link) && link->pass_fd < 0);
+    link_put_message(link, message, 0);
+    link->pass_fd = fd;
 }
 
 void link_put_borrowed(struct link *link, const void *bytes, size_t len)
@@ -101,20 +110,47 @@ static void take_sent(struct link *link, size_t sent)
     }
 }
 
+union passed_fd {
+    struct cmsghdr align;
+    uint8_t bytes[CMSG_SPACE(sizeof(int))];
+};
+
+/* The descriptor goes with the first byte of what is sent now. */
+static void pass_descriptor(struct msghdr *message, union passed_fd *control, int fd)
+{
+    struct cmsghdr *head;
+
+    memset(control, 0, sizeof *control);
+    message->msg_control = control;
+    message->msg_controllen = sizeof *control;
+    head = CMSG_FIRSTHDR(message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(head), &fd, sizeof fd);
+}
+
 int link_send(struct link *link)
 {
+    union passed_fd control;
+
     while (!link_is_clear(link)) {
         struct msghdr message = {.msg_iov = link->pieces + link->piece_at,
                                  .msg_iovlen = link->piece_count - link->piece_at};
         ssize_t sent;
 
         find_own(link);
+        if (link->pass_fd >= 0)
+            pass_descriptor(&message, &control, link->pass_fd);
         sent = sendmsg(link->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
             return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
         take_sent(link, (size_t)sent);
+        if (link->pass_fd >= 0)
+            close(link->pass_fd);
+        link->pass_fd = -1;
     }
     return 0;
 }

@@ -21,6 +21,7 @@ struct link {
     struct buf own;             /* bytes to be sent that are nobody else's */
     size_t own_at[LINK_PIECES]; /* where a piece lies in there; SIZE_MAX for elsewhere */
     struct iovec pieces[LINK_PIECES];
+    int pass_fd; /* goes with the first of them; -1 for none */
     unsigned piece_count, piece_at;
 };
 
@@ -40,6 +41,10 @@ bool link_is_clear(const struct link *link);
 /* Puts a frame whose message begins with these bytes, and goes on with `more_bytes` that
    are put next. */
 void link_put_message(struct link *link, struct slice message, size_t more_bytes);
+
+/* Puts a whole message that a descriptor goes with, where nothing waits to be sent;
+   closes the descriptor when it has left. */
+void link_put_descriptor(struct link *link, struct slice message, int fd);
 
 /* Puts bytes that stay where they are until they are sent, or link_keep(). */
 void link_put_borrowed(struct link *link, const void *bytes, size_t len);

@@ -1,11 +1,15 @@
 """The job socket: applications beside each other, good ones and bad ones, while workers are
 killed, the configuration is read again and the daemon starts anew."""
 import contextlib
+import ctypes
+import fcntl
 import http.client
 import json
 import os
+import pathlib
 import re
 import signal
+import socket
 import stat
 import threading
 import time
@@ -14,8 +18,8 @@ import harness
 from harness import BUILD, SANITIZED, Daemon, alive, case, equal, eventually
 from job_socket import (BULK, CANCELLED, COMPACT, DECODE, ENCODE, EXPIRED, GREETING, GZIP,
                         INPUT_JSON, LOST, NO_WORKER, OVERLOADED, PATCH, POISON, PROJECT, RAN,
-                        SEQUENCE, VALIDATE, Application, Client, cancel, frame, hello, job, jobs,
-                        message, options, uint)
+                        SEALS, SEQUENCE, TAKES_ARENA, VALIDATE, Application, Client, cancel,
+                        frame, hello, job, jobs, message, options, uint)
 
 PAIR = {"workers": 0}
 DOCUMENT = json.dumps([{"n": n, "text": "x" * 20} for n in range(50)]).encode()  # 2 KB
@@ -184,6 +188,138 @@ def who_breaks_a_rule_is_left(pair):
             equal(app.answers, {})
 
 
+LARGE_PLAIN = json.dumps(json.loads(LARGE), separators=(",", ":")).encode()
+
+
+def there(number, at, length, room_at=0, room=1 << 20, **more):
+    """A job whose payload lies in the arena, with room for the result."""
+    return job(number, COMPACT, b"", offset=uint(at), length=length,
+               reply=b"\x92" + uint(room_at) + uint(room), **more)
+
+
+@case
+def payloads_and_results_in_an_arena(pair):
+    with daemon(pair) as host, Application(host.path) as app:
+        memory = app.share()
+        assert app.welcome[3] & TAKES_ARENA
+        memory[4097:4097 + len(LARGE)] = LARGE
+        app.submit([there(1, 4097, len(LARGE), 300_000, 300_000)])
+        result = app.wait([1])[1]
+        equal((result.verdict, result.status, result.payload), (RAN, 0, None))
+        equal((result.offset, result.length), (300_000, len(LARGE_PLAIN)))
+        equal(memory[300_000:300_000 + result.length], LARGE_PLAIN)
+        # where the payload was; where it does not fit; from a message; a failure; nothing
+        app.submit([there(2, 4097, len(LARGE), 4097, len(LARGE))])
+        equal(app.wait([2])[2].offset, 4097)
+        equal(memory[4097:4097 + len(LARGE_PLAIN)], LARGE_PLAIN)
+        app.submit([there(3, 4097, len(LARGE_PLAIN), 0, len(LARGE_PLAIN) - 1)])
+        ok(app.wait([3])[3], LARGE_PLAIN)
+        app.submit([job(4, COMPACT, LARGE, reply=b"\x92" + uint(0) + uint(1 << 20))])
+        equal((app.wait([4])[4].offset, memory[:len(LARGE_PLAIN)]), (0, LARGE_PLAIN))
+        memory[4097:4100] = b"[1,"
+        app.submit([there(5, 4097, 3)])
+        result = app.wait([5])[5]
+        equal((result.verdict, result.status, result.fault, result.payload), (RAN, 2, 3, b""))
+        app.submit([there(6, 4097, 0), there(7, (1 << 20) - 2, 2, 0, 0)])
+        equal(app.wait([6, 7])[6].status, 2)
+        memory[-2:] = b"17"
+        app.submit([there(8, (1 << 20) - 2, 2, 0, 0)])
+        ok(app.wait([8])[8], b"17")
+        equal(host.metric("offloop_application_jobs_unanswered"), 0)
+
+
+ARENAS = {
+    "no seal": {"seals": 0},
+    "it can shrink": {"seals": SEALS & ~fcntl.F_SEAL_SHRINK},
+    "it can grow": {"seals": SEALS & ~fcntl.F_SEAL_GROW},
+    "another size": {"told": 4096},
+    "too large": {"told": 64 << 20},
+    "no descriptor": {"pass_it": False},
+    "a pipe": {"fd": os.pipe()[0]},
+    "a file": {"fd": os.open(__file__, os.O_RDONLY)},
+    "a folder": {"fd": os.open("/", os.O_RDONLY)},
+    "a socket": {"fd": socket.socketpair()[0].fileno()},
+}
+PLACES = {
+    "behind it": lambda: there(1, 1 << 20, 1),
+    "beyond its end": lambda: there(1, (1 << 20) - 1, 2),
+    "far behind it": lambda: there(1, (1 << 64) - 1, 2),
+    "room behind it": lambda: there(1, 0, 1, 1 << 20, 1),
+    "room beyond its end": lambda: there(1, 0, 1, 1, 1 << 20),
+    "room far behind it": lambda: there(1, 0, 1, (1 << 64) - 1, 2),
+}
+
+
+@case
+def an_arena_that_is_none_is_refused(pair):
+    with daemon(pair) as host, Application(host.path, "good") as good:
+        broker = host.of_role("broker")
+        for name, arguments in ARENAS.items():
+            with Application(host.path, f"bad: {name}") as app:
+                app.share(**arguments)
+                app.wait_end()
+            ok(good.run(COMPACT, b"[1 ]"), b"[1]")
+        for name, place in PLACES.items():
+            with Application(host.path, f"bad: {name}") as app:
+                app.share()
+                app.submit([place()])
+                app.wait_end()
+                equal(app.answers, {})
+            ok(good.run(COMPACT, b"[1 ]"), b"[1]")
+        with Application(host.path, "two") as app:
+            app.share()
+            app.share()
+            app.wait_end()
+        equal(host.of_role("broker"), broker)
+        fds = len(os.listdir(f"/proc/{broker[0]}/fd"))
+        for _ in range(50):
+            with Application(host.path, "comes and goes") as app:
+                app.share()
+                ok(app.run(COMPACT, b"[1 ]"), b"[1]")
+        eventually(lambda: len(os.listdir(f"/proc/{broker[0]}/fd")) <= fds, "descriptors are closed")
+
+
+def scribble(app, memory, stop):
+    """Changes what lies in the arena, punches holes into it, and tries to cut it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    number = 0
+    while not stop.is_set():
+        number += 1
+        memory[:len(LARGE)] = LARGE if number % 2 else b"\xff" * len(LARGE)
+        libc.fallocate(app.arena_fd, 1 | 2, ctypes.c_long(number % 40 * 4096), ctypes.c_long(65536))
+        try:
+            os.ftruncate(app.arena_fd, 0)
+            raise AssertionError("it was cut")
+        except PermissionError:
+            pass
+
+
+@case
+def who_changes_its_arena_harms_nobody(pair):
+    """Each job gets an answer, whatever it says, and nobody's process ends."""
+    with daemon(pair) as host, Application(host.path, "bad", seconds=60) as bad, \
+            Application(host.path, "good") as good:
+        before = host.of_role("broker"), sorted(host.of_role("worker"))
+        memory, stop = bad.share(), threading.Event()
+        thread = threading.Thread(target=scribble, args=(bad, memory, stop))
+        thread.start()
+        try:
+            for first in range(1, 300, 10):
+                bad.submit([there(n, 0, len(LARGE), 4096 * (n % 10), 300_000) for n in range(first, first + 10)])
+                bad.wait(range(first, first + 10))
+                ok(good.run(COMPACT, DOCUMENT), PLAIN)
+        finally:
+            stop.set()
+            thread.join()
+        equal({one.verdict for one in bad.answers.values()}, {RAN})
+        equal((host.of_role("broker"), sorted(host.of_role("worker"))), before)
+        # Results come in the message where the file takes none any more.
+        bad.answers.clear()
+        memory[:len(LARGE)] = LARGE
+        bad.submit([there(1000, 0, len(LARGE))])
+        equal(bad.wait([1000])[1000].offset, 0)
+
+
 @case
 def who_dies_in_the_middle_of_a_frame(pair):
     with daemon(pair) as host, Application(host.path, "good") as good:
@@ -294,6 +430,60 @@ def two_floods_share_the_workers(pair):
         done = len(many.answers)
         assert done < 250, f"{done} of the one, 50 of the other"
         many.wait(range(1, 501))
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def submit_and_cancel(app, stop):
+    """Takes every job back once it has probably begun."""
+    first = 1
+    while not stop.is_set():
+        numbers = range(first, first + 16)
+        app.submit([job(n, COMPACT, LARGE) for n in numbers])
+        time.sleep(0.002)
+        app.send(cancel(list(numbers)))
+        app.wait(numbers)
+        app.answers.clear()
+        first += 16
+
+
+@case
+def who_submits_and_cancels_is_served_no_more(pair):
+    """What a worker has begun is its application's turn, whether anybody waits for it."""
+    with daemon(pair, workers=1) as host, Application(host.path, "fickle") as fickle, \
+            Application(host.path, "steady") as steady:
+        stop = threading.Event()
+        thread = threading.Thread(target=submit_and_cancel, args=(fickle, stop))
+        worker = host.of_role("worker")[0]
+        thread.start()
+        try:
+            before = cpu_seconds(worker)
+            steady.submit([job(n, COMPACT, LARGE) for n in range(1, 151)])
+            steady.wait(range(1, 151))
+            worked = cpu_seconds(worker) - before
+        finally:
+            stop.set()
+            thread.join()
+        own = host.metric("offloop_application_codec_seconds_total", application="steady")
+        assert own > worked / 3, f"{own:.2f} s of the worker's {worked:.2f} s"
+        eventually(lambda: host.metric("offloop_jobs_in_flight") == 0, "all is answered")
+
+
+@case
+def the_broker_is_in_a_sandbox(pair):
+    """A filter of system calls, unless it is switched off; tests/unit/sandbox says which."""
+    for flags, mode in (([], "2"), (["--sandbox", "off"], "0")):
+        with daemon(pair, *flags) as host, Application(host.path) as app:
+            ok(app.run(COMPACT, LARGE), json.dumps(json.loads(LARGE),
+                                                   separators=(",", ":")).encode())
+            equal(host.get("/metrics")[0], 200)
+            for pid in host.of_role("broker") + host.of_role("gate"):
+                status = pathlib.Path(f"/proc/{pid}/status").read_text()
+                equal(re.search(r"Seccomp:\s+(\d)", status).group(1),
+                      "0" if SANITIZED else mode)
 
 
 @case

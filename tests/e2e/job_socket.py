@@ -1,5 +1,9 @@
 """A client of the job socket that hides nothing: messages as bytes, one connection."""
+import array
 import collections
+import fcntl
+import mmap
+import os
 import select
 import socket
 import struct
@@ -10,9 +14,12 @@ DECODE, ENCODE, SEQUENCE, VALIDATE, COMPACT, PROJECT, PATCH, BULK = range(8)
 RAN, EXPIRED, CANCELLED, OVERLOADED, NO_WORKER, LOST, POISON = range(7)
 REFUSED, JOBS, CANCEL, PING, RESULTS, ALIVE, BYE, HELLO, WELCOME = (
     0x03, 0x12, 0x13, 0x14, 0x20, 0x22, 0x23, 0x30, 0x31)
+ARENA = 0x32
 GZIP, INPUT_JSON = 1, 4  # option flags
+TAKES_ARENA = 4  # a capability
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
-Result = collections.namedtuple("Result", "id verdict status fault payload")
+Result = collections.namedtuple("Result", "id verdict status fault payload offset length")
 
 
 def uint(value):
@@ -46,11 +53,12 @@ def options(flags=0, argument=0, fields=b""):
 
 
 def job(number, op, payload, *, separator=0, deadline_ms=0, more=b"", flags=0, reply=b"\xc0",
-        offset=b"\xc0"):
+        offset=b"\xc0", length=None):
     """(envelope, payload)"""
+    length = len(payload) if length is None else length  # of what lies in the arena
     packed = b"\xc5" + struct.pack(">H", len(more)) + more if more else b"\xc0"
     return (b"\x9a" + uint(number) + uint(op) + uint(flags) + uint(separator) +
-            uint(deadline_ms) + uint(0) + reply + packed + uint(len(payload)) + offset, payload)
+            uint(deadline_ms) + uint(0) + reply + packed + uint(length) + offset, payload)
 
 
 def jobs(batch):
@@ -110,8 +118,7 @@ def parse(raw):
     for _ in range(count):
         assert reader.value() == 8
         heads.append([reader.value() for _ in range(8)])
-        assert heads[-1][7] is None, "a result in an arena"
-    results = [Result(one[0], one[1], one[2], one[3], bytes(reader.take(one[6])))
+    results = [Result(*one[:4], bytes(reader.take(one[6])) if one[7] is None else None, one[7], one[6])
                for one in heads]
     assert reader.at == len(raw), "bytes are left over"
     return RESULTS, results
@@ -161,6 +168,20 @@ class Application:
 
     def submit(self, batch):
         self.send(jobs(batch))
+
+    def share(self, length=1 << 20, seals=SEALS, fd=None, told=None, pass_it=True):
+        """Passes an arena; gives its memory. `fd`: another descriptor, of which nothing is known."""
+        self.read_until(lambda: self.welcome)
+        memory = None
+        if fd is None:
+            fd = os.memfd_create("arena", os.MFD_ALLOW_SEALING)
+            os.ftruncate(fd, length)
+            memory = mmap.mmap(fd, length)
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+        self.socket.sendmsg([message(ARENA, b"\x91" + uint(told or length))], rights if pass_it else [])
+        self.arena_fd = fd
+        return memory
 
     def read_some(self):
         """Reads once; False at the end of the connection."""

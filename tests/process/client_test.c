@@ -438,10 +438,11 @@ static void fake_send_message(struct buf *message)
     buf_free(message);
 }
 
-/* Takes the next connection, whose greeting and hello have been read. */
-static void fake_accept(struct offloop *offloop)
+/* Takes the next connection, whose greeting and hello have been read, and says what it
+   can. */
+static void fake_accept_with(struct offloop *offloop, uint64_t capabilities)
 {
-    const struct wire_app_welcome welcome = {1, 1024, 1 << 27, 0, {NULL, 0}};
+    const struct wire_app_welcome welcome = {1, 1024, 1 << 27, capabilities, {NULL, 0}};
     struct buf message = BUF_INIT;
     uint8_t bytes[256];
 
@@ -455,6 +456,11 @@ static void fake_accept(struct offloop *offloop)
     fake_send(WIRE_GREETING, WIRE_GREETING_BYTES);
     wire_put_app_welcome(&message, &welcome);
     fake_send_message(&message);
+}
+
+static void fake_accept(struct offloop *offloop)
+{
+    fake_accept_with(offloop, 0);
 }
 
 /* Reads until a message of that type comes. */
@@ -487,6 +493,18 @@ static void fake_expect(struct offloop *offloop, enum wire_type type)
 static void fake_answer(uint64_t id, enum wire_verdict verdict)
 {
     const struct wire_result result = {.id = id, .verdict = verdict};
+    struct buf message = BUF_INIT;
+
+    wire_put_results(&message, &result, 1);
+    fake_send_message(&message);
+}
+
+/* Answers by what lies in the arena. */
+static void fake_answer_there(uint64_t id, uint64_t offset, uint64_t bytes)
+{
+    const struct wire_result result = {
+        .id = id,
+        .payload = {.bytes = {NULL, bytes}, .in_arena = true, .offset = offset}};
     struct buf message = BUF_INIT;
 
     wire_put_results(&message, &result, 1);
@@ -671,6 +689,137 @@ static void a_job_is_taken_back_half_sent(void **state)
     fake_end();
 }
 
+#define SHARED_BYTES ((size_t)200 << 10)
+
+/* The one job of a JOBS message that lies in the arena. */
+static struct wire_job fake_expect_there(struct offloop *offloop)
+{
+    struct wire_job job;
+
+    fake_expect(offloop, WIRE_JOBS);
+    job = fake.message.jobs.jobs[0];
+    assert_int_equal(fake.message.jobs.count, 1);
+    assert_true(job.payload.in_arena && job.has_reply_space);
+    assert_int_equal(job.payload.bytes.len, SHARED_BYTES);
+    assert_true(job.reply_bytes >= SHARED_BYTES);
+    return job;
+}
+
+static uint64_t submit_shared(struct offloop *offloop, char filled,
+                              struct outcome *outcome)
+{
+    static char text[SHARED_BYTES];
+    const struct offloop_request request = {
+        .op = OFFLOOP_COMPACT, .data = text, .len = sizeof text};
+
+    memset(text, filled, sizeof text);
+    return offloop_submit(offloop, &request, done, outcome);
+}
+
+/* A large payload is copied to where the daemon finds it, and a result read there. */
+static void large_ones_lie_in_the_arena(void **state)
+{
+    struct offloop *offloop;
+    struct outcome outcome = {0}, small = {0};
+    struct wire_job job;
+
+    (void)state;
+    fake_listen();
+    offloop = offloop_create(path, &never_here);
+    fake_accept_with(offloop, WIRE_APP_TAKES_ARENA);
+    submit(offloop, OFFLOOP_COMPACT, "[1]", &small);
+    fake_expect(offloop, WIRE_JOBS);
+    assert_false(fake.message.jobs.jobs[0].payload.in_arena);
+    fake_answer(fake.message.jobs.jobs[0].id, WIRE_DONE);
+    offloop_poll_all(offloop);
+    submit_shared(offloop, 'a', &outcome);
+    fake_expect(offloop, WIRE_APP_ARENA);
+    assert_int_equal(fake.message.app_arena_bytes, WIRE_MAX_APP_ARENA_BYTES);
+    for (char filled = 'a'; filled <= 'c'; filled++) {
+        job = fake_expect_there(offloop);
+        fake_answer_there(job.id, job.reply_offset, SHARED_BYTES - 1);
+        offloop_poll_all(offloop);
+        assert_int_equal(outcome.data.len, SHARED_BYTES - 1);
+        for (size_t i = 0; i < outcome.data.len; i++)
+            assert_int_equal(outcome.data.data[i], filled);
+        submit_shared(offloop, (char)(filled + 1), &outcome);
+    }
+    job = fake_expect_there(offloop);
+    assert_int_equal(job.payload.offset, 0); /* the same memory as before */
+    fake_answer(job.id, WIRE_DONE);          /* in the message: nothing */
+    offloop_poll_all(offloop);
+    assert_int_equal(outcome.data.len, 0);
+    assert_int_equal(outcome.calls, 4);
+    buf_free(&outcome.data);
+    offloop_destroy(offloop);
+    fake_end();
+}
+
+/* The daemon may still read and write there. */
+static void what_is_taken_back_stays_in_the_arena(void **state)
+{
+    struct offloop *offloop;
+    struct outcome outcome = {0};
+    struct wire_job first, second;
+
+    (void)state;
+    fake_listen();
+    offloop = offloop_create(path, &never_here);
+    fake_accept_with(offloop, WIRE_APP_TAKES_ARENA);
+    turn(offloop, PATIENCE_MS);
+    offloop_cancel(offloop, submit_shared(offloop, 'a', &outcome)); /* nothing was sent */
+    submit_shared(offloop, 'a', &outcome);
+    first = fake_expect_there(offloop);
+    offloop_cancel(offloop, first.id);
+    submit_shared(offloop, 'b', &outcome);
+    second = fake_expect_there(offloop);
+    assert_true(second.payload.offset >= first.reply_offset + first.reply_bytes);
+    fake_answer(first.id, WIRE_CANCELLED);
+    fake_answer_there(second.id, second.reply_offset, 1);
+    offloop_poll_all(offloop);
+    assert_int_equal(outcome.calls, 1);
+    submit_shared(offloop, 'c', &outcome);
+    assert_int_equal(fake_expect_there(offloop).payload.offset, 0);
+    buf_free(&outcome.data);
+    offloop_destroy(offloop);
+    fake_end();
+}
+
+/* A result elsewhere ends the connection, and the job is sent once more. */
+static void a_result_outside_of_its_room(void **state)
+{
+    for (unsigned fault = 0; fault < 4; fault++) {
+        struct offloop *offloop;
+        struct outcome outcome = {0};
+        struct wire_job job;
+        uint64_t offset, bytes;
+
+        fake_listen();
+        offloop = offloop_create(path, &never_here);
+        fake_accept_with(offloop, WIRE_APP_TAKES_ARENA);
+        turn(offloop, PATIENCE_MS);
+        submit_shared(offloop, 'a', &outcome);
+        job = fake_expect_there(offloop);
+        offset = job.reply_offset + (fault == 0 ? 4096 : 0);
+        bytes = fault == 1 ? job.reply_bytes + 1 : fault == 2 ? UINT32_MAX / 16 : 1;
+        fake_answer_there(fault == 3 ? job.id + 1 : job.id, offset, bytes);
+        while (offloop_is_connected(offloop))
+            turn(offloop, PATIENCE_MS);
+        fake_hang_up();
+        assert_int_equal(outcome.calls, 0);
+        fake_accept(offloop);
+        fake_expect(offloop, WIRE_JOBS);
+        assert_false(fake.message.jobs.jobs[0].payload.in_arena);
+        assert_int_equal(fake.message.jobs.jobs[0].payload.bytes.data[0], 'a');
+        fake_answer(job.id, WIRE_DONE);
+        offloop_poll_all(offloop);
+        assert_int_equal(outcome.calls, 1);
+        offloop_destroy(offloop);
+        fake_end();
+    }
+    (void)state;
+}
+
 static void nobody_answers(void **state)
 {
     struct offloop_options options = never_here;
@@ -808,6 +957,9 @@ int main(void)
         cmocka_unit_test(goodbye_is_waited_for),
         cmocka_unit_test(nonsense_ends_the_connection),
         cmocka_unit_test(a_job_is_taken_back_half_sent),
+        cmocka_unit_test(large_ones_lie_in_the_arena),
+        cmocka_unit_test(what_is_taken_back_stays_in_the_arena),
+        cmocka_unit_test(a_result_outside_of_its_room),
         cmocka_unit_test(nobody_answers),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_callback_may_end_it_all),

@@ -60,6 +60,8 @@ void app_destroy(struct app *app)
 
     if (world->large == &app->link)
         world->large = NULL;
+    if (app->jobs.arena.is_offered)
+        world->arenas--;
     list_remove(&app->link);
     ev_io_stop(world->loop, &app->on_read);
     ev_io_stop(world->loop, &app->on_write);
@@ -99,8 +101,9 @@ static void put_welcome(struct app *app)
         .version = WIRE_VERSION,
         .max_jobs = APP_MAX_JOBS,
         .max_bytes = APP_MAX_BYTES,
-        .capabilities =
-            WIRE_APP_TRANSFORM | (coding_is_there(CODING_ZSTD) ? WIRE_APP_ZSTD : 0),
+        .capabilities = WIRE_APP_TRANSFORM |
+                        (coding_is_there(CODING_ZSTD) ? WIRE_APP_ZSTD : 0) |
+                        (app->jobs.arena.is_offered ? WIRE_APP_TAKES_ARENA : 0),
         .engine = {(const uint8_t *)engine, strlen(engine)}};
     struct buf message = BUF_INIT;
 
@@ -193,6 +196,16 @@ static void set_name(struct app *app, struct slice name)
             app->name[i] = '_';
 }
 
+/* What is written to arenas may count as the broker's own memory. So not all may have
+   one. */
+static void offer_arena(struct app *app)
+{
+    if (app->world->arenas >= APP_MAX_ARENAS)
+        return;
+    app->world->arenas++;
+    app->jobs.arena.is_offered = true;
+}
+
 static const char *take_hello(struct app *app, const struct wire_message *message)
 {
     if (message->type != WIRE_APP_HELLO)
@@ -205,6 +218,7 @@ static const char *take_hello(struct app *app, const struct wire_message *messag
     log_info("application %s (pid %ld, uid %lu, %s) is connected", app->name,
              (long)app->peer.pid, (unsigned long)app->peer.uid, app->peer.command);
     app_jobs_start(&app->jobs, app_rows_take(&app->world->shared.rows, app->name));
+    offer_arena(app);
     put_welcome(app);
     enter(app, APP_SERVING);
     return NULL;
@@ -243,6 +257,8 @@ static const char *take_message(struct app *app, struct slice bytes)
             app_jobs_cancel(&app->jobs, message.cancel.ids[i]);
         return NULL;
     case WIRE_PING: put_alive(app, message.ping_token); return NULL;
+    case WIRE_APP_ARENA:
+        return app_arena_begin(&app->jobs.arena, message.app_arena_bytes);
     default: return "a message that applications do not send";
     }
 }
@@ -271,7 +287,7 @@ static ssize_t receive(struct app *app, uint8_t *room, size_t bytes)
     ssize_t got;
 
     do
-        got = recv(app->fd, room, bytes, MSG_DONTWAIT);
+        got = app_arena_receive(&app->jobs.arena, app->fd, room, bytes);
     while (got < 0 && errno == EINTR);
     if (got > 0)
         app->heard_ns = clock_now_ns();

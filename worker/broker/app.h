@@ -19,6 +19,8 @@
    take nothing of its answers. */
 #define APP_HELLO_MS 10000
 #define APP_STALL_MS 30000
+/* Connections that may have an arena at a time. */
+#define APP_MAX_ARENAS 128u
 
 enum app_state {
     APP_GREETING, /* its first 8 bytes are awaited */
@@ -34,6 +36,7 @@ struct app_world {
     struct ev_loop *loop;
     const char *engine; /* told to applications */
     struct list *large; /* the connection that may read a large message; NULL for none */
+    unsigned arenas;    /* offered */
 };
 
 struct app {

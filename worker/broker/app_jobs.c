@@ -32,16 +32,70 @@ struct app_job {
     struct list bucket; /* not for one that was never accepted */
     struct list finished;
     uint64_t arrived_ns, deadline_ns;
-    size_t bytes; /* of the payload, while it counts as unanswered */
+    size_t bytes;     /* of the payload, while it counts as unanswered */
+    bool is_in_arena; /* the payload, still: at this offset */
+    uint64_t arena_offset;
+    uint64_t reply_offset, reply_bytes; /* room for the result there; 0 bytes for none */
     struct wire_result result;
     struct blob *result_blob;
     uint8_t tail[]; /* options, and a short payload */
 };
 
+/* What is left of a job that was given up: a worker is at it, perhaps. */
+struct given_up {
+    struct list link; /* in app_shared.given_up */
+    struct turns_item turn;
+};
+
+/* A job is given up: it stays under way, and its application's, until its worker is done
+   with it. So who cancels what has begun is served no less than who waits for it. */
+static void *on_given_up(void *context, struct job *job)
+{
+    struct app_shared *shared = context;
+    struct given_up *given_up = mem_zalloc(sizeof *given_up);
+
+    turns_move(&container_of(job, struct app_job, job)->turn, &given_up->turn);
+    list_append(&shared->given_up, &given_up->link);
+    return given_up;
+}
+
+static void on_given_up_ended(void *context, void *ended, uint32_t codec_us)
+{
+    struct app_shared *shared = context;
+    struct given_up *given_up = ended;
+
+    turns_end(&shared->turns, &given_up->turn,
+              codec_us == JOBS_LOST_US ? given_up->turn.cost_us : codec_us);
+    list_remove(&given_up->link);
+    mem_free(given_up);
+    shared->wake(shared->context); /* another may have its turn */
+}
+
+void app_shared_init(struct app_shared *shared, struct jobs *jobs)
+{
+    *shared = (struct app_shared){.jobs = jobs};
+    turns_init(&shared->turns);
+    app_rows_init(&shared->rows);
+    list_init(&shared->dirty);
+    list_init(&shared->given_up);
+    jobs_watch_given_up(
+        jobs, &(struct jobs_given_up_events){on_given_up, on_given_up_ended, shared});
+}
+
+void app_shared_end(struct app_shared *shared)
+{
+    struct list *link;
+
+    jobs_watch_given_up(shared->jobs, NULL);
+    while ((link = list_shift(&shared->given_up)) != NULL)
+        mem_free(container_of(link, struct given_up, link));
+}
+
 void app_jobs_init(struct app_jobs *jobs, struct app_shared *shared)
 {
     *jobs = (struct app_jobs){.shared = shared, .expire_ns = UINT64_MAX};
     turns_member_init(&jobs->member);
+    app_arena_init(&jobs->arena);
     for (unsigned i = 0; i < APP_JOB_BUCKETS; i++)
         list_init(&jobs->buckets[i]);
     list_init(&jobs->finished);
@@ -147,13 +201,20 @@ static void charge(struct app_job *job)
     app_row_note_crash(job->owner->row, clock_now_ns());
 }
 
+/* The job's turn is over, if it was not given up. */
+static void end_turn(struct app_job *job, uint32_t us)
+{
+    if (job->turn.member != NULL)
+        turns_end(&job->owner->shared->turns, &job->turn, us);
+}
+
 static void on_done(struct job *done)
 {
     struct app_job *job = container_of(done, struct app_job, job);
     struct wire_result *result = &job->result;
     uint64_t waited_us;
 
-    turns_end(&job->owner->shared->turns, &job->turn, done->codec_us);
+    end_turn(job, done->codec_us);
     charge(job);
     result->status = done->status == JOB_REFUSED ? done->fault.status : 0;
     result->fault_offset = done->status == JOB_REFUSED ? done->fault.offset : 0;
@@ -173,8 +234,8 @@ static const char *find_fault(struct app_jobs *jobs, const struct wire_job *job)
 {
     if (job->id == 0)
         return "a job with id 0";
-    if (job->has_reply_space || job->payload.in_arena)
-        return "a job in an arena";
+    if (!app_arena_fits(&jobs->arena, job))
+        return "a job outside of its arena";
     if ((job->flags & ~(unsigned)WIRE_JOB_PRETTY) != 0)
         return "a job with unknown flags";
     if (find(jobs, job->id) != NULL)
@@ -207,13 +268,24 @@ static bool is_too_much(const struct app_jobs *jobs, uint64_t bytes)
     return shared->held_bytes > 0 && shared->held_bytes + bytes > APP_TOTAL_BYTES;
 }
 
-/* Puts the payload where it can stay: behind the job, in the message, in memory that
-   workers read, or in memory of its own. */
+/* Memory for the payload that workers read, or else of its own; to be filled in. */
+static uint8_t *make_input(struct app_job *job, size_t len)
+{
+    uint8_t *bytes;
+
+    job->job.in_blob = jobs_make_input(job->owner->shared->jobs, JOBS_RPC, len, &bytes);
+    if (job->job.in_blob == NULL)
+        job->job.in_blob = blob_new(len, &bytes);
+    job->job.call.in = (struct slice){bytes, len};
+    return bytes;
+}
+
+/* Puts the payload where it can stay: behind the job, in the message, or in memory for
+   it. */
 static void keep_payload(struct app_job *job, struct slice payload, uint8_t *behind,
                          struct blob *message)
 {
     struct codec_call *call = &job->job.call;
-    uint8_t *bytes;
 
     call->in = (struct slice){behind, payload.len};
     if (payload.len <= COPY_BYTES) {
@@ -226,12 +298,17 @@ static void keep_payload(struct app_job *job, struct slice payload, uint8_t *beh
         job->job.in_blob = blob_ref(message);
         return;
     }
-    job->job.in_blob =
-        jobs_make_input(job->owner->shared->jobs, JOBS_RPC, payload.len, &bytes);
-    if (job->job.in_blob == NULL)
-        job->job.in_blob = blob_new(payload.len, &bytes);
-    memcpy(bytes, payload.data, payload.len);
-    call->in.data = bytes;
+    memcpy(make_input(job, payload.len), payload.data, payload.len);
+}
+
+/* Copies a payload out of the arena: what is looked at is the copy. */
+static int fetch_payload(struct app_job *job)
+{
+    size_t len = job->bytes;
+
+    job->is_in_arena = false;
+    return app_arena_read(&job->owner->arena, job->arena_offset, make_input(job, len),
+                          len);
 }
 
 static void fill_call(struct app_job *job, const struct wire_job *wire,
@@ -244,11 +321,21 @@ static void fill_call(struct app_job *job, const struct wire_job *wire,
     call->separator = wire->separator;
     call->max_output = wire->max_output;
     job->job.mode = JOBS_RPC;
+    job->job.sends_result = true;
     job->job.done = on_done;
     if (wire->options.len > 0)
         memcpy(job->tail, wire->options.data, wire->options.len);
     job->job.options = (struct slice){job->tail, wire->options.len};
-    keep_payload(job, wire->payload.bytes, job->tail + wire->options.len, message);
+    job->is_in_arena = wire->payload.in_arena;
+    job->arena_offset = wire->payload.offset;
+    if (job->is_in_arena)
+        call->in = (struct slice){NULL, wire->payload.bytes.len};
+    else
+        keep_payload(job, wire->payload.bytes, job->tail + wire->options.len, message);
+    if (wire->has_reply_space) {
+        job->reply_offset = wire->reply_offset;
+        job->reply_bytes = wire->reply_bytes;
+    }
     call_options_glance(job->job.options, call);
 }
 
@@ -256,8 +343,9 @@ static void accept_job(struct app_jobs *jobs, const struct wire_job *wire,
                        struct blob *message, uint64_t now_ns)
 {
     size_t bytes = wire->payload.bytes.len;
-    struct app_job *job = make_job(
-        jobs, wire, wire->options.len + (bytes <= COPY_BYTES ? bytes : 0), now_ns);
+    bool is_behind = bytes <= COPY_BYTES && !wire->payload.in_arena;
+    struct app_job *job =
+        make_job(jobs, wire, wire->options.len + (is_behind ? bytes : 0), now_ns);
     uint64_t deadline_ns = wire->deadline_ms * NS_PER_MS;
 
     job->deadline_ns = now_ns + (deadline_ns > 0 ? deadline_ns : DEFAULT_DEADLINE_NS);
@@ -319,7 +407,7 @@ static void withdraw(struct app_job *job)
 
     if (job->state == APP_JOB_RUNNING)
         jobs_cancel(shared->jobs, &job->job);
-    turns_end(&shared->turns, &job->turn, 0);
+    end_turn(job, 0);
 }
 
 void app_jobs_cancel(struct app_jobs *jobs, uint64_t id)
@@ -369,6 +457,19 @@ void app_jobs_expire(struct app_jobs *jobs, uint64_t now_ns)
     }
 }
 
+/* What is under way of a connection that ends is nobody's. */
+static void leave_given_up(struct app_jobs *jobs)
+{
+    struct list *head = &jobs->shared->given_up;
+
+    for (struct list *link = head->next; link != head; link = link->next) {
+        struct given_up *given_up = container_of(link, struct given_up, link);
+
+        if (given_up->turn.member == &jobs->member)
+            turns_leave(&jobs->shared->turns, &given_up->turn);
+    }
+}
+
 void app_jobs_drop(struct app_jobs *jobs)
 {
     for (unsigned i = 0; i < APP_JOB_BUCKETS; i++)
@@ -383,6 +484,8 @@ void app_jobs_drop(struct app_jobs *jobs)
     while (!list_is_empty(&jobs->finished))
         free_job(container_of(jobs->finished.next, struct app_job, finished));
     list_remove(&jobs->dirty);
+    leave_given_up(jobs);
+    app_arena_close(&jobs->arena);
     assert(jobs->unanswered == 0 && jobs->unanswered_bytes == 0);
     jobs->shared->wake(jobs->shared->context); /* others may have its turns */
 }
@@ -401,6 +504,22 @@ static void count(const struct app_job *job)
     row->queue_us += result->queue_us;
 }
 
+/* The result may be where the application has made room for it. */
+static bool put_in_arena(struct app_job *job, size_t bytes)
+{
+    struct wire_result *result = &job->result;
+
+    if (result->verdict != WIRE_DONE || result->status != CODEC_OK || bytes == 0 ||
+        bytes > job->reply_bytes ||
+        app_arena_write(&job->owner->arena, job->reply_offset, job->result_blob->bytes) !=
+            0)
+        return false;
+    result->payload = (struct wire_payload){
+        .bytes = {NULL, bytes}, .in_arena = true, .offset = job->reply_offset};
+    blob_unref(&job->result_blob);
+    return true;
+}
+
 /* As many of the finished jobs as share a message. */
 static unsigned choose(struct app_jobs *jobs, struct app_job **chosen,
                        struct wire_result *results, size_t *bytes_r)
@@ -415,11 +534,13 @@ static unsigned choose(struct app_jobs *jobs, struct app_job **chosen,
 
         if (chosen_count > 0 && *bytes_r + bytes > MESSAGE_BYTES)
             break;
-        job->result.payload = (struct wire_payload){.bytes = {NULL, bytes}};
+        if (!put_in_arena(job, bytes)) {
+            job->result.payload = (struct wire_payload){.bytes = {NULL, bytes}};
+            *bytes_r += bytes;
+        }
         count(job);
         chosen[chosen_count] = job;
         results[chosen_count++] = job->result;
-        *bytes_r += bytes;
     }
     return chosen_count;
 }
@@ -464,6 +585,11 @@ void app_jobs_pump(struct app_shared *shared)
     while ((turn = turns_next(&shared->turns, now_ns)) != NULL) {
         struct app_job *job = container_of(turn, struct app_job, turn);
 
+        if (job->is_in_arena && fetch_payload(job) != 0) {
+            end_turn(job, 0);
+            finish(job, WIRE_LOST);
+            continue;
+        }
         job->state = APP_JOB_RUNNING;
         job->job.deadline_ns = job->deadline_ns;
         jobs_submit(shared->jobs, &job->job);

@@ -2,6 +2,7 @@
  * The jobs of one application's connection, from the JOBS message to the answer:
  * accepted within the application's limits, waiting for their turn, with server/jobs,
  * and answered. Each is answered exactly once, for as long as the connection lives.
+ * A payload in the application's arena stays there until its turn has come.
  *
  * One loop thread. News travels up through shared->dirty: a connection that has answers
  * to send joins that list, and shared->wake is called.
@@ -10,6 +11,7 @@
 #define OFFLOOP_WORKER_BROKER_APP_JOBS_H
 
 #include "proto/wire.h"
+#include "worker/broker/app_arena.h"
 #include "worker/broker/app_rows.h"
 #include "worker/broker/output.h"
 #include "worker/broker/turns.h"
@@ -30,6 +32,7 @@ struct app_shared {
     struct jobs *jobs;
     struct turns turns;
     struct app_rows rows;
+    struct list given_up;        /* jobs that nobody waits for, with a worker */
     struct list dirty;           /* app_jobs that have answers to send */
     uint64_t held_bytes;         /* of payloads that are unanswered */
     void (*wake)(void *context); /* dirty is not empty any more, or a turn may be free */
@@ -42,6 +45,7 @@ struct app_jobs {
     struct app_shared *shared;
     struct app_row *row; /* NULL until app_jobs_start() */
     struct turns_member member;
+    struct app_arena arena;
     struct list buckets[APP_JOB_BUCKETS]; /* unanswered ones, by id */
     struct list finished;                 /* to be answered */
     unsigned finished_count;
@@ -51,6 +55,11 @@ struct app_jobs {
     uint64_t unanswered_bytes;
     uint64_t expire_ns; /* no job that waits ends before */
 };
+
+/* Nobody is connected. wake and context are the caller's to set. Ended with
+   app_shared_end(), after the last connection. */
+void app_shared_init(struct app_shared *shared, struct jobs *jobs);
+void app_shared_end(struct app_shared *shared);
 
 /* A connection without jobs; ended with app_jobs_drop(). */
 void app_jobs_init(struct app_jobs *jobs, struct app_shared *shared);

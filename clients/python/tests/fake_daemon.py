@@ -24,8 +24,13 @@ def results(*items):
     return frame(b"O\x01\x20" + array(len(items)) + head + b"".join(item[4] for item in items))
 
 
-def welcome(max_jobs=1000):
-    return frame(b"O\x01\x31\x95\x01" + uint(max_jobs) + uint(1 << 28) + b"\x03\xa4yajl")
+def results_there(number, offset, length):
+    """A result that lies in the arena."""
+    return frame(b"O\x01\x20\x91\x98" + b"".join(map(uint, (number, 0, 0, 0, 5, 7, length, offset))))
+
+
+def welcome(max_jobs=1000, capabilities=3):
+    return frame(b"O\x01\x31\x95\x01" + uint(max_jobs) + uint(1 << 28) + uint(capabilities) + b"\xa4yajl")
 
 
 def bye():
@@ -68,7 +73,7 @@ class Daemon:
 
     def __init__(self, path, answer, greeting=GREETING, hello=welcome()):
         self.path, self.answer, self.greeting, self.hello = path, answer, greeting, hello
-        self.jobs, self.cancelled, self.writers, self.names = [], [], [], []
+        self.jobs, self.cancelled, self.writers, self.names, self.arenas = [], [], [], [], []
 
     async def __aenter__(self):
         self.server = await asyncio.start_unix_server(self._serve, self.path)
@@ -106,14 +111,16 @@ class Daemon:
         elif raw[2] == 0x13:
             self.cancelled += items
             writer.write(results(*((one, 2, 0, 0, b"") for one in items)))
+        elif raw[2] == 0x32:
+            self.arenas += items
         else:
             assert raw[2] == 0x12, raw[2]
             for item in items:
                 names = ("id", "op", "flags", "separator", "deadline", "max_output", "reply",
                          "options", "length", "offset")
                 job = dict(zip(names, item))
-                assert job["reply"] is None and job["offset"] is None
-                job["payload"] = body._take(job["length"])
+                assert (job["reply"] is None) == (job["offset"] is None)
+                job["payload"] = body._take(job["length"]) if job["offset"] is None else None
                 self.jobs.append(job)
                 said = self.answer(job)
                 if said:

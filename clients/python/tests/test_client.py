@@ -11,7 +11,7 @@ sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 import offloop  # noqa: E402
 from offloop import _errors, _http, _msgpack, _plain, _wire  # noqa: E402
-from fake_daemon import Daemon, bye, frame, results, welcome  # noqa: E402
+from fake_daemon import Daemon, bye, frame, results, results_there, welcome  # noqa: E402
 
 
 def upper(job):
@@ -84,6 +84,59 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
                 got = await asyncio.gather(*(jobs.encode(document) for _ in range(3)))
                 self.assertEqual(got, [document] * 3)
                 self.assertEqual(await jobs.encode(b"\x01"), b"\x01")
+
+    async def test_large_documents_lie_in_the_arena(self):
+        def echo(job):  # nothing is written there: a result is what the client has put there
+            if job["payload"] is not None:
+                return upper(job)
+            self.assertEqual(job["reply"][0], job["offset"])
+            self.assertGreaterEqual(job["reply"][1], job["length"])
+            return results_there(job["id"], job["offset"], job["length"] - 1)
+
+        async with Daemon(self.path, echo, hello=welcome(capabilities=7)) as daemon, self.connect() as jobs:
+            self.assertEqual(await jobs.compact(b"a" * 100), b"A" * 100)
+            self.assertEqual(daemon.arenas, [])
+            for _ in range(3):
+                documents = [bytes((97 + n,)) * (100_000 + n) for n in range(8)]
+                self.assertEqual(await asyncio.gather(*map(jobs.compact, documents)),
+                                 [one[:-1] for one in documents])
+            self.assertEqual(await jobs.patch(b"{" * 50_000, b"}" * 10), b"{" * 50_000 + b"}" * 9)
+            self.assertEqual(daemon.jobs[-1]["offset"], 0)  # what was used before
+            self.assertEqual(await jobs.compact(b"x" * (5 << 20)), b"X" * (5 << 20))  # too large for it
+            self.assertEqual(daemon.arenas, [32 << 20])
+
+    async def test_what_is_given_up_stays_in_the_arena(self):
+        held = []
+
+        def hold(job):
+            if job["offset"] is None:
+                return upper(job)
+            held.append(job)
+            if len(held) == 2:
+                return results_there(job["id"], job["offset"], 3)
+
+        async with Daemon(self.path, hold, hello=welcome(capabilities=7)) as daemon, self.connect() as jobs:
+            await jobs.compact(b"1")  # the welcome has come
+            first = asyncio.ensure_future(jobs.compact(b"a" * 100_000))
+            while not held:
+                await asyncio.sleep(0.01)
+            first.cancel()
+            self.assertEqual(await jobs.compact(b"b" * 100_000), b"bbb")
+            self.assertGreaterEqual(held[1]["offset"], held[0]["offset"] + held[0]["reply"][1])
+            self.assertEqual(daemon.cancelled, [held[0]["id"]])
+
+    async def test_a_result_outside_of_its_room_ends_the_connection(self):
+        faults = [lambda job: results_there(job["id"], job["offset"] + 4096, 1),
+                  lambda job: results_there(job["id"], job["offset"], job["reply"][1] + 1),
+                  lambda job: results_there(job["id"] + 1, job["offset"], 1)]
+        for fault in faults:
+            def answer(job, fault=fault):
+                return upper(job) if job["offset"] is None else fault(job)
+
+            async with Daemon(self.path, answer, hello=welcome(capabilities=7)) as daemon, self.connect() as jobs:
+                await jobs.compact(b"1")  # the welcome has come
+                self.assertEqual(await jobs.compact(b"a" * 100_000), b"A" * 100_000)  # sent once more
+                self.assertEqual((len(daemon.names), daemon.arenas), (2, [32 << 20]))
 
     async def test_each_verdict_is_its_error(self):
         async with Daemon(self.path, lambda job: results(

@@ -549,6 +549,18 @@ static void test_app_welcome(void **state)
     check_same(&out, &bytes);
 }
 
+static void test_app_arena(void **state)
+{
+    static struct wire_message message;
+    struct buf bytes, out = BUF_INIT;
+
+    (void)state;
+    decode_example("APP_ARENA", WIRE_APP_ARENA, &bytes, &message);
+    assert_int_equal(message.app_arena_bytes, 32 << 20);
+    wire_put_app_arena(&out, 32 << 20);
+    check_same(&out, &bytes);
+}
+
 static void test_app_results(void **state)
 {
     static struct wire_message message;
@@ -630,6 +642,7 @@ int main(void)
         cmocka_unit_test(test_ping_prompt_alive_and_bye),
         cmocka_unit_test(test_app_hello),
         cmocka_unit_test(test_app_welcome),
+        cmocka_unit_test(test_app_arena),
         cmocka_unit_test(test_app_results),
         cmocka_unit_test(test_greeting),
         cmocka_unit_test(test_table_of_types),

@@ -362,7 +362,7 @@ class Jobs:
             job.link = link
             left_ms = max(1, int((job.ends - now) * 1000))
             batch.append(_wire.Job(job.id, job.op, job.flags, job.separator, left_ms,
-                                   job.options, job.payload))
+                                   job.options, job.payload, link.place(job.id, job.payload)))
             if len(batch) == _wire.MAX_JOBS_IN_MESSAGE:
                 break
         del self._queue[:taken]

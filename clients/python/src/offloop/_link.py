@@ -5,11 +5,12 @@ one. No threads. An owner is told what happens: see Owner.
 """
 from __future__ import annotations
 
+import array
 import asyncio
 import socket
-from typing import List, Optional, Protocol
+from typing import List, Optional, Protocol, Tuple
 
-from . import _wire
+from . import _arena, _wire
 from ._errors import OffloopError, ProtocolError
 
 _READ_BYTES = 256 << 10
@@ -47,6 +48,8 @@ class Link:
         self._have = 0
         self._greeted = False
         self._out: List[_wire.Bytes] = []  # what has not left yet
+        self._arena: Optional[_arena.Arena] = None
+        self._may_share = True  # nothing has spoken against it yet
         self.welcome: Optional[_wire.Welcome] = None
         self.draining = False
 
@@ -76,6 +79,9 @@ class Link:
             self._loop.remove_writer(self._socket.fileno())
             self._socket.close()
             self._socket = None
+        if self._arena is not None:
+            self._arena.close()
+            self._arena = None
 
     @property
     def is_full(self) -> bool:
@@ -98,6 +104,38 @@ class Link:
             return
         if self._out:
             self._loop.add_writer(self._socket.fileno(), self._on_writable)
+
+    def place(self, job: int, payload: Tuple[_wire.Bytes, ...]) -> Optional[Tuple[int, int]]:
+        """Copies a large payload to where the daemon reads it: (offset, room for the result);
+        None where it must be sent."""
+        length = sum(map(len, payload))
+        if not _arena.suits(length) or self.welcome is None or \
+                not self.welcome.capabilities & _wire.TAKES_ARENA:
+            return None
+        if self._arena is None:
+            self._share()
+        return self._arena.put(job, payload, length) if self._arena is not None else None
+
+    def _share(self) -> None:
+        """Makes the arena and passes its descriptor, which goes with the message's first byte."""
+        if not self._may_share or self._out or self._socket is None:
+            return
+        try:
+            arena = _arena.Arena()
+        except (OSError, AttributeError):
+            self._may_share = False
+            return
+        text = _wire.app_arena(_arena.BYTES)
+        try:
+            sent = self._socket.sendmsg([text], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                                  array.array("i", [arena.fd]))])
+        except OSError:  # nothing has left; a broken connection is noticed by whoever is next
+            arena.close()
+            return
+        arena.close_fd()
+        self._arena = arena
+        if sent < len(text):
+            self.send([text[sent:]])
 
     def _drop(self, sent: int) -> None:
         """Forgets what has left."""
@@ -175,7 +213,9 @@ class Link:
         kind = _wire.kind_of(raw)
         if kind == _wire.RESULTS:
             for result in _wire.read_results(raw):
-                self._owner.on_result(result)
+                if self._socket is None:
+                    return  # closed by whom the one before was told to
+                self._take_result(result)
         elif kind == _wire.APP_WELCOME:
             self.welcome = _wire.read_welcome(raw)
             self._owner.on_welcome(self)
@@ -186,3 +226,14 @@ class Link:
             raise OffloopError(f"the daemon refuses us: {_wire.read_refused(raw)[1]}")
         elif kind != _wire.ALIVE:
             raise ProtocolError(f"message type {kind:#x}")
+
+    def _take_result(self, result: _wire.Result) -> None:
+        if self._arena is None:
+            if result.offset is not None:
+                raise ProtocolError("a result that is not in the message")
+            self._owner.on_result(result)
+            return
+        if result.offset is not None:
+            result = result._replace(payload=self._arena.get(result.id, result.offset, result.length))
+        self._arena.end(result.id)
+        self._owner.on_result(result)

@@ -1,0 +1,133 @@
+#include "worker/broker/app_arena.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+void app_arena_init(struct app_arena *arena)
+{
+    *arena = (struct app_arena){.fd = -1};
+}
+
+void app_arena_close(struct app_arena *arena)
+{
+    if (arena->fd >= 0)
+        close(arena->fd);
+    app_arena_init(arena);
+}
+
+/* The descriptor in a message of the kernel's; -1 for none. There is room for one only:
+   the kernel closes what is too much. */
+static int descriptor_in(struct msghdr *message)
+{
+    struct cmsghdr *control = CMSG_FIRSTHDR(message);
+    int fd = -1;
+
+    if (control != NULL && control->cmsg_level == SOL_SOCKET &&
+        control->cmsg_type == SCM_RIGHTS && control->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(control), sizeof fd);
+    return fd;
+}
+
+ssize_t app_arena_receive(struct app_arena *arena, int socket, void *room, size_t bytes)
+{
+    union {
+        struct cmsghdr align;
+        uint8_t bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec piece = {room, bytes};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    ssize_t got;
+
+    if (!arena->is_offered || arena->fd >= 0)
+        return recv(socket, room, bytes, MSG_DONTWAIT); /* the kernel drops descriptors */
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got > 0)
+        arena->fd = descriptor_in(&message);
+    return got;
+}
+
+/* A file whose reads wait for nothing but memory, and whose size is for ever. */
+static bool is_memory(int fd, uint64_t bytes)
+{
+    const int sealed = F_SEAL_SHRINK | F_SEAL_GROW;
+    struct statfs system;
+    struct stat file;
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    return seals >= 0 && (seals & sealed) == sealed &&
+           (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) == 0 &&
+           fstatfs(fd, &system) == 0 && system.f_type == TMPFS_MAGIC &&
+           fstat(fd, &file) == 0 && S_ISREG(file.st_mode) &&
+           (uint64_t)file.st_size == bytes;
+}
+
+const char *app_arena_begin(struct app_arena *arena, uint64_t bytes)
+{
+    if (!arena->is_offered)
+        return "an arena that it was not offered";
+    if (arena->bytes > 0)
+        return "a second arena";
+    if (arena->fd < 0)
+        return "an arena without a descriptor";
+    if (!is_memory(arena->fd, bytes))
+        return "an arena that is no sealed memory file of its size";
+    arena->bytes = bytes;
+    return NULL;
+}
+
+static bool holds(const struct app_arena *arena, uint64_t offset, uint64_t bytes)
+{
+    return bytes <= WIRE_MAX_APP_SHARED_BYTES && bytes <= arena->bytes &&
+           offset <= arena->bytes - bytes;
+}
+
+bool app_arena_fits(const struct app_arena *arena, const struct wire_job *job)
+{
+    if ((job->payload.in_arena || job->has_reply_space) && arena->bytes == 0)
+        return false;
+    return (!job->payload.in_arena ||
+            holds(arena, job->payload.offset, job->payload.bytes.len)) &&
+           (!job->has_reply_space || holds(arena, job->reply_offset, job->reply_bytes));
+}
+
+int app_arena_read(const struct app_arena *arena, uint64_t offset, uint8_t *to,
+                   size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t got = pread(arena->fd, to, bytes, (off_t)offset);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return -1;
+        to += got;
+        offset += (uint64_t)got;
+        bytes -= (size_t)got;
+    }
+    return 0;
+}
+
+int app_arena_write(const struct app_arena *arena, uint64_t offset, struct slice from)
+{
+    while (from.len > 0) {
+        ssize_t put = pwrite(arena->fd, from.data, from.len, (off_t)offset);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return -1;
+        from.data += put;
+        from.len -= (size_t)put;
+        offset += (uint64_t)put;
+    }
+    return 0;
+}
