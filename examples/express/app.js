@@ -1,34 +1,50 @@
 #!/usr/bin/env node
 'use strict';
-// An API of instruments on Express, in four ways: the same replies, other places for the JSON.
+// An API of instruments on Express, in several ways: the same replies, other places for the JSON.
 //
-//     app.js inline | threads | processes | offloop [--port N] [--jobs SOCKET]
+//     app.js inline | threads | processes | piscina | offloop [--port N] [--jobs SOCKET]
 //
 //     GET /v1/instrument_details?limit=250     the first contracts, about 200 KB
 //     GET /v1/instrument_details/NAME          one contract, about 800 bytes
 //     GET /light                               what must be quick whatever the others ask for
 //
 // The store holds JSON text, as Redis or a file would give it. Each reply is that document and
-// the account of who asks: decoded, changed and encoded again.
+// the account of who asks: decoded, changed and encoded again. (piscina is a package of its own,
+// a pool of threads; npm install piscina.)
 const { execFileSync } = require('node:child_process');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 const express = require('express');
 const { Pool } = require('./pool.js');
-const { makeReply } = require('./reply.js');
+const { ACCOUNT, makeReply } = require('./reply.js');
 
 const ROOT = path.join(__dirname, '../..');
 const offloop = require(path.join(ROOT, 'clients/node'));
 
-const ACCOUNT = { name: 'demo', currency: 'EUR', margin_rate: 0.15 };
 const [BEGIN, COMMA, END] = ['{"instruments":[', ',', ']}'].map((text) => Buffer.from(text));
-const MODES = ['inline', 'threads', 'processes', 'offloop'];
+const MODES = ['inline', 'threads', 'processes', 'piscina', 'offloop'];
 
-/** Map of name: JSON text, from scripts/sample-data. */
-function loadStore() {
-  const lines = execFileSync(path.join(ROOT, 'scripts/sample-data'), ['instruments'], { maxBuffer: 1 << 28 });
-  const documents = lines.toString().trim().split('\n').map((line) => JSON.parse(line));
-  return new Map(documents.map(({ id, document }) => [id, Buffer.from(JSON.stringify(document))]));
+/** JSON texts, from scripts/sample-data: of each contract, and of the first ones together. */
+class Store {
+  constructor() {
+    const lines = execFileSync(path.join(ROOT, 'scripts/sample-data'), ['instruments'], { maxBuffer: 1 << 28 });
+    const documents = lines.toString().trim().split('\n').map((line) => JSON.parse(line));
+    this.texts = new Map(documents.map(({ id, document }) => [id, Buffer.from(JSON.stringify(document))]));
+    this.collections = new Map(); // limit: text; a store has it in one piece
+  }
+
+  get(name) { return this.texts.get(name); }
+
+  collection(limit) {
+    if (!this.collections.has(limit)) {
+      const rows = [...this.texts.values()];
+      const parts = [BEGIN];
+      for (let at = 0; at < limit; at++) parts.push(rows[at % rows.length], COMMA);
+      parts[parts.length > 1 ? parts.length - 1 : 1] = END; // instead of the last comma
+      this.collections.set(limit, Buffer.concat(parts));
+    }
+    return this.collections.get(limit);
+  }
 }
 
 /** Decode, change, encode, in one of four places: {reply(stored), close()}. */
@@ -36,6 +52,11 @@ async function makePlace(mode, socket) {
   if (mode === 'threads' || mode === 'processes') {
     const pool = new Pool(mode, 2, ACCOUNT);
     return { reply: (stored) => pool.run(stored), close: () => pool.close() };
+  }
+  if (mode === 'piscina') {
+    const { Piscina } = require('piscina');
+    const pool = new Piscina({ filename: path.join(__dirname, 'reply.js'), maxThreads: 2 });
+    return { reply: (stored) => pool.run(stored, { name: 'makeDemoReply' }), close: () => pool.destroy() };
   }
   if (mode === 'offloop') {
     const jobs = await offloop.connect(socket, { name: 'express' });
@@ -49,7 +70,6 @@ function makeApp(store, place) {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // Express would hash each reply on the loop
-  const rows = [...store.values()];
   const send = (response, stored, next) => place.reply(stored).then((body) => {
     response.set('Content-Type', 'application/json');
     response.set('Content-Length', String(Buffer.byteLength(body)));
@@ -57,10 +77,7 @@ function makeApp(store, place) {
   }, next);
 
   app.get('/v1/instrument_details', (request, response, next) => {
-    const parts = [BEGIN];
-    for (const row of rows.slice(0, Number(request.query.limit || 250))) parts.push(row, COMMA);
-    parts[parts.length > 1 ? parts.length - 1 : 1] = END; // instead of the last comma
-    send(response, Buffer.concat(parts), next);
+    send(response, store.collection(Number(request.query.limit || 250)), next);
   });
   app.get('/v1/instrument_details/:name', (request, response, next) => {
     const stored = store.get(request.params.name);
@@ -86,7 +103,7 @@ async function main() {
     return;
   }
   const place = await makePlace(mode, values.jobs);
-  const server = makeApp(loadStore(), place).listen(Number(values.port), '127.0.0.1', () => {
+  const server = makeApp(new Store(), place).listen(Number(values.port), '127.0.0.1', () => {
     process.stdout.write(`listening on http://127.0.0.1:${server.address().port}\n`);
   });
   for (const signal of ['SIGTERM', 'SIGINT']) {

@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import concurrent.futures
 import cProfile
+import itertools
 import json
 import pathlib
 import signal
@@ -31,12 +32,23 @@ import offloop  # noqa: E402
 ACCOUNT = {"name": "demo", "currency": "EUR", "margin_rate": 0.15}
 
 
-def load_store():
-    """{name: JSON text}, from scripts/sample-data."""
-    lines = subprocess.run([ROOT / "scripts/sample-data", "instruments"], capture_output=True,
-                           check=True).stdout.splitlines()
-    documents = map(json.loads, lines)
-    return {one["id"]: json.dumps(one["document"]).encode() for one in documents}
+class Store:
+    """JSON texts, from scripts/sample-data: of each contract, and of the first ones together."""
+
+    def __init__(self):
+        lines = subprocess.run([ROOT / "scripts/sample-data", "instruments"], capture_output=True,
+                               check=True).stdout.splitlines()
+        self.texts = {one["id"]: json.dumps(one["document"]).encode() for one in map(json.loads, lines)}
+        self.collections = {}  # limit: text; a store has it in one piece
+
+    def get(self, name):
+        return self.texts.get(name)
+
+    def collection(self, limit):
+        if limit not in self.collections:
+            rows = itertools.islice(itertools.cycle(self.texts.values()), limit)
+            self.collections[limit] = b'{"instruments":[' + b",".join(rows) + b"]}"
+        return self.collections[limit]
 
 
 # ---- decode, change, encode: in four places
@@ -106,9 +118,7 @@ class Handler(tornado.web.RequestHandler):
 
 class Collection(Handler):
     async def get(self):
-        limit = int(self.get_query_argument("limit", "250"))
-        rows = list(self.settings["store"].values())[:limit]
-        await self.send(b'{"instruments":[' + b",".join(rows) + b"]}")
+        await self.send(self.settings["store"].collection(int(self.get_query_argument("limit", "250"))))
 
 
 class Instrument(Handler):
@@ -151,7 +161,7 @@ def main():
     parser.add_argument("--jobs", help="the job socket ($OFFLOOP_JOBS, else /run/offloop/jobs.sock)")
     parser.add_argument("--profile", metavar="FILE", help="write a cProfile of the loop's thread")
     options = parser.parse_args()
-    store = load_store()
+    store = Store()
     if not options.profile:
         asyncio.run(serve(options, store))
         return

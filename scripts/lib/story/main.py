@@ -30,8 +30,9 @@ import harness  # noqa: E402
 import job_daemon  # noqa: E402
 import page  # noqa: E402
 from apps import APPS, MODES, ROOT, Missing, ask, removed_first  # noqa: E402
+from light import probe  # noqa: E402
 
-HEAVY, LIGHT = "/v1/instrument_details", "/light"
+HEAVY = "/v1/instrument_details"
 HEAVY_CLIENTS = 4
 PROFILED = ["inline", "offloop"]
 
@@ -51,18 +52,6 @@ def arguments():
     if not shutil.which("ab"):
         parser.exit(1, "story: no ab (Debian: apache2-utils)\n")
     return options
-
-
-def probe(url, seconds):
-    """p50 and p99 (microseconds) of the light route, asked for at fixed times."""
-    rate = 100
-    done = subprocess.run([sys.executable, str(HERE.parent / "compare/prober.py"), url + LIGHT, str(rate),
-                           str(seconds)], input="\n", capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])  # behind "ready"
-    if found["problem"] or set(found["statuses"]) != {"200"}:
-        raise ab.Refused(f"the light route: {found['problem'] or found['statuses']}")
-    times = sorted(found["latencies_us"])
-    return {"p50_us": times[len(times) // 2], "p99_us": times[len(times) * 99 // 100], "count": len(times)}
 
 
 def measure(app, mode, socket, options):
