@@ -106,6 +106,7 @@ async function main() {
   const server = makeApp(new Store(), place).listen(Number(values.port), '127.0.0.1', () => {
     process.stdout.write(`listening on http://127.0.0.1:${server.address().port}\n`);
   });
+  server.keepAliveTimeout = 60000; // node's 5 s end connections that a client is about to use
   for (const signal of ['SIGTERM', 'SIGINT']) {
     process.on(signal, () => {
       server.close();

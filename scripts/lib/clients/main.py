@@ -48,7 +48,7 @@ def arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help="of the above (all)")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2, help="of each load (2)")
+    parser.add_argument("--seconds", type=float, default=2, help="of each load, about (2)")
     parser.add_argument("--quick", action="store_true", help="one round of half a second")
     parser.add_argument("--out", type=pathlib.Path, metavar="DIR", default=ROOT / "build/bench-clients")
     options = parser.parse_args()
