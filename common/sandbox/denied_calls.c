@@ -110,10 +110,12 @@ static int refuse_namespaces(scmp_filter_ctx filter)
 
 static int refuse_sockets(scmp_filter_ctx filter, enum denied_sockets sockets)
 {
+    const struct scmp_arg_cmp other = {.op = SCMP_CMP_NE, .datum_a = AF_UNIX};
+
     if (sockets == DENIED_SOCKETS_NONE)
         return 0;
-    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                            SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+    return seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket),
+                                  1, &other);
 }
 
 static int load(scmp_filter_ctx filter, enum denied_sockets sockets)
