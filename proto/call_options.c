@@ -18,7 +18,9 @@ enum options_flag {
     OPTIONS_IDS = 64,
     OPTIONS_TRANSFORM = 128,
     OPTIONS_ONE = 256,
-    OPTIONS_FLAGS = 511 /* all that exist */
+    OPTIONS_DIGEST_IN = 512,
+    OPTIONS_DIGEST_OUT = 1024,
+    OPTIONS_FLAGS = 2047 /* all that exist */
 };
 
 static unsigned flags_of(const struct codec_call *call)
@@ -28,7 +30,9 @@ static unsigned flags_of(const struct codec_call *call)
            (call->part ? OPTIONS_PART : 0u) | (call->gunzip ? OPTIONS_GUNZIP : 0u) |
            (call->format == CODEC_FORMAT_JSON ? OPTIONS_JSON : 0u) |
            (call->keep_numbers ? OPTIONS_NUMBERS : 0u) | (call->ids ? OPTIONS_IDS : 0u) |
-           (call->transform ? OPTIONS_TRANSFORM : 0u) | (call->one ? OPTIONS_ONE : 0u);
+           (call->transform ? OPTIONS_TRANSFORM : 0u) | (call->one ? OPTIONS_ONE : 0u) |
+           (call->digests & CODEC_DIGEST_IN ? OPTIONS_DIGEST_IN : 0u) |
+           (call->digests & CODEC_DIGEST_OUT ? OPTIONS_DIGEST_OUT : 0u);
 }
 
 static enum codec_coding coding_in(unsigned flags)
@@ -81,6 +85,8 @@ int call_options_read(struct slice options, struct codec_call *call)
     call->ids = flags & OPTIONS_IDS;
     call->transform = flags & OPTIONS_TRANSFORM;
     call->one = flags & OPTIONS_ONE;
+    call->digests = (flags & OPTIONS_DIGEST_IN ? CODEC_DIGEST_IN : 0u) |
+                    (flags & OPTIONS_DIGEST_OUT ? CODEC_DIGEST_OUT : 0u);
     call->format = flags & OPTIONS_JSON ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
     call->in.len -= argument_len;
     call->argument = (struct slice){call->in.data + call->in.len, argument_len};

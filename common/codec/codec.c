@@ -19,9 +19,13 @@
 /* What an input of n bytes can become at most, with the factors of docs/CODEC.md:
    `-0,` is 3 bytes of text and 9 of MessagePack, a control character 1 byte and 6 of
    text, a float32 5 bytes and 24 of text. */
-#define DECODE_BOUND(n)   ((n)*3 + 16)
-#define ENCODE_BOUND(n)   ((n)*6 + 16)
-#define LARGEST_INPUT     UINT32_MAX
+#define DECODE_BOUND(n) ((n)*3 + 16)
+#define ENCODE_BOUND(n) ((n)*6 + 16)
+#define LARGEST_INPUT   UINT32_MAX
+
+/* A unit of a budget's work is some nanoseconds: so many bytes of a digest. */
+#define DIGEST_BYTES_PER_WORK 4
+
 #define LARGEST_BOUNDABLE (SIZE_MAX / 16)
 
 struct codec {
@@ -295,14 +299,59 @@ static enum codec_status run_step(struct codec *codec, const struct codec_call *
     return status;
 }
 
-enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
-                            struct buf *out, struct codec_fault *fault_r)
+static enum codec_status run_call(struct codec *codec, const struct codec_call *call,
+                                  struct buf *out, struct codec_fault *fault_r)
 {
     if (call->op == CODEC_OP_BULK)
         return bulk_run(codec, run_step, &codec->programs, call, out, fault_r);
     if (transform_is_step(call))
         return run_step(codec, call, out, fault_r);
     return transform_run(codec, run_step, &codec->programs, call, out, fault_r);
+}
+
+/* Appends the digests that the call asks for to its result, which begins at `start`.
+   False if the budget does not allow that work. */
+static bool put_digests(const struct codec_call *call, size_t start, struct buf *out)
+{
+    const struct slice result = {out->data + start, out->len - start};
+    bool in = call->digests & CODEC_DIGEST_IN,
+         of_result = call->digests & CODEC_DIGEST_OUT;
+    size_t bytes = (in ? call->in.len : 0) + (of_result ? result.len : 0);
+    uint64_t digest;
+
+    if (call->budget != NULL &&
+        call->budget->is_spent(call->budget, bytes / DIGEST_BYTES_PER_WORK))
+        return false;
+    digest = of_result ? digest_of(result) : 0;
+    if (in)
+        digest_put(out, digest_of(call->in));
+    if (of_result)
+        digest_put(out, digest);
+    return true;
+}
+
+/* A call with digests: its result must leave room for them. */
+static enum codec_status run_digested(struct codec *codec, const struct codec_call *call,
+                                      struct buf *out, struct codec_fault *fault_r)
+{
+    struct codec_call inner = *call;
+    size_t start = out->len, digests = codec_digest_bytes(call->digests);
+    enum codec_status status;
+
+    inner.max_output = call->max_output > digests ? call->max_output - digests : 0;
+    status = run_call(codec, &inner, out, fault_r);
+    if (status != CODEC_OK || put_digests(call, start, out))
+        return status;
+    out->len = start;
+    *fault_r = (struct codec_fault){CODEC_STOPPED, 0};
+    return CODEC_STOPPED;
+}
+
+enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
+                            struct buf *out, struct codec_fault *fault_r)
+{
+    return call->digests == 0 ? run_call(codec, call, out, fault_r)
+                              : run_digested(codec, call, out, fault_r);
 }
 
 void codec_trim(struct codec *codec, size_t keep_bytes)

@@ -21,6 +21,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/document_name.h"
+#include "common/codec/digest.h"
 
 /* Containers inside one another; the 513th is refused, both ways. */
 #define CODEC_MAX_DEPTH 512
@@ -121,6 +122,15 @@ enum codec_coding {
    compact text never holds. */
 enum codec_format { CODEC_FORMAT_MSGPACK, CODEC_FORMAT_JSON };
 
+/* The digests (digest.h) that a call may ask for, for a store whose documents have no
+   versions. Each is DIGEST_BYTES long; they follow the result, IN before OUT, and count
+   in its max_output. */
+#define CODEC_DIGEST_IN                                                                  \
+    1u                      /* of the input, as it is: one document, in any form of JSON \
+                             */
+#define CODEC_DIGEST_OUT 2u /* of the result */
+#define CODEC_DIGESTS    3u
+
 /* Bounds the work of a job for a caller that cannot wait until its end. The codec counts
    work in units, about what it takes to write a byte (some nanoseconds), and asks each
    time CODEC_BUDGET_WORK units are done or about to begin. Compressing and expanding are
@@ -156,6 +166,7 @@ struct codec_call {
                        the program (operations/program.h). ENCODE gives several results
                        divided by the separator, PATCH takes exactly one */
     bool one;       /* transform: a document that gives several results is a failure */
+    unsigned digests;  /* CODEC_DIGEST_… that follow the result; zero for none */
     uint8_t separator; /* SEQUENCE, and ENCODE of a program's results: ',' or '\n'.
                           PROJECT of a program's results: ',' makes them one array, whose
                           head has CODEC_ARRAY_HEAD_BYTES */
@@ -223,6 +234,13 @@ const char *codec_status_text(enum codec_status status);
 static inline bool codec_status_has_text(enum codec_status status)
 {
     return status >= CODEC_PROGRAM && status < CODEC_STATUSES;
+}
+
+/* The bytes of a call's digests behind its result. */
+static inline size_t codec_digest_bytes(unsigned digests)
+{
+    return ((digests & CODEC_DIGEST_IN) != 0 ? DIGEST_BYTES : 0u) +
+           ((digests & CODEC_DIGEST_OUT) != 0 ? DIGEST_BYTES : 0u);
 }
 
 /* The HTTP status that a front answers with, 400 and so on. */

@@ -130,6 +130,13 @@ static enum codec_status run(struct transform *t, enum codec_op op)
     return status;
 }
 
+/* True for a call on documents that newlines divide. A document that has a digest is one,
+   and may hold newlines. */
+static bool has_many(const struct codec_call *call)
+{
+    return call->op != CODEC_OP_ENCODE && (call->digests & CODEC_DIGEST_IN) == 0;
+}
+
 /* Runs an operation on each of the '\n'-divided texts of a stored JSON sequence, or on
    the one document. */
 static enum codec_status run_texts(struct transform *t)
@@ -137,7 +144,7 @@ static enum codec_status run_texts(struct transform *t)
     struct buf made = BUF_INIT;
     struct slice rest = t->in;
     enum codec_status status;
-    bool many = t->call->op != CODEC_OP_ENCODE;
+    bool many = has_many(t->call);
 
     do {
         const uint8_t *end = many ? memchr(rest.data, '\n', rest.len) : NULL;
@@ -266,7 +273,8 @@ static enum codec_status prepare(struct transform *t)
         status = expand_input(t);
     if (status == CODEC_OK && call->op == CODEC_OP_COMPACT)
         return run(t, CODEC_OP_DECODE);
-    if (status == CODEC_OK && call->format == CODEC_FORMAT_JSON && t->in.len > 0 &&
+    if (status == CODEC_OK && call->format == CODEC_FORMAT_JSON &&
+        (t->in.len > 0 || !has_many(call)) &&
         (call->op == CODEC_OP_ENCODE || call->op == CODEC_OP_SEQUENCE ||
          call->op == CODEC_OP_PROJECT))
         status = run_texts(t);
@@ -365,6 +373,8 @@ enum codec_status transform_run(struct codec *codec, transform_step_fn *run_step
     enum codec_status status;
 
     t.in = call->in;
+    if (t.in.data == NULL)
+        t.in.data = (const uint8_t *)"";
     status = coding_is_there(call->coding) ? prepare(&t) : fail(&t, CODEC_UNSUPPORTED, 0);
     if (status == CODEC_OK)
         status = call->coding == CODING_NONE ? finish(&t, out) : compress(&t, out);

@@ -85,8 +85,10 @@ struct job {
     enum jobs_mode ran;       /* where it really ran */
     unsigned attempts;        /* times it was sent to a worker */
     uint64_t submitted_ns;
-    uint32_t queue_us; /* waiting for a worker */
-    uint32_t codec_us; /* inside the codec */
+    uint32_t queue_us;              /* waiting for a worker */
+    uint32_t codec_us;              /* inside the codec */
+    uint64_t digest_in, digest_out; /* where status is OK and call.digests asked for
+                                       them; they are not in the result then */
 
     /* private to jobs */
     struct list link;  /* in the queue that holds it */

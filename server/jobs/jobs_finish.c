@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "common/base/clock.h"
+#include "common/codec/digest.h"
 #include "server/jobs/jobs_memory.h"
 #include "server/stats/stats.h"
 
@@ -28,6 +29,7 @@ struct ending {
     struct blob *result;
     struct codec_fault fault;
     enum jobs_mode ran;
+    uint64_t digest_in, digest_out;
     struct list followers;
 };
 
@@ -50,6 +52,8 @@ static void end_followers(struct jobs_context *context, struct ending *ending)
         stats_add(&context->stats->jobs_shared, 1);
         job->ran = ending->ran;
         job->fault = ending->fault;
+        job->digest_in = ending->digest_in;
+        job->digest_out = ending->digest_out;
         job->result = ending->result == NULL ? NULL : blob_ref(ending->result);
         job->queue_us = (uint32_t)((clock_now_ns() - job->submitted_ns) / NS_PER_US);
         jobs_finish(context, job, ending->status);
@@ -105,9 +109,21 @@ void jobs_finish(struct jobs_context *context, struct job *job, enum job_status 
     jobs_share_end(job, &ending.followers);
     ending.fault = job->fault;
     ending.ran = job->ran;
+    ending.digest_in = job->digest_in;
+    ending.digest_out = job->digest_out;
     job->done(job);
     end_followers(context, &ending);
     blob_unref(&result);
+}
+
+/* Takes the digests off the end of a result. Nobody else reads it yet: another reference
+   at most keeps the memory that it is in. */
+static void take_digests(struct job *job, struct blob *result)
+{
+    if (job->call.digests & CODEC_DIGEST_OUT)
+        job->digest_out = digest_take(&result->bytes);
+    if (job->call.digests & CODEC_DIGEST_IN)
+        job->digest_in = digest_take(&result->bytes);
 }
 
 void jobs_finish_run(struct jobs_context *context, struct job *job,
@@ -117,6 +133,8 @@ void jobs_finish_run(struct jobs_context *context, struct job *job,
            codec_status_has_text(fault->status));
     job->fault = *fault;
     job->result = result;
+    if (fault->status == CODEC_OK && job->call.digests != 0)
+        take_digests(job, result);
     if (fault->status == CODEC_OK)
         jobs_cost_learn_codec(&context->cost, &job->call, job->codec_us);
     if (fault->status == CODEC_OK && job->mode == JOBS_AUTO && job->ran == JOBS_INLINE)

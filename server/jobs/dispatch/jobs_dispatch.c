@@ -365,17 +365,21 @@ static bool is_plausible(const struct job *job, const struct wire_result *result
 {
     if (result->verdict >= WIRE_CANCELLED)
         return false;
+    if (result->status == CODEC_OK && result->verdict == WIRE_DONE &&
+        result->payload.bytes.len < codec_digest_bytes(job->call.digests))
+        return false;
     return (result->payload.bytes.len <= job->call.max_output ||
             codec_status_has_text((enum codec_status)result->status)) &&
            (result->fault_offset <= last_offset(&job->call) ||
             result->fault_offset == CODEC_NO_OFFSET);
 }
 
-/* True for a job whose worker is too old: it does not know keep_numbers, or programs. */
+/* True for a job whose worker is too old: it does not know keep_numbers, programs or
+   digests. */
 static bool is_outdated(const struct job *job, const struct wire_result *result)
 {
     return result->status == CODEC_UNSUPPORTED &&
-           (job->call.keep_numbers || job->call.transform);
+           (job->call.keep_numbers || job->call.transform || job->call.digests != 0);
 }
 
 /* Runs a job on a thread of the front, where the codec is as new as the front. Equal ones

@@ -34,8 +34,9 @@ bool jobs_share_is_same(const struct codec_call *a, const struct codec_call *b)
            a->part == b->part && a->gunzip == b->gunzip && a->separator == b->separator &&
            a->keep_numbers == b->keep_numbers && a->format == b->format &&
            a->in.len == b->in.len && a->transform == b->transform && a->one == b->one &&
-           a->ids == b->ids && is_same_argument(a, b) && a->max_output == b->max_output &&
-           is_same_text(a->fields, b->fields) && is_same_text(a->in, b->in);
+           a->ids == b->ids && a->digests == b->digests && is_same_argument(a, b) &&
+           a->max_output == b->max_output && is_same_text(a->fields, b->fields) &&
+           is_same_text(a->in, b->in);
 }
 
 static bool may_follow(const struct job *job, const struct job *leader)

@@ -9,11 +9,13 @@ void jobs_turn_results_init(struct jobs_turn_results *turn)
     *turn = (struct jobs_turn_results){.any = false};
 }
 
-/* True where a job's input outlives it, and is all that its result depends on. */
+/* True where a job's input outlives it, and is all that its result depends on, which is
+   all that the job gives. */
 static bool can_be_kept(const struct job *job)
 {
     return (job->share_key[0] | job->share_key[1]) != 0 && job->in_blob != NULL &&
-           job->call.fields.len == 0 && job->call.argument.len == 0;
+           job->call.fields.len == 0 && job->call.argument.len == 0 &&
+           job->call.digests == 0;
 }
 
 static unsigned slot_of(const struct job *job)

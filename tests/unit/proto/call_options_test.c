@@ -58,7 +58,7 @@ static void test_round_trip(void **state)
 static void test_each_flag_alone(void **state)
 {
     (void)state;
-    for (int flag = 0; flag < 9; flag++) {
+    for (int flag = 0; flag < 11; flag++) {
         struct codec_call call = plain(), back = plain();
         struct buf out = BUF_INIT;
 
@@ -67,6 +67,7 @@ static void test_each_flag_alone(void **state)
         call.ids = flag == 6;
         call.transform = flag == 7;
         call.one = flag == 8;
+        call.digests = flag == 9 ? CODEC_DIGEST_IN : flag == 10 ? CODEC_DIGEST_OUT : 0;
         call.gunzip = flag == 1;
         call.keep_numbers = flag == 5;
         call.format = flag == 2 ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
@@ -76,7 +77,7 @@ static void test_each_flag_alone(void **state)
                     back.keep_numbers == call.keep_numbers &&
                     back.gunzip == call.gunzip && back.format == call.format &&
                     back.ids == call.ids && back.transform == call.transform &&
-                    back.one == call.one);
+                    back.one == call.one && back.digests == call.digests);
         buf_free(&out);
     }
 }
@@ -87,7 +88,7 @@ static void test_bad_options(void **state)
         const char *bytes;
         size_t len;
     } rows[] = {
-        {"\x94\xcd\x02\x00\x00\x00\xc4\x00",
+        {"\x94\xcd\x08\x00\x00\x00\xc4\x00",
          8},                                 /* unknown flag, above all that are known */
         {"\x94\x09\x00\x00\xc4\x00", 6},     /* two codings */
         {"\x94\x00\x65\x00\xc4\x00", 6},     /* argument larger than the payload */
