@@ -24,7 +24,8 @@ struct api *api_create(const struct api_config *config)
     if (getrandom(&api->share_seed, sizeof api->share_seed, 0) !=
         (ssize_t)sizeof api->share_seed)
         log_fatal("getrandom: %s", strerror(errno));
-    if (config->reply_cache_bytes > 0)
+    /* a foreign store knows no versions that could be compared */
+    if (config->reply_cache_bytes > 0 && !store_is_foreign(config->store))
         api->reply_cache =
             reply_cache_create(config->reply_cache_bytes, api->share_seed, config->stats);
     list_init(&api->patches);
@@ -101,7 +102,7 @@ static void reply_options(struct exchange *e)
 
     buf_printf(&headers, "Allow: %s\r\n", exchange_allow(e));
     if (e->route.kind == STATS_ROUTE_DOCUMENT)
-        buf_append_str(&headers, EXCHANGE_ACCEPT_PATCH);
+        buf_append_str(&headers, program_accept_patch(e));
     exchange_put_common(e, &headers);
     if (cors_is_preflight(origin, http_header(e->x, "access-control-request-method")))
         cors_put_preflight(&e->api->config.cors, origin, exchange_allow(e), &headers);
@@ -226,12 +227,13 @@ static enum query_scope query_scope_of(const struct exchange *e)
 
     if (e->route.kind == STATS_ROUTE_DOCUMENT && reads)
         return QUERY_OF_DOCUMENT | QUERY_OF_READ;
+    if (e->route.kind == STATS_ROUTE_COLLECTION && reads)
+        return QUERY_OF_COLLECTION;
     if (e->route.kind == STATS_ROUTE_DOCUMENT && method == HTTP_PATCH)
-        return QUERY_OF_DOCUMENT;
+        return QUERY_OF_DOCUMENT | QUERY_OF_NO_PROGRAM;
     if (e->kind == bulk_kind())
-        return QUERY_OF_BULK;
-    return e->route.kind == STATS_ROUTE_COLLECTION && reads ? QUERY_OF_COLLECTION
-                                                            : QUERY_OF_NOTHING;
+        return QUERY_OF_BULK | QUERY_OF_NO_PROGRAM;
+    return reads ? QUERY_OF_NOTHING : QUERY_OF_NO_PROGRAM;
 }
 
 /* Reads the parameters; where they are at fault, answers and returns false. */

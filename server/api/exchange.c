@@ -64,6 +64,11 @@ void exchange_submit_as(struct exchange *e, enum jobs_mode mode, struct job *job
     jobs_submit(config->jobs, job);
 }
 
+bool exchange_is_foreign(const struct exchange *e)
+{
+    return store_is_foreign(e->api->config.store);
+}
+
 enum codec_format exchange_codec_format(enum store_format format)
 {
     return format == STORE_JSON ? CODEC_FORMAT_JSON : CODEC_FORMAT_MSGPACK;
@@ -138,6 +143,8 @@ const char *exchange_allow(const struct exchange *e)
     switch (e->route.kind) {
     case STATS_ROUTE_DOCUMENT: return "GET, HEAD, PUT, PATCH, DELETE, OPTIONS";
     case STATS_ROUTE_COLLECTION: return "GET, HEAD, POST, OPTIONS";
+    case STATS_ROUTE_COLLECTIONS:
+        return exchange_is_foreign(e) ? "OPTIONS" : "GET, HEAD, OPTIONS";
     default: return "GET, HEAD, OPTIONS";
     }
 }
@@ -160,14 +167,18 @@ void exchange_put_vary(const struct exchange *e, struct buf *headers)
                    codings ? "Vary: Accept, Accept-Encoding\r\n" : "Vary: Accept\r\n");
 }
 
+static bool is_read(const struct exchange *e)
+{
+    enum http_method method = http_request(e->x)->method;
+
+    return method == HTTP_GET || method == HTTP_HEAD;
+}
+
 /* A problem stands in place of what was negotiated; with another Accept there might be
    none. */
 static bool is_negotiated(const struct exchange *e)
 {
-    enum http_method method = http_request(e->x)->method;
-
-    return (method == HTTP_GET || method == HTTP_HEAD) &&
-           (e->route.kind != STATS_ROUTE_OTHER || e->route.is_description);
+    return is_read(e) && (e->route.kind != STATS_ROUTE_OTHER || e->route.is_description);
 }
 
 static void reply_problem(struct exchange *e, int status, const char *detail,
@@ -184,8 +195,6 @@ static void reply_problem(struct exchange *e, int status, const char *detail,
                        : "");
     if (status == 405)
         buf_printf(&headers, "Allow: %s\r\n", exchange_allow(e));
-    if (status == 415 && http_request(e->x)->method == HTTP_PATCH)
-        buf_append_str(&headers, EXCHANGE_ACCEPT_PATCH);
     if (is_negotiated(e))
         exchange_put_vary(e, &headers);
     buf_append_str(&headers, extra);
@@ -253,6 +262,17 @@ void exchange_fail_job(struct exchange *e, const struct job *job)
     reply_problem(e, status, detail, (int64_t)job->fault.offset, "");
 }
 
+/* A value of an application is no JSON: nobody's fault here, and no news for the log. */
+static void fail_foreign(struct exchange *e, const struct codec_fault *fault)
+{
+    char detail[CODEC_MAX_TEXT_BYTES];
+
+    snprintf(detail, sizeof detail,
+             "the value that Redis has is not JSON: %s at byte %" PRIu64,
+             codec_status_text(fault->status), fault->offset);
+    reply_problem(e, 422, detail, (int64_t)fault->offset, "");
+}
+
 void exchange_fail_stored(struct exchange *e, const struct job *job)
 {
     if (job->status != JOB_REFUSED || job->fault.status == CODEC_FIELDS ||
@@ -261,17 +281,22 @@ void exchange_fail_stored(struct exchange *e, const struct job *job)
         exchange_fail_job(e, job);
         return;
     }
+    if (exchange_is_foreign(e)) {
+        fail_foreign(e, &job->fault);
+        return;
+    }
     log_warn("a stored document is damaged: %s at byte %" PRIu64,
              codec_status_text(job->fault.status), job->fault.offset);
     exchange_fail(e, 500, "the stored document is damaged");
 }
 
-void exchange_fail_content_type(struct exchange *e, const char *taken)
+void exchange_fail_content_type(struct exchange *e, const char *taken,
+                                const char *headers)
 {
     char detail[NEGOTIATE_REFUSAL_MAX];
 
     negotiate_refusal_print(http_header(e->x, "content-type"), taken, detail);
-    exchange_fail(e, 415, detail);
+    exchange_fail_with(e, 415, detail, headers);
 }
 
 const char *exchange_media(const struct exchange *e)
@@ -285,6 +310,12 @@ void exchange_fail_store(struct exchange *e, enum store_status status)
     case STORE_NOT_FOUND: exchange_fail(e, 404, store_status_text(status)); return;
     case STORE_CONFLICT: exchange_fail(e, 412, conditions_failed_text(e->x)); return;
     case STORE_FULL: exchange_fail(e, 507, store_status_text(status)); return;
+    case STORE_WRONG_TYPE: exchange_fail(e, 422, store_status_text(status)); return;
+    case STORE_TOO_LARGE: exchange_fail(e, 413, store_status_text(status)); return;
+    case STORE_UNLISTED: exchange_fail(e, 400, store_status_text(status)); return;
+    case STORE_BAD_NAME:
+        exchange_fail(e, is_read(e) ? 404 : 400, store_status_text(status));
+        return;
     case STORE_DOWN:
     case STORE_NO_MEMORY:
     case STORE_UNSURE: exchange_fail(e, 503, store_status_text(status)); return;

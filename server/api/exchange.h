@@ -6,16 +6,13 @@
 #ifndef OFFLOOP_SERVER_API_EXCHANGE_H
 #define OFFLOOP_SERVER_API_EXCHANGE_H
 
+#include "common/base/log.h"
 #include "server/api/api.h"
 #include "server/api/negotiate.h"
 #include "server/api/document/new_id.h"
 #include "server/api/query.h"
 #include "server/api/route.h"
 #include "server/store/store.h"
-
-/* What a PATCH may carry (RFC 5789 section 3.1), for OPTIONS and a 415. */
-#define EXCHANGE_ACCEPT_PATCH \
-    "Accept-Patch: application/merge-patch+json, application/jq\r\n"
 
 struct codec;
 struct exchange;
@@ -62,6 +59,7 @@ struct api {
     struct list patches_due;         /* about to be: the same */
     bool patches_beginning;
     unsigned bulk_writes; /* of all bulk requests, under way */
+    struct log_limited scan_log;
 };
 
 /* Submits a job for this exchange; its limits are filled in here, the blobs, share_key
@@ -72,6 +70,10 @@ void exchange_submit(struct exchange *e, struct job *job, const struct codec_cal
 /* The same in another mode than the one that the exchange asks for. */
 void exchange_submit_as(struct exchange *e, enum jobs_mode mode, struct job *job,
                         const struct codec_call *call, void (*done)(struct job *job));
+
+/* True where the store is an application's: store.h. Versions are digests then, which
+   the exchange's jobs make. */
+bool exchange_is_foreign(const struct exchange *e);
 
 /* The store's format as the codec's, and the other way round. */
 enum codec_format exchange_codec_format(enum store_format format);
@@ -106,7 +108,8 @@ void exchange_fail_with(struct exchange *e, int status, const char *detail,
 /* Replies with what a job that did not end OK means for the client's own bytes. */
 void exchange_fail_job(struct exchange *e, const struct job *job);
 
-/* The same for a job on stored bytes: what is malformed there is our fault. */
+/* The same for a job on stored bytes: what is malformed there is our fault, unless the
+   store is an application's. */
 void exchange_fail_stored(struct exchange *e, const struct job *job);
 
 /* Replies with what a store status other than OK and CREATED means. */
@@ -115,8 +118,10 @@ void exchange_fail_store(struct exchange *e, enum store_status status);
 /* The media type of the reply, by the name that Accept asks for. */
 const char *exchange_media(const struct exchange *e);
 
-/* Refuses the request's Content-Type with 415; `taken` lists what is taken. */
-void exchange_fail_content_type(struct exchange *e, const char *taken);
+/* Refuses the request's Content-Type with 415; `taken` lists what is taken. Further
+   header lines as above. */
+void exchange_fail_content_type(struct exchange *e, const char *taken,
+                                const char *headers);
 
 /* The methods that the exchange's route has, "GET, HEAD, OPTIONS". */
 const char *exchange_allow(const struct exchange *e);

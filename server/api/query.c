@@ -15,11 +15,20 @@ static const char fields_fault[] =
 static const struct {
     const char *name;
     unsigned scopes;
+    const char *twice, *meaningless; /* texts of faults */
 } parameters[] = {
-#define X(id, text, where) [QUERY_##id] = {text, where},
+#define X(id, text, where)                                             \
+    [QUERY_##id] = {text, where, text " is given twice: give it once", \
+                    text " has no meaning for this request"},
     QUERY_PARAMETER_MAP(X)
 #undef X
 };
+
+/* The parameters that say what is to be made of a document. */
+static bool makes(enum query_parameter parameter)
+{
+    return parameter == QUERY_JQ || parameter == QUERY_VIEW || parameter == QUERY_FIELDS;
+}
 
 static int limit_parse(struct slice text, uint64_t *limit_r)
 {
@@ -84,7 +93,7 @@ static const char *take_after(struct slice value, struct query *query)
     return NULL;
 }
 
-/* Takes one parameter that has not come before; see query_parse(). */
+/* Takes the value of a parameter; see query_parse(). */
 static const char *take_parameter(enum query_parameter parameter, struct slice value,
                                   struct query *query)
 {
@@ -97,6 +106,7 @@ static const char *take_parameter(enum query_parameter parameter, struct slice v
             return fields_fault;
         return take_fields(value, query);
     case QUERY_IDS: query->ids = on; return NULL;
+    case QUERY_SCAN: query->scan = on; return NULL;
     case QUERY_JQ: query->jq = value; return NULL;
     case QUERY_VIEW: query->view = value; return NULL;
     case QUERY_LIMIT: return take_limit(value, query);
@@ -155,20 +165,28 @@ bool query_next_argument(struct slice *rest, struct slice *name_r, struct slice 
     return false;
 }
 
+/* Takes one parameter of the table. */
+static const char *take_known(enum query_parameter parameter, struct slice value,
+                              enum query_scope scope, struct query *query, unsigned *seen)
+{
+    bool first = (*seen & 1u << parameter) == 0;
+
+    *seen |= 1u << parameter;
+    if ((parameters[parameter].scopes & scope) == 0)
+        return (scope & QUERY_OF_NO_PROGRAM) != 0 && makes(parameter)
+                   ? parameters[parameter].meaningless
+                   : NULL;
+    return first ? take_parameter(parameter, value, query) : parameters[parameter].twice;
+}
+
 /* Takes one parameter. */
 static const char *take_part(struct slice name, struct slice value,
                              enum query_scope scope, struct query *query, unsigned *seen)
 {
     enum query_parameter parameter = find_parameter(name);
 
-    if (parameter < QUERY_PARAMETERS) {
-        bool first = (*seen & 1u << parameter) == 0;
-
-        *seen |= 1u << parameter;
-        return first && (parameters[parameter].scopes & scope) != 0
-                   ? take_parameter(parameter, value, query)
-                   : NULL;
-    }
+    if (parameter < QUERY_PARAMETERS)
+        return take_known(parameter, value, scope, query, seen);
     if (scope != QUERY_OF_COLLECTION ||
         (name.len > 0 && route_next_byte(name, &(size_t){0}) == '_') ||
         take_argument_mark(&name))

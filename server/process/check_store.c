@@ -52,6 +52,11 @@ int check_store(const struct server_config *config)
     store_url_print(config->store, &shown);
     if (result < 0 && counts.documents + counts.collections + counts.damaged == 0)
         printf("%.*s: nothing could be read\n", (int)shown.len, (const char *)shown.data);
+    else if (store_url_is_foreign(config->store))
+        printf("%.*s: %" PRIu64 " values, %" PRIu64 " bytes, %" PRIu64
+               " values no JSON\n",
+               (int)shown.len, (const char *)shown.data, counts.documents, counts.bytes,
+               counts.damaged);
     else
         printf("%.*s: %" PRIu64 " documents in %" PRIu64 " collections, %" PRIu64
                " bytes, %" PRIu64 " damaged\n",

@@ -121,6 +121,7 @@ static void open_store(struct front *front)
     const struct store_config config = {
         .url = front->config->store,
         .tls = {front->credentials.cert, front->credentials.key, front->credentials.ca},
+        .max_value_bytes = front->config->max_body_bytes,
         .lmdb_max = front->config->lmdb_max_bytes,
         .timeout_ns = server_config_store_timeout_ns(front->config),
         .writer_listen_fd = SPAWN_FD_WRITER};
@@ -207,7 +208,8 @@ static void create_clients(struct front *front)
                                    .jobs = front->jobs,
                                    .stats = front->slot,
                                    .mode = (enum jobs_mode)config->mode,
-                                   .store_json = config->representation != 0,
+                                   .store_json = config->representation != 0 ||
+                                                 store_is_foreign(front->store),
                                    .keep_numbers = config->numbers != 0,
                                    .mode_header = config->mode_header,
                                    .server_timing = config->server_timing,

@@ -43,10 +43,12 @@ GROUP("Documents")
 OPTION(STRING, store, "store", "URL", "lmdb:data",
        "where documents are kept: lmdb:DIR, redis://[user:password@]host:port/db, "
        "rediss:// (TLS), redis+unix:///path, redis+sentinel://host:port,.../master, "
-       "redis+cluster://host:port,...",
+       "redis+cluster://host:port,...; with ?key=doc:{collection}:{id} behind it the values "
+       "that an application keeps in Redis",
        .check = store_url_check, .mask = store_url_print)
 OPTION(ENUM, representation, "representation", "R", "msgpack",
-       "how documents are stored: msgpack, or json (compact text, sent as it is)",
+       "how documents are stored: msgpack, or json (compact text, sent as it is; always "
+       "with key= in --store)",
        .names = config_representation_names)
 OPTION(ENUM, numbers, "numbers", "N", "double",
        "how MessagePack holds a number such as 12500.00: as double, or as text",

@@ -70,6 +70,21 @@ void store_list(struct store *store, struct store_list *list)
     store->backend->list(store, list);
 }
 
+void store_list_end(struct store_list *list)
+{
+    struct store_scan *scan = list->scan;
+
+    assert(list->request.backend == NULL);
+    list->scan = NULL;
+    if (scan != NULL)
+        scan->free(scan);
+}
+
+bool store_is_foreign(const struct store *store)
+{
+    return store->is_foreign;
+}
+
 void store_count(struct store *store, struct store_count *count)
 {
     assert(name_fits(count->collection) && count->after.len <= STORE_NAME_MAX);

@@ -8,6 +8,12 @@
  * stay in place until then. Its results belong to the request and are valid only
  * during done, except blobs, which done may keep with blob_ref().
  *
+ * A foreign store holds values that belong to an application, which reads and writes
+ * them, too (Redis with key=). They are JSON text, perhaps indented, or none at all, and
+ * have no version of their own: the digest of the bytes (common/codec/digest.h) is the
+ * version, and whoever needs it has a job make it. Such a store keeps no list of its
+ * documents.
+ *
  * Backends: LMDB (lmdb/: reads come from the map, writes go through the writer
  * process) and Redis (redis/). store.c chooses one by the URL.
  *
@@ -34,16 +40,20 @@ struct store;
 enum store_format { STORE_MSGPACK = 1, STORE_JSON = 2 };
 
 /* How a request can end: NAME, text for people */
-#define STORE_STATUS_MAP(X)                                                  \
-    X(OK, "ok")                                                              \
-    X(CREATED, "created") /* PUT of a document that was not there */         \
-    X(NOT_FOUND, "no such document")                                         \
-    X(CONFLICT, "the condition does not hold") /* see store_put.condition */ \
-    X(FULL, "the store is full")                                             \
-    X(DOWN, "the store cannot be reached")                                   \
-    X(ERROR, "the store failed")                                             \
-    X(NO_MEMORY, "the memory for requests is taken: try again later")        \
-    X(UNSURE,                                                                \
+#define STORE_STATUS_MAP(X)                                                         \
+    X(OK, "ok")                                                                     \
+    X(CREATED, "created") /* PUT of a document that was not there */                \
+    X(NOT_FOUND, "no such document")                                                \
+    X(CONFLICT, "the condition does not hold") /* see store_put.condition */        \
+    X(FULL, "the store is full")                                                    \
+    X(DOWN, "the store cannot be reached")                                          \
+    X(ERROR, "the store failed")                                                    \
+    X(NO_MEMORY, "the memory for requests is taken: try again later")               \
+    X(WRONG_TYPE, "Redis holds another type of value there, not a string")          \
+    X(TOO_LARGE, "the value is larger than --max-body")                             \
+    X(BAD_NAME, "the store's keys (key= in --store) have no place for such a name") \
+    X(UNLISTED, "the store keeps no list of its documents")                         \
+    X(UNSURE,                                                                       \
       "the store was lost before it answered: the write may or may not have happened")
 
 enum store_status {
@@ -97,14 +107,22 @@ struct store_get {
                                read, and blob is NULL; 0 for none */
     void (*done)(struct store_get *get);
     /* results */
-    enum store_status status; /* OK, NOT_FOUND, DOWN, ERROR, NO_MEMORY */
+    enum store_status status; /* OK, NOT_FOUND, DOWN, ERROR, NO_MEMORY; of a foreign store
+                                 also WRONG_TYPE, TOO_LARGE, BAD_NAME */
     struct blob *blob;        /* the bytes; released after done, keep with blob_ref() */
     enum store_format format;
-    uint64_t version;
+    uint64_t version; /* 0 of a foreign store, which does not know it */
 };
 
+/* Where the list of a foreign store stands; the store's own. */
+struct store_scan;
+
 /* Reads a run of a collection's documents in id order. Runs are no snapshot: each sees
-   the store as it is at that moment. */
+   the store as it is at that moment.
+
+   A foreign store looks through all of its keys, in no order, from one run to the next;
+   after and until are not looked at. A run may have no documents although more follow. A
+   document may come twice. One that is no string or too large does not come. */
 struct store_list {
     struct store_request request;
     struct slice collection; /* input; must stay until done */
@@ -114,9 +132,13 @@ struct store_list {
     size_t max_bytes;        /* input: stops before the document that would exceed it; the
                                 first document comes in any case */
     uint8_t divider;         /* input: the byte after each JSON text in the blob */
+    bool is_scan;            /* input: the client has asked for a scan */
+    struct store_scan *scan; /* NULL before the first run; ended by store_list_end() */
     void (*done)(struct store_list *list);
     /* results */
-    enum store_status status; /* OK (also for none), DOWN, ERROR, NO_MEMORY */
+    enum store_status status; /* OK (also for none), DOWN, ERROR, NO_MEMORY; of a foreign
+                                 store also BAD_NAME, and UNLISTED where nobody has asked
+                                 for a scan, or may */
     struct store_document *documents;
     size_t count;
     bool more;         /* documents follow the last one, up to `until` */
@@ -185,8 +207,10 @@ struct store_put {
     void (*done)(struct store_put *put);
     /* results */
     enum store_status status; /* OK (replaced, deleted), CREATED, NOT_FOUND (deleting),
-                                 CONFLICT, FULL, DOWN, UNSURE, ERROR */
-    uint64_t version;         /* the new version; never used before for any document */
+                                 CONFLICT, FULL, DOWN, UNSURE, ERROR; of a foreign store
+                                 also WRONG_TYPE and BAD_NAME */
+    uint64_t version; /* the new version; never used before for any document. 0 of a
+                         foreign store */
 };
 
 /* Reads the last version of a collection, so that store_clock_us() is not behind it. */
@@ -207,9 +231,10 @@ struct store_tls {
 struct store_config {
     const char *url; /* see store_url.h; need not stay */
     struct store_tls tls;
-    uint64_t lmdb_max;    /* bytes */
-    uint64_t timeout_ns;  /* LMDB: requests end as DOWN when the writer or the store's
-                             thread makes no progress for this time; 0 for 10 s */
+    uint64_t max_value_bytes; /* of a foreign store: larger values are not read */
+    uint64_t lmdb_max;        /* bytes */
+    uint64_t timeout_ns;      /* LMDB: requests end as DOWN when the writer or the store's
+                                 thread makes no progress for this time; 0 for 10 s */
     int writer_listen_fd; /* the writer's listening socket; only its address is used */
 };
 
@@ -227,13 +252,19 @@ bool store_is_ready(const struct store *store, const char **why_r);
 /* Reads one document. Small ones are done before this returns. */
 void store_get(struct store *store, struct store_get *get);
 
+/* True for a foreign store: see the head of this file. */
+bool store_is_foreign(const struct store *store);
+
 /* Reads a run of documents; the store's thread does it. */
 void store_list(struct store *store, struct store_list *list);
 
-/* Counts documents; the store's thread does it. */
+/* Ends a list that no request is in flight for: frees what lasts from run to run. */
+void store_list_end(struct store_list *list);
+
+/* Counts documents; the store's thread does it. Not for a foreign store. */
 void store_count(struct store *store, struct store_count *count);
 
-/* Reads a run of the collections; the store's thread does it. */
+/* Reads a run of the collections; the store's thread does it. Not for a foreign store. */
 void store_collections(struct store *store, struct store_collections *collections);
 
 /* Writes or deletes one document. While the writer is replaced, writes wait for the next

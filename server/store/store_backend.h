@@ -43,6 +43,12 @@ struct store_backend {
 /* The head of every backend's store. */
 struct store {
     const struct store_backend *backend;
+    bool is_foreign;
+};
+
+/* The head of what a foreign store keeps from one run of a list to the next. */
+struct store_scan {
+    void (*free)(struct store_scan *scan);
 };
 
 /* store_cancel(), for a backend whose requests make requests of their own. */

@@ -12,7 +12,7 @@ int store_url_check(const char *url, const char **expected_r)
     struct redis_url redis;
 
     if (redis_url_is_redis(url)) {
-        *expected_r = REDIS_URL_EXPECTED;
+        *expected_r = redis_url_expected(url);
         if (redis_url_parse(url, &redis) < 0)
             return -1;
         redis_url_free(&redis);
@@ -32,11 +32,30 @@ bool store_url_needs_writer(const char *url)
     return store_url_lmdb_dir(url) != NULL;
 }
 
+bool store_url_is_foreign(const char *url)
+{
+    struct redis_url redis;
+    bool is_foreign;
+
+    if (!redis_url_is_redis(url) || redis_url_parse(url, &redis) < 0)
+        return false;
+    is_foreign = redis.keys != NULL;
+    redis_url_free(&redis);
+    return is_foreign;
+}
+
+/* Where a login can end: in a sound URL with a template of keys, which may hold an @,
+   before that. */
+static size_t login_area(const char *url)
+{
+    return store_url_is_foreign(url) ? (size_t)(redis_url_query(url) - url) : strlen(url);
+}
+
 /* The text between "//" and the last "@" may be a login, even in a malformed URL. */
 void store_url_print(const char *url, struct buf *out)
 {
     const char *login = strstr(url, "//");
-    const char *at = strrchr(url, '@');
+    const char *at = memrchr(url, '@', login_area(url));
     const char *colon;
 
     if (store_url_needs_writer(url) || login == NULL || at == NULL || at < login) {

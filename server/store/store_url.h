@@ -20,6 +20,9 @@ const char *store_url_lmdb_dir(const char *url);
 /* True for a store whose writes need our writer process (LMDB). */
 bool store_url_needs_writer(const char *url);
 
+/* True for a store of an application's own values, which are JSON text: store.h. */
+bool store_url_is_foreign(const char *url);
+
 /* Appends the URL, with "***" for a password. The URL may be malformed. */
 void store_url_print(const char *url, struct buf *out);
 

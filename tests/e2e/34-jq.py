@@ -1,5 +1,6 @@
 """Programs in requests: ?jq=, ?view= and PATCH with application/jq."""
 import gzip
+import hashlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ from harness import JSON, SANITIZED, Daemon, case, check_problem, equal, eventua
 
 JQ = [("Content-Type", "application/jq")]
 LINES = [("Content-Type", "application/x-ndjson")]
+MERGE = [("Content-Type", "application/merge-patch+json")]
 GZIP = [("Accept-Encoding", "gzip")]
 NDJSON = "application/x-ndjson"
 
@@ -315,6 +317,77 @@ def programs_can_be_switched_off(pair):
     check_problem(pair.ask("GET", "/v1/v/a?jq=."), 403, "--jq")
     check_problem(pair.ask("GET", "/v1/v?view=x"), 403, "--jq")
     check_problem(pair.ask("PATCH", "/v1/v/a", b".", JQ), 403, "programs are switched off here")
+    patches_without_jq(pair)
+
+
+def patches_without_jq(pair, headers=()):
+    """What a PATCH may be does not name what would be refused."""
+    equal(pair.ask("OPTIONS", "/v1/v/a", headers=headers).header("accept-patch"),
+          "application/merge-patch+json")
+    refused = pair.ask("PATCH", "/v1/v/a", b"1", [*JSON, *headers])
+    check_problem(refused, 415)
+    equal(refused.header("accept-patch"), "application/merge-patch+json")
+    assert "application/jq" not in refused.json()["detail"], refused
+
+
+@case(server=("--jq", "views", "--views", str(VIEWS)))
+def where_only_views_are_on_patches_are_merge_patches(pair):
+    patches_without_jq(pair)
+
+
+AUTH = VIEWS / "tokens"
+AUTH.write_text("".join(f"{hashlib.sha256(name.encode()).hexdigest()} {rights} v\n"
+                        for name, rights in (("all", "rwq"), ("some", "rw"))))
+
+
+@case(server=("--auth-file", str(AUTH)))
+def patches_are_named_by_the_rights_of_a_token(pair):
+    patches_without_jq(pair, [("Authorization", "Bearer some")])
+    equal(pair.ask("OPTIONS", "/v1/v/a").header("accept-patch"),
+          "application/merge-patch+json")
+    both = "application/merge-patch+json, application/jq"
+    token = [("Authorization", "Bearer all")]
+    equal(pair.ask("OPTIONS", "/v1/v/a", headers=token).header("accept-patch"), both)
+    equal(pair.ask("OPTIONS", "/v1/w/a", headers=token).header("accept-patch"),
+          "application/merge-patch+json")
+    refused = pair.ask("PATCH", "/v1/v/a", b"1", [*JSON, *token])
+    equal((refused.status, refused.header("accept-patch")), (415, both))
+
+
+@case
+def a_program_that_would_be_ignored_is_refused(pair):
+    put(pair, "/v1/ignored/a", {"n": 1})
+    for method, target, body, kind in (
+            ("PUT", "/v1/ignored/a", b"2", JSON), ("PUT", "/v1/ignored/new", b"2", JSON),
+            ("POST", "/v1/ignored", b"2", JSON), ("DELETE", "/v1/ignored/a", None, []),
+            ("PATCH", "/v1/ignored/a", b"{}", MERGE), ("PATCH", "/v1/ignored/a", b".", JQ),
+            ("POST", "/v1/ignored", b'{"id":"b","document":1}', LINES)):
+        for name in ("jq", "view", "fields"):
+            if (name == "fields" and method == "PATCH") or (name == "view" and kind is LINES):
+                continue  # these mean something
+            reply = pair.ask(method, f"{target}?{name}=n", body, kind)
+            check_problem(reply, 400, f"{name} has no meaning for this request")
+    equal(pair.ask("GET", "/v1/ignored").json(), [{"n": 1}])
+    equal(pair.ask("PATCH", "/v1/ignored/a?fields=n", b'{"m":2}', MERGE).json(), {"n": 1})
+
+
+@case
+def what_comes_twice_is_named(pair):
+    put(pair, "/v1/twice/a", {"n": 1})
+    for target, name in (("/v1/twice/a?jq=.&jq=.n", "jq"), ("/v1/twice/a?fields=n&fields=n", "fields"),
+                         ("/v1/twice/a?pretty&pretty=0", "pretty"),
+                         ("/v1/twice/a?view=x&view=y", "view"),
+                         ("/v1/twice?limit=1&limit=2", "limit"), ("/v1/twice?after=a&after=b", "after"),
+                         ("/v1/twice?ids&ids", "ids"), ("/v1/twice?scan&scan", "scan"),
+                         ("/v1/twice?jq=.&%6Aq=.n", "jq"),
+                         ("/v1/twice/a?jq=$x&arg.x=1&arg.x=2", "arg.x"),
+                         ("/v1/twice?jq=$x&arg.x=1&%61rg.%78=1", "arg.x")):
+        check_problem(pair.ask("GET", target), 400, f"{name} is given twice")
+    check_problem(pair.ask("PATCH", "/v1/twice/a?arg.x=1&arg.x=2", b".n = $x", JQ), 400,
+                  "arg.x is given twice")
+    check_problem(pair.ask("PATCH", "/v1/twice/a?pretty&pretty", b"1", JQ), 400, "pretty")
+    equal(pair.ask("GET", "/v1/twice/a?limit=1&limit=2&_x=1&_x=2").json(), {"n": 1})
+    equal(pair.ask("PUT", "/v1/twice/a?pretty&pretty", b"1", JSON).status, 200)
 
 
 @case(server=("--representation", "json"))

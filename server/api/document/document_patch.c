@@ -42,7 +42,8 @@ struct document_patch {
     struct blob *result; /* the document as it will be stored */
     struct blob *reply;  /* and as it will be sent */
     enum store_format format;
-    uint64_t version; /* as read */
+    uint64_t version;     /* as read */
+    uint64_t new_version; /* of the result, where the store is foreign */
 };
 
 static void read_document(struct document_patch *patch);
@@ -117,7 +118,10 @@ static void on_put_done(struct store_put *put)
 
     exchange_store_answered(&patch->base);
     if (put->status == STORE_OK) {
-        document_reply_send(&patch->base, put->version, patch->reply);
+        document_reply_send(&patch->base,
+                            exchange_is_foreign(&patch->base) ? patch->new_version
+                                                              : put->version,
+                            patch->reply);
         end_work(patch);
     } else if (put->status == STORE_CONFLICT) {
         start_again(patch);
@@ -201,12 +205,26 @@ static void check_stored(struct document_patch *patch)
     exchange_submit(&patch->base, &patch->job, &call, on_checked);
 }
 
+/* True if the conditions hold. The version of what a foreign store has is known now. */
+static bool check_foreign(struct document_patch *patch, const struct job *job)
+{
+    patch->version = job->digest_in;
+    patch->new_version = job->digest_out;
+    if (conditions_hold(&patch->conditions, patch->version))
+        return true;
+    exchange_fail_store(&patch->base, STORE_CONFLICT);
+    end_work(patch);
+    return false;
+}
+
 static void on_patched(struct job *job)
 {
     struct document_patch *patch = container_of(job, struct document_patch, job);
 
     exchange_job_ended(&patch->base, job);
     if (job->status == JOB_OK) {
+        if (exchange_is_foreign(&patch->base) && !check_foreign(patch, job))
+            return;
         patch->result = blob_ref(job->result);
         print_result(patch);
     } else if (job->status == JOB_REFUSED && !codec_status_has_text(job->fault.status) &&
@@ -221,12 +239,14 @@ static void on_patched(struct job *job)
 
 static void apply_patch(struct document_patch *patch)
 {
-    const struct codec_call call = {.op = CODEC_OP_PATCH,
-                                    .transform = patch->base.program != NULL,
-                                    .gunzip = patch->gunzip,
-                                    .format = exchange_codec_format(patch->format),
-                                    .in = patch->stored->bytes,
-                                    .argument = patch->patch->bytes};
+    const struct codec_call call = {
+        .op = CODEC_OP_PATCH,
+        .digests = exchange_is_foreign(&patch->base) ? CODEC_DIGESTS : 0,
+        .transform = patch->base.program != NULL,
+        .gunzip = patch->gunzip,
+        .format = exchange_codec_format(patch->format),
+        .in = patch->stored->bytes,
+        .argument = patch->patch->bytes};
 
     patch->job.in_blob = patch->stored;
     patch->job.argument_blob = patch->patch;
@@ -240,7 +260,8 @@ static void on_get_done(struct store_get *get)
     exchange_store_answered(&patch->base);
     patch->version = get->version;
     patch->format = get->format;
-    if (get->status == STORE_OK && conditions_hold(&patch->conditions, get->version)) {
+    if (get->status == STORE_OK && (exchange_is_foreign(&patch->base) ||
+                                    conditions_hold(&patch->conditions, get->version))) {
         patch->stored = blob_ref(get->blob);
         apply_patch(patch);
     } else {
@@ -319,8 +340,7 @@ static void start(struct exchange *e)
     list_init(&patch->waiting);
     patch->is_program = negotiate_is_media(type, PROGRAM_MEDIA);
     if (!patch->is_program && !negotiate_is_media(type, "application/merge-patch+json"))
-        exchange_fail_content_type(
-            e, "the server accepts application/merge-patch+json and " PROGRAM_MEDIA);
+        exchange_fail_content_type(e, program_patch_types(e), program_accept_patch(e));
     else if (fault != NULL)
         exchange_fail(e, 400, fault);
     else if (patch->is_program && !program_may_be_own(e))

@@ -234,12 +234,17 @@ static void on_job_done(struct job *job)
         start(&read->base);
         return;
     }
-    if (job->status == JOB_OK) {
-        keep(read, job);
-        document_reply_send(&read->base, read->version, job->result);
-    } else {
+    if (job->status != JOB_OK) {
         exchange_fail_stored(&read->base, job);
+        return;
     }
+    if (exchange_is_foreign(&read->base)) {
+        read->version = job->digest_in;
+        if (!check_conditions(read))
+            return;
+    }
+    keep(read, job);
+    document_reply_send(&read->base, read->version, job->result);
 }
 
 /* A key of the document's name: versions are unique only within a collection where the
@@ -256,13 +261,15 @@ static uint64_t name_key(const struct exchange *e)
 static void reply_document(struct document_read *read)
 {
     struct exchange *e = &read->base;
+    bool foreign = exchange_is_foreign(e);
     struct codec_call call;
 
-    if (document_reply_plan(e, read->format, read->stored->bytes, &call)) {
+    if (document_reply_plan(e, read->format, read->stored->bytes, &call) || foreign) {
+        call.digests = foreign ? CODEC_DIGEST_IN : 0;
         read->job.in_blob = read->stored;
         read->job.argument_blob = e->program != NULL ? e->program->argument : NULL;
         count_miss(read);
-        if (!e->mode_chosen) {
+        if (!e->mode_chosen && !foreign) {
             read->job.share_key[0] = read->version;
             read->job.share_key[1] = name_key(e);
         }
@@ -284,7 +291,7 @@ static void on_store_done(struct store_get *get)
         exchange_fail_store(e, get->status);
         return;
     }
-    if (!check_conditions(read))
+    if (!exchange_is_foreign(e) && !check_conditions(read))
         return;
     if (get->blob == NULL) {
         reply_cached(read);

@@ -19,7 +19,9 @@ struct document_write {
     struct store_learn learn; /* POST: before an id is made */
     struct job job;
     struct blob *body;
-    bool gunzip; /* the body is compressed */
+    struct blob *stored; /* what a foreign store has, while its version is made */
+    uint64_t version;    /* of the body, where the store is foreign */
+    bool gunzip;         /* the body is compressed */
     struct conditions conditions;
     uint8_t new_id[NEW_ID_LEN]; /* POST: where put.key.id is */
 };
@@ -41,7 +43,9 @@ static void reply_written(struct document_write *write, int status)
     struct http_reply reply = {.status = status};
 
     if (status != 204)
-        exchange_put_etag(e, &headers, write->put.version, CODING_NONE);
+        exchange_put_etag(e, &headers,
+                          exchange_is_foreign(e) ? write->version : write->put.version,
+                          CODING_NONE);
     if (status == 201) {
         buf_append_str(&headers, "Location: ");
         exchange_put_path(e, &headers);
@@ -94,24 +98,67 @@ static void on_put_done(struct store_put *put)
         exchange_fail_store(&write->base, put->status);
 }
 
+/* Writes if the conditions hold for the document that is there. */
+static void write_over(struct document_write *write, uint64_t version)
+{
+    struct store_put *put = &write->put;
+
+    if (!conditions_hold(&write->conditions, version)) {
+        exchange_fail_store(&write->base, STORE_CONFLICT);
+        return;
+    }
+    put->condition = STORE_IF_VERSION;
+    put->if_version = version;
+    exchange_put(&write->base, put, on_put_done);
+}
+
+static void write_new(struct document_write *write)
+{
+    if (!conditions_hold_absent(&write->conditions)) {
+        exchange_fail_store(&write->base, STORE_CONFLICT);
+        return;
+    }
+    write->put.condition = STORE_IF_ABSENT;
+    exchange_put(&write->base, &write->put, on_put_done);
+}
+
+static void on_digested(struct job *job)
+{
+    struct document_write *write = container_of(job, struct document_write, job);
+
+    exchange_job_ended(&write->base, job);
+    blob_unref(&write->stored);
+    if (job->status == JOB_OK)
+        write_over(write, job->digest_in);
+    else
+        exchange_fail_job(&write->base, job);
+}
+
+/* Has a job make the version of what a foreign store has, whatever that is. */
+static void digest_stored(struct document_write *write, struct blob *stored)
+{
+    const struct codec_call call = {
+        .op = CODEC_OP_PROJECT, .digests = CODEC_DIGEST_IN, .in = stored->bytes};
+
+    write->stored = blob_ref(stored);
+    write->job.in_blob = write->stored;
+    exchange_submit(&write->base, &write->job, &call, on_digested);
+}
+
 static void on_get_done(struct store_get *get)
 {
     struct document_write *write = container_of(get, struct document_write, get);
     struct exchange *e = &write->base;
-    struct store_put *put = &write->put;
-    bool present = get->status == STORE_OK;
 
     exchange_store_answered(e);
-    if (!present && (get->status != STORE_NOT_FOUND || put->remove)) {
+    if (get->status == STORE_NOT_FOUND && !write->put.remove)
+        write_new(write);
+    else if (get->status != STORE_OK)
         exchange_fail_store(e, get->status);
-    } else if (present ? !conditions_hold(&write->conditions, get->version)
-                       : !conditions_hold_absent(&write->conditions)) {
-        exchange_fail_store(e, STORE_CONFLICT);
-    } else {
-        put->condition = present ? STORE_IF_VERSION : STORE_IF_ABSENT;
-        put->if_version = get->version;
-        exchange_put(e, put, on_put_done);
-    }
+    else if (exchange_is_foreign(e))
+        digest_stored(write, get->blob);
+    else
+        write_over(write, get->version);
 }
 
 /* A store that knows times so far ahead is not believed: its clock was wrong. */
@@ -170,6 +217,7 @@ static void on_job_done(struct job *job)
         return;
     }
     write->body = blob_ref(job->result);
+    write->version = job->digest_out;
     write_document(write);
 }
 
@@ -188,6 +236,8 @@ static void put_body_end(struct exchange *e)
     struct document_write *write = container_of(e, struct document_write, base);
     struct codec_call call = {.op = storing_op(e), .gunzip = write->gunzip};
 
+    if (exchange_is_foreign(e))
+        call.digests = CODEC_DIGEST_OUT;
     write->body = http_take_body(e->x);
     call.in = write->body->bytes;
     write->job.in_blob = write->body;
@@ -203,7 +253,7 @@ static bool check_body(struct document_write *write)
         return false;
     if (negotiate_content_type(http_header(e->x, "content-type"), &e->type) != 0)
         exchange_fail_content_type(
-            e, "the server accepts application/json and application/msgpack");
+            e, "the server accepts application/json and application/msgpack", "");
     return !http_replied(e->x);
 }
 
@@ -246,6 +296,7 @@ static void cancel(struct exchange *e)
     store_cancel(&write->put.request);
     jobs_cancel(e->api->config.jobs, &write->job);
     blob_unref(&write->body);
+    blob_unref(&write->stored);
 }
 
 const struct exchange_kind *document_put_kind(void)

@@ -99,6 +99,11 @@ static void next_run(struct collections_read *read)
 
 static void start(struct exchange *e)
 {
+    if (exchange_is_foreign(e)) {
+        exchange_fail(e, 405,
+                      "the store is an application's and keeps no list of collections");
+        return;
+    }
     next_run(container_of(e, struct collections_read, base));
 }
 

@@ -23,7 +23,9 @@
 
 #include "common/codec/coding/coding.h"
 #include "common/base/log.h"
+#include "server/api/listing/next_link.h"
 #include "server/api/listing/packed_results.h"
+#include "server/api/listing/scan.h"
 #include "server/api/programs/program.h"
 
 /* One run of documents: about the work of 1 ms for a worker. */
@@ -52,6 +54,8 @@ struct listing {
     bool bounded; /* the reply ends with count.last_id, not where the collection does */
     bool lacking; /* some worker lacks the coding: a thread of ours compresses */
     bool last_run;
+    uint64_t taken;   /* documents read */
+    struct buf names; /* of the run's documents, of a foreign store; '\n' behind each */
     uint8_t after_len;
     uint8_t after[ROUTE_NAME_MAX];
 };
@@ -68,54 +72,6 @@ static bool fail_begun(struct listing *listing)
     return listing->begun;
 }
 
-/* Appends what came in a query; what would end the link is encoded. */
-static void put_sent(struct buf *headers, const char *name, struct slice value)
-{
-    if (value.data == NULL)
-        return;
-    buf_append_str(headers, name);
-    for (size_t i = 0; i < value.len; i++)
-        if (value.data[i] > ' ' && value.data[i] < 0x7f && value.data[i] != '<' &&
-            value.data[i] != '>' && value.data[i] != '"')
-            buf_append(headers, &value.data[i], 1);
-        else
-            buf_printf(headers, "%%%02X", value.data[i]);
-}
-
-/* The request's program with its arguments. */
-static void put_program(const struct exchange *e, struct buf *headers)
-{
-    struct slice rest = http_request(e->x)->query, name, value;
-
-    put_sent(headers, "&jq=", e->query.jq);
-    put_sent(headers, "&view=", e->query.view);
-    while (e->program != NULL && query_next_argument(&rest, &name, &value)) {
-        put_sent(headers, "&" QUERY_ARGUMENT, name);
-        put_sent(headers, "=", value);
-    }
-}
-
-/* "Link: <...>; rel="next"" where the page was cut (RFC 8288). */
-static void put_next_link(struct listing *listing, struct buf *headers)
-{
-    struct exchange *e = &listing->base;
-
-    if (!e->query.has_limit || !listing->count.more)
-        return;
-    buf_append_str(headers, "Link: <");
-    exchange_put_path(e, headers);
-    buf_printf(headers, "?limit=%llu&after=%.*s", (unsigned long long)e->query.limit,
-               listing->count.last_id_len, (const char *)listing->count.last_id);
-    buf_append_str(headers, e->query.pretty ? "&pretty" : "");
-    buf_append_str(headers, e->query.ids ? "&ids" : "");
-    put_program(e, headers);
-    if (e->query.fields_sent.len > 0) {
-        buf_append_str(headers, "&fields=");
-        buf_append(headers, e->query.fields_sent.data, e->query.fields_sent.len);
-    }
-    buf_append_str(headers, ">; rel=\"next\"\r\n");
-}
-
 static void begin_reply(struct listing *listing)
 {
     struct exchange *e = &listing->base;
@@ -124,7 +80,10 @@ static void begin_reply(struct listing *listing)
 
     reply.content_type = exchange_media(e);
     exchange_put_coding(&headers, listing->coding);
-    put_next_link(listing, &headers);
+    if (e->query.has_limit && listing->count.more)
+        next_link_put(e,
+                      (struct slice){listing->count.last_id, listing->count.last_id_len},
+                      &headers);
     exchange_put_vary(e, &headers);
     exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
@@ -294,11 +253,30 @@ static void send_bytes(struct listing *listing)
     blob_unref(&run);
 }
 
+/* True where a document of a foreign store was no JSON: then that is answered. */
+static bool fail_foreign(struct listing *listing, const struct job *job)
+{
+    char detail[SCAN_DETAIL_MAX];
+
+    if (!exchange_is_foreign(&listing->base) ||
+        !scan_explain(job, listing->documents, buf_slice(&listing->names), detail))
+        return false;
+    log_limited_warn(&listing->base.api->scan_log, LOG_EVERY_SECOND, "a scan ended: %s",
+                     detail);
+    if (!fail_begun(listing))
+        exchange_fail(&listing->base, 422, detail);
+    return true;
+}
+
 /* The run's last job is done. */
 static void end_job(struct listing *listing, struct job *job)
 {
+    bool failed = job->status != JOB_OK && fail_foreign(listing, job);
+
     blob_unref(&listing->run);
     blob_unref(&listing->ids);
+    if (failed)
+        return;
     if (job->status == JOB_OK) {
         struct blob *result = blob_ref(job->result);
 
@@ -366,9 +344,9 @@ static bool needs_codec(const struct exchange *e, enum store_format format)
 {
     bool json = e->type != NEGOTIATE_MSGPACK;
 
-    return e->query.ids || e->program != NULL || json != (format == STORE_JSON) ||
-           e->query.fields.len > 0 || (e->type == NEGOTIATE_JSON && e->query.pretty) ||
-           e->coding != CODING_NONE;
+    return exchange_is_foreign(e) || e->query.ids || e->program != NULL ||
+           json != (format == STORE_JSON) || e->query.fields.len > 0 ||
+           (e->type == NEGOTIATE_JSON && e->query.pretty) || e->coding != CODING_NONE;
 }
 
 /* What divides stored JSON texts, as the reply or the codec wants them. */
@@ -393,7 +371,10 @@ static void choose_run(struct listing *listing, const struct store_list *list)
         listing->after_len = (uint8_t)id.len;
     }
     listing->in_run = count;
-    listing->last_run = !list->more && count == list->count;
+    listing->taken += count;
+    listing->last_run = (!list->more && count == list->count) ||
+                        (exchange_is_foreign(&listing->base) &&
+                         listing->taken >= listing->base.query.limit);
 }
 
 /* Puts a run together where the store has no blob of it: such a run is small. */
@@ -410,15 +391,21 @@ static void copy_run(struct listing *listing, const struct store_list *list)
     listing->documents = listing->run->bytes;
 }
 
+static void put_ids(const struct listing *listing, const struct store_list *list,
+                    struct buf *ids)
+{
+    for (size_t i = 0; i < listing->in_run; i++) {
+        buf_append(ids, list->documents[i].id.data, list->documents[i].id.len);
+        buf_append(ids, "\n", 1);
+    }
+}
+
 /* Notes the ids of the run's documents: at most RUN_DOCUMENTS. */
 static void note_ids(struct listing *listing, const struct store_list *list)
 {
     struct buf ids = BUF_INIT;
 
-    for (size_t i = 0; i < listing->in_run; i++) {
-        buf_append(&ids, list->documents[i].id.data, list->documents[i].id.len);
-        buf_append(&ids, "\n", 1);
-    }
+    put_ids(listing, list, &ids);
     if (listing->base.program == NULL) {
         listing->ids = blob_new_steal(&ids);
         return;
@@ -435,6 +422,9 @@ static void take_run(struct listing *listing, const struct store_list *list)
     struct slice first, last;
 
     choose_run(listing, list);
+    listing->names.len = 0;
+    if (exchange_is_foreign(&listing->base))
+        put_ids(listing, list, &listing->names);
     if ((listing->base.query.ids && listing->in_run > 0) || listing->base.program != NULL)
         note_ids(listing, list);
     if (listing->in_run == 0 || list->blob == NULL) {
@@ -494,7 +484,7 @@ static void on_list_done(struct store_list *list)
     exchange_store_answered(e);
     if (list->status != STORE_OK) {
         if (!fail_begun(listing))
-            exchange_fail_store(e, list->status);
+            scan_fail_store(e, list->status);
         return;
     }
     take_run(listing, list);
@@ -517,6 +507,9 @@ static void next_run(struct listing *listing)
                                  listing->bounded ? listing->count.last_id_len : 0};
     list->max_bytes = RUN_BYTES;
     list->max_documents = RUN_DOCUMENTS;
+    list->is_scan = e->query.scan;
+    if (exchange_is_foreign(e) && e->query.limit - listing->taken < RUN_DOCUMENTS)
+        list->max_documents = (size_t)(e->query.limit - listing->taken);
     list->divider = divider(e);
     list->done = on_list_done;
     exchange_store_asked(e);
@@ -551,10 +544,16 @@ static void on_count_done(struct store_count *count)
 static void start(struct exchange *e)
 {
     struct listing *listing = container_of(e, struct listing, base);
+    bool counts = e->type == NEGOTIATE_MSGPACK && !collects(e);
 
+    if (exchange_is_foreign(e)) {
+        if (scan_may_begin(e, counts))
+            next_run(listing);
+        return;
+    }
     listing->after_len = e->query.after_len;
     memcpy(listing->after, e->query.after, e->query.after_len);
-    if (e->query.has_limit || (e->type == NEGOTIATE_MSGPACK && !collects(e))) {
+    if (e->query.has_limit || counts) {
         listing->count.collection = route_collection(&e->route);
         listing->count.after = (struct slice){e->query.after, e->query.after_len};
         listing->count.max_documents = e->query.limit;
@@ -572,6 +571,8 @@ static void cancel(struct exchange *e)
 
     store_cancel(&listing->count.request);
     store_cancel(&listing->list.request);
+    store_list_end(&listing->list);
+    buf_free(&listing->names);
     jobs_cancel(e->api->config.jobs, &listing->job);
     blob_unref(&listing->run);
     blob_unref(&listing->ids);

@@ -12,6 +12,9 @@
 /* Room for a text that says what is wrong. */
 #define DETAIL_MAX 400
 
+/* What is shown of an argument's name. */
+#define NAME_SHOWN_MAX 64
+
 static const char not_utf8[] = "the program is not UTF-8";
 static const char all_off[] = "programs are switched off here (--jq)";
 
@@ -26,22 +29,46 @@ static enum api_programs rule_of(const struct exchange *e)
     return http_is_local(e->x) ? API_PROGRAMS_ON : API_PROGRAMS_VIEWS;
 }
 
-bool program_may_be_own(struct exchange *e)
+/* Why the exchange may not bring a program of its own, as PATCH does; NULL where it may.
+ */
+static const char *own_fault(const struct exchange *e)
 {
     const struct auth *auth = e->api->config.auth;
 
     if (rule_of(e) == API_PROGRAMS_OFF)
-        exchange_fail(e, 403, all_off);
-    else if (rule_of(e) != API_PROGRAMS_ON)
-        exchange_fail(e, 403,
-                      "programs of requests are switched off here (--jq); the operator's "
-                      "are asked for by ?view=");
-    else if (auth != NULL &&
-             auth_check(auth, http_header_joined(e->x, "authorization"),
-                        route_collection(&e->route), AUTH_PROGRAM) != AUTH_ALLOWED)
-        exchange_fail(e, 403,
-                      "the token may not run programs of its own here: it lacks q");
-    return !http_replied(e->x);
+        return all_off;
+    if (rule_of(e) != API_PROGRAMS_ON)
+        return "programs of requests are switched off here (--jq); the operator's are "
+               "asked for by ?view=";
+    if (auth != NULL &&
+        (!e->route.names_valid ||
+         auth_check(auth, http_header_joined(e->x, "authorization"),
+                    route_collection(&e->route), AUTH_PROGRAM) != AUTH_ALLOWED))
+        return "the token may not run programs of its own here: it lacks q";
+    return NULL;
+}
+
+const char *program_accept_patch(const struct exchange *e)
+{
+    return own_fault(e) == NULL
+               ? "Accept-Patch: application/merge-patch+json, " PROGRAM_MEDIA "\r\n"
+               : "Accept-Patch: application/merge-patch+json\r\n";
+}
+
+const char *program_patch_types(const struct exchange *e)
+{
+    return own_fault(e) == NULL
+               ? "the server accepts application/merge-patch+json and " PROGRAM_MEDIA
+               : "the server accepts application/merge-patch+json";
+}
+
+bool program_may_be_own(struct exchange *e)
+{
+    const char *fault = own_fault(e);
+
+    if (fault != NULL)
+        exchange_fail(e, 403, fault);
+    return fault == NULL;
 }
 
 /* ---- the text */
@@ -105,10 +132,19 @@ static bool is_utf8(const struct buf *text)
     return text->len == 0 || utf8_valid_prefix(text->data, text->len) == text->len;
 }
 
-/* Appends one argument to the map; NULL, or what is wrong. */
+static const char *twice_fault(struct slice name, char detail[DETAIL_MAX])
+{
+    int shown = name.len < NAME_SHOWN_MAX ? (int)name.len : NAME_SHOWN_MAX;
+
+    snprintf(detail, DETAIL_MAX, "arg.%.*s is given twice: give it once", shown,
+             (const char *)name.data);
+    return detail;
+}
+
+/* Appends one argument to the map; NULL, or what is wrong, perhaps in detail. */
 static const char *put_argument(struct exchange *e, struct slice sent_name,
                                 struct slice sent_value, struct buf *names,
-                                unsigned *count)
+                                unsigned *count, char detail[DETAIL_MAX])
 {
     struct buf name = BUF_INIT, value = BUF_INIT;
     const char *fault = NULL;
@@ -123,9 +159,11 @@ static const char *put_argument(struct exchange *e, struct slice sent_name,
     else if (name.len == strlen(PROGRAM_ID) &&
              memcmp(name.data, PROGRAM_ID, name.len) == 0)
         fault = "$id is the document's name: an argument cannot be called id";
-    else if (!has_come(names, buf_slice(&name)) && ++*count >= JQ_MAX_NAMES)
+    else if (has_come(names, buf_slice(&name)))
+        fault = twice_fault(buf_slice(&name), detail);
+    else if (++*count >= JQ_MAX_NAMES)
         fault = "there are too many arguments";
-    else if (!has_come(names, buf_slice(&name))) {
+    else {
         note_name(names, buf_slice(&name));
         at = buf_reserve(&e->program->arguments, name.len + PACK_MAX_BYTES);
         at = pack_str(at, (uint32_t)name.len);
@@ -140,7 +178,8 @@ static const char *put_argument(struct exchange *e, struct slice sent_name,
 
 /* Reads all arguments of the query into the map; NULL, or what is wrong. *names_r has
    their names. */
-static const char *put_arguments(struct exchange *e, struct buf *names_r)
+static const char *put_arguments(struct exchange *e, struct buf *names_r,
+                                 char detail[DETAIL_MAX])
 {
     struct slice rest = http_request(e->x)->query, name, value;
     const uint8_t map16[3] = {0xde, 0, 0};
@@ -150,7 +189,7 @@ static const char *put_arguments(struct exchange *e, struct buf *names_r)
 
     buf_append(arguments, map16, sizeof map16);
     while (fault == NULL && query_next_argument(&rest, &name, &value))
-        fault = put_argument(e, name, value, names_r, &count);
+        fault = put_argument(e, name, value, names_r, &count, detail);
     arguments->data[1] = (uint8_t)(count >> 8);
     arguments->data[2] = (uint8_t)count;
     return fault;
@@ -264,7 +303,7 @@ int program_of_query(struct exchange *e)
     else if (!is_utf8(&e->program->text))
         fault = not_utf8;
     if (fault == NULL)
-        fault = put_arguments(e, &names);
+        fault = put_arguments(e, &names, detail);
     if (fault == NULL && view != NULL)
         fault = check_view(view, &names, detail);
     buf_free(&names);
@@ -279,11 +318,12 @@ int program_of_query(struct exchange *e)
 int program_of_body(struct exchange *e, struct slice text)
 {
     struct buf names = BUF_INIT;
+    char detail[DETAIL_MAX];
     const char *fault;
 
     begin(e);
     buf_append(&e->program->text, text.data, text.len);
-    fault = is_utf8(&e->program->text) ? put_arguments(e, &names) : not_utf8;
+    fault = is_utf8(&e->program->text) ? put_arguments(e, &names, detail) : not_utf8;
     buf_free(&names);
     if (fault != NULL) {
         exchange_fail(e, 400, fault);

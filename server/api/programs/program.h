@@ -25,8 +25,12 @@ struct program {
    must not or cannot: it is answered. */
 int program_of_query(struct exchange *e) __attribute__((warn_unused_result));
 
-/* True where the exchange may bring a program of its own, as PATCH does; else it is
-   answered. */
+/* What a PATCH of this client may carry: the "Accept-Patch: ..." line (RFC 5789 section
+   3.1) of OPTIONS and a 415, and a text for people. Static texts. */
+const char *program_accept_patch(const struct exchange *e);
+const char *program_patch_types(const struct exchange *e);
+
+/* True where the exchange may bring a program of its own; else it is answered. */
 bool program_may_be_own(struct exchange *e);
 
 /* Gives the exchange a program of its own with that text. Returns as above. */

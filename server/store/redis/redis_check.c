@@ -415,7 +415,36 @@ static void check_key(struct check *check, struct slice text)
         found(check, name, "its collection is not listed");
 }
 
-static void check_keys(struct check *check, struct redis_conn *conn)
+static void take_value(struct check *check, const struct redisReply *reply, void *into)
+{
+    const struct store_key *name = into;
+    const struct slice bytes = {(const uint8_t *)reply->str, reply->len};
+
+    if (reply->type != REDIS_REPLY_STRING)
+        return;
+    check->counts->documents++;
+    check->counts->bytes += bytes.len;
+    if (check->verify != NULL && check->verify(check->ctx, *name, STORE_JSON, bytes) < 0)
+        found(check, *name, "the value is not JSON");
+}
+
+/* An application's value: it must be JSON. One that is gone meanwhile is no finding. */
+static void check_value(struct check *check, struct slice text)
+{
+    struct store_key name;
+    struct redis_key key = {.len = 0};
+
+    if (redis_template_name(check->servers.url.keys, text, &name) < 0 ||
+        redis_template_key(check->servers.url.keys, name, &key) < 0)
+        return;
+    ask_key(check, "GET", &key, (struct slice){NULL, 0}, take_value, &name);
+}
+
+/* Looks through all keys of a server that match a pattern, and are of a type where one is
+   given. */
+static void look_through(struct check *check, struct redis_conn *conn,
+                         struct slice pattern, const char *type,
+                         void (*look)(struct check *, struct slice key))
 {
     struct scan scan = {0};
 
@@ -426,15 +455,37 @@ static void check_keys(struct check *check, struct redis_conn *conn)
         redis_command_text(&args, "SCAN");
         redis_command_add(&args, scan.cursor.data, scan.cursor.len);
         redis_command_text(&args, "MATCH");
-        redis_command_text(&args, "offloop:{*}:d:*");
+        redis_command_add(&args, pattern.data, pattern.len);
         redis_command_text(&args, "COUNT");
         redis_command_text(&args, STEP);
+        if (type != NULL) {
+            redis_command_text(&args, "TYPE");
+            redis_command_text(&args, type);
+        }
         ask_on(check, conn, &args, take_scan, &scan);
         for (size_t i = 0; i < scan.keys.count; i++)
-            check_key(check, buf_slice(&scan.keys.items[i]));
+            look(check, buf_slice(&scan.keys.items[i]));
         texts_free(&scan.keys);
     } while (!check->failed && (scan.cursor.len != 1 || scan.cursor.data[0] != '0'));
     buf_free(&scan.cursor);
+}
+
+static void check_keys(struct check *check, struct redis_conn *conn)
+{
+    static const char pattern[] = "offloop:{*}:d:*";
+
+    look_through(check, conn,
+                 (struct slice){(const uint8_t *)pattern, sizeof pattern - 1}, NULL,
+                 check_key);
+}
+
+static void check_values(struct check *check, struct redis_conn *conn)
+{
+    struct buf pattern = BUF_INIT;
+
+    redis_template_pattern(check->servers.url.keys, (struct slice){NULL, 0}, &pattern);
+    look_through(check, conn, buf_slice(&pattern), "string", check_value);
+    buf_free(&pattern);
 }
 
 /* ---- all of it ---- */
@@ -466,11 +517,15 @@ int redis_check(const struct store_config *config, store_check_verify *verify, v
         return -1;
     }
     check.failed = !is_connected(&check);
-    if (!check.failed)
+    if (!check.failed && check.servers.url.keys == NULL)
         check_collections(&check);
     for (unsigned i = 0; !check.failed && (conn = redis_servers_node(&check.servers, i));
-         i++)
-        check_keys(&check, conn);
+         i++) {
+        if (check.servers.url.keys != NULL)
+            check_values(&check, conn);
+        else
+            check_keys(&check, conn);
+    }
     if (check.failed)
         log_warn("store: the check could not be finished");
     redis_servers_close(&check.servers);

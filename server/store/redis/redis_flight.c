@@ -233,6 +233,8 @@ enum store_status redis_flight_status(struct redis_flight *flight,
     error = redis_conn_take_error(flight->call.from, reply);
     if (!flight->cancelled && flight->tries++ < REDIS_TRIES)
         *again_r = apply(flight, reply, error.remedy);
+    if (error.status == STORE_WRONG_TYPE && flight->servers->url.keys == NULL)
+        return STORE_ERROR; /* of keys that are ours */
     return error.status;
 }
 

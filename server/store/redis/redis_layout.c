@@ -24,7 +24,7 @@ static void begin(struct redis_key *key, struct slice collection, char what)
 {
     char tail[3] = {'}', ':', what};
 
-    assert(collection.len >= 1 && collection.len <= STORE_NAME_MAX);
+    assert(collection.len >= 1);
     key->len = 0;
     put(key, "offloop:{", 9);
     put(key, collection.data, collection.len);
@@ -44,12 +44,12 @@ void redis_key_own(struct redis_key *key, struct slice collection, char what)
     begin(key, collection, what);
 }
 
-void redis_key_upload(struct redis_key *key, struct slice collection, uint64_t random)
+void redis_key_upload(struct redis_key *key, struct slice tag, uint64_t random)
 {
     char tail[24];
     int len = snprintf(tail, sizeof tail, ":%016" PRIx64, random);
 
-    begin(key, collection, 'u');
+    begin(key, tag, 'u');
     put(key, tail, (size_t)len);
 }
 

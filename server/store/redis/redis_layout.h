@@ -33,14 +33,24 @@
 
 #define REDIS_COLLECTIONS_KEY "offloop:collections"
 
-/* Longest key, in bytes: prefix, collection, "}:d:" and id. */
-#define REDIS_KEY_MAX (9 + STORE_NAME_MAX + 4 + STORE_NAME_MAX)
+/* The most bytes of a template of keys (keys/redis_template.h) beside the names. */
+#define REDIS_TEMPLATE_MAX 256
+
+/* Longest key, in bytes: that of the upload of a document whose own key has a template:
+   "offloop:{", the key, "}:u:" and 16 digits. */
+#define REDIS_KEY_MAX (9 + REDIS_TEMPLATE_MAX + 2 * STORE_NAME_MAX + 4 + 16)
 
 /* A key, by value. */
 struct redis_key {
     size_t len;
     char bytes[REDIS_KEY_MAX];
 };
+
+/* The bytes of a key; valid as long as the key stays. */
+static inline struct slice redis_key_slice(const struct redis_key *key)
+{
+    return (struct slice){(const uint8_t *)key->bytes, key->len};
+}
 
 /* A head taken apart. */
 struct redis_head {
@@ -56,8 +66,9 @@ void redis_key_document(struct redis_key *key, struct store_key name);
 /* The key of a collection's index ('i') or version ('v'). */
 void redis_key_own(struct redis_key *key, struct slice collection, char what);
 
-/* The key of an upload. */
-void redis_key_upload(struct redis_key *key, struct slice collection, uint64_t random);
+/* The key of an upload. `tag` is the collection, or the part that is hashed of the
+   document's key, so that both lie in one slot. */
+void redis_key_upload(struct redis_key *key, struct slice tag, uint64_t random);
 
 /* Takes the head of a value apart; bytes after the head are ignored. -1 if it is damaged.
  */

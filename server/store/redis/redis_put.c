@@ -32,6 +32,7 @@ struct put_flight {
     struct redis_key upload;  /* of no length if there is none */
     bool moved;               /* the slot is on another node: the upload begins anew */
     bool registered;          /* PUT_REGISTER has ended */
+    struct redis_key value;   /* an application's value; of no length for a document */
 };
 
 /* Deletes the upload in Redis; the reply is not needed. */
@@ -100,7 +101,33 @@ static unsigned draw_version_step(struct redis_servers *servers)
     return 1 + (unsigned)(servers->random >> 44); /* up to 2^20, a second */
 }
 
-static int send_commit(struct put_flight *flight)
+/* Writes an application's value. */
+static int send_set(struct put_flight *flight)
+{
+    const struct store_put *put = flight->put;
+    struct slice bytes = put->remove ? (struct slice){NULL, 0} : flight->blob->bytes;
+    struct redis_command args;
+    char digest[17], size[24];
+
+    snprintf(digest, sizeof digest, "%016" PRIx64, put->if_version);
+    snprintf(size, sizeof size, "%zu", bytes.len);
+    redis_flight_script(&flight->base, &args, REDIS_SCRIPT_SET,
+                        flight->upload.len > 0 ? 2 : 1);
+    redis_command_add(&args, flight->value.bytes, flight->value.len);
+    if (flight->upload.len > 0)
+        redis_command_add(&args, flight->upload.bytes, flight->upload.len);
+    redis_command_text(&args, condition_letter(put->condition));
+    redis_command_text(&args, digest);
+    redis_command_text(&args, put->remove ? "-" : "s");
+    redis_command_text(&args, size);
+    if (flight->upload.len == 0)
+        redis_command_add(&args, bytes.data, bytes.len);
+    enter(flight, PUT_COMMIT);
+    return send(flight, &args);
+}
+
+/* Writes a document. */
+static int send_write(struct put_flight *flight)
 {
     const struct store_put *put = flight->put;
     const char *which = which_letter(flight);
@@ -139,6 +166,11 @@ static int send_commit(struct put_flight *flight)
         redis_command_add(&args, bytes.data, bytes.len);
     enter(flight, PUT_COMMIT);
     return send(flight, &args);
+}
+
+static int send_commit(struct put_flight *flight)
+{
+    return flight->value.len > 0 ? send_set(flight) : send_write(flight);
 }
 
 /* In a cluster the list of collections lies in a slot of its own, so no script can change
@@ -188,6 +220,7 @@ static void take_commit(struct put_flight *flight, const struct redisReply *repl
     case REDIS_WRITE_MISSING: end(flight, STORE_NOT_FOUND, 0); break;
     case REDIS_WRITE_CONFLICT: end(flight, STORE_CONFLICT, 0); break;
     case REDIS_WRITE_LOST: end(flight, STORE_FULL, 0); break; /* it was evicted */
+    case REDIS_WRITE_TYPE: end(flight, STORE_WRONG_TYPE, 0); break;
     default: end(flight, STORE_ERROR, 0); break;
     }
 }
@@ -226,10 +259,11 @@ static int send_expire(struct put_flight *flight)
 static int send_piece(struct put_flight *flight, uint64_t len)
 {
     struct redis_command args = {0};
+    uint64_t head = flight->value.len > 0 ? 0 : REDIS_HEAD_BYTES;
     char at[24];
 
     /* the script fills in the head */
-    snprintf(at, sizeof at, "%" PRIu64, REDIS_HEAD_BYTES + flight->asked);
+    snprintf(at, sizeof at, "%" PRIu64, head + flight->asked);
     redis_command_text(&args, "SETRANGE");
     redis_command_add(&args, flight->upload.bytes, flight->upload.len);
     redis_command_text(&args, at);
@@ -267,8 +301,11 @@ static int send_more(struct put_flight *flight)
 
 static void begin_upload(struct put_flight *flight)
 {
-    redis_key_upload(&flight->upload, flight->put->key.collection,
-                     flight->base.servers->uploads++);
+    struct slice tag = flight->put->key.collection;
+
+    if (flight->value.len > 0)
+        tag = redis_slot_tag(redis_key_slice(&flight->value));
+    redis_key_upload(&flight->upload, tag, flight->base.servers->uploads++);
     enter(flight, PUT_PIECES);
 }
 
@@ -344,23 +381,46 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
     }
 }
 
+static enum store_status check(const struct redis_servers *servers,
+                               const struct store_put *put)
+{
+    struct redis_key key;
+
+    if (servers->cluster == NULL && !redis_conn_is_writable(servers->conn) &&
+        !redis_conn_is_renewing(servers->conn))
+        return STORE_DOWN;
+    if (!put->remove && put->blob->bytes.len > REDIS_DOCUMENT_MAX)
+        return STORE_ERROR;
+    if (servers->url.keys != NULL &&
+        redis_template_key(servers->url.keys, put->key, &key) < 0)
+        return STORE_BAD_NAME;
+    return STORE_OK;
+}
+
+/* Prepares a flight's key: a template has one for the name, as check() has seen. */
+static void init_flight(struct put_flight *flight, struct redis_servers *servers,
+                        struct store_put *put)
+{
+    struct slice key = put->key.collection;
+
+    if (servers->url.keys != NULL &&
+        redis_template_key(servers->url.keys, put->key, &flight->value) == 0)
+        key = redis_key_slice(&flight->value);
+    redis_flight_init(&flight->base, servers, &put->request, key, on_reply);
+}
+
 void redis_put(struct redis_servers *servers, struct store_put *put)
 {
     struct put_flight *flight;
     bool large = !put->remove && put->blob->bytes.len > REDIS_PIECE_BYTES;
+    enum store_status status = check(servers, put);
 
-    if (servers->cluster == NULL && !redis_conn_is_writable(servers->conn) &&
-        !redis_conn_is_renewing(servers->conn)) {
-        STORE_BACKEND_END(put, STORE_DOWN);
-        return;
-    }
-    if (large && put->blob->bytes.len > REDIS_DOCUMENT_MAX) {
-        STORE_BACKEND_END(put, STORE_ERROR);
+    if (status != STORE_OK) {
+        STORE_BACKEND_END(put, status);
         return;
     }
     flight = mem_zalloc(sizeof *flight);
-    redis_flight_init(&flight->base, servers, &put->request, put->key.collection,
-                      on_reply);
+    init_flight(flight, servers, put);
     flight->put = put;
     flight->blob = put->remove ? NULL : blob_ref(put->blob);
     servers->writes_waiting++;

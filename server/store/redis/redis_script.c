@@ -109,13 +109,55 @@ static const char names_text[] =
     "end\n"
     "return rows\n";
 
+/* The version of a value is the digest of its bytes (common/codec/digest.h). Redis makes
+   it only where a condition needs it, because that takes some ms for each MiB. A SET
+   emits the event that an application may wait for; a large value is renamed, with the
+   time that the old one had still to live. */
+static const char set_text[] =
+    "local kind = redis.call('TYPE', KEYS[1]).ok\n"
+    "local there = kind ~= 'none'\n"
+    "local delete = ARGV[3] == '-'\n"
+    "if delete and not there then return {3, ''} end\n"
+    "if there and kind ~= 'string' then return {7, ''} end\n"
+    "if (ARGV[1] == 'a' and there) or (ARGV[1] == 'p' and not there) or\n"
+    "   (ARGV[1] == 'v' and not there) then return {4, ''} end\n"
+    "if ARGV[1] == 'v' then\n"
+    "  local digest = redis.sha1hex(redis.call('GET', KEYS[1]))\n"
+    "  if string.sub(digest, 1, 16) ~= ARGV[2] then return {4, ''} end\n"
+    "end\n"
+    "if delete then\n"
+    "  redis.call('UNLINK', KEYS[1])\n"
+    "  return {2, ''}\n"
+    "end\n"
+    "if not KEYS[2] then\n"
+    "  redis.call('SET', KEYS[1], ARGV[5], 'KEEPTTL')\n"
+    "  return {there and 0 or 1, ''}\n"
+    "end\n"
+    "if redis.call('STRLEN', KEYS[2]) ~= tonumber(ARGV[4]) then return {5, ''} end\n"
+    "local left = redis.call('PTTL', KEYS[1])\n"
+    "if left > 0 then\n"
+    "  redis.call('PEXPIRE', KEYS[2], left)\n"
+    "else\n"
+    "  redis.call('PERSIST', KEYS[2])\n"
+    "end\n"
+    "redis.call('RENAME', KEYS[2], KEYS[1])\n"
+    "return {there and 0 or 1, ''}\n";
+
+/* All pieces of one moment, so that they are one value. */
+static const char pieces_text[] =
+    "local size, piece, pieces = tonumber(ARGV[1]), tonumber(ARGV[2]), {}\n"
+    "if redis.call('STRLEN', KEYS[1]) ~= size then return pieces end\n"
+    "for at = 0, size - 1, piece do\n"
+    "  pieces[#pieces + 1] = redis.call('GETRANGE', KEYS[1], at, at + piece - 1)\n"
+    "end\n"
+    "return pieces\n";
+
 const char *redis_script_text(enum redis_script script)
 {
     static const char *const texts[REDIS_SCRIPTS] = {
-        [REDIS_SCRIPT_WRITE] = write_text,
-        [REDIS_SCRIPT_LIST] = list_text,
-        [REDIS_SCRIPT_COUNT] = count_text,
-        [REDIS_SCRIPT_NAMES] = names_text,
+        [REDIS_SCRIPT_WRITE] = write_text, [REDIS_SCRIPT_LIST] = list_text,
+        [REDIS_SCRIPT_COUNT] = count_text, [REDIS_SCRIPT_NAMES] = names_text,
+        [REDIS_SCRIPT_SET] = set_text,     [REDIS_SCRIPT_PIECES] = pieces_text,
     };
 
     assert(script < REDIS_SCRIPTS);

@@ -20,6 +20,16 @@
  *                     returns {count, 1 if more follow, last id}
  * REDIS_SCRIPT_NAMES  KEYS: collections; ARGV: after, how many
  *                     returns {1 if more follow, name, documents, …}
+ *
+ * For the values of an application (keys/):
+ *
+ * REDIS_SCRIPT_SET    KEYS: the value's, upload (optional)
+ *                     ARGV: condition (its letter below), if_version (the digest's 16 hex
+ *                           digits), 's', or '-' to delete, bytes' length, bytes (if
+ *                           there is no upload)
+ *                     returns {REDIS_WRITE_…, ''}; the value keeps its time to live
+ * REDIS_SCRIPT_PIECES KEYS: the value's; ARGV: how many bytes it has, bytes of a piece
+ *                     returns {piece, …}; {} if it has another length
  */
 #ifndef OFFLOOP_SERVER_STORE_REDIS_REDIS_SCRIPT_H
 #define OFFLOOP_SERVER_STORE_REDIS_REDIS_SCRIPT_H
@@ -29,6 +39,8 @@ enum redis_script {
     REDIS_SCRIPT_LIST,
     REDIS_SCRIPT_COUNT,
     REDIS_SCRIPT_NAMES,
+    REDIS_SCRIPT_SET,
+    REDIS_SCRIPT_PIECES,
     REDIS_SCRIPTS /* how many */
 };
 
@@ -40,7 +52,8 @@ enum redis_write {
     REDIS_WRITE_MISSING,  /* no document to delete */
     REDIS_WRITE_CONFLICT, /* the condition does not hold */
     REDIS_WRITE_LOST,     /* the upload is gone */
-    REDIS_WRITE_REGISTER  /* first the collection must be added to the collections */
+    REDIS_WRITE_REGISTER, /* first the collection must be added to the collections */
+    REDIS_WRITE_TYPE      /* the key has a value of another type, which stays */
 };
 
 /* The script's text; static memory. */

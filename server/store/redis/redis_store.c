@@ -3,6 +3,7 @@
 #include <ev.h>
 
 #include "common/base/alloc.h"
+#include "server/store/redis/keys/redis_values.h"
 #include "server/store/redis/redis_flight.h"
 #include "server/store/redis/redis_verbs.h"
 
@@ -35,6 +36,7 @@ static struct store *open_store(struct ev_loop *loop, const struct store_config 
     }
     redis_flight_init_servers(&store->servers);
     store->base.backend = redis_store_backend();
+    store->base.is_foreign = store->servers.url.keys != NULL;
     redis_servers_settle(&store->servers, SETTLE_S);
     return &store->base;
 }
@@ -55,22 +57,34 @@ static bool is_ready(const struct store *base, const char **why_r)
 
 static void get_document(struct store *base, struct store_get *request)
 {
-    redis_get(&of(base)->servers, request);
+    if (base->is_foreign)
+        redis_value_get(&of(base)->servers, request);
+    else
+        redis_get(&of(base)->servers, request);
 }
 
 static void list_documents(struct store *base, struct store_list *request)
 {
-    redis_list(&of(base)->servers, request);
+    if (base->is_foreign)
+        redis_value_list(&of(base)->servers, request);
+    else
+        redis_list(&of(base)->servers, request);
 }
 
 static void count_documents(struct store *base, struct store_count *request)
 {
-    redis_count(&of(base)->servers, request);
+    if (base->is_foreign)
+        STORE_BACKEND_END(request, STORE_UNLISTED);
+    else
+        redis_count(&of(base)->servers, request);
 }
 
 static void list_collections(struct store *base, struct store_collections *request)
 {
-    redis_collections(&of(base)->servers, request);
+    if (base->is_foreign)
+        STORE_BACKEND_END(request, STORE_UNLISTED);
+    else
+        redis_collections(&of(base)->servers, request);
 }
 
 static void put_document(struct store *base, struct store_put *request)
@@ -86,7 +100,10 @@ static int reap_readers(struct store *base)
 
 static void learn(struct store *base, struct store_learn *request)
 {
-    redis_learn(&of(base)->servers, request);
+    if (base->is_foreign)
+        request->done(request); /* no version is kept */
+    else
+        redis_learn(&of(base)->servers, request);
 }
 
 /* The newest version that this front has written, read or learned. */

@@ -184,21 +184,16 @@ static int read_cluster(struct redis_url *url, const char *text)
     return text != NULL && (*text == 0 || strcmp(text, "/") == 0) ? 0 : -1;
 }
 
-/* "/path?db=N" */
+/* "/path" */
 static int read_unix(struct redis_url *url, const char *text)
 {
-    size_t len = strcspn(text, "?");
-    const char *number;
+    size_t len = strlen(text);
 
-    if (text[0] != '/' || len < 2 || len > 107) /* sun_path */
+    if (text[0] != '/' || len < 2 || len > 107 ||
+        strchr(text, '?') != NULL) /* sun_path */
         return -1;
     url->path = copy(text, len);
-    if (text[len] == 0)
-        return 0;
-    number = text_after(text + len, "?db=");
-    if (number == NULL)
-        return -1;
-    return read_number(number, strlen(number), REDIS_URL_DB_MAX, &url->db);
+    return 0;
 }
 
 static const struct scheme schemes[] = {
@@ -219,11 +214,99 @@ static const struct scheme *find_scheme(const char *text)
     return NULL;
 }
 
+/* ---- the parameters behind a ? ---- */
+
+/* A ? may also stand in a password. */
+const char *redis_url_query(const char *text)
+{
+    for (const char *at = strchr(text, '?'); at != NULL; at = strchr(at + 1, '?'))
+        if (text_starts_with(at, "?db=") || text_starts_with(at, "?key=") ||
+            text_starts_with(at, "?scan"))
+            return at;
+    return text + strlen(text);
+}
+
+static int read_scan(struct redis_url *url, struct slice value)
+{
+    if (slice_is(value, "scan") || slice_is(value, "scan=on"))
+        url->scan = REDIS_SCAN_ON;
+    else if (slice_is(value, "scan=off"))
+        url->scan = REDIS_SCAN_OFF;
+    else
+        return -1;
+    return 0;
+}
+
+static int read_key(struct redis_url *url, struct slice text)
+{
+    if (url->keys != NULL)
+        return -1;
+    url->keys = mem_zalloc(sizeof *url->keys);
+    return redis_template_parse(text, url->keys) == NULL ? 0 : -1;
+}
+
+static int read_parameter(struct redis_url *url, struct slice text)
+{
+    struct slice db = slice_after(text, "db="), key = slice_after(text, "key=");
+
+    if (key.data != NULL)
+        return read_key(url, key);
+    if (db.data != NULL)
+        return url->path == NULL ? -1
+                                 : read_number((const char *)db.data, db.len,
+                                               REDIS_URL_DB_MAX, &url->db);
+    return read_scan(url, text);
+}
+
+/* "?db=N&key=TEMPLATE&scan"; of scan alone there is nothing to say. */
+static int read_query(struct redis_url *url, const char *text)
+{
+    while (*text != 0) {
+        size_t len = strcspn(text + 1, "&");
+
+        if (read_parameter(url, (struct slice){(const uint8_t *)text + 1, len}) < 0)
+            return -1;
+        text += 1 + len;
+    }
+    return url->keys == NULL && url->scan != REDIS_SCAN_ASKED ? -1 : 0;
+}
+
+const char *redis_url_expected(const char *text)
+{
+    const char *key = strstr(redis_url_query(text), "key="), *expected = NULL;
+    struct redis_template template;
+
+    if (key != NULL && (key[-1] == '?' || key[-1] == '&')) {
+        key += strlen("key=");
+        expected = redis_template_parse(
+            (struct slice){(const uint8_t *)key, strcspn(key, "&")}, &template);
+        if (expected == NULL)
+            redis_template_free(&template);
+    }
+    return expected != NULL ? expected : REDIS_URL_EXPECTED;
+}
+
+/* ---- all of it ---- */
+
+/* Reads what follows the scheme, up to the parameters. */
+static int read_address(struct redis_url *url, const struct scheme *scheme,
+                        const char *text)
+{
+    const char *at = strrchr(text, '@');
+
+    if (at != NULL && memchr(text, '/', (size_t)(at - text)) != NULL)
+        at = NULL; /* it is in the path, or in a password that should have %2F */
+    if (at != NULL && read_login(url, text, (size_t)(at - text)) < 0)
+        return -1;
+    return scheme->read(url, at != NULL ? at + 1 : text);
+}
+
 int redis_url_parse(const char *text, struct redis_url *url_r)
 {
     const struct scheme *scheme = find_scheme(text);
-    const char *at;
-    int rc = 0;
+    const char *query = redis_url_query(text);
+    char *address;
+    int rc;
 
     *url_r = (struct redis_url){.port = REDIS_URL_PORT};
     if (scheme == NULL || strlen(text) > REDIS_URL_MAX)
@@ -231,15 +314,12 @@ int redis_url_parse(const char *text, struct redis_url *url_r)
     url_r->tls = scheme->tls;
     url_r->kind = scheme->kind;
     text += strlen(scheme->text);
-    at = strrchr(text, '@');
-    if (at != NULL && memchr(text, '/', (size_t)(at - text)) != NULL)
-        at = NULL; /* it is in the path, or in a password that should have %2F */
-    if (at != NULL) {
-        rc = read_login(url_r, text, (size_t)(at - text));
-        text = at + 1;
-    }
+    address = copy(text, (size_t)(query - text));
+    rc = read_address(url_r, scheme, address);
+    explicit_bzero(address, strlen(address)); /* it may have a password */
+    mem_free(address);
     if (rc == 0)
-        rc = scheme->read(url_r, text);
+        rc = read_query(url_r, query);
     if (rc < 0)
         redis_url_free(url_r);
     return rc;
@@ -264,6 +344,9 @@ void redis_url_free(struct redis_url *url)
     for (size_t i = 0; i < url->place_count; i++)
         mem_free(url->places[i].host);
     mem_free(url->places);
+    if (url->keys != NULL)
+        redis_template_free(url->keys);
+    mem_free(url->keys);
     mem_free(url->master);
     mem_free(url->host);
     mem_free(url->path);

@@ -11,6 +11,9 @@
  *                                     a cluster, and some of its nodes
  *     rediss+cluster://…              the same by TLS
  *
+ * Each may end in ?key=TEMPLATE, then the store is an application's own values
+ * (keys/redis_template.h); also with &scan or &scan=off.
+ *
  * User and password may hold %XX; ":password@" alone is Redis' default user.
  * The default port is 6379 (of a Sentinel 26379), the default db 0. Any thread may
  * call.
@@ -20,7 +23,7 @@
 
 #include <stdbool.h>
 
-#include "common/base/buf.h"
+#include "server/store/redis/keys/redis_template.h"
 
 #define REDIS_URL_PORT   6379
 #define REDIS_URL_DB_MAX 65535
@@ -33,7 +36,15 @@
     "redis://[user:password@]host[:port][/db], "                         \
     "redis+unix://[user:password@]/path[?db=N], or "                     \
     "redis+sentinel://[user:password@]host[:port],host.../master[/db]; " \
-    "rediss for TLS"
+    "rediss for TLS; ?key=TEMPLATE[&scan] for values of an application"
+
+/* Whether an application's values may be listed, which has Redis look at all of its keys.
+ */
+enum redis_scan {
+    REDIS_SCAN_ASKED, /* where the request asks for a scan */
+    REDIS_SCAN_ON,
+    REDIS_SCAN_OFF
+};
 
 /* The kind of server at the other end. */
 enum redis_kind { REDIS_SERVER, REDIS_SENTINEL, REDIS_CLUSTER };
@@ -57,6 +68,8 @@ struct redis_url {
     char *master; /* its name among the Sentinels */
     struct redis_place *places;
     size_t place_count;
+    struct redis_template *keys; /* of an application's values; NULL for documents */
+    enum redis_scan scan;
 };
 
 /* True for a text that names a Redis store, even a malformed one. */
@@ -65,6 +78,13 @@ bool redis_url_is_redis(const char *text);
 /* Takes a URL apart; -1 if it is not one of the above: then there is nothing to free. */
 int redis_url_parse(const char *text, struct redis_url *url_r)
     __attribute__((warn_unused_result));
+
+/* Where the parameters of a URL begin, if it is a sound one: at the first ? that one of
+   them follows. Without parameters, the end of the text. */
+const char *redis_url_query(const char *text);
+
+/* What was expected of a text that redis_url_parse() refuses; static text. */
+const char *redis_url_expected(const char *text);
 
 /* Makes the URL of one server from a host and a port, with the TLS and login of another
    URL. End it with redis_url_free(). */

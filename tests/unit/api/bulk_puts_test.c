@@ -41,6 +41,12 @@ void store_put(struct store *store, struct store_put *put)
     pending[pending_count++] = put;
 }
 
+bool store_is_foreign(const struct store *store)
+{
+    (void)store;
+    return false;
+}
+
 void store_get(struct store *store, struct store_get *get)
 {
     (void)store;

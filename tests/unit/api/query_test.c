@@ -30,8 +30,6 @@ static void test_good(void **state)
     assert_true(query.has_limit && query.limit == 10 && query.pretty);
     assert_int_equal(query.after_len, 3);
     assert_memory_equal(query.after, "a:b", 3);
-    assert_null(parse("limit=3&limit=4", &query));
-    assert_true(query.limit == 3);
     assert_null(parse("limit=18446744073709551615", &query));
     assert_true(query.limit == UINT64_MAX && query.has_limit);
     assert_null(parse("after=", &query));
@@ -47,8 +45,55 @@ static void test_good(void **state)
     assert_false(query.has_limit);
     assert_null(parse("ids", &query));
     assert_true(query.ids);
-    assert_null(parse("ids=false&ids", &query)); /* the first one counts */
+    assert_null(parse("ids=false", &query));
     assert_false(query.ids);
+    assert_false(query.scan);
+    assert_null(parse("scan", &query));
+    assert_true(query.scan);
+    assert_null(parse("_x=1&_x=2&arg.x=1&arg.x=2", &query)); /* not looked at here */
+}
+
+/* A parameter that comes twice is named, whatever its values. */
+static void test_twice(void **state)
+{
+    static const char *const names[] = {"after", "fields", "ids",  "jq",
+                                        "limit", "pretty", "scan", "view"};
+    struct query query;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char text[64], wanted[64];
+
+        snprintf(text, sizeof text, "%s=1&_y&%s=1", names[i], names[i]);
+        snprintf(wanted, sizeof wanted, "%s is given twice: give it once", names[i]);
+        assert_string_equal(parse(text, &query), wanted);
+        query_free(&query);
+        snprintf(text, sizeof text, "%s=1&%%%02x%s=2", names[i], (unsigned)names[i][0],
+                 names[i] + 1);
+        assert_string_equal(parse(text, &query), wanted);
+        query_free(&query);
+        assert_null(parse_as(QUERY_OF_NOTHING, text, &query));
+    }
+}
+
+/* A write whose program would be ignored is refused. */
+static void test_no_program(void **state)
+{
+    static const char *const names[] = {"fields", "jq", "view"};
+    struct query query;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char text[64];
+
+        snprintf(text, sizeof text, "pretty&limit=0&%s=", names[i]);
+        assert_non_null(strstr(parse_as(QUERY_OF_NO_PROGRAM, text, &query), names[i]));
+        assert_null(parse_as(QUERY_OF_NOTHING, text, &query));
+    }
+    assert_null(parse_as(QUERY_OF_NO_PROGRAM | QUERY_OF_BULK, "view=x", &query));
+    assert_non_null(parse_as(QUERY_OF_NO_PROGRAM | QUERY_OF_BULK, "jq=.", &query));
+    assert_null(parse_as(QUERY_OF_NO_PROGRAM | QUERY_OF_DOCUMENT, "fields=a", &query));
+    assert_non_null(parse_as(QUERY_OF_NO_PROGRAM | QUERY_OF_DOCUMENT, "view=a", &query));
 }
 
 static void test_bad(void **state)
@@ -84,7 +129,7 @@ static void test_fields(void **state)
     struct query query;
 
     (void)state;
-    check_fields("fields=a,b.c&fields=x", "a,b.c", "a,b.c");
+    check_fields("fields=a,b.c", "a,b.c", "a,b.c");
     check_fields("_x&fields=a%2Cb%2cc", "a%2Cb%2cc", "a,b,c");
     check_fields("fields=a%252Cb&_y", "a%252Cb", "a%2Cb");
     check_fields("fields=%2E%2Cx%25%32", "%2E%2Cx%25%32", "%2E,x%25%32");
@@ -137,13 +182,13 @@ static void check_unknown(const char *text, const char *name)
     assert_non_null(parse(text, &query));
     assert_non_null(query.unknown.data);
     query_print_unknown(&query, detail);
-    snprintf(
-        wanted, sizeof wanted,
-        "a collection has no parameter \"%s\"; it has after, fields, ids, jq, "
-        "limit, pretty, view, arg.NAME; filter with ?jq=select(...); names that begin "
-        "with _ "
-        "are ignored",
-        name);
+    snprintf(wanted, sizeof wanted,
+             "a collection has no parameter \"%s\"; it has after, fields, ids, jq, "
+             "limit, pretty, scan, view, arg.NAME; filter with ?jq=select(...); names "
+             "that begin "
+             "with _ "
+             "are ignored",
+             name);
     assert_string_equal(detail, wanted);
     query_free(&query);
 }
@@ -187,7 +232,8 @@ int main(void)
         cmocka_unit_test(test_good),         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_fields),       cmocka_unit_test(test_fields_that_are_none),
         cmocka_unit_test(test_fields_limit), cmocka_unit_test(test_scopes),
-        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_unknown),      cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_no_program),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

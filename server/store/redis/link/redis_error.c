@@ -19,6 +19,7 @@ static const struct redis_error table[] = {
     {"MISCONF", STORE_DOWN, REDIS_REMEDY_NONE},    /* Redis cannot write its files */
     {"NOREPLICAS", STORE_DOWN, REDIS_REMEDY_NONE}, /* min-replicas-to-write */
     {"BUSY", STORE_DOWN, REDIS_REMEDY_NONE}, /* in a long script of another client */
+    {"WRONGTYPE", STORE_WRONG_TYPE, REDIS_REMEDY_NONE},
     {"MOVED", STORE_DOWN, REDIS_REMEDY_MOVED},
     {"ASK", STORE_DOWN, REDIS_REMEDY_ASK},
     {"TRYAGAIN", STORE_DOWN, REDIS_REMEDY_WAIT},

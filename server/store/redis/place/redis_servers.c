@@ -44,7 +44,8 @@ int redis_servers_open(struct redis_servers *servers, struct ev_loop *loop,
 {
     *servers = (struct redis_servers){0};
     if (redis_url_parse(config->url, &servers->url) < 0) {
-        log_warn("no store is known for that URL: expected %s", REDIS_URL_EXPECTED);
+        log_warn("no store is known for that URL: expected %s",
+                 redis_url_expected(config->url));
         return -1;
     }
     if (open_tls(servers, &config->tls) < 0) {
@@ -58,6 +59,7 @@ int redis_servers_open(struct redis_servers *servers, struct ev_loop *loop,
             (ssize_t)sizeof servers->random)
         log_fatal("store: no random numbers: %m");
     servers->loop = loop;
+    servers->max_value_bytes = config->max_value_bytes;
     begin_connecting(servers);
     return 0;
 }

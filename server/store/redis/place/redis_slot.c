@@ -15,7 +15,7 @@ static unsigned crc16(struct slice bytes)
     return crc;
 }
 
-unsigned redis_slot_of(struct slice key)
+struct slice redis_slot_tag(struct slice key)
 {
     const uint8_t *open = key.len > 0 ? memchr(key.data, '{', key.len) : NULL;
     const uint8_t *close;
@@ -24,9 +24,14 @@ unsigned redis_slot_of(struct slice key)
         open++;
         close = memchr(open, '}', key.len - (size_t)(open - key.data));
         if (close != NULL && close > open)
-            key = (struct slice){open, (size_t)(close - open)};
+            return (struct slice){open, (size_t)(close - open)};
     }
-    return crc16(key) % REDIS_SLOTS;
+    return key;
+}
+
+unsigned redis_slot_of(struct slice key)
+{
+    return crc16(redis_slot_tag(key)) % REDIS_SLOTS;
 }
 
 /* Reads digits up to the end; -1 for other bytes, or a number above max. */

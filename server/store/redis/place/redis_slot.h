@@ -12,8 +12,11 @@
 /* The longest host that is accepted in a reply, in bytes. */
 #define REDIS_HOST_MAX 255
 
-/* The slot of a key: of the bytes between its first { and the next }, if there are any,
-   else of the whole key. */
+/* The part of a key that is hashed: the bytes between its first { and the next }, if
+   there are any, else the whole key. */
+struct slice redis_slot_tag(struct slice key);
+
+/* The slot of a key. */
 unsigned redis_slot_of(struct slice key);
 
 /* "MOVED 3999 127.0.0.1:6381" or "ASK …", taken apart. */
