@@ -140,7 +140,7 @@ static void refusals(void **state)
          "redis://[user:password@]host[:port][/db], "
          "redis+unix://[user:password@]/path[?db=N], or "
          "redis+sentinel://[user:password@]host[:port],host.../master[/db]; "
-         "rediss for TLS"},
+         "rediss for TLS; ?key=TEMPLATE[&scan] for values of an application"},
         {{"--user=no-such-user-here"},
          "--user: \"no-such-user-here\" is not valid: expected a user of this host"},
         {{"--base-path=/"}, BASE_PATH_REFUSED("/")},
