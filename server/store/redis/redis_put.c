@@ -220,7 +220,7 @@ static void take_commit(struct put_flight *flight, const struct redisReply *repl
     case REDIS_WRITE_MISSING: end(flight, STORE_NOT_FOUND, 0); break;
     case REDIS_WRITE_CONFLICT: end(flight, STORE_CONFLICT, 0); break;
     case REDIS_WRITE_LOST: end(flight, STORE_FULL, 0); break; /* it was evicted */
-    case REDIS_WRITE_TYPE: /* only of a value */
+    case REDIS_WRITE_TYPE:
         end(flight, flight->value.len > 0 ? STORE_WRONG_TYPE : STORE_ERROR, 0);
         break;
     default: end(flight, STORE_ERROR, 0); break;

@@ -157,7 +157,7 @@ static void refusals(void **state)
          "redis://[user:password@]host[:port][/db], "
          "redis+unix://[user:password@]/path[?db=N], or "
          "redis+sentinel://[user:password@]host[:port],host.../master[/db]; "
-         "rediss for TLS"},
+         "rediss for TLS; ?key=TEMPLATE[&scan] for values of an application"},
         {{"--rpc=ipc://x"},
          "--rpc: \"ipc://x\" is not valid: expected ipc:///path, tcp://ADDR:PORT or "
          "tls+tcp://ADDR:PORT, numeric"},
