@@ -227,13 +227,12 @@ static enum query_scope query_scope_of(const struct exchange *e)
 
     if (e->route.kind == STATS_ROUTE_DOCUMENT && reads)
         return QUERY_OF_DOCUMENT | QUERY_OF_READ;
-    if (e->route.kind == STATS_ROUTE_COLLECTION && reads)
-        return QUERY_OF_COLLECTION;
     if (e->route.kind == STATS_ROUTE_DOCUMENT && method == HTTP_PATCH)
-        return QUERY_OF_DOCUMENT | QUERY_OF_NO_PROGRAM;
+        return QUERY_OF_DOCUMENT;
     if (e->kind == bulk_kind())
-        return QUERY_OF_BULK | QUERY_OF_NO_PROGRAM;
-    return reads ? QUERY_OF_NOTHING : QUERY_OF_NO_PROGRAM;
+        return QUERY_OF_BULK;
+    return e->route.kind == STATS_ROUTE_COLLECTION && reads ? QUERY_OF_COLLECTION
+                                                            : QUERY_OF_NOTHING;
 }
 
 /* Reads the parameters; where they are at fault, answers and returns false. */

@@ -15,20 +15,13 @@ static const char fields_fault[] =
 static const struct {
     const char *name;
     unsigned scopes;
-    const char *twice, *meaningless; /* texts of faults */
+    const char *twice; /* the text of that fault */
 } parameters[] = {
-#define X(id, text, where)                                             \
-    [QUERY_##id] = {text, where, text " is given twice: give it once", \
-                    text " has no meaning for this request"},
+#define X(id, text, where) \
+    [QUERY_##id] = {text, where, text " is given twice: give it once"},
     QUERY_PARAMETER_MAP(X)
 #undef X
 };
-
-/* The parameters that say what is to be made of a document. */
-static bool makes(enum query_parameter parameter)
-{
-    return parameter == QUERY_JQ || parameter == QUERY_VIEW || parameter == QUERY_FIELDS;
-}
 
 static int limit_parse(struct slice text, uint64_t *limit_r)
 {
@@ -173,9 +166,7 @@ static const char *take_known(enum query_parameter parameter, struct slice value
 
     *seen |= 1u << parameter;
     if ((parameters[parameter].scopes & scope) == 0)
-        return (scope & QUERY_OF_NO_PROGRAM) != 0 && makes(parameter)
-                   ? parameters[parameter].meaningless
-                   : NULL;
+        return NULL;
     return first ? take_parameter(parameter, value, query) : parameters[parameter].twice;
 }
 

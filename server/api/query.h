@@ -2,8 +2,7 @@
  * The parameters of a request's query. Pure: bytes in, a value out. A parameter that
  * comes twice is a fault. %32 is 2, in names and values (RFC 3986, section 6.2.2.2).
  *
- * A parameter that has no meaning where the request goes is not looked at; but a write
- * that would ignore what is to be made of a document (jq, view, fields) is refused. One
+ * A parameter that has no meaning where the request goes is not looked at. One
  * that offloop does not know is ignored, too, but for a collection: there it is
  * a fault unless its name begins with '_', because a filter that somebody hoped
  * for must not give them everything.
@@ -22,9 +21,7 @@ enum query_scope {
     QUERY_OF_DOCUMENT = 1,   /* that is sent: GET, HEAD and PATCH */
     QUERY_OF_COLLECTION = 2, /* GET and HEAD */
     QUERY_OF_READ = 4,       /* of a document: GET and HEAD; with DOCUMENT */
-    QUERY_OF_BULK = 8,       /* POST of lines */
-    QUERY_OF_NO_PROGRAM = 16 /* writes: what is to be made of a document is a fault, where
-                                it has no meaning */
+    QUERY_OF_BULK = 8        /* POST of lines */
 };
 
 /* The parameters: NAME, text, scopes. */
@@ -51,8 +48,7 @@ enum query_parameter {
 struct query {
     bool pretty;
     bool ids; /* of a collection: each document with its id */
-    bool
-        scan; /* of a collection: where the store keeps no list, all keys are looked at */
+    bool scan; /* of a collection: to look at all keys, where the store has no list */
     bool has_limit;
     struct slice fields;      /* as codec_call.fields has them; empty for all */
     struct slice fields_sent; /* the same as it came, a part of the text */

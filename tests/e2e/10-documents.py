@@ -382,10 +382,10 @@ def query_parameters_without_a_meaning_are_ignored(pair):
         equal(pair.ask("GET", f"/v1?{query}").status, 200)
         equal(pair.ask("GET", f"/openapi.json?{query}").status, 200)
     with pair.client() as client:
-        query = "limit=0&what=ever&limit=1&pretty"
-        equal(client.ask("PUT", f"/v1/things/query?{query}", b"[2]", JSON).status, 200)
-        equal(client.ask("POST", f"/v1/things?{query}", b"[2]", JSON).status, 201)
-        equal(client.ask("DELETE", f"/v1/things/query?{query}").status, 204)
+        for query in ("fields=,,", "limit=0&what=ever"):
+            equal(client.ask("PUT", f"/v1/things/query?{query}", b"[2]", JSON).status, 200)
+            equal(client.ask("POST", f"/v1/things?{query}", b"[2]", JSON).status, 201)
+        equal(client.ask("DELETE", "/v1/things/query?fields=,,").status, 204)
         equal(client.ask("GET", "/v1?fields=,,").status, 200)
 
 

@@ -13,7 +13,6 @@ from harness import JSON, SANITIZED, Daemon, case, check_problem, equal, eventua
 
 JQ = [("Content-Type", "application/jq")]
 LINES = [("Content-Type", "application/x-ndjson")]
-MERGE = [("Content-Type", "application/merge-patch+json")]
 GZIP = [("Accept-Encoding", "gzip")]
 NDJSON = "application/x-ndjson"
 
@@ -352,23 +351,6 @@ def patches_are_named_by_the_rights_of_a_token(pair):
           "application/merge-patch+json")
     refused = pair.ask("PATCH", "/v1/v/a", b"1", [*JSON, *token])
     equal((refused.status, refused.header("accept-patch")), (415, both))
-
-
-@case
-def a_program_that_would_be_ignored_is_refused(pair):
-    put(pair, "/v1/ignored/a", {"n": 1})
-    for method, target, body, kind in (
-            ("PUT", "/v1/ignored/a", b"2", JSON), ("PUT", "/v1/ignored/new", b"2", JSON),
-            ("POST", "/v1/ignored", b"2", JSON), ("DELETE", "/v1/ignored/a", None, []),
-            ("PATCH", "/v1/ignored/a", b"{}", MERGE), ("PATCH", "/v1/ignored/a", b".", JQ),
-            ("POST", "/v1/ignored", b'{"id":"b","document":1}', LINES)):
-        for name in ("jq", "view", "fields"):
-            if (name == "fields" and method == "PATCH") or (name == "view" and kind is LINES):
-                continue  # these mean something
-            reply = pair.ask(method, f"{target}?{name}=n", body, kind)
-            check_problem(reply, 400, f"{name} has no meaning for this request")
-    equal(pair.ask("GET", "/v1/ignored").json(), [{"n": 1}])
-    equal(pair.ask("PATCH", "/v1/ignored/a?fields=n", b'{"m":2}', MERGE).json(), {"n": 1})
 
 
 @case

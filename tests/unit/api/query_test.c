@@ -76,26 +76,6 @@ static void test_twice(void **state)
     }
 }
 
-/* A write whose program would be ignored is refused. */
-static void test_no_program(void **state)
-{
-    static const char *const names[] = {"fields", "jq", "view"};
-    struct query query;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char text[64];
-
-        snprintf(text, sizeof text, "pretty&limit=0&%s=", names[i]);
-        assert_non_null(strstr(parse_as(QUERY_OF_NO_PROGRAM, text, &query), names[i]));
-        assert_null(parse_as(QUERY_OF_NOTHING, text, &query));
-    }
-    assert_null(parse_as(QUERY_OF_NO_PROGRAM | QUERY_OF_BULK, "view=x", &query));
-    assert_non_null(parse_as(QUERY_OF_NO_PROGRAM | QUERY_OF_BULK, "jq=.", &query));
-    assert_null(parse_as(QUERY_OF_NO_PROGRAM | QUERY_OF_DOCUMENT, "fields=a", &query));
-    assert_non_null(parse_as(QUERY_OF_NO_PROGRAM | QUERY_OF_DOCUMENT, "view=a", &query));
-}
-
 static void test_bad(void **state)
 {
     static const char *const texts[] = {
@@ -233,7 +213,6 @@ int main(void)
         cmocka_unit_test(test_fields),       cmocka_unit_test(test_fields_that_are_none),
         cmocka_unit_test(test_fields_limit), cmocka_unit_test(test_scopes),
         cmocka_unit_test(test_unknown),      cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_no_program),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
