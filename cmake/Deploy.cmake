@@ -1,9 +1,8 @@
 # The manual, completions and configuration files, generated from the option tables;
 # what a system install and the Debian package add to the programs.
 #
-#   cmake --install build                        programs, manual, bash completion
+#   cmake --install build                        programs, library, manual, completion
 #   cmake --install build --component system     units, users, /etc/offloop (as root)
-#   cpack -G DEB -B DIR --config build/CPackConfig.cmake
 
 file(GLOB generate_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/generate/*.c)
 add_executable(offloop-generate ${generate_sources})
@@ -34,7 +33,12 @@ foreach(page offloop-server.8 offloop-worker.8 offloop-codec.1 offloop.conf.5 li
   string(REGEX REPLACE ".*\\." "" section ${page})
   add_custom_command(OUTPUT ${path}.gz COMMAND gzip -9nkf ${path} DEPENDS ${path} VERBATIM)
   list(APPEND generated_files ${path} ${path}.gz)
-  install(FILES ${path}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+  if(section STREQUAL 3)
+    set(OFFLOOP_LIBRARY_PAGE ${path}.gz)
+    install(FILES ${path}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 COMPONENT dev)
+  else()
+    install(FILES ${path}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+  endif()
 endforeach()
 
 generated(bash docs/completion/offloop.bash.in)
@@ -64,42 +68,3 @@ install(FILES deploy/offloop.tmpfiles DESTINATION lib/tmpfiles.d RENAME offloop.
 install(FILES deploy/offloop.logrotate DESTINATION /etc/logrotate.d RENAME offloop ${system})
 install(FILES deploy/nginx.conf deploy/remote-workers.conf
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples ${system})
-install(FILES deploy/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR} ${system})
-
-set(OFFLOOP_MAINTAINER "The offloop authors <offloop@localhost>" CACHE STRING
-    "Who builds the package, as Debian's control file names people")
-# Debian wants a changelog, compressed.
-configure_file(deploy/debian/changelog.in ${OFFLOOP_GENERATED}/changelog @ONLY)
-execute_process(COMMAND gzip -9nkf ${OFFLOOP_GENERATED}/changelog)
-install(FILES ${OFFLOOP_GENERATED}/changelog.gz DESTINATION ${CMAKE_INSTALL_DOCDIR} ${system})
-
-set(CPACK_GENERATOR DEB)
-set(CPACK_PACKAGE_NAME offloop)
-set(CPACK_PACKAGE_VENDOR "The offloop authors")
-set(CPACK_PACKAGE_CONTACT "${OFFLOOP_MAINTAINER}")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "event-loop JSON document server that offloads its codec")
-set(CPACK_PACKAGE_DESCRIPTION
-"offloop stores JSON documents in LMDB or Redis and serves them over HTTP. Its
-event loop only moves bytes: JSON is parsed and printed by worker processes, so
-that no document, however large, holds up the clients of the others.
-.
-This package has the server, the workers, a codec for the command line, systemd
-units and the manual.")
-set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
-set(CPACK_STRIP_FILES ON)
-set(CPACK_INSTALL_CMAKE_PROJECTS
-    "${CMAKE_BINARY_DIR};offloop;Unspecified;/;${CMAKE_BINARY_DIR};offloop;dev;/;${CMAKE_BINARY_DIR};offloop;system;/")
-set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE
-    GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
-set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_DEBIAN_PACKAGE_SECTION database)
-set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "passwd, init-system-helpers (>= 1.52)")
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "lmdb-utils, logrotate")
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "nginx")
-set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
-set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
-set(debian ${CMAKE_SOURCE_DIR}/deploy/debian)
-set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${debian}/postinst ${debian}/prerm ${debian}/postrm
-    ${debian}/conffiles)
-include(CPack)

@@ -41,14 +41,20 @@ add_custom_command(OUTPUT ${archive}
   DEPENDS offloop_objects $<TARGET_OBJECTS:offloop_objects> COMMAND_EXPAND_LISTS VERBATIM)
 add_custom_target(liboffloop_static ALL DEPENDS ${archive})
 
-# Its place tells the prefix: packages have another one than the build tree.
-file(RELATIVE_PATH OFFLOOP_PKG_UP /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
-configure_file(clients/c/offloop.pc.in ${CMAKE_BINARY_DIR}/offloop.pc @ONLY)
-install(TARGETS liboffloop LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-        NAMELINK_COMPONENT dev)
-install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev)
-install(FILES ${CMAKE_BINARY_DIR}/offloop.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
-        COMPONENT dev)
-install(FILES clients/c/offloop.h clients/c/offloop_libev.h clients/c/offloop_libuv.h
-        clients/c/offloop_libevent.h clients/c/offloop_poll.h
-        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
+# install_liboffloop(LIBDIR LIBRARY DEV [EXCLUDE_FROM_ALL]): the library in that folder below
+# the prefix, as component LIBRARY, and what a compiler needs as component DEV.
+function(install_liboffloop libdir library dev)
+  # Its place tells the prefix: packages have another one than the build tree.
+  file(RELATIVE_PATH OFFLOOP_PKG_UP /prefix/${libdir}/pkgconfig /prefix)
+  set(OFFLOOP_PKG_LIBDIR ${libdir})
+  configure_file(clients/c/offloop.pc.in ${CMAKE_BINARY_DIR}/${dev}/offloop.pc @ONLY)
+  install(TARGETS liboffloop LIBRARY DESTINATION ${libdir} COMPONENT ${library} ${ARGN}
+          NAMELINK_COMPONENT ${dev})
+  install(FILES ${archive} DESTINATION ${libdir} COMPONENT ${dev} ${ARGN})
+  install(FILES ${CMAKE_BINARY_DIR}/${dev}/offloop.pc DESTINATION ${libdir}/pkgconfig
+          COMPONENT ${dev} ${ARGN})
+  install(FILES clients/c/offloop.h clients/c/offloop_libev.h clients/c/offloop_libuv.h
+          clients/c/offloop_libevent.h clients/c/offloop_poll.h
+          DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT ${dev} ${ARGN})
+endfunction()
+install_liboffloop(${CMAKE_INSTALL_LIBDIR} library dev)
