@@ -14,13 +14,13 @@ PACKAGES_BUILD=(build-essential cmake ninja-build pkg-config libev-dev libssl-de
 PACKAGES_RUN=("${PACKAGES_BUILD[@]}" curl apache2-utils python3)
 PACKAGES_REDIS=(redis-server redis-tools) # with scripts/run --store redis
 # chromium looks at the live page, prometheus brings promtool. libclang-rt-dev brings
-# libFuzzer; with --no-install-recommends clang comes without. The last two lines are what the
-# clients for Python and node are tried with.
+# libFuzzer; with --no-install-recommends clang comes without. From nodejs on it is what the
+# clients for Python and node are tried with; our jq is tried and measured beside libjq and Lua.
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-dev clang-format
     groff-base haproxy nginx-light openssl iproute2 file
     chromium prometheus redis-server python3-jsonschema
     lmdb-utils nodejs node-express python3-tornado python3-aiohttp python3-starlette python3-httpx
-    python3-uvloop python3-build python3-setuptools python3-wheel jq wrk)
+    python3-uvloop python3-build python3-setuptools python3-wheel jq libjq-dev liblua5.4-dev wrk)
 
 # Seconds since the script began come first: they show what takes long.
 say() {

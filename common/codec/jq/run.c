@@ -62,23 +62,29 @@ void run_pause(struct jq_run *run)
 
 /* ---- a run */
 
-struct result_sink {
-    struct sink sink;
-};
+void run_take(struct jq_run *run, struct slice result)
+{
+    const struct jq_call *call = run->call;
+
+    run->taken += result.len;
+    run->results++;
+    if (!call->take(call->context, result))
+        run_end(run, JQ_STOPPED, NULL);
+}
+
+size_t run_output_left(const struct jq_run *run)
+{
+    return run->call->max_output - run->taken;
+}
 
 static int take_result(struct sink *sink, struct jq_run *run, struct jv value,
                        const struct path *path)
 {
-    const struct jq_call *call = run->call;
+    struct slice result = values_write(run, value, run_output_left(run));
 
     (void)sink, (void)path;
-    run->out_max = call->max_output - run->taken;
-    values_write(run, value);
     jv_drop(run, value);
-    run->taken += run->out_len;
-    run->results++;
-    if (!call->take(call->context, (struct slice){run->out, run->out_len}))
-        run_end(run, JQ_STOPPED, NULL);
+    run_take(run, result);
     return FLOW_OK;
 }
 
@@ -121,6 +127,7 @@ static int evaluate(struct jq_run *run)
     struct env *entries, *env;
     size_t sites = (program->site_count + 1) * sizeof *run->sites;
 
+    run->result_sink = &sink;
     entries = pool_alloc(run, (program->name_count + 1) * sizeof *entries);
     env = bind_arguments(run, entries);
     run->sites = pool_alloc(run, sites);

@@ -72,6 +72,14 @@ struct site {
     struct shape *shape;
 };
 
+/* A value being written as MessagePack. */
+struct output {
+    uint8_t *bytes; /* of the pool */
+    size_t len, cap;
+    size_t max;               /* bytes that it may have */
+    const uint8_t *from, *to; /* bytes of the document that are to follow it */
+};
+
 struct codec;
 struct node;
 struct env;
@@ -112,12 +120,11 @@ struct jq_run {
     struct shape *recent_shape;
     struct site *sites;
 
-    struct codec *codec; /* for tojson and fromjson; NULL before the first */
-    struct buf text;     /* their scratch */
-    uint8_t *out;        /* the value being written as MessagePack; of the pool */
-    size_t out_len, out_cap;
-    size_t out_max;           /* bytes that it may have */
-    const uint8_t *from, *to; /* bytes of the document that are to follow it */
+    struct codec *codec;      /* for tojson and fromjson; NULL before the first */
+    struct buf text;          /* their scratch */
+    struct output output;     /* a result */
+    struct output scratch;    /* what tojson makes meanwhile */
+    struct sink *result_sink; /* which takes the program's results */
     bool in_arguments;        /* what is wrong now is an argument's fault */
 
     jmp_buf leave;
@@ -128,6 +135,12 @@ struct jq_run {
 /* Ends the run: back to jq_run(). The reason is static text, or NULL for the status's. */
 void run_end(struct jq_run *run, enum jq_status status, const char *reason)
     __attribute__((noreturn));
+
+/* Hands a result to the caller, who may end the run by it. */
+void run_take(struct jq_run *run, struct slice result);
+
+/* How many bytes results may still have. */
+size_t run_output_left(const struct jq_run *run);
 
 /* Out of fuel: asks the caller, takes more, or ends the run. */
 void run_pause(struct jq_run *run);

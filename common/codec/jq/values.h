@@ -31,6 +31,15 @@ int values_compare_numbers(struct jv a, struct jv b);
 /* The number that a JSON text is; false where it is none. Borrows. */
 bool values_parse_number(struct jq_run *run, struct slice text, struct jv *number_r);
 
+/* Writes a number of the language or of a text as JSON has it: without `+` and zeros in
+   front, with a digit on either side of its point. What is no number remains none.
+   Returns how many bytes; `to` has room for NUMBER_PLAIN_BYTES. */
+#define NUMBER_PLAIN_BYTES(len) ((size_t)(len) + 3)
+size_t values_plain_number(struct slice text, uint8_t *to);
+
+/* True for the text nan, which is a number in texts. */
+bool values_is_nan(struct slice text);
+
 /* True where digits of the document are a JSON number. */
 bool values_digits_valid(struct jv digits);
 
@@ -98,8 +107,15 @@ int values_each(struct jq_run *run, struct each *each, struct jv value);
 
 /* ---- write.c */
 
-/* Writes the (borrowed) value as MessagePack behind run->out. */
-void values_write(struct jq_run *run, struct jv value);
+/* Writes the (borrowed) value as MessagePack, of at most `max` bytes, else the run ends.
+   What is returned is good until the next is written. */
+struct slice values_write(struct jq_run *run, struct jv value, size_t max);
+
+/* The same for an array whose (borrowed) items come one after another: begin, each item,
+   end. Between them values_to_json() may be called, but nothing else here. */
+void values_begin_array(struct jq_run *run, size_t max);
+void values_write_item(struct jq_run *run, struct jv item);
+struct slice values_end_array(struct jq_run *run, uint32_t count);
 
 /* The value's JSON text. */
 struct jv values_to_json(struct jq_run *run, struct jv value);

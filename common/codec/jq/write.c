@@ -10,51 +10,56 @@
 #define FIRST_OUT_BYTES 4096
 #define OUT_LARGE_BYTES 16384
 
+/* The longest header of an array. */
+#define HEAD_MAX_BYTES 5
+
 static void grow_out(struct jq_run *run, size_t bytes)
 {
-    size_t cap = run->out_cap * 2 > FIRST_OUT_BYTES ? run->out_cap * 2 : FIRST_OUT_BYTES;
+    size_t cap =
+        run->output.cap * 2 > FIRST_OUT_BYTES ? run->output.cap * 2 : FIRST_OUT_BYTES;
     size_t whole = (size_t)(run->end - run->start) / 4 * 5;
 
-    if (bytes > run->out_max || run->out_len > run->out_max - bytes)
+    if (bytes > run->output.max || run->output.len > run->output.max - bytes)
         run_end(run, JQ_OUTPUT, NULL);
-    while (cap - run->out_len < bytes)
+    while (cap - run->output.len < bytes)
         cap *= 2;
     /* Once a result is not small, it may be most of the document. */
     if (cap > OUT_LARGE_BYTES && cap < whole &&
         run->pool.max - run->pool.used > 2 * whole)
         cap = whole;
-    run->out = run->out == NULL ? pool_alloc(run, cap)
-                                : pool_resize(run, run->out, run->out_cap, cap);
-    run->out_cap = cap;
+    run->output.bytes = run->output.bytes == NULL
+                            ? pool_alloc(run, cap)
+                            : pool_resize(run, run->output.bytes, run->output.cap, cap);
+    run->output.cap = cap;
 }
 
 static inline void make_room(struct jq_run *run, size_t bytes)
 {
-    if (__builtin_expect(run->out_cap - run->out_len < bytes, 0))
+    if (__builtin_expect(run->output.cap - run->output.len < bytes, 0))
         grow_out(run, bytes);
 }
 
 /* Bytes of the document are written together with those that follow them there. */
 static void flush(struct jq_run *run)
 {
-    size_t len = (size_t)(run->to - run->from);
+    size_t len = (size_t)(run->output.to - run->output.from);
 
     if (len == 0)
         return;
     make_room(run, len);
     run_charge(run, len / 256);
-    memcpy(run->out + run->out_len, run->from, len);
-    run->out_len += len;
-    run->from = run->to = NULL;
+    memcpy(run->output.bytes + run->output.len, run->output.from, len);
+    run->output.len += len;
+    run->output.from = run->output.to = NULL;
 }
 
 static void write_range(struct jq_run *run, const uint8_t *from, const uint8_t *to)
 {
-    if (from != run->to || run->to == NULL) {
+    if (from != run->output.to || run->output.to == NULL) {
         flush(run);
-        run->from = from;
+        run->output.from = from;
     }
-    run->to = to;
+    run->output.to = to;
 }
 
 /* Where a header or scalar goes. */
@@ -62,12 +67,12 @@ static uint8_t *place(struct jq_run *run, size_t extra)
 {
     flush(run);
     make_room(run, PACK_MAX_BYTES + extra);
-    return run->out + run->out_len;
+    return run->output.bytes + run->output.len;
 }
 
 static void placed(struct jq_run *run, const uint8_t *end)
 {
-    run->out_len = (size_t)(end - run->out);
+    run->output.len = (size_t)(end - run->output.bytes);
 }
 
 static void write_string(struct jq_run *run, struct jv string)
@@ -223,14 +228,50 @@ static void write_value(struct jq_run *run, struct jv value, unsigned depth)
         write_array(run, value.array, depth + 1);
 }
 
-void values_write(struct jq_run *run, struct jv value)
+static void begin(struct jq_run *run, size_t max)
 {
-    run->out_len = 0;
-    run->from = run->to = NULL;
+    run->output.len = 0;
+    run->output.max = max;
+    run->output.from = run->output.to = NULL;
+}
+
+struct slice values_write(struct jq_run *run, struct jv value, size_t max)
+{
+    begin(run, max);
     write_value(run, value, 0);
     flush(run);
-    if (run->out_len > run->out_max)
+    if (run->output.len > run->output.max)
         run_end(run, JQ_OUTPUT, NULL);
+    return (struct slice){run->output.bytes, run->output.len};
+}
+
+/* ---- an array whose items are written as they come */
+
+void values_begin_array(struct jq_run *run, size_t max)
+{
+    begin(run, max > SIZE_MAX - HEAD_MAX_BYTES ? SIZE_MAX : max + HEAD_MAX_BYTES);
+    make_room(run, HEAD_MAX_BYTES);
+    run->output.len = HEAD_MAX_BYTES;
+}
+
+void values_write_item(struct jq_run *run, struct jv item)
+{
+    write_value(run, item, 1);
+}
+
+struct slice values_end_array(struct jq_run *run, uint32_t count)
+{
+    uint8_t head[PACK_MAX_BYTES];
+    size_t head_bytes = (size_t)(pack_container(head, count, false) - head);
+    struct slice whole;
+
+    flush(run);
+    whole.data = run->output.bytes + HEAD_MAX_BYTES - head_bytes;
+    whole.len = run->output.len - HEAD_MAX_BYTES + head_bytes;
+    memcpy(run->output.bytes + HEAD_MAX_BYTES - head_bytes, head, head_bytes);
+    if (whole.len > run->output.max - HEAD_MAX_BYTES)
+        run_end(run, JQ_OUTPUT, NULL);
+    return whole;
 }
 
 /* ---- JSON */
@@ -253,14 +294,14 @@ struct jv values_to_json(struct jq_run *run, struct jv value)
 {
     struct codec_fault fault;
     enum codec_status status;
-    size_t max = run->out_max;
+    struct output output = run->output; /* may be an array that is being written */
 
-    run->out_max = run->pool.max;
-    values_write(run, value);
-    run->out_max = max;
-    jv_drop(run, value);
+    run->output = run->scratch;
     status =
-        transcode(run, CODEC_OP_ENCODE, (struct slice){run->out, run->out_len}, &fault);
+        transcode(run, CODEC_OP_ENCODE, values_write(run, value, run->pool.max), &fault);
+    run->scratch = run->output;
+    run->output = output;
+    jv_drop(run, value);
     if (status == CODEC_TOO_LARGE || status == CODEC_MEMORY)
         run_end(run, JQ_MEMORY, NULL);
     if (status != CODEC_OK)
@@ -273,10 +314,10 @@ struct jv values_to_string(struct jq_run *run, struct jv value)
     return jv_is_string(value) ? value : values_to_json(run, value);
 }
 
-static bool is_nan_text(struct jv text)
+bool values_is_nan(struct slice text)
 {
     return text.len == 3 &&
-           (memcmp(text.at, "nan", 3) == 0 || memcmp(text.at, "NaN", 3) == 0);
+           (memcmp(text.data, "nan", 3) == 0 || memcmp(text.data, "NaN", 3) == 0);
 }
 
 int values_from_json(struct jq_run *run, const struct node *node, struct jv text,
@@ -285,7 +326,7 @@ int values_from_json(struct jq_run *run, const struct node *node, struct jv text
     struct codec_fault fault;
     enum codec_status status;
 
-    if (is_nan_text(text)) {
+    if (values_is_nan(jv_slice(text))) {
         *out_r = jv_double(NAN);
         return FLOW_OK;
     }

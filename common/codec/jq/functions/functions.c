@@ -307,31 +307,50 @@ int function_tostring(struct jq_run *run, const struct node *node, struct jv *ar
     return FLOW_OK;
 }
 
-static struct slice trimmed(struct jv text)
-{
-    const uint8_t *at = text.at, *end = at + text.len;
-
-    while (at < end && (*at == ' ' || *at == '\n' || *at == '\t' || *at == '\r'))
-        at++;
-    while (at < end &&
-           (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\t' || end[-1] == '\r'))
-        end--;
-    return (struct slice){at, (size_t)(end - at)};
-}
-
 int function_tonumber(struct jq_run *run, const struct node *node, struct jv *args,
                       struct jv *out_r)
 {
-    if (jv_is_number(args[0])) {
-        *out_r = args[0];
+    struct jv text = args[0];
+    uint8_t *plain;
+
+    if (jv_is_number(text)) {
+        *out_r = text;
         return FLOW_OK;
     }
-    if (jv_is_string(args[0]) && values_parse_number(run, trimmed(args[0]), out_r)) {
-        jv_drop(run, args[0]);
-        return FLOW_OK;
+    if (jv_is_string(text)) {
+        run_charge(run, text.len / 16);
+        if (values_parse_number(run, jv_slice(text), out_r))
+            return FLOW_OK;
+        plain = pool_alloc(run, NUMBER_PLAIN_BYTES(text.len));
+        if (values_parse_number(
+                run, (struct slice){plain, values_plain_number(jv_slice(text), plain)},
+                out_r))
+            return FLOW_OK;
+        if (values_is_nan(jv_slice(text)))
+            return function_nan(run, node, args, out_r);
     }
     return flow_failf(run, node, "%s cannot be parsed as a number",
-                      flow_describe(run, args[0]));
+                      flow_describe(run, text));
+}
+
+int function_toboolean(struct jq_run *run, const struct node *node, struct jv *args,
+                       struct jv *out_r)
+{
+    struct jv value = args[0];
+
+    if (value.kind == JV_FALSE || value.kind == JV_TRUE) {
+        *out_r = value;
+        return FLOW_OK;
+    }
+    for (int i = 0; i < 2; i++)
+        if (jv_is_string(value) &&
+            jv_same_text(value, jv_constant(i ? "true" : "false"))) {
+            *out_r = jv_bool(i == 1);
+            jv_drop(run, value);
+            return FLOW_OK;
+        }
+    return flow_failf(run, node, "%s cannot be parsed as a boolean",
+                      flow_describe(run, value));
 }
 
 int function_tojson(struct jq_run *run, const struct node *node, struct jv *args,

@@ -11,10 +11,10 @@
 value_fn function_length, function_keys, function_keys_unsorted, function_has,
     function_contains, function_add, function_flatten, function_flatten_to,
     function_reverse, function_type, function_not, function_error, function_error_with,
-    function_tostring, function_tonumber, function_tojson, function_fromjson,
-    function_to_entries, function_from_entries, function_transpose, function_indices,
-    function_index, function_rindex, function_setpath, function_delpaths,
-    function_bsearch, function_format;
+    function_tostring, function_tonumber, function_toboolean, function_tojson,
+    function_fromjson, function_to_entries, function_from_entries, function_transpose,
+    function_indices, function_index, function_rindex, function_setpath,
+    function_delpaths, function_bsearch, function_format;
 
 /* ---- functions_strings.c */
 value_fn function_utf8bytelength, function_startswith, function_endswith,

@@ -93,10 +93,11 @@ static struct jv array_of(struct jq_run *run, const struct date *date)
 
 static bool read_array(struct jq_run *run, struct jv array, struct date *date_r)
 {
-    double parts[6];
+    double parts[6] = {0}; /* what is missing at the end is the least */
+    size_t count = jv_array_count(run, array);
 
-    for (int i = 0; i < 6; i++) {
-        struct jv part = jv_array_get(run, array, i);
+    for (size_t i = 0; i < 6 && i < count; i++) {
+        struct jv part = jv_array_get(run, array, (int64_t)i);
 
         if (!jv_is_number(part))
             return false;

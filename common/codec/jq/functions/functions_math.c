@@ -262,9 +262,9 @@ int function_abs(struct jq_run *run, const struct node *node, struct jv *args,
 {
     struct jv value = args[0];
 
-    if (!jv_is_number(value))
-        return flow_failf(run, node, "%s has no absolute value",
-                          flow_describe(run, value));
+    /* jq's is `if . < 0 then -. else . end`: only what is below all numbers fails. */
+    if (value.kind < JV_INT)
+        return flow_failf(run, node, "%s cannot be negated", flow_describe(run, value));
     if (value.kind == JV_DOUBLE)
         value.d = fabs(value.d);
     else if (value.kind == JV_DIGITS && value.at[0] == '-')

@@ -178,6 +178,7 @@ int function_implode(struct jq_run *run, const struct node *node, struct jv *arg
 {
     struct jv codes = args[0], text;
     uint8_t *to, *start;
+    int64_t number;
 
     if (!jv_is_array(codes))
         return flow_failf(run, node, "implode input must be an array");
@@ -192,7 +193,8 @@ int function_implode(struct jq_run *run, const struct node *node, struct jv *arg
             return flow_failf(
                 run, node, "%s can't be imploded, unicode codepoint needs to be numeric",
                 flow_describe(run, code));
-        to += strings_put(to, (uint32_t)values_integer(code, 0, 0x110000));
+        number = values_integer(code, -1, 0x110000);
+        to += strings_put(to, number < 0 ? 0x110000 : (uint32_t)number);
     }
     text.len = (uint32_t)(to - start);
     jv_drop(run, codes);

@@ -236,6 +236,32 @@ bool values_parse_number(struct jq_run *run, struct slice text, struct jv *numbe
     return true;
 }
 
+static bool is_digit(const uint8_t *p, const uint8_t *end)
+{
+    return p < end && *p >= '0' && *p <= '9';
+}
+
+size_t values_plain_number(struct slice text, uint8_t *to)
+{
+    const uint8_t *p = text.data, *end = p + text.len;
+    uint8_t *start = to;
+
+    if (p < end && *p == '-')
+        *to++ = *p++;
+    else if (p < end && *p == '+')
+        p++;
+    while (is_digit(p, end) && *p == '0' && is_digit(p + 1, end))
+        p++;
+    if (p < end && *p == '.' && is_digit(p + 1, end))
+        *to++ = '0';
+    for (; p < end; p++) {
+        *to++ = *p;
+        if (*p == '.' && !is_digit(p + 1, end) && to - start > 1)
+            *to++ = '0';
+    }
+    return (size_t)(to - start);
+}
+
 /* ---- operators */
 
 static const char *const operator_words[] = {"added", "subtracted", "multiplied",
@@ -301,6 +327,8 @@ static __int128 whole_part(struct jv number)
     value = values_double(number);
     if (isnan(value))
         return 0;
+    if (isinf(value)) /* as for jq, the largest that its integers have */
+        return value > 0 ? INT64_MAX : INT64_MIN;
     return value > 1e36    ? (__int128)1e36
            : value < -1e36 ? (__int128)-1e36
                            : (__int128)value;
@@ -433,18 +461,18 @@ static struct jv without(struct jq_run *run, struct jv a, struct jv b)
 static struct jv repeat(struct jq_run *run, struct jv string, struct jv times)
 {
     double wanted = values_double(times);
-    size_t count = wanted < 1 ? 1 : wanted > 1e9 ? 1000000000 : (size_t)wanted;
     struct jv result;
+    size_t count;
     uint8_t *to;
 
-    if (!(wanted > 0))
+    if (!(wanted >= 0))
         return jv_null();
+    count = string.len == 0 ? 0 : wanted > 1e9 ? 1000000000 : (size_t)wanted;
     if ((double)count * string.len > JV_MAX_LEN)
         run_end(run, JQ_MEMORY, NULL);
     result = jv_text_alloc(run, count * string.len, &to);
-    if (string.len > 0)
-        for (size_t i = 0; i < count; i++)
-            memcpy(to + i * string.len, string.at, string.len);
+    for (size_t i = 0; i < count; i++)
+        memcpy(to + i * string.len, string.at, string.len);
     run_charge(run, count / 8);
     jv_drop(run, string);
     return result;

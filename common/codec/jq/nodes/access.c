@@ -41,7 +41,7 @@ static bool slice_ends(struct jq_run *run, struct jv slice, size_t len, size_t *
         return false;
     if (start.kind != JV_NULL)
         from = clamp(floor(values_double(start)), (double)len);
-    if (end.kind != JV_NULL)
+    if (end.kind != JV_NULL && !isnan(values_double(end))) /* NaN is the end */
         to = clamp(ceil(values_double(end)), (double)len);
     *from_r = from >= 0 ? (size_t)from : 0; /* NaN is the start */
     *to_r = to >= 0 ? (size_t)to : 0;
@@ -73,7 +73,7 @@ static int get_slice(struct jq_run *run, const struct node *node, struct jv valu
 
 static struct jv get_item(struct jq_run *run, struct jv array, struct jv key)
 {
-    double at = key.kind == JV_INT ? (double)key.i : floor(values_double(key));
+    double at = key.kind == JV_INT ? (double)key.i : trunc(values_double(key));
     struct jv item = jv_null();
 
     if (at > -4e15 && at < 4e15)
@@ -172,7 +172,7 @@ static int set_slice(struct jq_run *run, const struct node *node, struct jv valu
 static bool item_position(struct jq_run *run, struct jv array, struct jv key,
                           double *at_r)
 {
-    double at = floor(values_double(key));
+    double at = trunc(values_double(key));
 
     if (at < 0)
         at += (double)jv_array_count(run, array);
@@ -357,9 +357,9 @@ static int delete_key(struct jq_run *run, const struct node *node, struct jv val
     if (jv_is_array(value) && jv_is_object(key))
         return delete_range(run, node, value, key, out_r);
     if (jv_is_object(value) || jv_is_array(value))
-        return cannot_index(run, node, value, key);
-    return flow_failf(run, node, "Cannot delete field at %s index of %s",
-                      jv_is_string(key) ? "object" : "array", jv_type_name(value));
+        return flow_failf(run, node, "Cannot delete %s %s", jv_type_name(key),
+                          jv_is_array(value) ? "element of array" : "field of object");
+    return flow_failf(run, node, "Cannot delete fields from %s", jv_type_name(value));
 }
 
 static int delete_from(struct jq_run *run, const struct node *node, struct jv value,
@@ -402,6 +402,39 @@ static struct jv add_positions(struct jq_run *run, struct jv paths, struct jv pa
     return paths;
 }
 
+/* Makes one key of a slice, at i, of an array of that length and the position or slice in
+   it that follows. False where what follows is neither. */
+static bool join_keys(struct jq_run *run, struct jv_array *path, uint32_t i, size_t len)
+{
+    struct jv *keys = &path->items[i], slice;
+    size_t from, to, first, last;
+    double at;
+
+    if (!slice_ends(run, keys[0], len, &from, &to))
+        return false;
+    if (jv_is_number(keys[1])) {
+        at = trunc(values_double(keys[1]));
+        if (at < 0)
+            at += (double)(to - from);
+        if (!(at >= 0 && at < (double)(to - from)))
+            return false;
+        slice = jv_int((int64_t)(from + (size_t)at));
+    } else if (jv_is_object(keys[1]) &&
+               slice_ends(run, keys[1], to - from, &first, &last)) {
+        slice = jv_object(run, 2);
+        slice = jv_object_add(run, slice, jv_constant("start"),
+                              jv_int((int64_t)(from + first)));
+        slice =
+            jv_object_add(run, slice, jv_constant("end"), jv_int((int64_t)(from + last)));
+    } else {
+        return false;
+    }
+    keys[0] = slice;
+    path->count--;
+    memmove(keys + 1, keys + 2, (path->count - i - 1) * sizeof *keys);
+    return true;
+}
+
 /* Adds a path to those that are to be deleted from the (borrowed) value: positions are
    counted from the start of the array as it is now, and slices become positions, so that
    one deletion does not move what another one means. */
@@ -412,12 +445,16 @@ static struct jv add_resolved(struct jq_run *run, struct jv paths, struct jv val
     size_t from, to;
 
     path = jv_array_own(run, path, 0);
+    for (uint32_t i = 0; i < path.array->count; i++)
+        path.array->items[i] = raw_resolve(run, path.array->items[i]);
     value = jv_ref(value);
     for (uint32_t i = 0; i < path.array->count; i++) {
         struct jv *key = &path.array->items[i];
         double at;
 
-        *key = raw_resolve(run, *key);
+        while (jv_is_array(value) && jv_is_object(*key) && i + 1 < path.array->count &&
+               join_keys(run, path.array, i, jv_array_count(run, value)))
+            ;
         if (jv_is_array(value) && jv_is_number(*key) && values_double(*key) < 0 &&
             item_position(run, value, *key, &at))
             *key = jv_number(at);
@@ -459,15 +496,18 @@ int values_delete_paths(struct jq_run *run, const struct node *node, struct jv v
     flow = resolve_paths(run, node, value, paths, &paths);
     if (flow != FLOW_OK)
         return flow;
+    if (paths.array->count > 0 && paths.array->items[0].array->count == 0) {
+        jv_drop(run, paths); /* all of it */
+        jv_drop(run, value);
+        *out_r = jv_null();
+        return FLOW_OK;
+    }
     for (size_t i = paths.array->count; i-- > 0 && flow == FLOW_OK;) {
         path = paths.array->items[i];
         if (jv_is_array(last) && values_equal(run, path, last))
             continue; /* what is deleted is deleted once */
         last = path;
-        if (path.array->count == 0)
-            value = jv_null();
-        else
-            flow = delete_from(run, node, value, path, 0, &value);
+        flow = delete_from(run, node, value, path, 0, &value);
     }
     jv_drop(run, paths);
     *out_r = value;
@@ -490,7 +530,7 @@ int values_has(struct jq_run *run, const struct node *node, struct jv value,
         *has_r = at >= 0 && at < (double)jv_array_count(run, value);
         return FLOW_OK;
     }
-    if (value.kind == JV_NULL && (jv_is_string(key) || jv_is_number(key))) {
+    if (value.kind == JV_NULL) {
         *has_r = false;
         return FLOW_OK;
     }

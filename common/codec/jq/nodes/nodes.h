@@ -25,6 +25,7 @@ many_fn many_slice;
 many_fn many_iterate; /* a */
 many_fn many_descend; /* `..` */
 many_fn many_recurse; /* a: the step */
+many_fn many_repeat;  /* a */
 many_fn many_getpath; /* a: paths */
 
 /* ---- nodes_build.c */
@@ -34,9 +35,10 @@ many_fn many_getpath; /* a: paths */
 
 one_fn one_literal; /* value */
 one_fn one_array;   /* a, or none: empty */
-one_fn one_object;  /* list: key, value, key, value; number: OBJECT_RECORD or 0 */
+many_fn many_array;
+one_fn one_object; /* list: key, value, key, value; number: OBJECT_RECORD or 0 */
 many_fn many_object;
-one_fn one_string; /* list: parts; number: their format */
+one_fn one_string; /* list: texts, joined */
 many_fn many_string;
 one_fn one_format; /* number */
 one_fn one_negate; /* a */

@@ -23,6 +23,41 @@ int one_array(struct jq_run *run, const struct node *node, struct env *env, stru
     return flow;
 }
 
+/* An array that is a result of the program is written while it is made: what its items
+   took is used again for those that follow. */
+struct written_array {
+    struct sink sink;
+    uint32_t count;
+};
+
+static int write_item(struct sink *sink, struct jq_run *run, struct jv value,
+                      const struct path *path)
+{
+    struct written_array *own = (struct written_array *)sink;
+
+    (void)path;
+    values_write_item(run, value);
+    jv_drop(run, value);
+    own->count++;
+    return FLOW_OK;
+}
+
+int many_array(struct jq_run *run, const struct node *node, struct env *env, struct jv in,
+               const struct path *path, struct sink *sink)
+{
+    struct written_array own = {{write_item}, 0};
+    int flow = FLOW_OK;
+
+    if (sink != run->result_sink)
+        return many_of_one(run, node, env, in, path, sink);
+    values_begin_array(run, run_output_left(run));
+    if (node->a != NULL)
+        flow = flow_many(run, node->a, env, in, NULL, &own.sink);
+    if (flow == FLOW_OK)
+        run_take(run, values_end_array(run, own.count));
+    return flow;
+}
+
 /* ---- products of any node's children, with up to so many kept on the stack */
 
 #define FEW 8
@@ -161,20 +196,14 @@ int many_object(struct jq_run *run, const struct node *node, struct env *env,
 static int make_string(struct jq_run *run, const struct node *node, struct jv *args,
                        struct jv *out_r)
 {
-    struct jv text = jv_text(run, "", 0), part;
-    int flow = FLOW_OK;
+    struct jv text = jv_text(run, "", 0);
 
-    for (uint32_t i = 0; i < node->count && flow == FLOW_OK; i++) {
-        part = args[i];
-        if (i % 2 == 1) /* an expression between two literals */
-            flow = values_format(run, node, node->number, part, &part);
-        if (flow == FLOW_OK) {
-            text = jv_text_append(run, text, part.at, part.len);
-            jv_drop(run, part);
-        }
+    for (uint32_t i = 0; i < node->count; i++) {
+        text = jv_text_append(run, text, args[i].at, args[i].len);
+        jv_drop(run, args[i]);
     }
     *out_r = text;
-    return flow;
+    return FLOW_OK;
 }
 
 /* Evaluates children that have one result each; args has room for them. */

@@ -282,7 +282,7 @@ static int skip_so_many(struct sink *sink, struct jq_run *run, struct jv count,
 
     (void)path;
     if (flow == FLOW_OK && own.left < 0)
-        flow = flow_failf(run, own.node, "Invalid arguments: a negative count");
+        flow = flow_failf(run, own.node, "skip doesn't support negative count");
     own.sink.take = take_after;
     return flow != FLOW_OK ? flow
                            : flow_many(run, own.node->b, own.env, jv_ref(own.in),
@@ -419,6 +419,17 @@ int many_until(struct jq_run *run, const struct node *node, struct env *env, str
                             .path = path == NULL ? NULL : &path_none};
 
     return until_from(&own, run, in);
+}
+
+int many_repeat(struct jq_run *run, const struct node *node, struct env *env,
+                struct jv in, const struct path *path, struct sink *sink)
+{
+    int flow = FLOW_OK;
+
+    while (flow == FLOW_OK)
+        flow = flow_many(run, node->a, env, jv_ref(in), path, sink);
+    jv_drop(run, in);
+    return flow;
 }
 
 static int while_from(struct loop_sink *own, struct jq_run *run, struct jv value);

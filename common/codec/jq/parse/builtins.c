@@ -26,6 +26,7 @@ static const struct value_builtin {
     {"error", 1, function_error_with},
     {"tostring", 0, function_tostring},
     {"tonumber", 0, function_tonumber},
+    {"toboolean", 0, function_toboolean},
     {"tojson", 0, function_tojson},
     {"fromjson", 0, function_fromjson},
     {"format", 1, function_format},
@@ -78,7 +79,7 @@ static const struct node_builtin {
     {"empty", 0, NULL, many_empty, 0},
     {"recurse", 0, NULL, many_descend, 0},
     {"recurse", 1, NULL, many_recurse, 0},
-    {"repeat", 1, NULL, many_recurse, 0},
+    {"repeat", 1, NULL, many_repeat, 0},
     {"path", 1, NULL, many_path, 0},
     {"select", 1, NULL, many_select, 0},
     {"getpath", 1, NULL, many_getpath, 0},
@@ -117,8 +118,8 @@ static const struct left_out {
     {" input inputs input_line_number ", "a program has one input, which is `.`"},
     {" debug stderr halt halt_error ", "programs have no output but their results"},
     {" now localtime strflocaltime ", "programs see no clock and no time zone"},
+    {" builtins ", "this function is not part of this language"},
     {" import include modulemeta ", "modules are not part of this language"},
-    {" JOIN builtins ", "this function is not part of this language"},
 };
 
 static bool is_named(const char *name, struct slice wanted)
@@ -199,7 +200,7 @@ static struct node *map_call(struct parser *parser, uint32_t at, const struct no
 {
     struct node *each = parser_node(parser, at, NULL, many_iterate);
     struct node *pipe = parser_node(parser, at, NULL, many_pipe);
-    struct node *array = parser_node(parser, at, one_array, many_of_one);
+    struct node *array = parser_node(parser, at, one_array, many_array);
 
     each->ignores_input = pipe->ignores_input = array->ignores_input = false;
     pipe->a = each;

@@ -292,9 +292,25 @@ static const struct node *parse_definitions(struct parser *parser)
 
 const struct node *parser_pipe(struct parser *parser)
 {
-    if (lexer_is(parser, "def"))
-        return parse_definitions(parser);
-    return parse_level(parser, LEVEL_PIPE);
+    bool before_as = parser->before_as;
+    const struct node *pipe;
+
+    parser->before_as = false;
+    pipe = lexer_is(parser, "def") ? parse_definitions(parser)
+                                   : parse_level(parser, LEVEL_PIPE);
+    parser->before_as = before_as;
+    return pipe;
+}
+
+const struct node *parser_fold_source(struct parser *parser)
+{
+    bool before_as = parser->before_as;
+    const struct node *source;
+
+    parser->before_as = true;
+    source = parse_level(parser, LEVEL_ALTERNATIVE);
+    parser->before_as = before_as;
+    return source;
 }
 
 const struct node *parser_value(struct parser *parser)

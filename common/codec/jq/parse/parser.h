@@ -53,6 +53,7 @@ struct parser {
     struct scope *scope;
     uint32_t depth; /* entries of the environment here */
     unsigned nesting;
+    bool before_as; /* an `as` that comes now belongs to reduce or foreach */
     uint32_t nodes;
     bool in_prelude;
     uint32_t prelude_at; /* where the program calls what is being read of the prelude */
@@ -107,6 +108,9 @@ const struct node *parser_pipe(struct parser *parser);
 
 /* Only what may stand as an object's value: no comma. */
 const struct node *parser_value(struct parser *parser);
+
+/* What may stand between `reduce` or `foreach` and `as`. */
+const struct node *parser_fold_source(struct parser *parser);
 
 /* What may stand behind `try`. */
 const struct node *parser_postfix(struct parser *parser);

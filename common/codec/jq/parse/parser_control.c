@@ -75,7 +75,7 @@ const struct node *parser_fold(struct parser *parser, bool is_reduce)
     const struct pattern *pattern;
 
     lexer_advance(parser);
-    node->a = parser_source(parser);
+    node->a = parser_fold_source(parser);
     lexer_expect(parser, "as");
     pattern = parser_patterns(parser);
     node->pattern = pattern;

@@ -48,25 +48,38 @@ static struct node *node_of_parts(struct parser *parser, uint32_t at,
 
 /* ---- strings */
 
+/* expression | @format: each part is formatted when its turn comes. */
+static const struct node *formatted(struct parser *parser, const struct node *part,
+                                    uint32_t format)
+{
+    struct node *text = parser_node(parser, part->at, one_format, many_of_one);
+    struct node *pipe =
+        parser_node(parser, part->at, part->one != NULL ? one_pipe : NULL, many_pipe);
+
+    text->number = format;
+    text->ignores_input = false;
+    pipe->a = part;
+    pipe->b = text;
+    parser_adopt(parser, pipe, part, true);
+    return pipe;
+}
+
 static const struct node *string_with_parts(struct parser *parser, uint32_t at,
                                             struct jv first, uint32_t format)
 {
     struct parts parts = {0};
-    struct node *node;
     bool more = true;
 
     add_part(parser, &parts, parser_literal(parser, at, first));
     while (more) {
         lexer_advance(parser);
-        add_part(parser, &parts, parser_pipe(parser));
+        add_part(parser, &parts, formatted(parser, parser_pipe(parser), format));
         if (!lexer_is(parser, ")"))
             lexer_expect(parser, ")");
         add_part(parser, &parts,
                  parser_literal(parser, at, lexer_string_part(parser, &more)));
     }
-    node = node_of_parts(parser, at, &parts, one_string, many_string);
-    node->number = format;
-    return node;
+    return node_of_parts(parser, at, &parts, one_string, many_string);
 }
 
 const struct node *parser_string(struct parser *parser, uint32_t format)
@@ -111,21 +124,11 @@ static const struct node *parse_number(struct parser *parser)
 {
     uint32_t at = parser->token.at;
     struct slice text = parser->token.text;
-    uint8_t *copy = parser_alloc(parser, text.len + 4), *to = copy;
-    const uint8_t *p = text.data, *end = p + text.len;
+    uint8_t *copy = parser_alloc(parser, NUMBER_PLAIN_BYTES(text.len));
+    struct slice plain = {copy, values_plain_number(text, copy)};
     struct jv value;
 
-    /* JSON has neither `.5`, `5.`, nor `007`. */
-    while (p + 1 < end && *p == '0' && p[1] >= '0' && p[1] <= '9')
-        p++;
-    if (*p == '.')
-        *to++ = '0';
-    for (; p < end; p++) {
-        *to++ = *p;
-        if (*p == '.' && (p + 1 == end || p[1] < '0' || p[1] > '9'))
-            *to++ = '0';
-    }
-    if (!values_parse_number(NULL, (struct slice){copy, (size_t)(to - copy)}, &value))
+    if (!values_parse_number(NULL, plain, &value))
         parser_refuse(parser, at, "this is no number");
     lexer_advance(parser);
     return parser_literal(parser, at,
@@ -283,7 +286,7 @@ static const struct node *parse_object(struct parser *parser)
 static const struct node *parse_array(struct parser *parser)
 {
     uint32_t at = parser_enter(parser);
-    struct node *node = parser_node(parser, at, one_array, many_of_one);
+    struct node *node = parser_node(parser, at, one_array, many_array);
 
     lexer_advance(parser);
     if (!lexer_is(parser, "]")) {
@@ -517,12 +520,14 @@ static bool is_access(const struct node *node)
            node->number != ACCESS_OPTIONAL;
 }
 
-/* A term with `?` behind it. */
-static const struct node *optional_node(struct parser *parser, const struct node *of)
+/* A term with `?` behind it: of `.a.b` it is the last access that may fail, of `(.a.b)`
+   any. */
+static const struct node *optional_node(struct parser *parser, const struct node *of,
+                                        bool in_brackets)
 {
     struct node *node = parser_node(parser, parser->token.at, NULL, many_try);
 
-    if (is_access(of)) {
+    if (!in_brackets && is_access(of)) {
         *node = *of;
         node->one = NULL;
         node->number = ACCESS_OPTIONAL;
@@ -535,9 +540,10 @@ static const struct node *optional_node(struct parser *parser, const struct node
 
 const struct node *parser_source(struct parser *parser)
 {
+    bool in_brackets = lexer_is(parser, "(");
     const struct node *term = parser_term(parser);
 
-    for (;;) {
+    for (;; in_brackets = false) {
         uint32_t at = parser->token.at;
 
         if (parser->token.kind == TOKEN_FIELD) {
@@ -545,10 +551,10 @@ const struct node *parser_source(struct parser *parser)
         } else if (lexer_accept(parser, "[")) {
             term = parse_bracketed(parser, at, term);
         } else if (lexer_is(parser, "?")) {
-            term = optional_node(parser, term);
+            term = optional_node(parser, term, in_brackets);
             lexer_advance(parser);
         } else if (lexer_is(parser, "?//")) { /* not in a pattern: `?` and `//` */
-            term = optional_node(parser, term);
+            term = optional_node(parser, term, in_brackets);
             parser->token.text.data++;
             parser->token.text.len--;
         } else if (lexer_accept(parser, ".")) {
@@ -573,7 +579,7 @@ const struct node *parser_postfix(struct parser *parser)
     bool single;
 
     parser_leave(parser);
-    if (!lexer_accept(parser, "as"))
+    if (parser->before_as || !lexer_accept(parser, "as"))
         return source;
     node = parser_node(parser, at, NULL, many_bind);
     node->a = source;

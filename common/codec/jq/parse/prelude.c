@@ -25,7 +25,7 @@ static const struct definition_text {
     {"recurse", 2, "def recurse(f; condition): recurse(f | select(condition));"},
     {"recurse_down", 0, "def recurse_down: recurse;"},
     {"paths", 0, "def paths: path(..) | select(. != []);"},
-    {"paths", 1, "def paths(f): path(.[]? | .. | select(f));"},
+    {"paths", 1, "def paths(f): path(.. | select(f)) | select(. != []);"},
     {"leaf_paths", 0, "def leaf_paths: paths(scalars);"},
     {"pick", 1,
      "def pick(f): . as $whole | reduce path(f) as $path (null; setpath($path; $whole | "
@@ -56,12 +56,15 @@ static const struct definition_text {
     {"toarray", 0, "def toarray: if type == \"array\" then . else [.] end;"},
     {"ascii", 0, "def ascii: [.] | implode;"},
     {"have_literal_numbers", 0, "def have_literal_numbers: true;"},
-    {"have_decnum", 0, "def have_decnum: false;"},
+    {"have_decnum", 0, "def have_decnum: true;"},
     {"IN", 1, "def IN(items): any(items == .; .);"},
     {"IN", 2, "def IN(f; items): any(f == items; .);"},
     {"INDEX", 1, "def INDEX(f): INDEX(.[]; f);"},
     {"INDEX", 2,
      "def INDEX(rows; f): reduce rows as $row ({}; .[$row | f | tostring] = $row);"},
+    {"JOIN", 2, "def JOIN($index; f): map([., $index[f]]);"},
+    {"JOIN", 3, "def JOIN($index; rows; f): rows | [., $index[f]];"},
+    {"JOIN", 4, "def JOIN($index; rows; f; join): rows | [., $index[f]] | join;"},
     {"todate", 0, "def todate: strftime(\"%Y-%m-%dT%H:%M:%SZ\");"},
     {"todateiso8601", 0, "def todateiso8601: todate;"},
     {"date", 0, "def date: todate;"},
@@ -81,7 +84,8 @@ static const struct definition_text {
      "$event[1]) | .done = ($event[0] == []) else .done = (($event[0] | length) == 1) "
      "end; if .done then .value else empty end);"},
     {"truncate_stream", 1,
-     "def truncate_stream(f): . as $depth | f | select((.[0] | length) > $depth) | .[0] "
+     "def truncate_stream(f): . as $depth | null | f | select((.[0] | length) > $depth) "
+     "| .[0] "
      "|= .[$depth:];"},
 };
 
