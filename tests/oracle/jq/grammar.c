@@ -319,7 +319,7 @@ static const char *const arrays[] = {
     "inside([%m])",
     "[sort | bsearch(%n)?]",
     "[implode?]",
-    "[from_entries?]",
+   
     "[.[[%n]]?]",
     "del(.[%n, %n])",
     "del(.[%n:%n])",

@@ -92,10 +92,11 @@ int function_from_entries(struct jq_run *run, const struct node *node, struct jv
 
 /* ---- transpose */
 
-/* Null, and what has no items, is an empty row. */
+/* Null, and what has the length 0, is an empty row. */
 static bool is_empty_row(struct jq_run *run, struct jv row)
 {
     return row.kind == JV_NULL || (jv_is_string(row) && row.len == 0) ||
+           (jv_is_number(row) && values_double(row) == 0) ||
            (jv_is_object(row) && jv_object_count(run, row) == 0);
 }
 
