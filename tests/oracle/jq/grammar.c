@@ -319,7 +319,7 @@ static const char *const arrays[] = {
     "inside([%m])",
     "[sort | bsearch(%n)?]",
     "[implode?]",
-   
+
     "[.[[%n]]?]",
     "del(.[%n, %n])",
     "del(.[%n:%n])",
