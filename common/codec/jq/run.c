@@ -66,7 +66,7 @@ void run_take(struct jq_run *run, struct slice result)
 {
     const struct jq_call *call = run->call;
 
-    run_charge(run, result.len / 32); /* the caller keeps a copy, mostly in new pages */
+    run_charge(run, 4 + result.len / 16); /* the caller copies it, mostly to new pages */
     run->taken += result.len;
     run->results++;
     if (!call->take(call->context, result))
