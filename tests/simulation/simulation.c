@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +31,7 @@
 #include "tests/simulation/front/sim_workers.h"
 #include "tests/simulation/system/sim_world.h"
 
-/* An execution that takes longer, of the real clock, never ends. */
+/* An execution that takes longer, of a processor, never ends. */
 #define HANGS_S 60
 
 #define MANY UINT32_MAX
@@ -95,10 +96,12 @@ static void execute(uint64_t seed, const struct sim_limits *limits)
 
 static void execute_all(const struct options *options)
 {
+    const struct itimerval hangs = {.it_value = {.tv_sec = HANGS_S}};
+
     for (uint64_t i = 0; i < options->count; i++) {
         uint64_t hash;
 
-        alarm(HANGS_S);
+        (void)setitimer(ITIMER_PROF, &hangs, NULL);
         execute(options->first + i, &options->limits);
         hash = progress->hash;
         if (!options->twice)

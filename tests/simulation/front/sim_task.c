@@ -4,6 +4,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "proto/call_options.h"
 #include "tests/simulation/front/sim_codec.h"
 #include "worker/job.h"
 
@@ -102,7 +103,16 @@ bool sim_task_is_poison(const struct sim_task *task)
            checksum(7, buf_slice(&task->payload)) % 8 == 0;
 }
 
-void sim_task_run(struct sim_task *task, struct sim_random *random)
+/* True where an old worker answers that it does not know what is asked for. */
+static bool is_new(const struct wire_job *job)
+{
+    struct codec_call call = {.op = (enum codec_op)job->op, .in = job->payload.bytes};
+
+    return call_options_read(job->options, &call) != 0 || call.transform ||
+           call.keep_numbers;
+}
+
+void sim_task_run(struct sim_task *task, bool is_old, struct sim_random *random)
 {
     uint64_t now_ns = sim_now_ns();
 
@@ -113,6 +123,8 @@ void sim_task_run(struct sim_task *task, struct sim_random *random)
                (task->job.deadline_ms > 0 &&
                 now_ns >= task->arrived_ns + task->job.deadline_ms * NS_PER_MS)) {
         job_skip(&task->job, WIRE_EXPIRED, &task->result);
+    } else if (is_old && is_new(&task->job)) {
+        job_fail(&task->job, CODEC_UNSUPPORTED, &task->result);
     } else {
         job_run(sim_codec(), &task->job, UINT64_C(1) << 30,
                 task->arrived_ns + task->job.deadline_ms * NS_PER_MS, &task->out,

@@ -52,8 +52,9 @@ void sim_task_forget(struct sim_task *task);
 /* True for one whose document crashes workers. */
 bool sim_task_is_poison(const struct sim_task *task);
 
-/* Runs it, or does not where it is too late. */
-void sim_task_run(struct sim_task *task, struct sim_random *random);
+/* Runs it, or does not where it is too late. A worker that is old does not know all that
+   a job can ask for. */
+void sim_task_run(struct sim_task *task, bool is_old, struct sim_random *random);
 
 /* A blob of memory that both read; *count is how many there are. */
 struct blob *sim_shared_blob_new(size_t len, uint8_t **bytes_r, unsigned *count);

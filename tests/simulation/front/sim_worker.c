@@ -89,7 +89,7 @@ static void on_work(struct sim_event *event)
         sim_worker_die(worker, task);
         return;
     }
-    sim_task_run(task, &worker->random);
+    sim_task_run(task, worker->is_old, &worker->random);
     list_remove(&task->link);
     list_append(&worker->outbox, &task->link);
     if (worker->send.place == 0)
@@ -204,6 +204,7 @@ struct rpc_worker *sim_worker_create(struct rpc_client *client, uint64_t pid)
     worker->random = sim_random_stream('w', worker->pid);
     worker->credits = 1 + (unsigned)sim_below(&worker->random, 16);
     worker->shares_memory = sim_chance(&worker->random, 512);
+    worker->is_old = sim_has(SIM_WORKER_OLD) && sim_chance(&worker->random, 512);
     list_init(&worker->jobs);
     list_init(&worker->outbox);
     list_init(&worker->link);

@@ -20,7 +20,7 @@ struct rpc_worker {
     unsigned credits;
     bool is_up;   /* the front has been told */
     bool is_gone; /* the process has ended */
-    bool is_fast, shares_memory;
+    bool is_fast, shares_memory, is_old;
     bool is_dropped; /* the front has refused an answer */
     unsigned open;   /* messages that are not answered */
     uint64_t heard_ns, silent_until_ns;

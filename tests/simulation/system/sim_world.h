@@ -32,7 +32,8 @@
     X(SHORT_QUEUE, "short-queue", "few jobs may wait")                                \
     X(SHORT_MEMORY, "short-memory", "there is little memory")                         \
     X(SHORT_TIME, "short-time", "jobs have little time")                              \
-    X(EARLY_DRAIN, "early-drain", "the front drains while clients are busy")
+    X(EARLY_DRAIN, "early-drain", "the front drains while clients are busy")          \
+    X(WORKER_OLD, "worker-old", "workers lack programs and numbers that keep their text")
 
 enum sim_fault {
 #define X(name, text, what) SIM_##name,
