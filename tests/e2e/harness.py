@@ -249,7 +249,7 @@ class Pair:
     """A server and a worker daemon on free ports, with a store and a runtime directory of
     their own below one temporary folder."""
 
-    def __init__(self, server=(), worker=(), workers=1, start="server"):
+    def __init__(self, server=(), worker=(), workers=1, start="server", programs=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="offloop-e2e-"))
         self.runtime = self.folder / "run"
         self.runtime.mkdir(mode=0o750)
@@ -261,7 +261,7 @@ class Pair:
         self.server = self.worker = None
         self.daemons = []
         self.idle_fds = None
-        self.programs = None  # the folder of the daemons, where it is not the build tree
+        self.programs = programs  # the folder of the daemons, where it is not the build tree
         try:
             self._start(workers, start)
         except Exception as problem:
