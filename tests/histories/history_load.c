@@ -405,6 +405,20 @@ static void on_event(struct client *client, uint32_t events)
         receive(client);
 }
 
+static bool is_busy(const struct client *client)
+{
+    return client->state == CLIENT_SENDING || client->state == CLIENT_READING;
+}
+
+/* The script has gone away. What is under way may happen: it belongs into the history. */
+static void give_up(void)
+{
+    for (unsigned i = 0; i < load.client_count; i++)
+        if (is_busy(&load.clients[i]))
+            lose(&load.clients[i]);
+    exit(fclose(load.history) == 0 ? 0 : 1);
+}
+
 /* Reads what the script says. */
 static void read_orders(void)
 {
@@ -412,7 +426,7 @@ static void read_orders(void)
     ssize_t n = read(STDIN_FILENO, text, sizeof text);
 
     if (n == 0)
-        exit(0);
+        give_up();
     if (n > 0 && find(text, (size_t)n, "final") != NULL)
         load.stopping = true;
 }
@@ -427,11 +441,6 @@ static void poll_once(void)
             read_orders();
         else
             on_event(events[i].data.ptr, events[i].events);
-}
-
-static bool is_busy(const struct client *client)
-{
-    return client->state == CLIENT_SENDING || client->state == CLIENT_READING;
 }
 
 /* Whether a client may ask now: in the end only the first one does. */
