@@ -127,6 +127,11 @@ uint64_t store_clock_us(const struct store *store)
     return store->backend->clock_us(store);
 }
 
+bool store_keeps_order(const struct store *store)
+{
+    return store->backend->keeps_order;
+}
+
 void store_learn(struct store *store, struct store_learn *learn)
 {
     assert(name_fits(learn->collection));

@@ -301,6 +301,10 @@ void store_read_counters(const struct store *store, struct store_counters *count
    back while no server runs. 0 if the store knows none. */
 uint64_t store_clock_us(const struct store *store);
 
+/* True if small writes happen in the order of store_put(). False if one of them may be
+   sent again behind later ones (Redis has lost its scripts, or a slot moves). */
+bool store_keeps_order(const struct store *store);
+
 /* See struct store_learn. Usually ends at once. */
 void store_learn(struct store *store, struct store_learn *learn);
 

@@ -33,6 +33,7 @@ struct store_backend {
     void (*put)(struct store *store, struct store_put *put);
     int (*reap_readers)(struct store *store);
     uint64_t (*clock_us)(const struct store *store);
+    bool keeps_order; /* store_keeps_order() */
     void (*learn)(struct store *store, struct store_learn *learn); /* NULL: not needed */
     void (*read_counters)(const struct store *store, struct store_counters *counters_r);
     /* store_check(); *counts_r is zero before the call */

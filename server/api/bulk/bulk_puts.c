@@ -18,7 +18,7 @@ enum put_state {
 
 struct bulk_put {
     struct list link;
-    struct list slow; /* in the owner's list while it flies and takes several steps */
+    struct list slow; /* in the owner's while it flies and must not be overtaken */
     struct bulk_puts *owner;
     struct store_put put;
     enum put_state state;
@@ -63,7 +63,8 @@ void bulk_puts_init(struct bulk_puts *puts, struct exchange *e,
 {
     *puts = (struct bulk_puts){.e = e, .report = report, .moved = moved, .ctx = ctx};
     list_init(&puts->puts);
-    list_init(&puts->slow);
+    for (size_t i = 0; i < BULK_PUTS_PLACES; i++)
+        list_init(&puts->slow[i]);
 }
 
 static void put_destroy(struct bulk_put *one)
@@ -143,13 +144,26 @@ static void on_store_done(struct store_put *put)
     puts->moved(puts->ctx);
 }
 
+static uint64_t hash_of_id(const struct bulk_put *one)
+{
+    return exchange_hash(one->owner->e->api->share_seed, one->put.key.id);
+}
+
+/* Where those of its id that a later line must not overtake are. */
+static struct list *slow_place(const struct bulk_put *one)
+{
+    return &one->owner->slow[hash_of_id(one) % BULK_PUTS_PLACES];
+}
+
 static void send(struct bulk_put *one)
 {
+    struct store *store = one->owner->e->api->config.store;
+
     one->state = PUT_FLIES;
     one->owner->flying++;
-    if (one->bytes > BULK_PUTS_SLOW_BYTES)
-        list_append(&one->owner->slow, &one->slow);
-    store_put(one->owner->e->api->config.store, &one->put);
+    if (one->bytes > BULK_PUTS_SLOW_BYTES || !store_keeps_order(store))
+        list_append(slow_place(one), &one->slow);
+    store_put(store, &one->put);
 }
 
 static bool has_same_id(const struct bulk_put *a, const struct bulk_put *b)
@@ -159,11 +173,11 @@ static bool has_same_id(const struct bulk_put *a, const struct bulk_put *b)
     return one.len == other.len && memcmp(one.data, other.data, one.len) == 0;
 }
 
-/* True where an earlier line of the same id is on a way of several steps to the store, on
-   which a later one would get ahead of it. */
+/* True where an earlier line of the same id is on a way to the store on which a later one
+   could get ahead of it: in several steps, or sent again. */
 static bool would_overtake(const struct bulk_put *one)
 {
-    struct list *slow = &one->owner->slow;
+    struct list *slow = slow_place(one);
 
     for (struct list *at = slow->next; at != slow; at = at->next)
         if (has_same_id(container_of(at, struct bulk_put, slow), one))
@@ -218,8 +232,7 @@ struct id_table {
 /* Where the id of that write is, or would be. */
 static const struct bulk_put **find(struct id_table *table, const struct bulk_put *one)
 {
-    struct slice id = one->put.key.id;
-    uint64_t at = exchange_hash(one->owner->e->api->share_seed, id);
+    uint64_t at = hash_of_id(one);
 
     for (;; at++) {
         const struct bulk_put **slot = &table->slots[at % (2 * BULK_PUTS_MAX)];

@@ -23,9 +23,13 @@
 #define BULK_PUTS_ALL       2048
 #define BULK_PUTS_MIN       64
 
-/* A store may write a document above this in several steps; a later line of the same id
-   waits for it. Below what any store takes in one. */
+/* A store may write a document above this in several steps, and one that does not keep
+   the order of writes may send any of them again: a later line of the same id waits for
+   those. Below what any store takes in one. */
 #define BULK_PUTS_SLOW_BYTES ((size_t)32 << 10)
+
+/* A power of two: then few of a window share a place. */
+#define BULK_PUTS_PLACES 256
 
 /* How long to wait for a store that is down, and between two tries. */
 #define BULK_PUTS_DOWN_MS  10000
@@ -37,7 +41,8 @@ struct bulk_puts {
     void (*moved)(void *ctx);
     void *ctx;
     struct list puts; /* in the order of their lines, from the first unsettled one on */
-    struct list slow; /* those that fly and take several steps: few, as they are large */
+    struct list slow[BULK_PUTS_PLACES]; /* those that fly and that a later line must not
+                                           overtake, by their ids */
     unsigned count;
     size_t bytes;
     unsigned flying;  /* with the store */

@@ -346,6 +346,7 @@ const struct store_backend *lmdb_store_backend(void)
         .put = put_document,
         .reap_readers = reap_readers,
         .clock_us = clock_us,
+        .keeps_order = true,
         .read_counters = read_counters,
         .check = check_store,
     };

@@ -17,6 +17,7 @@ static uint64_t now_ns = NS_PER_S;
 static struct store_put *pending[4096];
 static unsigned pending_count, cancelled;
 static bool down; /* writes end as DOWN at once */
+static bool keeps_order;
 
 uint64_t clock_now_ns(void)
 {
@@ -45,6 +46,12 @@ bool store_is_foreign(const struct store *store)
 {
     (void)store;
     return false;
+}
+
+bool store_keeps_order(const struct store *store)
+{
+    (void)store;
+    return keeps_order;
 }
 
 void store_get(struct store *store, struct store_get *get)
@@ -101,6 +108,7 @@ static int set_up(void **state)
     memset(&report, 0, sizeof report);
     pending_count = cancelled = moves = 0;
     down = false;
+    keeps_order = true;
     exchange.route.kind = STATS_ROUTE_COLLECTION;
     exchange.route.names_valid = true;
     exchange.route.collection_len = 1;
@@ -310,6 +318,33 @@ static void test_nothing_overtakes_a_large_one(void **state)
     blob_unref(&large);
 }
 
+/* A store that may send a write again, behind later ones, gets the lines of one id one
+   after another. One that keeps the order need not wait. */
+static void test_nothing_overtakes_where_the_order_may_change(void **state)
+{
+    (void)state;
+    add(1, 'a', 1);
+    add(2, 'a', 1);
+    assert_int_equal(pending_count, 2);
+    answer(STORE_OK);
+    answer(STORE_OK);
+    keeps_order = false;
+    add(3, 'a', 1);
+    add(4, 'b', 1); /* of another id */
+    assert_int_equal(pending_count, 2);
+    add(5, 'a', 2);
+    assert_int_equal(pending_count, 2);
+    answer(STORE_OK);
+    answer(STORE_OK);
+    assert_true(bulk_puts_wait(&window));
+    retry();
+    assert_int_equal(pending_count, 1);
+    assert_int_equal(pending[0]->blob->bytes.len, 2);
+    answer(STORE_OK);
+    assert_int_equal(report.stored, 5);
+    assert_int_equal(window.count, 0);
+}
+
 /* What may have been stored is not written again: somebody may have changed it since. */
 static void test_unsure_fails_and_is_not_written_again(void **state)
 {
@@ -490,22 +525,24 @@ static void test_cancels(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_counts_what_is_durable),
-                                       TEST(test_window),
-                                       TEST(test_shared_window),
-                                       TEST(test_window_of_bytes),
-                                       TEST(test_writes_again),
-                                       TEST(test_replaced_is_not_written_again),
-                                       TEST(test_failed_replaces_nothing),
-                                       TEST(test_nothing_overtakes_a_large_one),
-                                       TEST(test_unsure_fails_and_is_not_written_again),
-                                       TEST(test_unsure_replaces),
-                                       TEST(test_many_replaced),
-                                       TEST(test_a_round_takes_turns),
-                                       TEST(test_refused_in_a_round),
-                                       TEST(test_down_for_long),
-                                       TEST(test_some_settle_in_between),
-                                       TEST(test_cancels)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_counts_what_is_durable),
+        TEST(test_window),
+        TEST(test_shared_window),
+        TEST(test_window_of_bytes),
+        TEST(test_writes_again),
+        TEST(test_replaced_is_not_written_again),
+        TEST(test_failed_replaces_nothing),
+        TEST(test_nothing_overtakes_a_large_one),
+        TEST(test_nothing_overtakes_where_the_order_may_change),
+        TEST(test_unsure_fails_and_is_not_written_again),
+        TEST(test_unsure_replaces),
+        TEST(test_many_replaced),
+        TEST(test_a_round_takes_turns),
+        TEST(test_refused_in_a_round),
+        TEST(test_down_for_long),
+        TEST(test_some_settle_in_between),
+        TEST(test_cancels)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
