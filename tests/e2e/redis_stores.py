@@ -62,8 +62,19 @@ sentinel failover-timeout main 2000
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def info(self):
-        return subprocess.run(["redis-cli", "-p", str(self.port), "INFO", "sentinel"],
-                              text=True, capture_output=True, timeout=harness.WAIT).stdout
+        return self.ask("INFO", "sentinel")
+
+    def ask(self, *command):
+        return subprocess.run(["redis-cli", "-p", str(self.port), *command], text=True,
+                              capture_output=True, timeout=harness.WAIT).stdout
+
+    def set_down_after(self, milliseconds):
+        self.ask("SENTINEL", "SET", "main", "down-after-milliseconds", str(milliseconds))
+
+    def epoch(self):
+        """How many failovers there have been."""
+        fields = self.ask("SENTINEL", "MASTER", "main").split("\n")
+        return int(fields[fields.index("config-epoch") + 1])
 
     def kill(self):
         self.process.kill()
@@ -108,8 +119,8 @@ class RedisSentinel(Several):
         """Until every Sentinel knows the others and the replica, which has all there is."""
         eventually(lambda: all(f"slaves=1,sentinels={NODES}" in one.info()
                                for one in self.sentinels), "the Sentinels know each other")
-        eventually(lambda: "master_link_status:up" in
-                   self.servers[1].ask("INFO", "replication"), "the replica follows")
+        eventually(lambda: any("master_link_status:up" in one.ask("INFO", "replication")
+                               for one in self.servers), "the replica follows")
 
     def ask(self, *command):
         """To the master as it is now."""

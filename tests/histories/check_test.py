@@ -43,7 +43,7 @@ class Registers(unittest.TestCase):
             0 3 4 put h0/k001 - 7 201 101 -
             0 5 6 get h0/k001 - - 200 101 0/0/7
             0 7 8 merge h0/k001 - 9 200 102 0/9/7
-            0 9 10 jq h0/k001 - - 200 103 1/9/7
+            0 9 10 jq h0/k001 - 11 200 103 1/11/7
             0 11 12 delete h0/k001 - - 204 - -
             0 13 14 delete h0/k001 - - 404 - -
             0 15 16 put h0/k001 - 8 201 104 -""")
@@ -76,19 +76,19 @@ class Registers(unittest.TestCase):
     def test_a_lost_patch(self):
         self.wrong("""
             0 1 2 put h0/k001 - 7 201 101 -
-            0 3 4 jq h0/k001 - - 200 102 1/0/7
-            1 3 4 merge h0/k001 - 9 200 103 0/9/7""")
+            0 3 4 jq h0/k001 - 10 200 102 1/10/7
+            1 3 4 jq h0/k001 - 11 200 103 1/11/7""")
 
     def test_two_patches_in_either_order(self):
         self.right("""
             0 1 2 put h0/k001 - 7 201 101 -
-            0 3 6 jq h0/k001 - - 200 103 1/9/7
+            0 3 6 jq h0/k001 - 10 200 103 1/10/7
             1 3 6 merge h0/k001 - 9 200 102 0/9/7""")
 
     def test_a_program_that_ran_twice(self):
         self.wrong("""
             0 1 2 put h0/k001 - 7 201 101 -
-            0 3 4 jq h0/k001 - - 200 102 2/0/7""")
+            0 3 4 jq h0/k001 - 10 200 102 2/10/7""")
 
     def test_a_value_that_nobody_wrote(self):
         self.wrong("0 1 2 get h0/k001 - - 200 101 0/0/7")
@@ -117,7 +117,7 @@ class Registers(unittest.TestCase):
             0 3 4 put h0/k001 n* 8 412 - -
             0 5 6 put h0/k001 - 9 200 102 -
             0 7 8 put h0/k001 m101 10 412 - -
-            0 7 8 jq h0/k001 m101 - 412 - -
+            0 7 8 jq h0/k001 m101 20 412 - -
             0 7 8 put h0/k001 n102 11 412 - -
             0 9 10 delete h0/k001 - - 204 - -
             0 11 12 put h0/k001 m102 12 412 - -
@@ -199,7 +199,7 @@ class Registers(unittest.TestCase):
 
     def test_many_unanswered_writes_are_decided(self):
         lines = [f"0 {at} 0 put h0/k001 - {at} 0? - -" for at in range(1, 40)]
-        lines += [f"0 {at} 0 jq h0/k001 - - 0? - -" for at in range(40, 60)]
+        lines += [f"0 {at} 0 jq h0/k001 - {at} 0? - -" for at in range(40, 60)]
         lines += [f"0 {at} 0 delete h0/k001 - - 0? - -" for at in range(60, 80)]
         lines += ["1 90 91 put h0/k001 - 900 201 101 -", "1 92 93 get h0/k001 - - 200 101 0/0/900"]
         self.right("\n".join(lines))
@@ -369,7 +369,7 @@ class AgainstEveryOrder(unittest.TestCase):
             begin = at * 4 + chance.randint(-4, 2)
             end = at * 4 + chance.randint(3, 7)
             kind = chance.choice([register.LOOK, register.LOOK, PUT, MERGE, JQ, DELETE])
-            one = Operation(begin, end, kind, value=next(value) if kind in (PUT, MERGE) else 0)
+            one = Operation(begin, end, kind, value=next(value) if kind in (PUT, MERGE, JQ) else 0)
             after = one.apply(state)
             if kind == register.LOOK:
                 one = look(begin, end, state if chance.random() < 0.4 else chance.choice(states))

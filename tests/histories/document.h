@@ -3,9 +3,9 @@
  *
  *     {"k":"h0/k007","n":2,"p":31,"w":17,"z":"rrrr…"}
  *
- * k is the document's name; w and p are the numbers of the PUT and of the merge patch
- * that wrote it (0 where none did), and no two operations have the same number; n counts
- * the programs `.n += 1`. z is filler whose letter and length follow from w. So a
+ * k is the document's name. w and p are the numbers of the PUT and of the last patch that
+ * made it (0 where none did); no two operations have the same number. n counts the
+ * programs `.n += 1 | .p = 31`. z is filler whose letter and length follow from w. So a
  * document tells which operations made it, and every byte of it can be checked.
  *
  * Pure. Numbers are below 2^53.

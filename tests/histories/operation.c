@@ -185,8 +185,8 @@ void operation_choose(struct operation_chooser *chooser, struct operation_space 
         choose_put_condition(chooser, space, op_r);
         op_r->value = new_value(chooser);
         break;
-    case OPERATION_MERGE: op_r->value = new_value(chooser); /* fall through */
-    case OPERATION_JQ:
+    case OPERATION_MERGE:
+    case OPERATION_JQ: op_r->value = new_value(chooser); /* fall through */
     case OPERATION_DELETE:
         if (chance(chooser, 20))
             choose_tag(chooser, space, op_r, CONDITION_MATCH);
@@ -235,7 +235,8 @@ static size_t print_body(const struct operation *op, char *to)
     switch (op->kind) {
     case OPERATION_PUT: return document_print(&document, to);
     case OPERATION_MERGE: return (size_t)sprintf(to, "{\"p\":%ju}", (uintmax_t)op->value);
-    case OPERATION_JQ: return (size_t)sprintf(to, ".n += 1");
+    case OPERATION_JQ:
+        return (size_t)sprintf(to, ".n += 1 | .p = %ju", (uintmax_t)op->value);
     case OPERATION_BULK: return print_bulk(op, to);
     default: return 0;
     }

@@ -57,7 +57,8 @@ static void print_value(FILE *history, const struct operation *op)
 {
     const char *comma = "";
 
-    if (op->kind == OPERATION_PUT || op->kind == OPERATION_MERGE)
+    if (op->kind == OPERATION_PUT || op->kind == OPERATION_MERGE ||
+        op->kind == OPERATION_JQ)
         fprintf(history, "%ju ", (uintmax_t)op->value);
     else if (op->kind == OPERATION_LIST)
         fprintf(history, "%u ", op->limit);

@@ -14,7 +14,7 @@
  * get         h0/k001   - n17 (None-Match)  -              version        n/p/w
  * put         h0/k001   - m17 m* n17 n*     its w          version        -
  * merge       h0/k001   - m17               its p          version        n/p/w
- * jq          h0/k001   - m17               -              version        n/p/w
+ * jq          h0/k001   - m17               its p          version        n/p/w
  * delete      h0/k001   - m17               -              -              -
  * list        h0        `after`             `limit`, or 0  the Link's id  k001=n/p/w,…
  * bulk        h0        -                   k001=w,…       lines stored   lines that

@@ -28,10 +28,10 @@ class Line:
         self.result = " ".join(fields[9:])
 
     def text(self):
-        words = {"get": "GET", "put": "PUT", "merge": "PATCH merge", "jq": "PATCH .n += 1",
+        words = {"get": "GET", "put": "PUT", "merge": "PATCH merge", "jq": "PATCH .n += 1,",
                  "delete": "DELETE", "list": "LIST", "bulk": "BULK"}
         parts = [words.get(self.kind, self.kind), self.name]
-        if self.kind in ("put", "merge"):
+        if self.kind in ("put", "merge", "jq"):
             parts.append(f"{'w' if self.kind == 'put' else 'p'}={self.value}")
         if self.condition != "-":
             header = {"m": "If-Match", "n": "If-None-Match"}.get(self.condition[0])
@@ -219,7 +219,7 @@ class History:
         self.take_patch(line, register.MERGE, int(line.value))
 
     def take_jq(self, line):
-        self.take_patch(line, register.JQ, 0)
+        self.take_patch(line, register.JQ, int(line.value))
 
     def take_delete(self, line):
         document = self.document(line.name)

@@ -91,7 +91,7 @@ class Search:
     @staticmethod
     def signature(one, seen):
         """The same for optional operations that nobody can tell apart."""
-        if one.kind in (PUT, MERGE) and one.value in seen:
+        if one.kind in (PUT, MERGE, JQ) and one.value in seen:
             return None
         return (one.kind, one.need, id(one.after) if one.after else None)
 
@@ -331,4 +331,4 @@ def shrink(definite, optional, failovers=(), budget=20_000, seconds=20):
         size //= 2
     seen = seen_numbers(some)
     return some, [one for one in maybe
-                  if one.value in seen or one.kind in (DELETE, JQ) or one.need[0] != ANY]
+                  if one.value in seen or one.kind == DELETE or one.need[0] != ANY]

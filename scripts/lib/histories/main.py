@@ -43,7 +43,8 @@ class Outcome:
     def __init__(self, run, checked, problem):
         self.seed, self.checked, self.failovers = run.seed, checked, len(run.failovers)
         self.faults = [what for _, what in run.done]
-        self.violations = list(checked.violations)
+        self.not_judged = run.not_judged
+        self.violations = list(checked.violations) if run.not_judged is None else []
         if problem is not None:
             self.violations.append(("it does not come to its end", "", problem))
         self.kept = None
@@ -79,9 +80,13 @@ class Totals:
         self.faults = collections.Counter()
         self.statuses = collections.Counter()
         self.violations, self.lost, self.undecided = [], [], []
+        self.not_judged = 0
 
     def add(self, outcome):
         checked = outcome.checked
+        if outcome.not_judged is not None:
+            self.not_judged += 1
+            return
         self.runs += 1
         self.faults.update(kind_of(what) for what in outcome.faults)
         self.operations += checked.operations
@@ -94,7 +99,7 @@ class Totals:
         self.undecided += [(outcome.seed, name) for name in checked.undecided]
 
     def report(self):
-        return {"runs": self.runs, "operations": self.operations,
+        return {"runs": self.runs, "runs_not_judged": self.not_judged, "operations": self.operations,
                 "faults": sum(self.faults.values()), "violations": len(self.violations),
                 "undecided": len(self.undecided), "lists": self.lists,
                 "documents_in_lists": self.items, "perhaps_happened": self.optional,
@@ -111,6 +116,9 @@ def kind_of(what):
 
 def say(store, outcome, verbose):
     checked = outcome.checked
+    if outcome.not_judged is not None:
+        print(f"{store} seed {outcome.seed}: not judged: {outcome.not_judged}", flush=True)
+        return
     parts = [f"{checked.operations} operations, {len(outcome.faults)} faults"]
     if outcome.failovers:
         parts.append(f"{len(checked.lost)} writes lost by {outcome.failovers} failovers")
@@ -189,6 +197,9 @@ def main(options):
     totals = do_all(options, *limits(options, started), out)
     say_totals(harness.STORE, totals)
     (out / f"{harness.STORE}.json").write_text(json.dumps(totals.report(), indent=1) + "\n")
+    if totals.not_judged:
+        print(f"    {totals.not_judged} more runs are not judged: Sentinel took a living master "
+              "for dead")
     found = len(totals.violations) + len(totals.undecided)
     print(f"{harness.STORE}: {totals.runs} runs, {totals.operations} operations, "
           f"{sum(totals.faults.values())} faults, {len(totals.violations)} violations, "

@@ -1,8 +1,8 @@
 """One document as a register: what an operation on it demands and does.
 
-A state is None (there is no document) or (n, p, w): the counter, the number of the merge
-patch and the number of the PUT that made it (tests/histories/document.h). Since no two
-writes have the same number, a state names the writes that made it.
+A state is None (there is no document) or (n, p, w): the counter of programs, the number of
+the last patch and the number of the PUT that made it (tests/histories/document.h). Since no
+two writes have the same number, a state names the write that made it.
 """
 IMPOSSIBLE = "impossible"  # no state: the operation cannot come here
 FOREVER = float("inf")     # the end of what was never answered
@@ -38,7 +38,7 @@ class Operation:
     def __init__(self, start, end, kind, need=(ANY, None), value=0, result=None, created=None,
                  hint=None, after=None, text="", client="?"):
         self.start, self.end, self.kind, self.need = start, end, kind, need
-        self.value = value      # the number of a PUT or merge patch
+        self.value = value      # the number of a PUT or patch
         self.result = result    # the state that a patch has answered; None for unknown
         self.created = created  # True for 201, False for 200, None for unknown
         self.hint = hint        # the version that it has answered: a guess at the order
@@ -62,9 +62,8 @@ class Operation:
             return IMPOSSIBLE
         if self.kind == DELETE:
             return None
-        counter, merged, written = state
-        new = (counter, self.value, written) if self.kind == MERGE else \
-            (counter + 1, merged, written)
+        counter, _, written = state
+        new = (counter + (self.kind == JQ), self.value, written)
         return new if self.result in (None, new) else IMPOSSIBLE
 
 
