@@ -15,6 +15,7 @@ struct row {
 
 #define CHUNKED  -1
 #define SIX      "abcdef"
+#define THREE    "1\r\na\r\n1\r\nb\r\n1\r\nc\r\n"
 #define DONE     HTTP_BODY_DONE
 #define MORE     HTTP_BODY_MORE
 #define BAD(why) HTTP_BODY_BAD, why
@@ -33,6 +34,12 @@ static const struct row rows[] = {
     {"trailers", CHUNKED, "6\r\nabcdef\r\n0\r\nA:b\r\nC: d \r\n\r\n", DONE, 0, SIX, 0},
     {"long trailer name", CHUNKED, "0\r\nContent-Length-And-More: 1\r\n\r\n", DONE, 0, "",
      0},
+    {"trailer name one longer", CHUNKED, "0\r\nTransfer-Encodings: 1\r\n\r\n", DONE, 0,
+     "", 0},
+    {"more chunks than a size has digits", CHUNKED,
+     THREE THREE THREE THREE THREE THREE "0\r\n\r\n", DONE, 0, "abcabcabcabcabcabc", 0},
+    {"no size behind data", CHUNKED, "1\r\na\r\n\r\n\r\n", BAD(400), "a", 0},
+    {"largest size", CHUNKED, "7fffffffffffffff\r\na", MORE, 0, "a", 0},
     {"cut in a size", CHUNKED, "6", MORE, 0, "", 0},
     {"cut in data", CHUNKED, "6\r\nabc", MORE, 0, "abc", 0},
     {"cut before the last line", CHUNKED, "6\r\nabcdef\r\n0\r\n", MORE, 0, SIX, 0},

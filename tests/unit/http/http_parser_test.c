@@ -80,6 +80,8 @@ static void test_finds_everything(void **state)
                                "Connection: Keep-Alive\r\n"
                                "Expect: 100-CONTINUE\r\n"
                                "Accept: \t a, b\t \r\n"
+                               "Blank: \t \r\n"
+                               "Empty:\r\n"
                                "\r\n"
                                "body";
     struct http_parser p;
@@ -100,9 +102,12 @@ static void test_finds_everything(void **state)
     assert_false(p.connection_close);
     assert_true(p.expect_continue);
     assert_true(http_parser_persistent(&p));
-    assert_int_equal(5, p.field_count);
+    assert_int_equal(7, p.field_count);
     assert_span(head, p.fields[4].name, "Accept");
     assert_span(head, p.fields[4].value, "a, b");
+    assert_span(head, p.fields[5].value, "");
+    assert_span(head, p.fields[6].name, "Empty");
+    assert_span(head, p.fields[6].value, "");
 }
 
 static void test_methods(void **state)

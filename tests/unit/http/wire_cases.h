@@ -292,6 +292,7 @@ static const struct wire_case wire_cases[] = {
     ROW("size over the limit", CHUNKS("7fffffffffffffff\r\nok"), "413", ENDS, NULL),
     ROW("size over 2^63", CHUNKS("ffffffffffffffff\r\nok"), "413", ENDS, NULL),
     ROW("empty size", CHUNKS("\r\nok\r\n0\r\n\r\n"), "400", ENDS, NULL),
+    ROW("empty size behind a chunk", CHUNKS("2\r\nok\r\n\r\n\r\n" AFTER), "400", ENDS, NULL),
     ROW("size with 0x", CHUNKS("0x2\r\nok\r\n0\r\n\r\n"), "400", ENDS, NULL),
     ROW("size with a sign", CHUNKS("+2\r\nok\r\n0\r\n\r\n"), "400", ENDS, NULL),
     ROW("negative size", CHUNKS("-2\r\nok\r\n0\r\n\r\n"), "400", ENDS, NULL),
