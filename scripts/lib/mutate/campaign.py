@@ -61,8 +61,9 @@ def _pool(plan, jobs):
         jobs, mp_context=multiprocessing.get_context("fork"), initializer=_begin, initargs=(plan,))
 
 
-def prepare(name, top, wanted, jobs, say):
-    """Builds the trees and the unchanged objects, and learns what each test reaches."""
+def prepare(name, top, wanted, prefix, jobs, say):
+    """Builds the wanted trees and the unchanged objects, and learns what each test reaches whose name
+    begins with the prefix."""
     room = rooms.ROOMS[name]
     plan = Plan(name, top, {tree: trees.Tree(top, tree) for tree in wanted}, children=room.children)
     for tree in plan.trees.values():
@@ -72,7 +73,8 @@ def prepare(name, top, wanted, jobs, say):
     missing = [path for path in room.files() if path not in plain.compiles]
     if missing or not plain.tests:
         raise trees.Broken(f"not compiled into a library: {missing}" if missing else "no tests")
-    plan.digests = {test: plain.digest(entry[0]) for test, entry in plain.tests.items()}
+    plan.digests = {test: plain.digest(entry[0]) for test, entry in plain.tests.items()
+                    if test.startswith(prefix)}
     (top / "unchanged").mkdir(exist_ok=True)
     for path in room.files():
         if not plain.compile(path, (ROOT / path).read_text(), _unchanged(plan, path)):

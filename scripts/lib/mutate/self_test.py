@@ -13,6 +13,7 @@ CASES = [ # (a function's body, all changes that are wanted)
     ("if (!a && b)\n        ;", ["condition negated", "! removed", "&& → ||"]),
     ("while (a)\n        break;", ["the loop is not entered", "break removed"]),
     ("for (; a < b; a++)\n        ;", ["the loop is not entered", "< → <=", "++ → --"]),
+    ("for (; a < b; a = c)\n        go();", ["the loop is not entered", "< → <=", "deleted: go()"]),
     ("int c = a, *d = &a;", []),
     ("char *text = \"==\";", []),
     ("char buffer[8];", []),

@@ -217,7 +217,7 @@ def _depth(file, first, at):
 
 def _statement_end(file, at):
     while at < len(file.tokens) and file.text(at) != ";":
-        if file.text(at) in ("{", "}"):
+        if file.text(at) in ("{", "}", ")"): # the last: a step of a for
             return None
         at = file.partner.get(at, at) if file.text(at) in ("(", "[") else at
         at += 1

@@ -4,6 +4,7 @@ Each tree is built once. A mutant is one object: it stands in front of the libra
 test's own link command, so that the linker does not take the unchanged one from its archive.
 Nothing in a tree is written for a mutant, so several can be tried at a time.
 """
+import fcntl
 import hashlib
 import json
 import os
@@ -32,9 +33,17 @@ class Tree:
         self.compiles, self.links, self.tests = {}, {}, {}
 
     def build(self, programs, helpers, jobs):
-        """Configures and builds what the room's tests need. Returns ctest's entries of the programs."""
-        self._must(["cmake", "-G", "Ninja", "-S", ROOT, "-B", self.folder, "-DOFFLOOP_TESTS=ON",
-                    *FLAGS[self.name]])
+        """Configures and builds what the room's tests need; one run at a time, where several try
+        different rooms."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._build(programs, helpers, jobs)
+
+    def _build(self, programs, helpers, jobs):
+        if not (self.folder / "build.ninja").exists(): # else ninja does it where it must
+            self._must(["cmake", "-G", "Ninja", "-S", ROOT, "-B", self.folder, "-DOFFLOOP_TESTS=ON",
+                        *FLAGS[self.name]])
         known = self._must(["ninja", "-C", self.folder, "-t", "targets", "all"]).splitlines()
         known = {line.split(":")[0] for line in known}
         targets = [f"tests/{name}" for name in programs if f"tests/{name}" in known]

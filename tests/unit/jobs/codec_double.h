@@ -4,7 +4,8 @@
  * unless the input starts with '!' (refused: SYNTAX at offset 1) or is larger
  * than max_output (TOO_LARGE). An input that starts with '?' holds its thread
  * until codec_double_open_gate(); one that starts with '~' works until its budget is
- * spent, where it has one (STOPPED). It defines all of codec.h that a front uses.
+ * spent, where it has one (STOPPED); one that starts with '=' looks at its budget once,
+ * and is stopped where that is spent. It defines all of codec.h that a front uses.
  */
 #ifndef OFFLOOP_TESTS_UNIT_JOBS_CODEC_DOUBLE_H
 #define OFFLOOP_TESTS_UNIT_JOBS_CODEC_DOUBLE_H
@@ -105,6 +106,9 @@ enum codec_status codec_run(struct codec *codec, const struct codec_call *call,
             ;
         return refuse(fault_r, CODEC_STOPPED, CODEC_NO_OFFSET);
     }
+    if (call->in.len > 0 && call->in.data[0] == '=' && call->budget != NULL &&
+        call->budget->is_spent(call->budget, 0))
+        return refuse(fault_r, CODEC_STOPPED, CODEC_NO_OFFSET);
     if (call->in.len > call->max_output)
         return refuse(fault_r, CODEC_TOO_LARGE, 0);
     for (size_t i = 0; i < call->in.len; i++)

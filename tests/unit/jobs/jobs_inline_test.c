@@ -8,6 +8,7 @@
 #include <ev.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "server/jobs/jobs.h"
 #include "server/stats/stats.h"
 #include "tests/unit/jobs/codec_double.h"
@@ -79,6 +80,7 @@ static void auto_stops_at_its_budget(void **state)
     assert_int_equal(done_calls, 0);
     assert_int_equal(codec_double_runs, 1);
     assert_int_equal(stats_read(&stats.jobs_stopped), 1);
+    assert_int_equal(job.state, JOB_ON_THREAD); /* at once: there is no worker */
     while (done_calls == 0)
         ev_run(loop, EVRUN_ONCE);
     assert_int_equal(job.status, JOB_OK);
@@ -86,6 +88,23 @@ static void auto_stops_at_its_budget(void **state)
     assert_int_equal(codec_double_runs, 2);
     assert_int_equal(stats_read(&stats.jobs[CODEC_OP_ENCODE][JOBS_THREADS][JOB_OK]), 1);
     assert_int_equal(stats_read(&stats.jobs[CODEC_OP_ENCODE][JOBS_INLINE][JOB_OK]), 0);
+    jobs_destroy(&jobs);
+}
+
+static void auto_goes_on_within_its_budget(void **state)
+{
+    struct stats_front stats = {0};
+    struct jobs *jobs =
+        jobs_create(loop, &(struct jobs_config){.stats = &stats,
+                                                .inline_budget_ns = 3600 * NS_PER_S});
+    struct job job = job_of("=bc", JOBS_AUTO);
+
+    (void)state;
+    done_calls = 0;
+    jobs_submit(jobs, &job);
+    assert_int_equal(done_calls, 1);
+    assert_int_equal(job.ran, JOBS_INLINE);
+    assert_int_equal(stats_read(&stats.jobs_stopped), 0);
     jobs_destroy(&jobs);
 }
 
@@ -188,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_before_submit_returns),
         cmocka_unit_test(auto_stops_at_its_budget),
+        cmocka_unit_test(auto_goes_on_within_its_budget),
         cmocka_unit_test(inline_never_stops),
         cmocka_unit_test(refusal_carries_the_fault),
         cmocka_unit_test(limits_come_from_the_configuration),

@@ -440,6 +440,20 @@ static void test_retried_jobs_go_alone_and_first(void **state)
     assert_int_equal(to_send.waiting.depth, 3);
 }
 
+static void test_a_retried_job_that_is_not_taken_stays_the_first(void **state)
+{
+    (void)state;
+    are_deaf = true;
+    add_workers(1);
+    for (unsigned i = 0; i < 2; i++)
+        jobs_queue_push(&to_send.retried, make_job(10, 500));
+    jobs_send(&to_send, NOW_NS);
+    assert_int_equal(batch_count, 0);
+    assert_int_equal(to_send.retried.depth, 2);
+    assert_ptr_equal(jobs_queue_first(&to_send.retried), &jobs[0]);
+    assert_int_equal(jobs[0].state, JOB_RETRIED);
+}
+
 static void test_a_job_that_lost_two_waits_for_news(void **state)
 {
     struct job *job;
@@ -493,6 +507,7 @@ int main(void)
         SEND_TEST(test_late_jobs_end),
         SEND_TEST(test_what_is_not_taken_waits_in_its_order),
         SEND_TEST(test_retried_jobs_go_alone_and_first),
+        SEND_TEST(test_a_retried_job_that_is_not_taken_stays_the_first),
         SEND_TEST(test_a_job_that_lost_two_waits_for_news),
         SEND_TEST(test_nobody_to_send_to),
     };

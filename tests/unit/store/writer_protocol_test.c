@@ -46,6 +46,23 @@ static void write_goes_both_ways(void **state)
     assert_true(head.payload_len == STORE_DOCUMENT_MAX);
 }
 
+/* The other end of each range. */
+static void smallest_write_goes_both_ways(void **state)
+{
+    const struct writer_head small = {.type = WRITER_WRITE,
+                                      .format = STORE_MSGPACK,
+                                      .collection_len = 1,
+                                      .id_len = STORE_NAME_MAX};
+    struct writer_head head = read_back(&small);
+
+    (void)state;
+    assert_int_equal(head.format, STORE_MSGPACK);
+    assert_int_equal(head.condition, small.condition);
+    assert_int_equal(head.collection_len, 1);
+    assert_int_equal(head.id_len, STORE_NAME_MAX);
+    assert_true(head.number == 0 && head.version == 0 && head.payload_len == 0);
+}
+
 static void reply_goes_both_ways(void **state)
 {
     struct writer_head reply = {.type = WRITER_REPLY,
@@ -66,8 +83,10 @@ static void reply_goes_both_ways(void **state)
 
 static void hello_and_bye(void **state)
 {
-    struct writer_head hello = {
-        .type = WRITER_HELLO, .number = WRITER_MAGIC, .version = WRITER_VERSION};
+    struct writer_head hello = {.type = WRITER_HELLO,
+                                .number = WRITER_MAGIC,
+                                .version = WRITER_VERSION,
+                                .last_version = 77};
     struct writer_head bye = {.type = WRITER_BYE};
     uint8_t bytes[WRITER_HEAD_BYTES];
     struct writer_head head;
@@ -76,6 +95,13 @@ static void hello_and_bye(void **state)
     writer_put_head(bytes, &hello);
     assert_memory_equal(bytes + 8, "olwriter", 8);
     assert_int_equal(writer_read_head(bytes, &head), 0);
+    assert_true(head.last_version == 77 && head.writes == 0);
+    bytes[1] = STORE_JSON;
+    assert_int_equal(writer_read_head(bytes, &head), -1);
+    bytes[1] = 0;
+    bytes[24] = 1;
+    assert_int_equal(writer_read_head(bytes, &head), -1);
+    writer_put_head(bytes, &hello);
     le_put(bytes + 16, 8, WRITER_VERSION + 1);
     assert_int_equal(writer_read_head(bytes, &head), -1);
     writer_put_head(bytes, &hello);
@@ -141,6 +167,10 @@ static void reply_rules(void **state)
 
     (void)state;
     writer_put_head(bytes, &reply);
+    bytes[1] = STORE_ERROR;
+    assert_int_equal(writer_read_head(bytes, &head), 0);
+    assert_int_equal(head.status, STORE_ERROR);
+    assert_true(head.format == 0 && head.payload_len == 0);
     bytes[1] = STORE_ERROR + 1;
     assert_int_equal(writer_read_head(bytes, &head), -1);
     for (size_t i = 2; i < 8; i++) {
@@ -168,9 +198,13 @@ static void peer_of_a_pair_is_ours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(write_goes_both_ways),   cmocka_unit_test(reply_goes_both_ways),
-        cmocka_unit_test(hello_and_bye),          cmocka_unit_test(each_rule_of_a_write),
-        cmocka_unit_test(delete_has_no_document), cmocka_unit_test(reply_rules),
+        cmocka_unit_test(write_goes_both_ways),
+        cmocka_unit_test(smallest_write_goes_both_ways),
+        cmocka_unit_test(reply_goes_both_ways),
+        cmocka_unit_test(hello_and_bye),
+        cmocka_unit_test(each_rule_of_a_write),
+        cmocka_unit_test(delete_has_no_document),
+        cmocka_unit_test(reply_rules),
         cmocka_unit_test(peer_of_a_pair_is_ours),
     };
 
