@@ -47,6 +47,7 @@ ROOMS = {
                             "server/store/lmdb/lmdb_free_space.c", "server/store/lmdb/lmdb_layout.c",
                             "server/store/lmdb/lmdb_open_writer.c"),
                    tests=("tests/unit/store/writer_*_test.c", "tests/unit/store/lmdb_*_test.c",
-                          "tests/unit/store/store_*_test.c", "tests/process/store_*_test.c"),
+                          "tests/unit/store/store_test.c", "tests/unit/store/store_*_test.c",
+                          "tests/process/store_*_test.c"),
                    children=("store_kill_test", "store_full_test")),
 }
