@@ -70,6 +70,41 @@ static void defaults_grow_with_the_bytes(void **state)
     CLOSE(jobs_cost_codec_us(&cost, &patch), 1002);
 }
 
+/* By what makes a call dearer than a plain one, and by the dearest of several. */
+static void each_kind_of_call_has_its_own_cost(void **state)
+{
+    static const struct {
+        enum codec_coding coding;
+        bool gunzip, pretty;
+        size_t fields;
+        double us;
+    } rows[] = {
+        {CODING_NONE, false, false, 0, 502},    {CODING_NONE, false, false, 1, 1002.05},
+        {CODING_NONE, false, false, 100, 1007}, {CODING_NONE, false, true, 0, 1502},
+        {CODING_NONE, false, true, 100, 1507},  {CODING_NONE, true, true, 0, 3002},
+        {CODING_GZIP, false, false, 100, 3007},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct codec_call call = call_of(100000);
+        double before = codec_us(100000);
+
+        call.coding = rows[i].coding;
+        call.gunzip = rows[i].gunzip;
+        call.pretty = rows[i].pretty;
+        call.fields.len = rows[i].fields;
+        assert_true(jobs_cost_codec_us(&cost, &call) > rows[i].us - 0.01);
+        assert_true(jobs_cost_codec_us(&cost, &call) < rows[i].us + 0.01);
+        if (i == 0)
+            continue;
+        setup(NULL);
+        jobs_cost_learn_codec(&cost, &call, 1); /* the plain ones learn nothing of it */
+        assert_true(codec_us(100000) == before);
+        setup(NULL);
+    }
+}
+
 static void learns_by_size_and_operation(void **state)
 {
     struct codec_call decode = {.op = CODEC_OP_DECODE, .in = {NULL, 100000}};
@@ -231,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classes_are_powers_of_two),
         cmocka_unit_test_setup(defaults_grow_with_the_bytes, setup),
+        cmocka_unit_test_setup(each_kind_of_call_has_its_own_cost, setup),
         cmocka_unit_test_setup(learns_by_size_and_operation, setup),
         cmocka_unit_test_setup(is_not_misled_by_preemption, setup),
         cmocka_unit_test_setup(a_single_sample_changes_little, setup),
