@@ -27,6 +27,7 @@ class Plan:
     room: str
     top: pathlib.Path
     trees: dict
+    texts: dict                 # of the sources, which may change while it runs
     shape: dict = None
     baseline: dict = None       # test: what coverage.Room.measure() returns
     digests: dict = None        # test: of its unchanged program
@@ -65,7 +66,8 @@ def prepare(name, top, wanted, prefix, jobs, say):
     """Builds the wanted trees and the unchanged objects, and learns what each test reaches whose name
     begins with the prefix."""
     room = rooms.ROOMS[name]
-    plan = Plan(name, top, {tree: trees.Tree(top, tree) for tree in wanted}, children=room.children)
+    plan = Plan(name, top, {tree: trees.Tree(top, tree) for tree in wanted},
+                {path: (ROOT / path).read_text() for path in room.files()}, children=room.children)
     for tree in plan.trees.values():
         say(f"building {tree.folder.relative_to(ROOT)}")
         tree.build(room.programs(), room.helpers, jobs)
@@ -77,7 +79,7 @@ def prepare(name, top, wanted, prefix, jobs, say):
                     if test.startswith(prefix)}
     (top / "unchanged").mkdir(exist_ok=True)
     for path in room.files():
-        if not plain.compile(path, (ROOT / path).read_text(), _unchanged(plan, path)):
+        if not plain.compile(path, plan.texts[path], _unchanged(plan, path)):
             raise trees.Broken(f"{path} does not compile")
     _learn(plan, room, jobs, say)
     return plan
@@ -103,11 +105,12 @@ def _learn(plan, room, jobs, say):
     plan.baseline = {test: kept[test] for test in plan.digests}
 
 
-def choose(name, seed):
+def choose(name, seed, texts=None):
     """Every mutant of the room, in the order in which this seed tries them. The order of one does
     not depend on the others, so that a change of the sources leaves most of a sample as it was."""
-    found = [one for path in rooms.ROOMS[name].files()
-             for one in source.mutants_of(path, (ROOT / path).read_text())]
+    if texts is None:
+        texts = {path: (ROOT / path).read_text() for path in rooms.ROOMS[name].files()}
+    found = [one for path, text in texts.items() for one in source.mutants_of(path, text)]
     return sorted(found, key=lambda one: hashlib.sha256(repr((seed, one.name)).encode()).digest())
 
 
@@ -133,7 +136,7 @@ class _Trial:
         self.sanitized = tree.name == "asan"
 
     def compile(self, *more):
-        text = self.mutant.apply((ROOT / self.mutant.path).read_text())
+        text = self.mutant.apply(PLAN.texts[self.mutant.path])
         return self.tree.compile(self.mutant.path, text, self.object, *more)
 
     def ending(self, test):
