@@ -333,8 +333,8 @@ static void test_deadlines_behind_a_busy_worker(void **state)
     ask(0, "abc", JOBS_RPC);
     turn();
     ask(1, "abc", JOBS_RPC);
-    workers[0].heard_ns = double_now_ns + TIMEOUT_NS;
     asked[0].deadline_ns += NS_PER_S;
+    workers[0].heard_ns = double_now_ns + TIMEOUT_NS - 1;
     tick(TIMEOUT_NS - 1);
     assert_int_equal(done_calls, 0);
     assert_int_equal(workers[0].sent, 1);
@@ -351,12 +351,13 @@ static void test_deadlines_at_a_worker(void **state)
     come(0, 8);
     ask(0, "abc", JOBS_RPC);
     turn();
-    workers[0].heard_ns = double_now_ns + TIMEOUT_NS;
+    workers[0].heard_ns = double_now_ns + TIMEOUT_NS - 1; /* when the tick comes */
     tick(TIMEOUT_NS - 1);
     assert_int_equal(done_calls, 0);
     tick(1);
     assert_int_equal(done_calls, 1);
     assert_int_equal(asked[0].status, JOB_DEADLINE);
+    assert_int_equal(stats_read(&stats.job_retries), 0);
     assert_int_equal(workers[0].forgotten, 1);
     assert_int_equal(workers[0].cancelled, 1);
     assert_int_equal(workers[0].cancels[0], workers[0].ids[0]);
