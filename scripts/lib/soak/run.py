@@ -89,6 +89,7 @@ class Soak:
         for name in sorted(set(self.known) | set(names)):
             if names.get(name) != self.known.get(name):
                 self.restarts.append(f"{name} after {at:.0f} s")
+                print(f"{at / 60:5.0f} min: {name} is another process", flush=True)
         self.known = names
         self.note(at, sample.processes(names))
         self.cpu_s = cpu_seconds(names.values())
@@ -144,6 +145,8 @@ class Soak:
         out.mkdir(parents=True, exist_ok=True)
         report = self.report(seconds)
         (out / "report.json").write_text(json.dumps(report, separators=(",", ":")) + "\n")
+        for daemon in self.pair.daemons:
+            (out / f"{daemon.name}.log").write_text("".join(f"{line}\n" for line in list(daemon.log)))
         return report
 
     def end(self):
@@ -152,7 +155,10 @@ class Soak:
         told, _ = self.application.communicate("", timeout=120)
         told = json.loads(told)
         self.jobs, self.wrong, self.wrong_first = told["jobs"], told["wrong"], told["wrong_first"]
-        self.pair.stop()
+        try:
+            self.pair.stop()
+        except AssertionError as problem:
+            self.load.note_wrong(f"the daemons did not end in order: {problem}"[:400])
 
     def clean(self):
         if self.load:
