@@ -214,7 +214,8 @@ static void a_program_that_fails_says_why(void **state)
 static void large_documents(void **state)
 {
     struct daemon *daemon = start_daemon();
-    struct offloop *offloop = offloop_create(path, &never_here);
+    const struct offloop_options options = {.no_inline = 1, .timeout_ms = 60000};
+    struct offloop *offloop = offloop_create(path, &options);
     struct outcome outcomes[8] = {{0}};
     char *text = malloc(LARGE_BYTES + 1);
 
