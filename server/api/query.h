@@ -47,7 +47,7 @@ enum query_parameter {
 
 struct query {
     bool pretty;
-    bool ids; /* of a collection: each document with its id */
+    bool ids;  /* of a collection: each document with its id */
     bool scan; /* of a collection: to look at all keys, where the store has no list */
     bool has_limit;
     struct slice fields;      /* as codec_call.fields has them; empty for all */

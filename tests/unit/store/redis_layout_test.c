@@ -42,15 +42,16 @@ static void keys(void **state)
 static void longest_keys(void **state)
 {
     struct redis_key key;
-    char name[STORE_NAME_MAX + 1];
+    uint8_t bytes[REDIS_TEMPLATE_MAX + 2 * STORE_NAME_MAX];
+    struct slice name = {bytes, STORE_NAME_MAX};
 
     (void)state;
-    memset(name, '~', STORE_NAME_MAX);
-    name[STORE_NAME_MAX] = 0;
-    redis_key_document(&key, (struct store_key){slice(name), slice(name)});
-    assert_int_equal(key.len, REDIS_KEY_MAX);
-    redis_key_upload(&key, slice(name), UINT64_MAX);
+    memset(bytes, '~', sizeof bytes);
+    redis_key_document(&key, (struct store_key){name, name});
+    assert_int_equal(key.len, 9 + 4 + 2 * STORE_NAME_MAX);
     assert_true(key.len < REDIS_KEY_MAX);
+    redis_key_upload(&key, (struct slice){bytes, sizeof bytes}, UINT64_MAX);
+    assert_int_equal(key.len, REDIS_KEY_MAX);
 }
 
 static void heads(void **state)
@@ -134,7 +135,8 @@ static void errors(void **state)
          REDIS_REMEDY_NONE},
         {"NOAUTH Authentication required.", "NOAUTH", STORE_DOWN, REDIS_REMEDY_RECONNECT},
         {"NOPERM this user has no permissions", "", STORE_ERROR, REDIS_REMEDY_NONE},
-        {"WRONGTYPE Operation against a key", "", STORE_ERROR, REDIS_REMEDY_NONE},
+        {"WRONGTYPE Operation against a key", "WRONGTYPE", STORE_WRONG_TYPE,
+         REDIS_REMEDY_NONE},
         {"BUSYKEY Target key name already exists.", "", STORE_ERROR, REDIS_REMEDY_NONE},
         {"ERR the OOM is not said by Redis", "", STORE_ERROR, REDIS_REMEDY_NONE},
         {"OO", "", STORE_ERROR, REDIS_REMEDY_NONE},
