@@ -15,8 +15,6 @@ from histories.run import Run
 
 FOLDER = harness.ROOT / "tests/mutants"
 LIMIT_S = 60  # of running, for each
-PARTS = ("CMakeLists.txt", "cmake", "common", "proto", "server", "worker", "clients", "docs",
-         "deploy", "tests", "LICENSE")
 
 
 class Copy:
@@ -25,13 +23,8 @@ class Copy:
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="offloop-mutants-"))
         self.tree, self.build = self.folder / "tree", self.folder / "build"
-        self.tree.mkdir()
-        for part in PARTS:
-            source = harness.ROOT / part
-            if source.is_dir():
-                shutil.copytree(source, self.tree / part)
-            elif source.exists():
-                shutil.copy2(source, self.tree / part)
+        shutil.copytree(harness.ROOT, self.tree, symlinks=True,
+                        ignore=shutil.ignore_patterns(".git", "build*", "__pycache__"))
         generator = ["-G", "Ninja"] if shutil.which("ninja") else []
         self.call("cmake", *generator, "-S", self.tree, "-B", self.build)
 
