@@ -177,8 +177,10 @@ static void read_bulk(const struct record_reply *reply, struct line *line)
 /* '?', '!' or nothing. */
 static const char *doubt(const struct operation *op, const struct record_reply *reply)
 {
+    /* what was not sent whole does not happen, but a bulk load stores whole lines as they
+       come */
     if (reply->status == 0)
-        return op->leave == LEAVE_IN_BODY ? "!" : "?";
+        return op->leave == LEAVE_IN_BODY && op->kind != OPERATION_BULK ? "!" : "?";
     if (reply->status < 300 || reply->status == 304 || reply->status == 404 ||
         reply->status == 412)
         return "";
