@@ -35,6 +35,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("OFFLOOP_BUILD", ROOT / "build-clang")).resolve()
 LIMITS = ["-timeout=20", "-rss_limit_mb=3072"]
 OURS = re.compile(r"fuzz-[0-9a-f]{12}")  # the name of an input that --keep wrote; others are seeds
+INTERRUPTED = 72                    # how a target exits that somebody else's signal has ended
 KEEP_BYTES = 4096                   # a larger input is not kept in the tree
 
 
@@ -123,7 +124,7 @@ class Target:
         finally:
             self.seconds += time.monotonic() - started
         self.count(told)
-        if status != 0:
+        if status not in (0, INTERRUPTED):
             where = re.search(r"Test unit written to (\S+)", told)
             self.failures.append(where.group(1) if where else f"{self.name}: exit {status}: {told[-600:]}")
 
