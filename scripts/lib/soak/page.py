@@ -46,7 +46,7 @@ def findings(report):
 def verdict(one):
     if one.name.split()[0] not in JUDGED:
         return "shown"
-    return "GROWS" if one.grows() else "constant" if one.low == one.high == 0 else "no growth"
+    return "GROWS" if one.grows() else "constant" if one.low == one.high == 0 else "within noise"
 
 
 def number(value):
