@@ -530,6 +530,7 @@ const struct store_backend *lmdb_store_backend(void)
                                                  .collections = list_collections,
                                                  .put = put_document,
                                                  .clock_us = clock_us,
+                                                 .keeps_order = true,
                                                  .read_counters = read_counters};
 
     return &backend;
