@@ -50,6 +50,7 @@ static void put_again(struct buf *out, const struct wire_message *m)
     case WIRE_BYE: wire_put_bye(out, m->bye); break;
     case WIRE_APP_HELLO: wire_put_app_hello(out, &m->app_hello); break;
     case WIRE_APP_WELCOME: wire_put_app_welcome(out, &m->app_welcome); break;
+    case WIRE_APP_ARENA: wire_put_app_arena(out, m->app_arena_bytes); break;
     }
     if (m->type == WIRE_JOBS || m->type == WIRE_RESULTS)
         put_payloads(out, m);
