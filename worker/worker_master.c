@@ -290,6 +290,7 @@ int worker_master_main(struct worker_config *config, int argc, char **argv)
                                        .context = &master};
     int status;
 
+    master_hold_signals();
     if (master.shared.crash_fd < 0 ||
         (master.crashes = crash_open(master.shared.crash_fd)) == NULL)
         log_fatal("memory file: %m");

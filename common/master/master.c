@@ -18,8 +18,8 @@
 /* Longest sleep, in ms, that poll() can be asked for. */
 #define SLEEP_MAX_MS 1000000
 
-/* Makes the signals that a master acts on arrive at a descriptor only. */
-static int open_signals(void)
+/* The signals that a master acts on. */
+static sigset_t master_signals(void)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
     sigset_t set;
@@ -27,7 +27,22 @@ static int open_signals(void)
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         sigaddset(&set, numbers[i]);
+    return set;
+}
+
+void master_hold_signals(void)
+{
+    sigset_t set = master_signals();
+
     sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Makes the signals arrive at a descriptor only. */
+static int open_signals(void)
+{
+    sigset_t set = master_signals();
+
+    master_hold_signals();
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

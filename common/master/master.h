@@ -104,6 +104,11 @@ struct master_hooks {
     void *context;
 };
 
+/* Makes SIGTERM, SIGINT, SIGHUP, SIGUSR2 and SIGCHLD wait until master_run() reads them. A
+   daemon calls it before it makes its first directory or socket: a signal that comes while
+   it starts then does what it does later, and does not just kill it. */
+void master_hold_signals(void);
+
 /* Runs until all children have stopped. Starts the plan's children; where `left` is not
    NULL, goes on with the children of the master before instead. Returns the exit status:
    0 after a drain, EXIT_FATAL where the daemon could not start. The last plan in use is

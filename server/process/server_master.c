@@ -318,6 +318,7 @@ int server_master_main(struct server_config *config, int argc, char **argv,
     struct buf why = BUF_INIT;
     int status;
 
+    master_hold_signals();
     master.binary = find_binary(argv[0]);
     config = open_all(&master, config, left);
     master.plan = create_plan(&master, config, &why);

@@ -306,6 +306,38 @@ def root_gives_nothing_behind_a_link(pair):
         shadow.rmdir() if shadow.is_dir() else shadow.unlink()
 
 
+# Starts the daemon of its own name with so many descriptors that no option names that what
+# it says of them takes longer than a signal.
+STARTER = """#!/usr/bin/env python3
+import os, sys
+fd = os.open("/dev/null", os.O_RDONLY)
+for number in range(3, 3 + {count}):
+    os.dup2(fd, number)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="{count}")
+os.execv("{program}", sys.argv)
+"""
+
+
+@case(workers=0)
+def a_signal_while_it_starts_is_kept_for_later(pair):
+    """HUP and TERM at the first word of a daemon that starts: it reloads, drains, exits 0."""
+    folder = pair.folder / "starters"
+    folder.mkdir()
+    for name, arguments in (
+            ("offloop-server", ["--listen", "127.0.0.1:0", "--store", f"lmdb:{pair.folder}/early"]),
+            ("offloop-worker", ["--processes", "1", "--listen", f"unix:{pair.folder}/early.sock"])):
+        starter = folder / name
+        starter.write_text(STARTER.format(count=250, program=BUILD / name))
+        starter.chmod(0o755)
+        for _ in range(3):
+            daemon = Daemon(name, [*arguments, "--admin", "off"], pair.folder / "early-run",
+                            pair.folder, folder)
+            pair.daemons.append(daemon)
+            eventually(lambda: any("not used" in line for line in daemon.log), "it starts", pause=0)
+            daemon.send_signal(signal.SIGHUP)
+            daemon.stop()
+
+
 @case(workers=0)
 def an_unknown_user_is_one_clear_line(pair):
     daemon = Daemon("offloop-server", ["--user", "no-such-user", "--listen", "127.0.0.1:0",

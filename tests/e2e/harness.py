@@ -50,7 +50,7 @@ def case(function=None, *, own=False, **pair_options):
     return register(function) if function else register
 
 
-def eventually(true, what, seconds=WAIT):
+def eventually(true, what, seconds=WAIT, pause=0.02):
     """Waits until true() is; fails naming what was awaited."""
     end = time.monotonic() + seconds
     while True:
@@ -58,7 +58,7 @@ def eventually(true, what, seconds=WAIT):
         if last:
             return last
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 # ---- processes, as /proc shows them
