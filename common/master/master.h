@@ -104,9 +104,9 @@ struct master_hooks {
     void *context;
 };
 
-/* Makes SIGTERM, SIGINT, SIGHUP, SIGUSR2 and SIGCHLD wait until master_run() reads them. A
-   daemon calls it before it makes its first directory or socket: a signal that comes while
-   it starts then does what it does later, and does not just kill it. */
+/* Makes SIGTERM, SIGINT, SIGHUP, SIGUSR2 and SIGCHLD wait until master_run() reads them.
+   A daemon calls it before it makes its first directory or socket: a signal that comes
+   while it starts then does what it does later, and does not just kill it. */
 void master_hold_signals(void);
 
 /* Runs until all children have stopped. Starts the plan's children; where `left` is not

@@ -23,7 +23,7 @@ def in_flight(pair, pid):
 def of_a_stopped_worker_no_more_than_its_window_fails(pair):
     # A window is some milliseconds of work by estimate, and the estimate is the machine's:
     # documents so large that it holds far less than half of them on a fast one too.
-    documents = [b"[%d,%b]" % (n, b",".join([ROWS] * 5)) for n in range(100)]
+    documents = [b"[%d,%b]" % (n, b",".join([ROWS] * 20)) for n in range(100)]
     for n, document in enumerate(documents):  # all different: equal reads would share a job
         equal(pair.ask("PUT", f"/v1/window/{n}", document, JSON).status, 201)
     victim = pair.worker.of_role("worker")[0]

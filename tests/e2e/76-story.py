@@ -32,7 +32,8 @@ def check_report(report, out):
             equal(light["count"], 200)
             assert 0 < light["p50_us"] <= light["p99_us"], (mode, light)
     before, after = report["profiles"]["inline"], report["profiles"]["offloop"]
-    assert before["json"] > 0.2 > 0.05 > after["json"], (before, after)
+    # How large the share is depends on the machine; that most of it is gone does not.
+    assert before["json"] > 0.05 and after["json"] < before["json"] / 4, (before, after)
     assert after["wait"] > before["wait"], (before, after)
     for one in (before, after):
         assert (out / one["file"]).stat().st_size > 1000
