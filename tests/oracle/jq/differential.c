@@ -312,9 +312,31 @@ static char *reference_path(const char *own_path)
                       own_path);
 }
 
+static void destroy(struct bench *bench)
+{
+    for (size_t i = 0; i < BATCH; i++) {
+        struct candidate *candidate = &bench->candidates[i];
+
+        buf_free(&candidate->program);
+        buf_free(&candidate->tested);
+        for (size_t k = 0; k < MAX_DOCUMENTS; k++) {
+            buf_free(&candidate->ours[k]);
+            buf_free(&candidate->theirs[k]);
+        }
+    }
+    for (size_t k = 0; k < MAX_DOCUMENTS; k++) {
+        buf_free(&bench->texts[k]);
+        buf_free(&bench->packed[k]);
+    }
+    reference_close(&bench->reference);
+    codec_destroy(&bench->codec);
+    mem_free(bench);
+}
+
 int main(int argc, char **argv)
 {
     struct bench *bench = mem_zalloc(sizeof *bench);
+    unsigned differences;
     char *path = reference_path(argv[0]);
 
     bench->settings = (struct settings){.programs = 10000,
@@ -341,8 +363,8 @@ int main(int argc, char **argv)
         (unsigned long long)bench->expensive, (unsigned long long)bench->refused,
         (unsigned long long)bench->deadly, (unsigned long long)bench->runs,
         (unsigned long long)bench->meant, bench->differences);
-    reference_close(&bench->reference);
-    codec_destroy(&bench->codec);
+    differences = bench->differences;
+    destroy(bench);
     mem_free(path);
-    return bench->differences > 0;
+    return differences > 0;
 }
