@@ -1,13 +1,13 @@
-#include "proto/document_id.h"
+#include "proto/document_fingerprint.h"
 
 #include <endian.h>
 #include <string.h>
 
 _Static_assert(WIRE_ID_BYTES == 16, "eight bytes of length and eight of hash");
 
-_Static_assert(2 * DOCUMENT_ID_END_BYTES +
-                       DOCUMENT_ID_SAMPLES * DOCUMENT_ID_SAMPLE_BYTES <=
-                   DOCUMENT_ID_WHOLE_BYTES,
+_Static_assert(2 * DOCUMENT_FINGERPRINT_END_BYTES +
+                       DOCUMENT_FINGERPRINT_SAMPLES * DOCUMENT_FINGERPRINT_SAMPLE_BYTES <=
+                   DOCUMENT_FINGERPRINT_WHOLE_BYTES,
                "samples of a long document do not overlap");
 
 /* SipHash-2-4 (Aumasson and Bernstein, 2012), its key fixed: both sides must agree. */
@@ -93,13 +93,15 @@ static void take_part(struct hash *h, struct slice head, struct slice tail, size
 static void take_samples(struct hash *h, struct slice head, struct slice tail)
 {
     size_t len = head.len + tail.len;
-    size_t step = (len - 2 * DOCUMENT_ID_END_BYTES) / DOCUMENT_ID_SAMPLES;
+    size_t step =
+        (len - 2 * DOCUMENT_FINGERPRINT_END_BYTES) / DOCUMENT_FINGERPRINT_SAMPLES;
 
-    take_part(h, head, tail, 0, DOCUMENT_ID_END_BYTES);
-    for (unsigned i = 0; i < DOCUMENT_ID_SAMPLES; i++)
-        take_part(h, head, tail, DOCUMENT_ID_END_BYTES + i * step,
-                  DOCUMENT_ID_SAMPLE_BYTES);
-    take_part(h, head, tail, len - DOCUMENT_ID_END_BYTES, DOCUMENT_ID_END_BYTES);
+    take_part(h, head, tail, 0, DOCUMENT_FINGERPRINT_END_BYTES);
+    for (unsigned i = 0; i < DOCUMENT_FINGERPRINT_SAMPLES; i++)
+        take_part(h, head, tail, DOCUMENT_FINGERPRINT_END_BYTES + i * step,
+                  DOCUMENT_FINGERPRINT_SAMPLE_BYTES);
+    take_part(h, head, tail, len - DOCUMENT_FINGERPRINT_END_BYTES,
+              DOCUMENT_FINGERPRINT_END_BYTES);
 }
 
 static uint64_t finish(struct hash *h)
@@ -117,7 +119,7 @@ static void put64(uint8_t *at, uint64_t value)
     memcpy(at, &value, sizeof value);
 }
 
-void document_id_of(struct slice head, struct slice tail, struct wire_id *id_r)
+void document_fingerprint_of(struct slice head, struct slice tail, struct wire_id *id_r)
 {
     struct hash h = {KEY0 ^ UINT64_C(0x736f6d6570736575),
                      KEY1 ^ UINT64_C(0x646f72616e646f6d),
@@ -126,7 +128,7 @@ void document_id_of(struct slice head, struct slice tail, struct wire_id *id_r)
                      0,
                      0};
 
-    if (head.len + tail.len > DOCUMENT_ID_WHOLE_BYTES)
+    if (head.len + tail.len > DOCUMENT_FINGERPRINT_WHOLE_BYTES)
         take_samples(&h, head, tail);
     else
         take_part(&h, head, tail, 0, head.len + tail.len);
@@ -134,7 +136,7 @@ void document_id_of(struct slice head, struct slice tail, struct wire_id *id_r)
     put64(id_r->bytes + 8, finish(&h));
 }
 
-bool document_id_has_length(const struct wire_id *id, uint64_t length)
+bool document_fingerprint_has_length(const struct wire_id *id, uint64_t length)
 {
     uint8_t bytes[8];
 
@@ -142,7 +144,7 @@ bool document_id_has_length(const struct wire_id *id, uint64_t length)
     return memcmp(id->bytes, bytes, sizeof bytes) == 0;
 }
 
-bool document_id_is(const struct wire_id *a, const struct wire_id *b)
+bool document_fingerprint_is(const struct wire_id *a, const struct wire_id *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }

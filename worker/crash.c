@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/document_id.h"
+#include "proto/document_fingerprint.h"
 
 /* Signals that a process gets from its own faults. */
 static const int faults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGSYS};
@@ -77,7 +77,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
         struct slice document = blamed;
 
         blamed.data = NULL;
-        document_id_of(document, (struct slice){NULL, 0}, &own_note->document);
+        document_fingerprint_of(document, (struct slice){NULL, 0}, &own_note->document);
         atomic_store(&own_note->filled, true);
     }
     if (info->si_code <= 0 || number == SIGSYS)

@@ -9,7 +9,7 @@
 #include "common/codec/direct/direct.h"
 #include "common/codec/engine.h"
 #include "common/codec/operations/fields.h"
-#include "common/codec/items.h"
+#include "common/codec/export_items.h"
 #include "common/codec/operations/merge_patch.h"
 #include "common/codec/operations/pretty.h"
 #include "common/codec/transform.h"
@@ -132,14 +132,14 @@ static enum codec_status run_item(struct codec *codec, struct engine_job *job,
 {
     size_t from = job->out->len;
     struct slice name;
-    enum codec_status status = items_next_name(job, names, &name);
+    enum codec_status status = export_items_next_name(job, names, &name);
 
     if (status == CODEC_OK)
-        status = items_open(job, name);
+        status = export_items_open(job, name);
     if (status == CODEC_OK)
         status = codec->engine->encode(codec->state, job, at);
     if (status == CODEC_OK)
-        status = items_close(job);
+        status = export_items_close(job);
     return status == CODEC_OK && pretty ? pretty_expand(job, from, depth) : status;
 }
 
@@ -151,7 +151,7 @@ static enum codec_status run_sequence(struct codec *codec, struct engine_job *jo
     unsigned depth = call->separator == ',' ? 1 : 0; /* an array's elements */
 
     if (call->ids)
-        job->bound_output += ITEMS_BYTES_PER_NAME_BYTE * names.len;
+        job->bound_output += EXPORT_ITEMS_BYTES_PER_NAME_BYTE * names.len;
     while (at < job->in.len) {
         enum codec_status status =
             call->ids ? run_item(codec, job, &names, call->pretty, depth, &at)
@@ -193,7 +193,7 @@ static enum codec_status run_project(struct codec *codec, struct engine_job *job
     enum codec_status status;
 
     if (call->ids)
-        return items_pack(job, call->argument);
+        return export_items_pack(job, call->argument);
     if (call->fields.len == 0)
         return copy_input(job);
     status = engine_afford(job, call->fields.len * FIELDS_PARSE_WORK);

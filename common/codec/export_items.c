@@ -1,4 +1,4 @@
-#include "common/codec/items.h"
+#include "common/codec/export_items.h"
 
 #include <assert.h>
 #include <string.h>
@@ -17,8 +17,8 @@ static enum codec_status put(struct engine_job *job, const void *bytes, size_t l
     return CODEC_OK;
 }
 
-enum codec_status items_next_name(struct engine_job *job, struct slice *names,
-                                  struct slice *name_r)
+enum codec_status export_items_next_name(struct engine_job *job, struct slice *names,
+                                         struct slice *name_r)
 {
     const uint8_t *end = names->len > 0 ? memchr(names->data, '\n', names->len) : NULL;
 
@@ -32,7 +32,7 @@ enum codec_status items_next_name(struct engine_job *job, struct slice *names,
                : engine_fail(job, CODEC_NAME, CODEC_NO_OFFSET);
 }
 
-enum codec_status items_open(struct engine_job *job, struct slice name)
+enum codec_status export_items_open(struct engine_job *job, struct slice name)
 {
     static const char before[] = "{\"id\":\"", between[] = "\",\"document\":";
     uint8_t text[sizeof before + DOCUMENT_NAME_MAX_BYTES + sizeof between], *at = text;
@@ -44,7 +44,7 @@ enum codec_status items_open(struct engine_job *job, struct slice name)
     return put(job, text, (size_t)(at - text));
 }
 
-enum codec_status items_close(struct engine_job *job)
+enum codec_status export_items_close(struct engine_job *job)
 {
     return put(job, "}", 1);
 }
@@ -82,14 +82,14 @@ static enum codec_status put_map(struct engine_job *job, struct slice name)
     return put(job, bytes, (size_t)(at - bytes));
 }
 
-enum codec_status items_pack(struct engine_job *job, struct slice names)
+enum codec_status export_items_pack(struct engine_job *job, struct slice names)
 {
     enum codec_status status = CODEC_OK;
     struct slice name;
     size_t at = 0, end;
 
     while (status == CODEC_OK && at < job->in.len) {
-        status = items_next_name(job, &names, &name);
+        status = export_items_next_name(job, &names, &name);
         if (status == CODEC_OK)
             status = find_end(job, at, &end);
         if (status == CODEC_OK)

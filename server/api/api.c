@@ -67,7 +67,7 @@ static const struct exchange_kind *find_kind(const struct route *route,
             return document_post_kind();
         return reads ? listing_kind() : NULL;
     case STATS_ROUTE_COLLECTIONS: return reads ? collections_kind() : NULL;
-    default: return route->is_description && reads ? description_kind() : NULL;
+    default: return route->is_description && reads ? openapi_kind() : NULL;
     }
 }
 

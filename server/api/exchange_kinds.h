@@ -16,6 +16,6 @@ const struct exchange_kind *document_patch_kind(void);
 const struct exchange_kind *bulk_kind(void);
 const struct exchange_kind *listing_kind(void);
 const struct exchange_kind *collections_kind(void);
-const struct exchange_kind *description_kind(void);
+const struct exchange_kind *openapi_kind(void);
 
 #endif

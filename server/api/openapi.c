@@ -3,16 +3,16 @@
 
 #include "common/base/embed.h"
 
-EMBED(description_text, "server/api/openapi.json");
+EMBED(openapi_text, "server/api/openapi.json");
 
 static void start(struct exchange *e)
 {
-    size_t len = (size_t)(description_text_end - description_text);
+    size_t len = (size_t)(openapi_text_end - openapi_text);
     struct buf headers = BUF_INIT;
     struct http_reply reply = {.status = 200};
 
     reply.content_type = exchange_media(e);
-    reply.body = blob_new_copy(description_text, len);
+    reply.body = blob_new_copy(openapi_text, len);
     exchange_put_vary(e, &headers);
     exchange_put_common(e, &headers);
     reply.headers = buf_slice(&headers);
@@ -21,7 +21,7 @@ static void start(struct exchange *e)
     blob_unref(&reply.body);
 }
 
-const struct exchange_kind *description_kind(void)
+const struct exchange_kind *openapi_kind(void)
 {
     static const struct exchange_kind kind = {.size = sizeof(struct exchange),
                                               .start = start};

@@ -14,7 +14,7 @@
 #include "server/jobs/dispatch/jobs_dispatch.h"
 #include "server/jobs/jobs_finish.h"
 #include "server/jobs/run/jobs_inline.h"
-#include "server/jobs/jobs_memory.h"
+#include "server/jobs/jobs_result_budget.h"
 #include "server/jobs/place/jobs_send_cost.h"
 #include "server/jobs/run/jobs_threads.h"
 #include "server/stats/stats.h"
@@ -164,7 +164,7 @@ static void prepare(const struct jobs *jobs, struct job *job)
         job->call.max_output = config->max_output_bytes;
     if (job->call.max_memory == 0)
         job->call.max_memory = config->max_memory_bytes;
-    jobs_memory_init(job);
+    jobs_result_budget_init(job);
 }
 
 static void submit_rpc(struct jobs *jobs, struct job *job)
@@ -212,7 +212,7 @@ static void send_away(struct jobs *jobs, struct job *job, enum jobs_mode mode)
 /* Promises the memory of a job's result; ends the job where there is none. */
 static bool has_memory(struct jobs *jobs, struct job *job, enum jobs_mode mode)
 {
-    if (jobs_memory_take(job))
+    if (jobs_result_budget_take(job))
         return true;
     job->ran = mode;
     jobs_finish(&jobs->context, job, JOB_NO_MEMORY);
@@ -277,7 +277,7 @@ void jobs_cancel(struct jobs *jobs, struct job *job)
     else
         jobs_dispatch_cancel(jobs->dispatch, job);
     jobs_state_set(job, JOB_DONE);
-    jobs_memory_give_back(job);
+    jobs_result_budget_give_back(job);
     jobs_share_end(job, &followers);
     while ((job = jobs_share_shift(&followers)) != NULL)
         place(jobs, job);

@@ -99,7 +99,7 @@ struct job {
     uint64_t lost_ns;   /* when its last worker was lost */
     bool crashed;       /* workers have crashed on its document, as far as is known */
     uint32_t cost_us;   /* what the codec will take, by estimate */
-    size_t most_output; /* call.max_output as submitted: jobs_memory.h */
+    size_t most_output; /* call.max_output as submitted: jobs_result_budget.h */
     uint64_t promised_bytes; /* for the result */
     enum jobs_state state;
     struct jobs_flight *flight; /* of the worker that has the job: state SENT */

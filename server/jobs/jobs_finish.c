@@ -4,7 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/codec/digest.h"
-#include "server/jobs/jobs_memory.h"
+#include "server/jobs/jobs_result_budget.h"
 #include "server/stats/stats.h"
 
 static_assert(JOBS_MODES <= STATS_MODES, "the counters have room for every mode");
@@ -79,7 +79,7 @@ static enum job_status end_too_large(struct job *job)
 {
     if (job->fault.offset == CODEC_NO_OFFSET)
         return JOB_REFUSED; /* its input expands to too much, whatever it may make */
-    switch (jobs_memory_raise(job)) {
+    switch (jobs_result_budget_raise(job)) {
     case JOBS_MEMORY_AGAIN: return JOB_OK;
     case JOBS_MEMORY_NONE: return JOB_NO_MEMORY;
     case JOBS_MEMORY_TOO_LARGE: break;
@@ -95,7 +95,7 @@ void jobs_finish(struct jobs_context *context, struct job *job, enum job_status 
     assert(job->state == JOB_MOVING && list_is_empty(&job->link));
     assert((status == JOB_OK) == (result != NULL) || status == JOB_REFUSED);
     assert(job->call.op < CODEC_OPS && job->ran < JOBS_MODES);
-    jobs_memory_give_back(job);
+    jobs_result_budget_give_back(job);
     if (status == JOB_REFUSED && job->fault.status == CODEC_TOO_LARGE) {
         status = end_too_large(job);
         if (status == JOB_OK) {

@@ -1,4 +1,4 @@
-#include "server/jobs/jobs_memory.h"
+#include "server/jobs/jobs_result_budget.h"
 
 #include <assert.h>
 
@@ -13,7 +13,7 @@
 /* What is made in vain is a seventh of what is made in the end, at most. */
 #define RAISE_FACTOR 8
 
-void jobs_memory_init(struct job *job)
+void jobs_result_budget_init(struct job *job)
 {
     size_t input = job->call.in.len + job->call.argument.len;
     bool is_long = job->call.pretty || job->call.gunzip;
@@ -27,7 +27,7 @@ void jobs_memory_init(struct job *job)
         job->call.max_output = first;
 }
 
-void jobs_memory_limit(struct job *job, size_t bytes)
+void jobs_result_budget_limit(struct job *job, size_t bytes)
 {
     if (job->call.max_output > bytes)
         job->call.max_output = bytes;
@@ -35,7 +35,7 @@ void jobs_memory_limit(struct job *job, size_t bytes)
         job->most_output = bytes;
 }
 
-bool jobs_memory_take(struct job *job)
+bool jobs_result_budget_take(struct job *job)
 {
     uint64_t bytes = job->call.max_output;
 
@@ -49,13 +49,13 @@ bool jobs_memory_take(struct job *job)
     return true;
 }
 
-void jobs_memory_give_back(struct job *job)
+void jobs_result_budget_give_back(struct job *job)
 {
     memory_budget_end_promise(job->promised_bytes);
     job->promised_bytes = 0;
 }
 
-enum jobs_memory_end jobs_memory_raise(struct job *job)
+enum jobs_result_budget_end jobs_result_budget_raise(struct job *job)
 {
     size_t *most = &job->call.max_output, next = job->most_output;
     uint64_t room = memory_budget_room();

@@ -14,7 +14,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "proto/document_id.h"
+#include "proto/document_fingerprint.h"
 #include "server/jobs/dispatch/jobs_worker.h"
 #include "tests/process/support/daemon.h"
 #include "tests/process/support/rpc_fixture.h"
@@ -129,8 +129,8 @@ static void say_hello(struct rpc_fixture *fixture, const char *one, const char *
         const char *text = i % 2 == 0 ? one : other;
 
         hello.crashes[i].signal = SIGSEGV;
-        document_id_of((struct slice){(const uint8_t *)text, strlen(text)},
-                       (struct slice){NULL, 0}, &hello.crashes[i].document);
+        document_fingerprint_of((struct slice){(const uint8_t *)text, strlen(text)},
+                                (struct slice){NULL, 0}, &hello.crashes[i].document);
     }
     wire_put_hello(&bytes, &hello);
     sp_peer_connect(&peer, fixture->url, SP_REQ0);

@@ -7,7 +7,7 @@
 #include "common/base/clock.h"
 #include "proto/wire.h"
 #include "server/jobs/jobs_finish.h"
-#include "server/jobs/jobs_memory.h"
+#include "server/jobs/jobs_result_budget.h"
 #include "server/jobs/dispatch/jobs_send.h"
 #include "server/workers/rpc_client.h"
 #include "server/stats/stats.h"
@@ -390,7 +390,7 @@ static void run_here(struct jobs_dispatch *dispatch, struct job *job)
     struct list followers;
 
     jobs_share_end(job, &followers);
-    jobs_memory_give_back(job); /* its next place promises again */
+    jobs_result_budget_give_back(job); /* its next place promises again */
     job->mode = JOBS_THREADS;
     context->place(context, job);
     while ((job = jobs_share_shift(&followers)) != NULL)
@@ -537,7 +537,7 @@ void jobs_dispatch_submit(struct jobs_dispatch *dispatch, struct job *job)
         jobs_finish_run(dispatch->context, job, &too_large, NULL);
         return;
     }
-    jobs_memory_limit(job, WIRE_MAX_PAYLOAD_BYTES);
+    jobs_result_budget_limit(job, WIRE_MAX_PAYLOAD_BYTES);
     if (dispatch->send.waiting.depth + dispatch->send.retried.depth >=
         dispatch->config->queue_max) {
         jobs_finish(dispatch->context, job, JOB_QUEUE_FULL);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "proto/document_id.h"
+#include "proto/document_fingerprint.h"
 
 void jobs_flight_init(struct jobs_flight *flight, unsigned window)
 {
@@ -131,7 +131,7 @@ void jobs_flight_give_up(struct jobs_flight *flight, struct job *job, void *give
     struct flight_batch *batch = batch_with(flight, job);
     unsigned place = job->id % FLIGHT_MAX_BATCH;
 
-    document_id_of(job->call.in, job->call.argument, &batch->documents[place]);
+    document_fingerprint_of(job->call.in, job->call.argument, &batch->documents[place]);
     batch->given_up[place] = given_up;
     release(flight, &batch->jobs[place]);
 }
@@ -166,7 +166,8 @@ static size_t hashed_bytes(const struct job *job)
 {
     size_t bytes = job->call.in.len + job->call.argument.len;
 
-    return bytes < DOCUMENT_ID_WHOLE_BYTES ? bytes : DOCUMENT_ID_WHOLE_BYTES;
+    return bytes < DOCUMENT_FINGERPRINT_WHOLE_BYTES ? bytes
+                                                    : DOCUMENT_FINGERPRINT_WHOLE_BYTES;
 }
 
 /* Adds those of a batch; *bytes counts what was hashed. Returns how many there are now.
@@ -180,7 +181,8 @@ static unsigned put_documents(const struct flight_batch *batch, size_t *bytes,
         if ((batch->unanswered & UINT64_C(1) << i) == 0)
             continue;
         if (job != NULL) {
-            document_id_of(job->call.in, job->call.argument, &documents_r[count++]);
+            document_fingerprint_of(job->call.in, job->call.argument,
+                                    &documents_r[count++]);
             *bytes += hashed_bytes(job);
         } else {
             documents_r[count++] = batch->documents[i];

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
-#include "proto/document_id.h"
+#include "proto/document_fingerprint.h"
 
 void jobs_poison_init(struct jobs_poison *poison)
 {
@@ -23,7 +23,7 @@ static void forget_old(struct jobs_poison *poison, uint64_t now_ns)
 static bool holds(const struct jobs_poison *poison, const struct wire_id *document)
 {
     for (unsigned i = 0; i < poison->count; i++)
-        if (document_id_is(&poison->entries[i].document, document))
+        if (document_fingerprint_is(&poison->entries[i].document, document))
             return true;
     return false;
 }
@@ -70,7 +70,7 @@ static void note_loss(struct jobs_poison *poison, const struct wire_id *document
         struct poison_suspect *suspect = &poison->suspects[i];
 
         if (!is_forgotten(suspect, now_ns) &&
-            document_id_is(&suspect->document, document)) {
+            document_fingerprint_is(&suspect->document, document)) {
             suspect->losses += suspect->last_ns != now_ns; /* a worker counts once */
             suspect->last_ns = now_ns;
             return;
@@ -96,7 +96,7 @@ static unsigned losses(const struct jobs_poison *poison, const struct wire_id *d
         const struct poison_suspect *suspect = &poison->suspects[i];
 
         if (!is_forgotten(suspect, now_ns) &&
-            document_id_is(&suspect->document, document))
+            document_fingerprint_is(&suspect->document, document))
             return suspect->losses;
     }
     return 0;
@@ -108,7 +108,7 @@ static unsigned times(const struct wire_crash *crashes, unsigned count,
     unsigned found = 0;
 
     for (unsigned i = 0; i < count; i++)
-        found += document_id_is(&crashes[i].document, document);
+        found += document_fingerprint_is(&crashes[i].document, document);
     return found;
 }
 
@@ -141,9 +141,9 @@ bool jobs_poison_has(struct jobs_poison *poison, const struct codec_call *call,
         return false;
     forget_old(poison, now_ns);
     for (unsigned i = 0; i < poison->count; i++) {
-        if (!document_id_has_length(&poison->entries[i].document, length))
+        if (!document_fingerprint_has_length(&poison->entries[i].document, length))
             continue;
-        document_id_of(call->in, call->argument, &document);
+        document_fingerprint_of(call->in, call->argument, &document);
         return holds(poison, &document);
     }
     return false;
@@ -156,9 +156,9 @@ bool jobs_poison_names(const struct wire_crash *crashes, unsigned count,
     struct wire_id document;
 
     for (unsigned i = 0; i < count; i++) {
-        if (!document_id_has_length(&crashes[i].document, length))
+        if (!document_fingerprint_has_length(&crashes[i].document, length))
             continue;
-        document_id_of(call->in, call->argument, &document);
+        document_fingerprint_of(call->in, call->argument, &document);
         return times(crashes, count, &document) > 0;
     }
     return false;

@@ -58,8 +58,8 @@ bool jobs_poison_names(const struct wire_crash *crashes, unsigned count,
                        const struct codec_call *call);
 
 /* True where the call's document is refused. Costs nothing where nothing is refused, and
-   hashing the document (of a long one parts, see document_id.h) where one of its length
-   is. */
+   hashing the document (of a long one parts, see document_fingerprint.h) where one of its
+   length is. */
 bool jobs_poison_has(struct jobs_poison *poison, const struct codec_call *call,
                      uint64_t now_ns);
 

@@ -4,7 +4,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "proto/document_id.h"
+#include "proto/document_fingerprint.h"
 #include "tests/simulation/front/sim_jobs.h"
 
 /* How long a message takes from one process to the other, at most. */
@@ -144,8 +144,8 @@ void sim_worker_die(struct rpc_worker *worker, const struct sim_task *culprit)
     if (culprit != NULL) {
         struct wire_crash crash = {.signal = 11};
 
-        document_id_of(buf_slice(&culprit->payload), (struct slice){NULL, 0},
-                       &crash.document);
+        document_fingerprint_of(buf_slice(&culprit->payload), (struct slice){NULL, 0},
+                                &crash.document);
         sim_workers_note_crash(&crash);
     }
     sim_workers_tell(worker, NEWS_LOST);

@@ -1,5 +1,5 @@
 /* Documents with their names (codec_call.ids), with both engines. */
-#include "common/codec/items.h"
+#include "common/codec/export_items.h"
 
 #include "common/codec/coding/coding.h"
 #include "tests/unit/codec/codec_job.h"

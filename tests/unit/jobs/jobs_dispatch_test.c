@@ -12,7 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/loop/memory_budget.h"
-#include "proto/document_id.h"
+#include "proto/document_fingerprint.h"
 #include "server/jobs/dispatch/jobs_dispatch.h"
 #include "server/jobs/jobs.h"
 #include "server/jobs/dispatch/jobs_send.h"
@@ -463,8 +463,8 @@ static void test_a_job_that_crashes_workers(void **state)
 
     (void)state;
     memset(crashes, 0, sizeof crashes);
-    document_id_of((struct slice){(const uint8_t *)"abc", 3}, (struct slice){NULL, 0},
-                   &crashes[0].document);
+    document_fingerprint_of((struct slice){(const uint8_t *)"abc", 3},
+                            (struct slice){NULL, 0}, &crashes[0].document);
     crashes[1] = crashes[0];
     come(0, 8);
     come(1, 8);

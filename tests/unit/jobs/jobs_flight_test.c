@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
-#include "proto/document_id.h"
+#include "proto/document_fingerprint.h"
 #include "server/jobs/dispatch/jobs_flight.h"
 #include "server/jobs/dispatch/jobs_worker.h"
 
@@ -178,9 +178,9 @@ static void documents_of_what_is_unanswered(void **state)
     jobs[2].call.in = (struct slice){NULL, 0}; /* gone with its client */
     assert_int_equal(jobs_flight_documents(&flight, documents), 4);
     for (unsigned i = 0; i < 4; i++) {
-        document_id_of((struct slice){bytes, i == 0 ? 1 : i + 2}, (struct slice){NULL, 0},
-                       &expected);
-        assert_true(document_id_is(&documents[i], &expected));
+        document_fingerprint_of((struct slice){bytes, i == 0 ? 1 : i + 2},
+                                (struct slice){NULL, 0}, &expected);
+        assert_true(document_fingerprint_is(&documents[i], &expected));
     }
     for (unsigned i = 3; i < 5; i++) /* the loop has no time for all of this */
         jobs[i].call.in = (struct slice){large, sizeof large};

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/document_id.h"
+#include "proto/document_fingerprint.h"
 #include "server/jobs/place/jobs_poison.h"
 
 static struct jobs_poison poison;
@@ -29,7 +29,7 @@ static struct wire_crash crash_on(const char *text)
 {
     struct wire_crash crash = {.signal = 6};
 
-    document_id_of(slice_of(text), (struct slice){NULL, 0}, &crash.document);
+    document_fingerprint_of(slice_of(text), (struct slice){NULL, 0}, &crash.document);
     return crash;
 }
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/document_id.h"
+#include "proto/document_fingerprint.h"
 
 #define LEN 100
 
@@ -19,8 +19,8 @@ static struct wire_id id_of(size_t len, size_t cut)
 {
     struct wire_id id;
 
-    document_id_of((struct slice){bytes, cut}, (struct slice){bytes + cut, len - cut},
-                   &id);
+    document_fingerprint_of((struct slice){bytes, cut},
+                            (struct slice){bytes + cut, len - cut}, &id);
     return id;
 }
 
@@ -40,10 +40,10 @@ static void cuts_do_not_matter(void **state)
         for (size_t cut = 0; cut < len; cut++) {
             struct wire_id other = id_of(len, cut);
 
-            assert_true(document_id_is(&whole, &other));
+            assert_true(document_fingerprint_is(&whole, &other));
         }
-        assert_true(document_id_has_length(&whole, len));
-        assert_false(document_id_has_length(&whole, len + 1));
+        assert_true(document_fingerprint_has_length(&whole, len));
+        assert_false(document_fingerprint_has_length(&whole, len + 1));
     }
 }
 
@@ -57,13 +57,13 @@ static void every_bit_matters(void **state)
     for (unsigned bit = 0; bit < LEN * 8; bit++) {
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         after = id_of(LEN, 3);
-        assert_false(document_id_is(&before, &after));
+        assert_false(document_fingerprint_is(&before, &after));
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     memset(bytes, 0, LEN);
     before = id_of(8, 0);
     after = id_of(9, 0); /* nor do zeros at the end go unseen */
-    assert_false(document_id_is(&before, &after));
+    assert_false(document_fingerprint_is(&before, &after));
 }
 
 /* SipHash-2-4's own test key is another, so this pins what is told in messages. */
@@ -81,13 +81,14 @@ static void the_id_is_fixed(void **state)
 
 /* ---- long documents ---- */
 
-#define LONG (DOCUMENT_ID_WHOLE_BYTES + 12345)
+#define LONG (DOCUMENT_FINGERPRINT_WHOLE_BYTES + 12345)
 
 static struct wire_id id_of_long(const uint8_t *data, size_t len, size_t cut)
 {
     struct wire_id id;
 
-    document_id_of((struct slice){data, cut}, (struct slice){data + cut, len - cut}, &id);
+    document_fingerprint_of((struct slice){data, cut},
+                            (struct slice){data + cut, len - cut}, &id);
     return id;
 }
 
@@ -113,9 +114,9 @@ static void cuts_do_not_matter_in_long_ones(void **state)
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
         struct wire_id other = id_of_long(data, LONG, cuts[i]);
 
-        assert_true(document_id_is(&whole, &other));
+        assert_true(document_fingerprint_is(&whole, &other));
     }
-    assert_true(document_id_has_length(&whole, LONG));
+    assert_true(document_fingerprint_has_length(&whole, LONG));
     free(data);
 }
 
@@ -123,13 +124,14 @@ static void cuts_do_not_matter_in_long_ones(void **state)
    unseen, which is why the rest of the id is the length. */
 static void ends_and_samples_matter(void **state)
 {
-    size_t step = (LONG - 2 * DOCUMENT_ID_END_BYTES) / DOCUMENT_ID_SAMPLES;
+    size_t step =
+        (LONG - 2 * DOCUMENT_FINGERPRINT_END_BYTES) / DOCUMENT_FINGERPRINT_SAMPLES;
     const size_t seen[] = {0,
-                           DOCUMENT_ID_END_BYTES - 1,
-                           DOCUMENT_ID_END_BYTES,
-                           DOCUMENT_ID_END_BYTES + step,
-                           DOCUMENT_ID_END_BYTES + 31 * step + 4095,
-                           LONG - DOCUMENT_ID_END_BYTES,
+                           DOCUMENT_FINGERPRINT_END_BYTES - 1,
+                           DOCUMENT_FINGERPRINT_END_BYTES,
+                           DOCUMENT_FINGERPRINT_END_BYTES + step,
+                           DOCUMENT_FINGERPRINT_END_BYTES + 31 * step + 4095,
+                           LONG - DOCUMENT_FINGERPRINT_END_BYTES,
                            LONG - 1};
     uint8_t *data = make_long();
     struct wire_id before = id_of_long(data, LONG, 99), after;
@@ -138,14 +140,14 @@ static void ends_and_samples_matter(void **state)
     for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
         data[seen[i]] ^= 1;
         after = id_of_long(data, LONG, 99);
-        assert_false(document_id_is(&before, &after));
+        assert_false(document_fingerprint_is(&before, &after));
         data[seen[i]] ^= 1;
     }
-    data[DOCUMENT_ID_END_BYTES + DOCUMENT_ID_SAMPLE_BYTES] ^= 1;
+    data[DOCUMENT_FINGERPRINT_END_BYTES + DOCUMENT_FINGERPRINT_SAMPLE_BYTES] ^= 1;
     after = id_of_long(data, LONG, 99);
-    assert_true(document_id_is(&before, &after));
+    assert_true(document_fingerprint_is(&before, &after));
     after = id_of_long(data, LONG - 1, 99);
-    assert_false(document_id_is(&before, &after));
+    assert_false(document_fingerprint_is(&before, &after));
     free(data);
 }
 
@@ -153,12 +155,12 @@ static void ends_and_samples_matter(void **state)
 static void every_byte_of_shorter_ones_matters(void **state)
 {
     uint8_t *data = make_long();
-    struct wire_id before = id_of_long(data, DOCUMENT_ID_WHOLE_BYTES, 99), after;
+    struct wire_id before = id_of_long(data, DOCUMENT_FINGERPRINT_WHOLE_BYTES, 99), after;
 
     (void)state;
-    data[DOCUMENT_ID_END_BYTES + DOCUMENT_ID_SAMPLE_BYTES] ^= 1;
-    after = id_of_long(data, DOCUMENT_ID_WHOLE_BYTES, 99);
-    assert_false(document_id_is(&before, &after));
+    data[DOCUMENT_FINGERPRINT_END_BYTES + DOCUMENT_FINGERPRINT_SAMPLE_BYTES] ^= 1;
+    after = id_of_long(data, DOCUMENT_FINGERPRINT_WHOLE_BYTES, 99);
+    assert_false(document_fingerprint_is(&before, &after));
     free(data);
 }
 

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/document_id.h"
+#include "proto/document_fingerprint.h"
 #include "worker/sandbox/sandbox.h"
 #include "worker/sandbox/sandbox_calls.h"
 #include "worker/crash.h"
@@ -58,9 +58,9 @@ static unsigned told(uint64_t now_ns)
     struct wire_id expected;
     unsigned count = crash_list(board, now_ns, crashes);
 
-    document_id_of(document, (struct slice){NULL, 0}, &expected);
+    document_fingerprint_of(document, (struct slice){NULL, 0}, &expected);
     for (unsigned i = 0; i < count; i++)
-        assert_true(document_id_is(&crashes[i].document, &expected));
+        assert_true(document_fingerprint_is(&crashes[i].document, &expected));
     return count;
 }
 
