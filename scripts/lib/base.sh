@@ -2,6 +2,7 @@
 #
 # say, die            progress on stdout, the end on stderr
 # packages_need NAME… installs the Debian packages that are missing
+# packages_want NAME… the same, of those that this release has
 # build_tree DIR …    configures and builds one tree
 
 # shellcheck shell=bash disable=SC2034 # what it sets is for the scripts
@@ -21,6 +22,10 @@ PACKAGES_TEST=("${PACKAGES_RUN[@]}" libcmocka-dev clang libclang-rt-dev clang-fo
     chromium prometheus redis-server python3-jsonschema
     lmdb-utils nodejs node-express python3-tornado python3-aiohttp python3-starlette python3-httpx
     python3-uvloop python3-build python3-setuptools python3-wheel jq libjq-dev liblua5.4-dev wrk)
+# Proxies and clients that offloop is tried with; not each release of Debian has them all.
+# Where one is missing, its tests are skipped and say so.
+PACKAGES_PEERS=(varnish apache2-bin h2o siege nghttp2-client node-undici node-axios
+    python3-requests python3-urllib3)
 
 # Seconds since the script began come first: they show what takes long.
 say() {
@@ -104,6 +109,21 @@ packages_need() {
     rm -f "$log"
     mapfile -t missing < <(packages_missing "$@")
     [ "${#missing[@]}" -eq 0 ] || die "still missing after apt-get install: ${missing[*]}"
+}
+
+# packages_want NAME…: installs what is missing and can be had. Goes on without the others.
+packages_want() {
+    local missing known=() name log
+    [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || return 0
+    mapfile -t missing < <(packages_missing "$@")
+    for name in "${missing[@]}"; do
+        if apt-cache show "$name" >/dev/null 2>&1; then known+=("$name"); fi
+    done
+    [ "${#known[@]}" -gt 0 ] || return 0
+    say "installing ${#known[@]} packages that tests can do without: ${known[*]}"
+    log=$(mktemp)
+    packages_install "$log" "${known[@]}" || tail -n 5 "$log" >&2
+    rm -f "$log"
 }
 
 # build_tree DIR [CMAKE-FLAG…] [--target NAME…]: configures DIR and builds it, or only

@@ -1,11 +1,14 @@
 """The operations listener, and the daemons on the command line."""
+import concurrent.futures
+import itertools
 import json
 import os
 import re
 import socket
 import subprocess
+import threading
 
-from harness import BUILD, Client, Daemon, case, check_problem, equal, eventually
+from harness import BUILD, JSON, Client, Daemon, case, check_problem, equal, eventually
 
 
 def run(name, *arguments, **environment):
@@ -269,6 +272,28 @@ def check_store(pair):
     pair.put("/v1/ops/checked", [1])
     done = run("offloop-server", "--check-store", "--store", pair.store_url)  # beside ours
     equal((done.returncode, done.stderr), (0, ""))
+    # While another client inserts, it judges one state of the store, not parts of several.
+    lines = b"".join(b'{"id":"%05d","document":[%d]}\n' % (n, n) for n in range(30_000))
+    bulk = [("Content-Type", "application/x-ndjson")]
+    equal(pair.ask("POST", "/v1/checked", lines, bulk).status, 200)
+    ended = threading.Event()
+
+    def insert():
+        with pair.client() as client:
+            for n in itertools.count():
+                if ended.is_set():
+                    return n
+                equal(client.ask("PUT", f"/v1/checked/{n % 30_000:05d}.{n}", b"[1]", JSON).status, 201)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        inserted = pool.submit(insert)
+        try:
+            for _ in range(3):
+                done = run("offloop-server", "--check-store", "--store", pair.store_url)
+                equal((done.returncode, done.stderr), (0, ""))
+        finally:
+            ended.set()
+        assert inserted.result() > 0
     empty = pair.folder / "not-a-store"
     empty.mkdir()
     (empty / "data.mdb").write_bytes(b"rubbish" * 5000)

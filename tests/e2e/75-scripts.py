@@ -36,13 +36,14 @@ def look_at(path, *also):
     if not browser.find():
         raise Skip("no Chromium (Debian: chromium)")
     with browser.Browser() as page:
-        page.look(380, 800, True)
-        page.open(f"file://{path}")
+        for width, height, dark in ((1280, 900, False), (1280, 900, True), (380, 800, False), (380, 800, True)):
+            page.look(width, height, dark)
+            page.open(f"file://{path}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, width
         for expression in also:
             assert page.evaluate(expression), expression
         equal(list(page.complaints()), [])
         equal([one for one in page.asked() if not one.startswith("file://")], [])
-        equal(page.evaluate("document.documentElement.scrollWidth"), 380)
         equal(page.evaluate("""[...document.querySelectorAll('svg')].filter((one) =>
             !one.getAttribute('aria-label') && !one.getAttribute('aria-hidden')).length"""), 0)
         return page.evaluate("document.body.innerText")
@@ -78,7 +79,8 @@ def compare_on_own_documents(pair):
     assert encode["inline"] > 0 and encode["rpc"] == 0 and encode["as-is"] == 0, encode
     assert "read mine" in done.stdout and "open loop" in done.stdout
     # On a phone every mode stands in the table, with its name.
-    words = look_at(out / "report.html", """[...document.querySelectorAll('.figures tbody tr')].every((row) =>
+    words = look_at(out / "report.html", "document.querySelectorAll('.facts li').length === 3",
+                    """[...document.querySelectorAll('.figures tbody tr')].every((row) =>
         row.cells.length === 6 && [...row.cells].every((cell) => cell.getBoundingClientRect().right <= 380
             && cell.getBoundingClientRect().width > 40))""",
         """[...document.querySelectorAll('.figures td')].every((cell) =>

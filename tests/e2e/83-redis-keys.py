@@ -107,6 +107,8 @@ def what_is_there_is_served(pair):
     for odd in (b"null", b"0", b'""', b"[ ]", b' "x" '):
         pair.app_set("doc:shop:odd", odd)
         equal(get(pair, "/v1/shop/odd").body, odd.replace(b" ", b""))
+    # The text is read, changed and given its tag in the workers, never on the front's loop.
+    equal(pair.metric("offloop_front_codec_runs_total"), 0)
 
 
 @keys_case
