@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
 from harness import ROOT, WAIT, Daemon, Skip, alive, children, eventually, role_of
 
@@ -84,9 +85,15 @@ class Driver:
 
     def end(self, seconds=WAIT * 6):
         """The last line that it prints."""
+        # Not by communicate(), which does not see what readline() has read ahead.
+        timer = threading.Timer(seconds, self.process.kill)
+        timer.start()
         try:
-            out, errors = self.process.communicate(timeout=seconds)
+            self.process.stdin.close()
+            out, errors = self.process.stdout.read(), self.process.stderr.read()
+            self.process.wait()
         finally:
+            timer.cancel()
             self.destroy()
         assert self.process.returncode == 0 and out, f"{self.process.returncode}: {errors[-2000:]}"
         return out.splitlines()[-1]
