@@ -245,6 +245,7 @@ size_t values_plain_number(struct slice text, uint8_t *to)
 {
     const uint8_t *p = text.data, *end = p + text.len;
     uint8_t *start = to;
+    bool point = false;
 
     if (p < end && *p == '-')
         *to++ = *p++;
@@ -256,7 +257,10 @@ size_t values_plain_number(struct slice text, uint8_t *to)
         *to++ = '0';
     for (; p < end; p++) {
         *to++ = *p;
-        if (*p == '.' && !is_digit(p + 1, end) && to - start > 1)
+        if (*p != '.' || point)
+            continue;
+        point = true; /* text with more is no number, and `to` has no room for more */
+        if (!is_digit(p + 1, end) && to - start > 1)
             *to++ = '0';
     }
     return (size_t)(to - start);
