@@ -227,6 +227,7 @@ static struct jv reverse_text(struct jq_run *run, struct jv text)
     struct jv turned = jv_text_alloc(run, text.len, &to);
     uint32_t code;
 
+    run_charge(run, text.len / 16);
     for (to += text.len; at < end;) {
         size_t len = strings_step(at, end, &code);
 

@@ -552,7 +552,7 @@ int function_strptime(struct jq_run *run, const struct node *node, struct jv *ar
         return flow_failf(run, node, "strptime/1 requires string inputs and arguments");
     reader.at = args[0].at;
     reader.end = reader.at + args[0].len;
-    run_charge(run, 8 + args[1].len / 4);
+    run_charge(run, 8 + args[1].len / 4 + args[0].len / 16);
     if (!read_format(&reader, jv_slice(args[1])) || reader.at != reader.end)
         return flow_failf(
             run, node, "date \"%.*s\" does not match format \"%.*s\"",

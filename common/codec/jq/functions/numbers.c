@@ -520,6 +520,8 @@ static bool operate_others(struct jq_run *run, enum operation operation, struct 
 int values_operate(struct jq_run *run, const struct node *node, enum operation operation,
                    struct jv a, struct jv b, struct jv *out_r)
 {
+    values_charge_digits(run, a);
+    values_charge_digits(run, b);
     if (jv_is_number(a) && jv_is_number(b))
         return operate_numbers(run, node, operation, a, b, out_r);
     if (operation == OPERATION_ADD && a.kind == JV_NULL) {
