@@ -123,6 +123,8 @@ int function_mktime(struct jq_run *run, const struct node *node, struct jv *args
 
     if (!jv_is_array(args[0]))
         return flow_failf(run, node, "mktime requires array inputs");
+    if (jv_array_count(run, args[0]) < 6)
+        return flow_failf(run, node, "mktime requires array of 6 numbers");
     if (!read_array(run, args[0], &date))
         return flow_failf(run, node, "mktime requires parsed datetime inputs");
     jv_drop(run, args[0]);

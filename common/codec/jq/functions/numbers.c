@@ -249,7 +249,7 @@ size_t values_plain_number(struct slice text, uint8_t *to)
 
     if (p < end && *p == '-')
         *to++ = *p++;
-    else if (p < end && *p == '+')
+    else if (p < end && *p == '+' && !(p + 1 < end && p[1] == '-'))
         p++;
     while (is_digit(p, end) && *p == '0' && is_digit(p + 1, end))
         p++;
@@ -331,11 +331,10 @@ static __int128 whole_part(struct jv number)
     value = values_double(number);
     if (isnan(value))
         return 0;
-    if (isinf(value)) /* as for jq, the largest that its integers have */
-        return value > 0 ? INT64_MAX : INT64_MIN;
-    return value > 1e36    ? (__int128)1e36
-           : value < -1e36 ? (__int128)-1e36
-                           : (__int128)value;
+    /* As jq does, which has no integers beyond; those that are exact here stay so. */
+    if (value < -9223372036854775808.0)
+        return INT64_MIN;
+    return value >= 9223372036854775808.0 ? INT64_MAX : (int64_t)value;
 }
 
 static int modulo(struct jq_run *run, const struct node *node, struct jv a, struct jv b,
