@@ -70,8 +70,10 @@ static void index_build(struct jq_run *run, struct jv_object *object)
     memset(object->index, 0, cap * sizeof *object->index);
     object->index_cap = cap;
     run_charge(run, object->count / 2);
-    for (uint32_t i = 0; i < object->count; i++)
+    for (uint32_t i = 0; i < object->count; i++) {
+        run_charge(run, object->members[i].key.len / 64);
         index_add(object, i);
+    }
 }
 
 /* The position of a built object's member, or UINT32_MAX. */
@@ -81,6 +83,7 @@ static uint32_t find(struct jq_run *run, struct jv_object *object, struct jv key
 
     jv_object_fill(run, object);
     if (object->count <= SEARCH_MAX) {
+        run_charge(run, key.len / 64);
         for (uint32_t i = object->count; i-- > 0;)
             if (jv_same_text(object->members[i].key, key))
                 return i;
@@ -291,7 +294,7 @@ bool jv_object_find(struct jq_run *run, struct jv object, struct jv key,
         const struct scan *scan = raw_scan(run, object, NULL);
 
         position = raw_position(scan->shape, jv_slice(key));
-        run_charge(run, scan->count / 8);
+        run_charge(run, scan->count / 8 + key.len / 64);
         if (position != UINT32_MAX)
             *value_r = raw_load(run, scan->values[position]);
     } else {
@@ -319,6 +322,8 @@ static void remove_at(struct jq_run *run, struct jv_object *object, uint32_t pos
 static uint32_t remove_earlier(struct jq_run *run, struct jv_object *object,
                                uint32_t position, struct jv key)
 {
+    if (object->repeats)
+        run_charge(run, position / 8);
     for (uint32_t i = position; object->repeats && i-- > 0;) {
         if (!jv_same_text(object->members[i].key, key))
             continue;

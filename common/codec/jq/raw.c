@@ -149,7 +149,7 @@ static const uint8_t *skip_items(struct jq_run *run, const uint8_t *at, uint64_t
         check_depth(run, at, open + 1, depth);
         within = skip_head(run, &at);
         if (within > 0) {
-            run_charge(run, 1);
+            run_charge(run, 1 + within / 32);
             left[++open] = within;
         }
     }
@@ -161,6 +161,7 @@ const uint8_t *raw_skip(struct jq_run *run, const uint8_t *at, unsigned depth)
 
     check_depth(run, at, 0, depth);
     items = skip_head(run, &at);
+    run_charge(run, items / 32);
     return items == 0 ? at : skip_items(run, at, items, depth);
 }
 
@@ -474,6 +475,7 @@ static const struct scan *scan_object(struct jq_run *run, struct jv object,
         scan->shape = new_shape(run, count, hint, alike);
         scan_names(run, scan, scan->shape, alike, at);
     }
+    run_charge(run, scan->shape->longest / 64); /* its names were compared or noted */
     scan->values[count] = scan->end;
     run->recent_shape = scan->shape;
     scan->shape_id = scan->shape->id;
@@ -516,7 +518,7 @@ void raw_find(struct jq_run *run, struct jv object, struct slice name, struct si
     run->recent_scan = scan;
     if (scan->shape_id == site->shape_id)
         return;
-    run_charge(run, scan->count / 8);
+    run_charge(run, scan->count / 8 + name.len / 64);
     site->shape = scan->shape;
     site->shape_id = scan->shape_id;
     site->position = raw_position(scan->shape, name);

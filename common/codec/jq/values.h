@@ -25,6 +25,14 @@ int values_operate(struct jq_run *run, const struct node *node, enum operation o
 /* The nearest double; an infinity for digits beyond all doubles. */
 double values_double(struct jv number);
 
+/* Counts the steps of reading a value that may be digits, as values_double() does, which
+   can be as many as a text has. Borrows. */
+static inline void values_charge_digits(struct jq_run *run, struct jv value)
+{
+    if (value.kind == JV_DIGITS)
+        run_charge(run, value.len / 16);
+}
+
 /* Order of two numbers by value: -1, 0, 1. NaN is below all numbers. */
 int values_compare_numbers(struct jv a, struct jv b);
 

@@ -101,6 +101,7 @@ static void write_digits(struct jq_run *run, struct jv digits)
 {
     uint8_t *at = place(run, digits.len);
 
+    values_charge_digits(run, digits);
     if (!values_digits_valid(digits))
         run_end(run, JQ_DOCUMENT, NULL);
     at = pack_ext(at, CODEC_EXT_NUMBER, digits.len);

@@ -195,6 +195,7 @@ static struct jv encode_base(struct jq_run *run, const struct base *base,
     uint8_t *to;
     struct jv text = jv_text_alloc(run, len, &to);
 
+    run_charge(run, string.len / 16);
     for (size_t j = 0; j < digits; j++) {
         if (held < base->bits) {
             bits = bits << 8 | (i < string.len ? string.at[i++] : 0);
@@ -254,6 +255,7 @@ static int decode_base(struct jq_run *run, const struct node *node,
     size_t len, room = string.len + 1u;
     uint8_t *bytes = pool_alloc(run, room);
 
+    run_charge(run, string.len / 8);
     if (!decode_digits(base, string, bytes, &len))
         return flow_failf(run, node, "%s is not valid %s data",
                           flow_describe(run, string), base->name);
@@ -277,6 +279,7 @@ static int decode_uri(struct jq_run *run, const struct node *node, struct jv str
     size_t len = 0, room = string.len + 1u;
     uint8_t *bytes = pool_alloc(run, room);
 
+    run_charge(run, string.len / 16);
     for (uint32_t i = 0; i < string.len; i++) {
         uint8_t c = string.at[i];
 

@@ -227,6 +227,7 @@ static struct jv reverse_text(struct jq_run *run, struct jv text)
     struct jv turned = jv_text_alloc(run, text.len, &to);
     uint32_t code;
 
+    run_charge(run, text.len / 16);
     for (to += text.len; at < end;) {
         size_t len = strings_step(at, end, &code);
 
@@ -307,10 +308,26 @@ int function_tostring(struct jq_run *run, const struct node *node, struct jv *ar
     return FLOW_OK;
 }
 
+/* The text without the white space of JSON at its ends. */
+static struct slice without_space(struct jv text)
+{
+    static const char space[] = " \t\r\n";
+    struct slice rest = jv_slice(text);
+
+    while (rest.len > 0 && memchr(space, rest.data[0], 4) != NULL) {
+        rest.data++;
+        rest.len--;
+    }
+    while (rest.len > 0 && memchr(space, rest.data[rest.len - 1], 4) != NULL)
+        rest.len--;
+    return rest;
+}
+
 int function_tonumber(struct jq_run *run, const struct node *node, struct jv *args,
                       struct jv *out_r)
 {
     struct jv text = args[0];
+    struct slice number;
     uint8_t *plain;
 
     if (jv_is_number(text)) {
@@ -319,14 +336,14 @@ int function_tonumber(struct jq_run *run, const struct node *node, struct jv *ar
     }
     if (jv_is_string(text)) {
         run_charge(run, text.len / 16);
-        if (values_parse_number(run, jv_slice(text), out_r))
+        number = without_space(text);
+        if (values_parse_number(run, number, out_r))
             return FLOW_OK;
-        plain = pool_alloc(run, NUMBER_PLAIN_BYTES(text.len));
+        plain = pool_alloc(run, NUMBER_PLAIN_BYTES(number.len));
         if (values_parse_number(
-                run, (struct slice){plain, values_plain_number(jv_slice(text), plain)},
-                out_r))
+                run, (struct slice){plain, values_plain_number(number, plain)}, out_r))
             return FLOW_OK;
-        if (values_is_nan(jv_slice(text)))
+        if (values_is_nan(number))
             return function_nan(run, node, args, out_r);
     }
     return flow_failf(run, node, "%s cannot be parsed as a number",

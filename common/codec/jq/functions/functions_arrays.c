@@ -108,6 +108,7 @@ static int check_rows(struct jq_run *run, const struct node *node, struct jv row
         struct jv row = raw_resolve(run, rows.array->items[i]);
         size_t count;
 
+        run_charge(run, 1);
         if (!jv_is_array(row) && !is_empty_row(run, row))
             return flow_failf(run, node, "%s cannot be a row to transpose",
                               flow_describe(run, row));

@@ -123,6 +123,8 @@ int function_mktime(struct jq_run *run, const struct node *node, struct jv *args
 
     if (!jv_is_array(args[0]))
         return flow_failf(run, node, "mktime requires array inputs");
+    if (jv_array_count(run, args[0]) < 6)
+        return flow_failf(run, node, "mktime requires array of 6 numbers");
     if (!read_array(run, args[0], &date))
         return flow_failf(run, node, "mktime requires parsed datetime inputs");
     jv_drop(run, args[0]);
@@ -552,7 +554,7 @@ int function_strptime(struct jq_run *run, const struct node *node, struct jv *ar
         return flow_failf(run, node, "strptime/1 requires string inputs and arguments");
     reader.at = args[0].at;
     reader.end = reader.at + args[0].len;
-    run_charge(run, 8 + args[1].len / 4);
+    run_charge(run, 8 + args[1].len / 4 + args[0].len / 16);
     if (!read_format(&reader, jv_slice(args[1])) || reader.at != reader.end)
         return flow_failf(
             run, node, "date \"%.*s\" does not match format \"%.*s\"",

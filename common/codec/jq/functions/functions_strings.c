@@ -30,6 +30,7 @@ int function_startswith(struct jq_run *run, const struct node *node, struct jv *
 {
     if (!jv_is_string(args[0]) || !jv_is_string(args[1]))
         return flow_failf(run, node, "startswith() requires string inputs");
+    run_charge(run, args[1].len / 64);
     *out_r = jv_bool(begins_with(args[0], args[1]));
     jv_drop(run, args[0]);
     jv_drop(run, args[1]);
@@ -41,6 +42,7 @@ int function_endswith(struct jq_run *run, const struct node *node, struct jv *ar
 {
     if (!jv_is_string(args[0]) || !jv_is_string(args[1]))
         return flow_failf(run, node, "endswith() requires string inputs");
+    run_charge(run, args[1].len / 64);
     *out_r = jv_bool(ends_with(args[0], args[1]));
     jv_drop(run, args[0]);
     jv_drop(run, args[1]);
@@ -66,6 +68,7 @@ static int trim_text(struct jq_run *run, struct jv *args, bool left, bool right,
     size_t from = 0, to = text.len;
 
     if (jv_is_string(text) && jv_is_string(part)) {
+        run_charge(run, part.len / 64);
         if (left && begins_with(text, part))
             from = part.len;
         if (right && ends_with(text, part) && to - part.len >= from)

@@ -245,10 +245,11 @@ size_t values_plain_number(struct slice text, uint8_t *to)
 {
     const uint8_t *p = text.data, *end = p + text.len;
     uint8_t *start = to;
+    bool point = false;
 
     if (p < end && *p == '-')
         *to++ = *p++;
-    else if (p < end && *p == '+')
+    else if (p < end && *p == '+' && !(p + 1 < end && p[1] == '-'))
         p++;
     while (is_digit(p, end) && *p == '0' && is_digit(p + 1, end))
         p++;
@@ -256,7 +257,10 @@ size_t values_plain_number(struct slice text, uint8_t *to)
         *to++ = '0';
     for (; p < end; p++) {
         *to++ = *p;
-        if (*p == '.' && !is_digit(p + 1, end) && to - start > 1)
+        if (*p != '.' || point)
+            continue;
+        point = true; /* text with more is no number, and `to` has no room for more */
+        if (!is_digit(p + 1, end) && to - start > 1)
             *to++ = '0';
     }
     return (size_t)(to - start);
@@ -327,11 +331,10 @@ static __int128 whole_part(struct jv number)
     value = values_double(number);
     if (isnan(value))
         return 0;
-    if (isinf(value)) /* as for jq, the largest that its integers have */
-        return value > 0 ? INT64_MAX : INT64_MIN;
-    return value > 1e36    ? (__int128)1e36
-           : value < -1e36 ? (__int128)-1e36
-                           : (__int128)value;
+    /* As jq does, which has no integers beyond; those that are exact here stay so. */
+    if (value < -9223372036854775808.0)
+        return INT64_MIN;
+    return value >= 9223372036854775808.0 ? INT64_MAX : (int64_t)value;
 }
 
 static int modulo(struct jq_run *run, const struct node *node, struct jv a, struct jv b,
@@ -516,6 +519,8 @@ static bool operate_others(struct jq_run *run, enum operation operation, struct 
 int values_operate(struct jq_run *run, const struct node *node, enum operation operation,
                    struct jv a, struct jv b, struct jv *out_r)
 {
+    values_charge_digits(run, a);
+    values_charge_digits(run, b);
     if (jv_is_number(a) && jv_is_number(b))
         return operate_numbers(run, node, operation, a, b, out_r);
     if (operation == OPERATION_ADD && a.kind == JV_NULL) {

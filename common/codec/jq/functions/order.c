@@ -63,7 +63,10 @@ int values_compare(struct jq_run *run, struct jv a, struct jv b)
     if (rank != ranks[b.kind])
         return rank < ranks[b.kind] ? -1 : 1;
     switch (rank) {
-    case 3: return values_compare_numbers(a, b);
+    case 3:
+        values_charge_digits(run, a);
+        values_charge_digits(run, b);
+        return values_compare_numbers(a, b);
     case 4:
         run_charge(run, (a.len < b.len ? a.len : b.len) / 64);
         return compare_strings(a, b);
@@ -77,8 +80,11 @@ bool values_equal(struct jq_run *run, struct jv a, struct jv b)
 {
     if (ranks[a.kind] != ranks[b.kind])
         return false;
-    if (ranks[a.kind] == 4)
+    if (ranks[a.kind] == 4) {
+        if (a.len == b.len)
+            run_charge(run, a.len / 64);
         return jv_same_text(a, b);
+    }
     if (jv_is_array(a) && jv_array_count(run, a) != jv_array_count(run, b))
         return false;
     if (jv_is_object(a) && jv_object_count(run, a) != jv_object_count(run, b))

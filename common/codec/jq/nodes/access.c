@@ -39,6 +39,8 @@ static bool slice_ends(struct jq_run *run, struct jv slice, size_t len, size_t *
 
     if (!slice_end(run, slice, "start", &start) || !slice_end(run, slice, "end", &end))
         return false;
+    values_charge_digits(run, start);
+    values_charge_digits(run, end);
     if (start.kind != JV_NULL)
         from = clamp(floor(values_double(start)), (double)len);
     if (end.kind != JV_NULL && !isnan(values_double(end))) /* NaN is the end */
@@ -99,6 +101,7 @@ static struct jv find_items(struct jq_run *run, struct jv array, struct jv part)
                values_equal(run, raw_resolve(run, array.array->items[i + same]),
                             raw_resolve(run, part.array->items[same])))
             same++;
+        run_charge(run, 1 + same / 4);
         if (same == part_count)
             found = jv_array_push(run, found, jv_int((int64_t)i));
     }
@@ -111,6 +114,7 @@ int values_get(struct jq_run *run, const struct node *node, struct jv value,
                struct jv key, struct jv *out_r)
 {
     *out_r = jv_null();
+    values_charge_digits(run, key);
     if (jv_is_object(value) && jv_is_string(key)) {
         (void)jv_object_find(run, value, key, out_r);
         jv_drop(run, value);
@@ -202,6 +206,7 @@ int values_set(struct jq_run *run, const struct node *node, struct jv value,
 {
     bool is_null = value.kind == JV_NULL;
 
+    values_charge_digits(run, key);
     if (jv_is_string(key) && (is_null || jv_is_object(value))) {
         if (is_null)
             value = jv_object(run, 1);
@@ -410,6 +415,7 @@ static bool join_keys(struct jq_run *run, struct jv_array *path, uint32_t i, siz
     size_t from, to, first, last;
     double at;
 
+    run_charge(run, 4 + (path->count - i) / 16);
     if (!slice_ends(run, keys[0], len, &from, &to))
         return false;
     if (jv_is_number(keys[1])) {
@@ -429,6 +435,8 @@ static bool join_keys(struct jq_run *run, struct jv_array *path, uint32_t i, siz
     } else {
         return false;
     }
+    jv_drop(run, keys[0]);
+    jv_drop(run, keys[1]);
     keys[0] = slice;
     path->count--;
     memmove(keys + 1, keys + 2, (path->count - i - 1) * sizeof *keys);
@@ -452,6 +460,7 @@ static struct jv add_resolved(struct jq_run *run, struct jv paths, struct jv val
         struct jv *key = &path.array->items[i];
         double at;
 
+        run_charge(run, 1);
         while (jv_is_array(value) && jv_is_object(*key) && i + 1 < path.array->count &&
                join_keys(run, path.array, i, jv_array_count(run, value)))
             ;

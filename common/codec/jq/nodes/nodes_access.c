@@ -387,6 +387,7 @@ static int take_for_getpath(struct sink *sink, struct jq_run *run, struct jv key
         return own->next->take(own->next, run, value, NULL);
     keys = jv_array_built(run, keys);
     count = keys.array->count;
+    run_charge(run, count / 4);
     steps = pool_alloc(run, (count + 1) * sizeof *steps);
     for (size_t i = 0; i < count; i++)
         steps[i] = (struct path){i == 0 ? own->path : &steps[i - 1],

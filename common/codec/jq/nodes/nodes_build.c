@@ -352,6 +352,14 @@ int many_compare(struct jq_run *run, const struct node *node, struct env *env,
 
 /* ---- built-in functions of values */
 
+static int call_function(struct jq_run *run, const struct node *node, struct jv *args,
+                         struct jv *out_r)
+{
+    for (uint32_t i = 0; i <= node->count; i++)
+        values_charge_digits(run, args[i]);
+    return node->function(run, node, args, out_r);
+}
+
 int one_function(struct jq_run *run, const struct node *node, struct env *env,
                  struct jv in, struct jv *out_r)
 {
@@ -359,13 +367,7 @@ int one_function(struct jq_run *run, const struct node *node, struct env *env,
     int flow = one_of_each(run, node, env, in, args + 1);
 
     args[0] = in;
-    return flow != FLOW_OK ? flow : node->function(run, node, args, out_r);
-}
-
-static int call_function(struct jq_run *run, const struct node *node, struct jv *args,
-                         struct jv *out_r)
-{
-    return node->function(run, node, args, out_r);
+    return flow != FLOW_OK ? flow : call_function(run, node, args, out_r);
 }
 
 int many_function(struct jq_run *run, const struct node *node, struct env *env,

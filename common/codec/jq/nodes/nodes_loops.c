@@ -117,6 +117,7 @@ static int take_bounds(struct product *product, struct jq_run *run)
 
         if (!jv_is_number(bound))
             return flow_failf(run, own->node, "Range bounds must be numeric");
+        values_charge_digits(run, bound);
         bounds[product->count == 1 ? 1 : i] = bound;
     }
     return give_range(own, run, bounds[0], bounds[1], bounds[2]);
@@ -238,6 +239,7 @@ static int count_of(struct loop_sink *own, struct jq_run *run, struct jv count)
     if (!jv_is_number(count))
         return flow_failf(run, own->node, "Invalid arguments: %s is no count",
                           flow_describe(run, count));
+    values_charge_digits(run, count);
     own->left = values_double(count);
     return FLOW_OK;
 }
