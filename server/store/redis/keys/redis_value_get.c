@@ -18,12 +18,14 @@
 #define PIECES_A_TURN 4
 
 /* What is awaited. GETRANGE gives nothing for a missing key, and neither for an empty
-   value, so EXISTS tells which it is. */
+   value. EXISTS usually tells which it is. If the key is there now, it may have been
+   written in between, so the script reads it: that says in one step that it is there and
+   empty. */
 enum value_state {
     VALUE_FIRST,  /* the reply to GETRANGE of the first piece */
     VALUE_EXISTS, /* to EXISTS */
     VALUE_LENGTH, /* to STRLEN: more than a piece may be there */
-    VALUE_PIECES, /* the script's pieces */
+    VALUE_PIECES, /* the script's pieces; one without bytes of an empty value */
     VALUE_JOIN    /* a turn of the loop, to put pieces together */
 };
 
@@ -33,7 +35,7 @@ static bool may_change(enum value_state from, enum value_state to)
     case VALUE_FIRST: return from == VALUE_PIECES; /* a new attempt */
     case VALUE_EXISTS:
     case VALUE_LENGTH: return from == VALUE_FIRST;
-    case VALUE_PIECES: return from == VALUE_LENGTH;
+    case VALUE_PIECES: return from == VALUE_LENGTH || from == VALUE_EXISTS;
     case VALUE_JOIN: return from == VALUE_PIECES;
     }
     return false;
@@ -173,16 +175,16 @@ static void take_first(struct value_flight *flight, const struct redisReply *rep
     }
 }
 
-/* An empty value is no JSON. In a list it could not be seen, so it is a space there,
-   which is no JSON either. */
 static void take_exists(struct value_flight *flight, const struct redisReply *reply)
 {
-    if (flight->is_line)
-        take_bytes(flight, " ", 1);
-    if (reply->type == REDIS_REPLY_INTEGER)
-        end(flight, reply->integer == 0 ? STORE_NOT_FOUND : STORE_OK);
-    else
+    if (reply->type != REDIS_REPLY_INTEGER) {
         end(flight, STORE_ERROR);
+    } else if (reply->integer == 0) {
+        end(flight, STORE_NOT_FOUND);
+    } else {
+        flight->len = 0;
+        go_on(flight, VALUE_PIECES);
+    }
 }
 
 static void take_length(struct value_flight *flight, const struct redisReply *reply)
@@ -204,6 +206,17 @@ static void take_length(struct value_flight *flight, const struct redisReply *re
     }
 }
 
+/* All pieces are put together. An empty value is no JSON. In a list it could not be seen,
+   so it is a space there, which is no JSON either. */
+static void finish(struct value_flight *flight)
+{
+    bool is_whole = flight->bytes.len == flight->len;
+
+    if (flight->is_line && flight->len == 0)
+        take_bytes(flight, " ", 1);
+    end(flight, is_whole ? STORE_OK : STORE_ERROR);
+}
+
 /* Puts some pieces together, and frees them. */
 static void join(void *ctx)
 {
@@ -221,10 +234,10 @@ static void join(void *ctx)
     if (flight->next < flight->pieces->elements)
         loop_defer_ask(flight->later, 0);
     else
-        end(flight, flight->bytes.len == flight->len ? STORE_OK : STORE_ERROR);
+        finish(flight);
 }
 
-/* The value has another length now: it is read again from the start. */
+/* The value has another length now, or is gone: it is read again from the start. */
 static void read_again(struct value_flight *flight)
 {
     memory_budget_release(flight->reserved);
