@@ -26,7 +26,7 @@ struct redis_servers {
     struct redis_call ignored;         /* of commands whose reply is not needed */
     struct list delayed;               /* commands of flights that wait a moment */
     struct ev_timer delay;             /* runs while there are any */
-    uint64_t max_value_bytes;          /* of an application's values that are read */
+    uint64_t max_value_bytes;          /* of an application's values, read or written */
     uint64_t uploads;                  /* the name of the next one */
     uint64_t newest_version;           /* of all replies */
     uint64_t learned[REDIS_LEARNED];   /* hashes of collections; 0 for none */
