@@ -254,6 +254,18 @@ def values_beyond_max_body(pair):
     equal(pair.ask("DELETE", "/v1/c/more").status, 204)
 
 
+@keys_case(server=["--max-reply", "1MiB"])
+def deleting_is_not_limited_by_max_reply(pair):
+    value = b'"%s"' % (b"x" * (2 << 20))
+    for headers, status in (([("If-None-Match", tag_of(b"other"))], 204),
+                            ([("If-Match", f'"1-json", {tag_of(value)}')], 204),
+                            ([("If-Match", '"1-json", "2-json"')], 412)):
+        pair.app_set("doc:c:1", value)
+        equal(pair.ask("DELETE", "/v1/c/1", headers=headers).status, status)
+        equal(pair.app("EXISTS", "doc:c:1"), "0" if status == 204 else "1")
+    check_problem(pair.ask("GET", "/v1/c/1"), 413)
+
+
 @keys_case
 def values_of_all_sizes(pair):
     for size in (65534, 65535, 65536, 65537, 131072, 262143, 1 << 20, 20 << 20):
