@@ -6,6 +6,8 @@
 
 #include "tests/unit/store/fake_redis.h"
 
+#include "server/store/redis/redis_script.h"
+
 #define KEYS "?key=doc:{collection}:{id}"
 
 #define GREET    "ROLE *1\r\n$6\r\nmaster\r\nCONFIG -ERR no\r\nSCRIPT -ERR no\r\n"
@@ -96,12 +98,40 @@ static void an_empty_value_is_there(void **state)
     redis_rig_stop(&redis);
 }
 
+/* In its last millisecond a key has 0 ms to live, and still a time to live. Redis runs
+   the script with PTTL as it is then. */
+static void a_time_to_live_that_is_nearly_over_stays(void **state)
+{
+    static const char last_ms[] =
+        "local real = redis\n"
+        "local redis = {sha1hex = real.sha1hex, call = function(name, ...)\n"
+        "  if name == 'PTTL' then return 0 end\n"
+        "  return real.call(name, ...)\n"
+        "end}\n";
+    struct redis_rig redis;
+    struct buf script = BUF_INIT;
+
+    (void)state;
+    redis_rig_init(&redis, NULL);
+    buf_printf(&script, "%slocal function run() %s end\nrun()\n", last_ms,
+               redis_script_text(REDIS_SCRIPT_SET));
+    buf_append_str(&script, "return real.call('PTTL', KEYS[1]) == -1 and 0 or 1");
+    buf_append(&script, "", 1);
+    redis_rig_command(&redis, "OK", "SET doc:c:x old PX 1000000");
+    redis_rig_command(&redis, "OK", "SET upload new");
+    redis_rig_command(&redis, "1", "EVAL %s 2 doc:c:x upload - - s 3",
+                      (const char *)script.data);
+    buf_free(&script);
+    redis_rig_end(&redis);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_that_comes_while_it_is_looked_for),
         cmocka_unit_test(a_value_that_never_stays),
         cmocka_unit_test(an_empty_value_is_there),
+        cmocka_unit_test(a_time_to_live_that_is_nearly_over_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
