@@ -6,6 +6,7 @@
 
 #include "tests/unit/store/fake_redis.h"
 
+#include "server/store/redis/place/redis_slot.h"
 #include "server/store/redis/redis_script.h"
 
 #define KEYS "?key=doc:{collection}:{id}"
@@ -69,6 +70,120 @@ static void a_value_that_never_stays(void **state)
     stop(&faked);
 }
 
+/* ---- a cluster of three, of which two have slots at a time */
+
+enum { HALF = 8192 };
+
+struct run {
+    struct store_list list;
+    bool done;
+    enum store_status status;
+    char first[8]; /* the id of the first document */
+};
+
+static void on_run(struct store_list *list)
+{
+    struct run *run = (struct run *)(void *)list;
+
+    run->done = true;
+    run->status = list->status;
+    run->first[0] = '\0';
+    if (list->count > 0)
+        snprintf(run->first, sizeof run->first, "%.*s", (int)list->documents[0].id.len,
+                 (const char *)list->documents[0].id.data);
+}
+
+static void read_run(struct rig *rig, struct run *run)
+{
+    run->list.collection = rig_slice("c");
+    run->list.max_documents = 1;
+    run->list.max_bytes = 1024;
+    run->list.divider = '\n';
+    run->list.is_scan = true;
+    run->list.done = on_run;
+    run->done = false;
+    store_list(rig->store, &run->list);
+    while (!run->done)
+        ev_run(rig->loop, EVRUN_ONCE);
+}
+
+static int by_port(const void *a, const void *b)
+{
+    struct fake_redis *const *one = a, *const *other = b;
+
+    return (*one)->port - (*other)->port;
+}
+
+/* What a node answers: a cluster of these two, with one document at this node. */
+static void write_script(char script[512], const struct fake_redis *low,
+                         const struct fake_redis *high, const char *id, const char *value)
+{
+    snprintf(script, 512,
+             "CONFIG -ERR no\r\nSCRIPT -ERR no\r\nROLE -ERR no\r\nGETRANGE %s"
+             "SCAN *2\r\n$1\r\n0\r\n*1\r\n$7\r\ndoc:c:%s\r\n"
+             "CLUSTER *2\r\n*3\r\n:0\r\n:%d\r\n*2\r\n$9\r\n127.0.0.1\r\n:%d\r\n"
+             "*3\r\n:%d\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:%d\r\n",
+             value, id, HALF - 1, low->port, HALF, high->port);
+}
+
+/* The first collection whose document x is in the upper half of the slots. */
+static void name_in_upper_half(char name[8])
+{
+    char key[32];
+    unsigned i = 0;
+
+    do {
+        snprintf(name, 8, "n%u", i++);
+        snprintf(key, sizeof key, "doc:%s:x", name);
+    } while (redis_slot_of(rig_slice(key)) < HALF);
+}
+
+/* Nodes are looked through in the order of their ports. A node with a lower port takes
+   over from one that is still to come: the scan must not end as if it had seen all. */
+static void a_scan_notices_that_other_nodes_have_the_slots(void **state)
+{
+    static const char number[] = "$1\r\n1\r\n";
+    static char scripts[3][512];
+    struct fake_redis *nodes[3];
+    struct rig rig = {.loop = ev_loop_new(EVFLAG_AUTO)};
+    struct run run = {0};
+    char url[96], moved[64], name[8];
+    const char *why;
+
+    (void)state;
+    alarm(RIG_ALARM_S);
+    for (int i = 0; i < 3; i++)
+        nodes[i] = fake_redis_start(rig.loop, "");
+    qsort(nodes, 3, sizeof nodes[0], by_port);
+    for (int i = 0; i < 3; i++) {
+        write_script(scripts[i], nodes[1], nodes[2], (const char *[]){"a", "b", "c"}[i],
+                     number);
+        nodes[i]->script = scripts[i];
+    }
+    snprintf(url, sizeof url, "redis+cluster://127.0.0.1:%d" KEYS, nodes[1]->port);
+    rig.store = store_open(
+        rig.loop, &(struct store_config){.url = url, .max_value_bytes = 1 << 20});
+    name_in_upper_half(name);
+    while (!store_is_ready(rig.store, &why) || rig_find(&rig, name, "x") != STORE_OK)
+        ev_run(rig.loop, EVRUN_ONCE);
+    read_run(&rig, &run);
+    assert_int_equal(run.status, STORE_OK);
+    assert_string_equal(run.first, "b");
+    snprintf(moved, sizeof moved, "-MOVED %u 127.0.0.1:%d\r\n", HALF, nodes[0]->port);
+    for (int i = 0; i < 3; i++)
+        write_script(scripts[i], nodes[1], nodes[0], (const char *[]){"a", "b", "c"}[i],
+                     i == 2 ? moved : number);
+    assert_int_equal(rig_find(&rig, name, "x"), STORE_OK); /* the front learns of it */
+    read_run(&rig, &run);
+    assert_int_equal(run.status, STORE_DOWN);
+    store_list_end(&run.list);
+    store_close(&rig.store);
+    for (int i = 0; i < 3; i++)
+        fake_redis_stop(&nodes[i]);
+    ev_loop_destroy(rig.loop);
+    alarm(0);
+}
+
 /* ---- with a real server */
 
 static void start_real(struct redis_rig *redis, uint64_t max_value_bytes)
@@ -130,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_that_comes_while_it_is_looked_for),
         cmocka_unit_test(a_value_that_never_stays),
+        cmocka_unit_test(a_scan_notices_that_other_nodes_have_the_slots),
         cmocka_unit_test(an_empty_value_is_there),
         cmocka_unit_test(a_time_to_live_that_is_nearly_over_stays),
     };

@@ -26,6 +26,7 @@ struct large_value {
 struct value_scan {
     struct store_scan base;
     unsigned node;           /* its number in redis_servers_node() */
+    uint64_t changes;        /* redis_servers_changes() when the scan began */
     struct redis_conn *conn; /* of that server; NULL before its first SCAN */
     uint64_t connections;    /* made to it then: another server has other cursors */
     struct buf cursor;       /* text */
@@ -80,10 +81,11 @@ static void free_scan(struct store_scan *base)
     mem_free(scan);
 }
 
-static struct value_scan *create_scan(void)
+static struct value_scan *create_scan(const struct redis_servers *servers)
 {
     struct value_scan *scan = mem_zalloc(sizeof *scan);
 
+    scan->changes = redis_servers_changes(servers);
     scan->base.free = free_scan;
     scan->is_careful = true; /* nothing is known about the values */
     buf_append_str(&scan->cursor, "0");
@@ -234,13 +236,21 @@ static void start_reads(struct value_list *flight)
 
 /* ---- looking for keys ---- */
 
-/* The server of the scan's next step. -1 if it is not the one that the cursor is of. */
+/* True if the scan's number of a server means the same server as when it began. If a node
+   has got its first slot, or has lost its last one, a server might be left out. */
+static bool counts_same_servers(const struct value_list *flight)
+{
+    return flight->scan->changes == redis_servers_changes(flight->base.servers);
+}
+
+/* The server of the scan's next step. -1 if it is not the one that the cursor is of, or
+   if the servers have changed. */
 static int find_server(struct value_list *flight)
 {
     struct value_scan *scan = flight->scan;
     struct redis_conn *conn = redis_servers_node(flight->base.servers, scan->node);
 
-    if (conn == NULL)
+    if (conn == NULL || !counts_same_servers(flight))
         return -1;
     if (scan->conn == NULL) {
         scan->conn = conn;
@@ -330,6 +340,10 @@ static void on_scan(struct redis_call *call, const struct redisReply *reply)
         fail(flight, status);
         return;
     }
+    if (!counts_same_servers(flight)) {
+        fail(flight, STORE_DOWN);
+        return;
+    }
     cursor = redis_flight_element(reply, 0, REDIS_REPLY_STRING);
     keys = redis_flight_element(reply, 1, REDIS_REPLY_ARRAY);
     if (cursor == NULL || keys == NULL) {
@@ -391,7 +405,7 @@ void redis_value_list(struct redis_servers *servers, struct store_list *list)
         return;
     }
     if (list->scan == NULL)
-        list->scan = &create_scan()->base;
+        list->scan = &create_scan(servers)->base;
     flight = mem_zalloc(sizeof *flight);
     redis_flight_init(&flight->base, servers, &list->request, list->collection, on_scan);
     flight->base.flight.cancel = cancel;

@@ -63,6 +63,10 @@ struct redis_conn *redis_servers_conn(const struct redis_servers *servers,
 /* The i-th connection to a server that holds keys; NULL after the last. */
 struct redis_conn *redis_servers_node(const struct redis_servers *servers, unsigned i);
 
+/* How often the servers that redis_servers_node() counts have become others: since then
+   the same number may be another server's. */
+uint64_t redis_servers_changes(const struct redis_servers *servers);
+
 /* Connections made, beyond the first to each server. */
 uint64_t redis_servers_reconnects(const struct redis_servers *servers);
 
