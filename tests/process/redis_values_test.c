@@ -29,7 +29,7 @@ static void start(struct faked *faked, const char *script)
     faked->fake = fake_redis_start(faked->rig.loop, script);
     snprintf(url, sizeof url, "redis://127.0.0.1:%d" KEYS, fake_redis_port(faked->fake));
     faked->rig.store = store_open(
-        faked->rig.loop, &(struct store_config){.url = url, .max_value_bytes = 1 << 20});
+        faked->rig.loop, &(struct store_config){.url = url, .max_value_bytes = 8 << 20});
     redis_rig_await(&faked->rig, true);
 }
 
@@ -68,6 +68,98 @@ static void a_value_that_never_stays(void **state)
     start(&faked, GREET "GETRANGE " NOTHING "EXISTS :1\r\nEVAL *0\r\n");
     assert_int_equal(rig_find(&faked.rig, "c", "x"), STORE_DOWN);
     stop(&faked);
+}
+
+/* ---- a large value that takes longer than the silence that a connection allows */
+
+#define PIECE 65536
+
+/* Sends the reply of the script, some bytes at a time. */
+struct slow {
+    struct ev_timer timer;
+    struct fake_redis *fake;
+    struct buf reply;
+    size_t sent, step;
+};
+
+static void send_some(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct slow *slow = timer->data;
+    size_t left = slow->reply.len - slow->sent;
+    size_t len = left < slow->step ? left : slow->step;
+
+    (void)loop, (void)events;
+    for (int i = 0; len > 0 && i < FAKE_CLIENTS; i++) {
+        struct fake_client *client = &slow->fake->clients[i];
+
+        if (client->reader == NULL)
+            continue;
+        RIG_CHECK(write(client->io.fd, slow->reply.data + slow->sent, len) ==
+                  (ssize_t)len);
+        slow->sent += len;
+        return;
+    }
+}
+
+static struct slow *slow_one; /* for on_command */
+
+static void begin_to_send(struct fake_redis *fake, const char *word)
+{
+    if (strcmp(word, "EVAL") == 0)
+        ev_timer_start(fake->loop, &slow_one->timer);
+}
+
+/* Reads a value of 56 pieces that comes with so many bytes in a quarter of a second. */
+static enum store_status read_slowly(size_t step)
+{
+    enum { PIECES = 56 };
+    struct faked faked = {0};
+    struct slow slow = {.step = step};
+    struct buf script = BUF_INIT, piece = BUF_INIT;
+    struct blob *blob;
+    enum store_status status;
+
+    buf_printf(&piece, "$%d\r\n", PIECE);
+    memset(buf_reserve(&piece, PIECE), '1', PIECE);
+    piece.len += PIECE;
+    buf_append_str(&piece, "\r\n");
+    buf_printf(&slow.reply, "*%d\r\n", PIECES);
+    for (int i = 0; i < PIECES; i++)
+        buf_append(&slow.reply, piece.data, piece.len);
+    buf_printf(&script, GREET "STRLEN :%d\r\nGETRANGE ", PIECES * PIECE);
+    buf_append(&script, piece.data, piece.len);
+    buf_append(&script, "", 1);
+    start(&faked, (const char *)script.data);
+    slow.fake = faked.fake;
+    ev_timer_init(&slow.timer, send_some, 0., 0.25);
+    slow.timer.data = &slow;
+    slow_one = &slow;
+    faked.fake->on_command = begin_to_send;
+    status = rig_get_blob(&faked.rig, "c", "x", &blob, NULL);
+    if (status == STORE_OK)
+        assert_int_equal(blob->bytes.len, PIECES * PIECE);
+    else
+        assert_true(slow.sent < slow.reply.len);
+    blob_unref(&blob);
+    ev_timer_stop(faked.rig.loop, &slow.timer);
+    stop(&faked);
+    buf_free(&slow.reply);
+    buf_free(&script);
+    buf_free(&piece);
+    return status;
+}
+
+/* 3.5 MiB in 7 s. */
+static void a_slow_reply_is_no_silence(void **state)
+{
+    (void)state;
+    assert_int_equal(read_slowly(2 * PIECE), STORE_OK);
+}
+
+static void a_reply_of_a_few_bytes_now_and_then_is_silence(void **state)
+{
+    (void)state;
+    assert_int_equal(read_slowly(100), STORE_DOWN);
 }
 
 /* ---- a cluster of three, of which two have slots at a time */
@@ -245,6 +337,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_that_comes_while_it_is_looked_for),
         cmocka_unit_test(a_value_that_never_stays),
+        cmocka_unit_test(a_slow_reply_is_no_silence),
+        cmocka_unit_test(a_reply_of_a_few_bytes_now_and_then_is_silence),
         cmocka_unit_test(a_scan_notices_that_other_nodes_have_the_slots),
         cmocka_unit_test(an_empty_value_is_there),
         cmocka_unit_test(a_time_to_live_that_is_nearly_over_stays),
