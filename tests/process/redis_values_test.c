@@ -6,6 +6,7 @@
 
 #include "tests/unit/store/fake_redis.h"
 
+#include "common/loop/background_free.h"
 #include "server/store/redis/place/redis_slot.h"
 #include "server/store/redis/redis_script.h"
 
@@ -160,6 +161,53 @@ static void a_reply_of_a_few_bytes_now_and_then_is_silence(void **state)
 {
     (void)state;
     assert_int_equal(read_slowly(100), STORE_DOWN);
+}
+
+/* ---- a client that leaves */
+
+/* 20 pieces: of full size they would have more than a MiB. */
+#define MANY_PIECES "EVAL *20\r\n" FIVE_PIECES FIVE_PIECES FIVE_PIECES FIVE_PIECES
+#define FIVE_PIECES          \
+    "$1\r\n1\r\n$1\r\n1\r\n" \
+    "$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n"
+
+static struct rig_get *leaving; /* for on_command */
+
+static void leave(struct fake_redis *fake, const char *word)
+{
+    if (strcmp(word, "EVAL") != 0)
+        return;
+    store_cancel(&leaving->get.request);
+    fake->script = GREET "GETRANGE $1\r\n1\r\n" MANY_PIECES;
+}
+
+/* Pieces of 64 MiB are a thousand blocks: the loop does not free them. */
+static void pieces_for_nobody_are_freed_elsewhere(void **state)
+{
+    struct faked faked = {0};
+    struct rig_get get;
+    struct buf script = BUF_INIT;
+    uint64_t freed = background_free_count();
+
+    (void)state;
+    buf_printf(&script, GREET "STRLEN :%d\r\nGETRANGE $%d\r\n", 20 * PIECE, PIECE);
+    memset(buf_reserve(&script, PIECE), '1', PIECE);
+    script.len += PIECE;
+    buf_append_str(&script, "\r\n");
+    buf_append(&script, "", 1);
+    start(&faked, (const char *)script.data);
+    background_free_start();
+    faked.fake->on_command = leave;
+    leaving = &get;
+    rig_begin_get(&faked.rig, &get, "c", "x");
+    while (faked.fake->script == (const char *)script.data)
+        ev_run(faked.rig.loop, EVRUN_ONCE);
+    assert_int_equal(rig_find(&faked.rig, "c", "y"), STORE_OK); /* behind the pieces */
+    assert_false(get.done);
+    background_free_stop();
+    assert_int_equal(background_free_count(), freed + 1);
+    stop(&faked);
+    buf_free(&script);
 }
 
 /* ---- a cluster of three, of which two have slots at a time */
@@ -339,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_value_that_never_stays),
         cmocka_unit_test(a_slow_reply_is_no_silence),
         cmocka_unit_test(a_reply_of_a_few_bytes_now_and_then_is_silence),
+        cmocka_unit_test(pieces_for_nobody_are_freed_elsewhere),
         cmocka_unit_test(a_scan_notices_that_other_nodes_have_the_slots),
         cmocka_unit_test(an_empty_value_is_there),
         cmocka_unit_test(a_time_to_live_that_is_nearly_over_stays),

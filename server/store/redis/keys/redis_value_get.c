@@ -62,6 +62,23 @@ static void enter(struct value_flight *flight, enum value_state state)
     flight->state = state;
 }
 
+static void free_pieces(void *pieces)
+{
+    freeReplyObject(pieces);
+}
+
+/* Frees the pieces that are not put together; not on the loop, if they are many. */
+static void drop_pieces(struct value_flight *flight)
+{
+    struct redisReply *pieces = flight->pieces;
+
+    flight->pieces = NULL;
+    if (pieces != NULL)
+        background_free_object(free_pieces, pieces,
+                               (pieces->elements - flight->next) *
+                                   REDIS_VALUE_PIECE_BYTES);
+}
+
 static void end(struct value_flight *flight, enum store_status status)
 {
     struct store_get *get = flight->get;
@@ -77,8 +94,7 @@ static void end(struct value_flight *flight, enum store_status status)
         STORE_BACKEND_END(get, status);
         blob_unref(&blob);
     }
-    if (flight->pieces != NULL)
-        freeReplyObject(flight->pieces);
+    drop_pieces(flight);
     loop_defer_destroy(&flight->later);
     background_free_buf(&flight->bytes);
     mem_free(flight);
@@ -248,6 +264,13 @@ static void read_again(struct value_flight *flight)
         end(flight, STORE_DOWN);
 }
 
+/* Keeps the reply that is being handled. */
+static void keep_pieces(struct value_flight *flight, struct redisReply *reply)
+{
+    redis_reader_keep(reply);
+    flight->pieces = reply;
+}
+
 static bool are_strings(const struct redisReply *reply)
 {
     for (size_t i = 0; i < reply->elements; i++)
@@ -263,8 +286,7 @@ static void take_pieces(struct value_flight *flight, struct redisReply *reply)
     } else if (reply->elements == 0) {
         read_again(flight);
     } else {
-        redis_reader_keep(reply);
-        flight->pieces = reply;
+        keep_pieces(flight, reply);
         enter(flight, VALUE_JOIN);
         buf_reserve(&flight->bytes, flight->len);
         flight->later = loop_defer_create(flight->base.servers->loop, join, flight);
@@ -288,15 +310,19 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
 {
     struct value_flight *flight =
         container_of(redis_flight_of(call), struct value_flight, base);
+    struct redisReply *mine = (struct redisReply *)(uintptr_t)reply;
     bool again;
     enum store_status status = redis_flight_status(&flight->base, reply, &again);
 
     if (again && send(flight) == 0)
         return;
-    if (status == STORE_OK && !flight->base.cancelled)
-        take(flight, (struct redisReply *)(uintptr_t)reply);
-    else
-        end(flight, again ? STORE_DOWN : status);
+    if (status == STORE_OK && !flight->base.cancelled) {
+        take(flight, mine);
+        return;
+    }
+    if (status == STORE_OK && mine->type == REDIS_REPLY_ARRAY)
+        keep_pieces(flight, mine); /* for nobody: hiredis would free them on the loop */
+    end(flight, again ? STORE_DOWN : status);
 }
 
 /* While pieces are put together there is no reply to wait for. */
