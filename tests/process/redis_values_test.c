@@ -7,6 +7,7 @@
 #include "tests/unit/store/fake_redis.h"
 
 #include "common/loop/background_free.h"
+#include "common/loop/memory_budget.h"
 #include "server/store/redis/place/redis_slot.h"
 #include "server/store/redis/redis_script.h"
 
@@ -219,6 +220,8 @@ struct run {
     bool done;
     enum store_status status;
     char first[8]; /* the id of the first document */
+    unsigned count;
+    bool more;
 };
 
 static void on_run(struct store_list *list)
@@ -227,17 +230,19 @@ static void on_run(struct store_list *list)
 
     run->done = true;
     run->status = list->status;
+    run->count = (unsigned)list->count;
+    run->more = list->more;
     run->first[0] = '\0';
     if (list->count > 0)
         snprintf(run->first, sizeof run->first, "%.*s", (int)list->documents[0].id.len,
                  (const char *)list->documents[0].id.data);
 }
 
-static void read_run(struct rig *rig, struct run *run)
+static void read_run(struct rig *rig, struct run *run, size_t most)
 {
     run->list.collection = rig_slice("c");
-    run->list.max_documents = 1;
-    run->list.max_bytes = 1024;
+    run->list.max_documents = most;
+    run->list.max_bytes = 1 << 18;
     run->list.divider = '\n';
     run->list.is_scan = true;
     run->list.done = on_run;
@@ -306,7 +311,7 @@ static void a_scan_notices_that_other_nodes_have_the_slots(void **state)
     name_in_upper_half(name);
     while (!store_is_ready(rig.store, &why) || rig_find(&rig, name, "x") != STORE_OK)
         ev_run(rig.loop, EVRUN_ONCE);
-    read_run(&rig, &run);
+    read_run(&rig, &run, 1);
     assert_int_equal(run.status, STORE_OK);
     assert_string_equal(run.first, "b");
     snprintf(moved, sizeof moved, "-MOVED %u 127.0.0.1:%d\r\n", HALF, nodes[0]->port);
@@ -314,7 +319,7 @@ static void a_scan_notices_that_other_nodes_have_the_slots(void **state)
         write_script(scripts[i], nodes[1], nodes[0], (const char *[]){"a", "b", "c"}[i],
                      i == 2 ? moved : number);
     assert_int_equal(rig_find(&rig, name, "x"), STORE_OK); /* the front learns of it */
-    read_run(&rig, &run);
+    read_run(&rig, &run, 1);
     assert_int_equal(run.status, STORE_DOWN);
     store_list_end(&run.list);
     store_close(&rig.store);
@@ -380,6 +385,40 @@ static void a_time_to_live_that_is_nearly_over_stays(void **state)
     redis_rig_end(&redis);
 }
 
+/* Memory for five of them at a time, but many reads start behind a small value. */
+static void a_scan_of_large_values_needs_the_memory_of_one(void **state)
+{
+    enum { LARGE = 600 << 10, LARGE_ONES = 60, SMALL_ONES = 3 };
+    struct redis_rig redis;
+    struct run run = {0};
+    unsigned count = 0;
+
+    (void)state;
+    start_real(&redis, 1 << 20);
+    for (int i = 0; i < LARGE_ONES; i++)
+        redis_rig_command(&redis, NULL, "SETRANGE doc:c:l%d %d 1", i, LARGE - 1);
+    for (int i = 0; i < SMALL_ONES; i++)
+        redis_rig_command(&redis, "OK", "SET doc:c:s%d 1", i);
+    memory_budget_set_limit(8 << 20);
+    do {
+        read_run(&redis.rig, &run, 100);
+        assert_int_equal(run.status, STORE_OK);
+        count += run.count;
+    } while (run.more);
+    assert_int_equal(count, LARGE_ONES + SMALL_ONES);
+    store_list_end(&run.list);
+    /* alone, and still too large */
+    memory_budget_set_limit(1 << 20);
+    run = (struct run){0};
+    do
+        read_run(&redis.rig, &run, 100);
+    while (run.status == STORE_OK && run.more);
+    assert_int_equal(run.status, STORE_NO_MEMORY);
+    store_list_end(&run.list);
+    memory_budget_set_limit(0);
+    redis_rig_stop(&redis);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +429,7 @@ int main(void)
         cmocka_unit_test(pieces_for_nobody_are_freed_elsewhere),
         cmocka_unit_test(a_scan_notices_that_other_nodes_have_the_slots),
         cmocka_unit_test(an_empty_value_is_there),
+        cmocka_unit_test(a_scan_of_large_values_needs_the_memory_of_one),
         cmocka_unit_test(a_time_to_live_that_is_nearly_over_stays),
     };
 
