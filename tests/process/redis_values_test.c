@@ -329,6 +329,63 @@ static void a_scan_notices_that_other_nodes_have_the_slots(void **state)
     alarm(0);
 }
 
+/* ---- --check-store */
+
+static pid_t run_elsewhere(struct fake_redis *fake)
+{
+    pid_t pid = fork();
+
+    RIG_CHECK(pid >= 0);
+    if (pid > 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ev_loop_fork(fake->loop);
+    ev_run(fake->loop, 0);
+    _exit(98);
+}
+
+static int check_with(const char *value, struct store_check_counts *counts_r)
+{
+    struct buf script = BUF_INIT;
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct fake_redis *fake;
+    char url[96];
+    pid_t pid;
+    int rc;
+
+    alarm(RIG_ALARM_S);
+    buf_printf(&script, GREET "SCAN *2\r\n$1\r\n0\r\n*1\r\n$7\r\ndoc:c:x\r\nGET %s",
+               value);
+    buf_append(&script, "", 1);
+    fake = fake_redis_start(loop, (const char *)script.data);
+    pid = run_elsewhere(fake);
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d" KEYS, fake->port);
+    *counts_r = (struct store_check_counts){0};
+    rc = store_check(&(struct store_config){.url = url}, NULL, NULL, counts_r);
+    RIG_CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+    fake_redis_stop(&fake);
+    ev_loop_destroy(loop);
+    buf_free(&script);
+    alarm(0);
+    return rc;
+}
+
+/* SCAN names strings only. One that is another type by the time of GET is no finding, as
+   one that is gone. */
+static void a_check_does_not_end_at_a_key_that_changes(void **state)
+{
+    struct store_check_counts counts;
+
+    (void)state;
+    assert_int_equal(check_with(DOCUMENT, &counts), 0);
+    assert_int_equal(counts.documents, 1);
+    assert_int_equal(check_with("$-1\r\n", &counts), 0);
+    assert_int_equal(counts.documents, 0);
+    assert_int_equal(check_with("-WRONGTYPE it is a hash\r\n", &counts), 0);
+    assert_int_equal(counts.documents + counts.damaged, 0);
+    assert_int_equal(check_with("-NOPERM no\r\n", &counts), -1);
+}
+
 /* ---- with a real server */
 
 static void start_real(struct redis_rig *redis, uint64_t max_value_bytes)
@@ -428,6 +485,7 @@ int main(void)
         cmocka_unit_test(a_reply_of_a_few_bytes_now_and_then_is_silence),
         cmocka_unit_test(pieces_for_nobody_are_freed_elsewhere),
         cmocka_unit_test(a_scan_notices_that_other_nodes_have_the_slots),
+        cmocka_unit_test(a_check_does_not_end_at_a_key_that_changes),
         cmocka_unit_test(an_empty_value_is_there),
         cmocka_unit_test(a_scan_of_large_values_needs_the_memory_of_one),
         cmocka_unit_test(a_time_to_live_that_is_nearly_over_stays),

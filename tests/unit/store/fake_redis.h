@@ -32,10 +32,10 @@ struct fake_redis {
 
 /* Words that begin a piece of a script. */
 static const char *const fake_words[] = {
-    "PING ",    "SENTINEL ", "ROLE ",    "CONFIG ",      "SCRIPT ",
-    "CLUSTER ", "AUTH ",     "EVALSHA ", "EVAL ",        "GETRANGE ",
-    "ASKING ",  "ZADD ",     "ZCARD ",   "ZRANGEBYLEX ", "SETRANGE ",
-    "EXPIRE ",  "UNLINK ",   "EXISTS ",  "STRLEN ",      "SCAN "};
+    "PING ",   "SENTINEL ",    "ROLE ",     "CONFIG ",   "SCRIPT ", "CLUSTER ",
+    "AUTH ",   "EVALSHA ",     "EVAL ",     "GETRANGE ", "ASKING ", "ZADD ",
+    "ZCARD ",  "ZRANGEBYLEX ", "SETRANGE ", "EXPIRE ",   "UNLINK ", "EXISTS ",
+    "STRLEN ", "SCAN ",        "GET "};
 
 static inline const char *fake_next_word(const char *at)
 {
