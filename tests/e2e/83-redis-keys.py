@@ -187,6 +187,11 @@ def who_may_only_read_reads(_):
         check_problem(pair.ask("PUT", "/v1/c/small", b"2", JSON), 500)
         equal(pair.app_get("doc:c:small"), b"[ 1 ]")
         assert not any("secret" in line for line in pair.server.log), pair.server.log
+        equal(server("--check-store", "--store", pair.store_url).returncode, 1)
+        pair.app("ACL", "SETUSER", "reader", "+get")
+        done = server("--check-store", "--store", pair.store_url)
+        equal(done.returncode, 0)
+        assert "2 values" in done.stdout, done.stdout
 
 
 # ---- what is no document
