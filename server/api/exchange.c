@@ -12,7 +12,8 @@
 #include "server/api/programs/program.h"
 #include "server/stats/stats.h"
 
-/* --max-reply limits what is sent, not what is stored. */
+/* --max-reply limits what is sent, not what is stored or only looked at: a DELETE with
+   conditions digests the value. */
 static size_t max_output(const struct exchange *e, enum codec_op op)
 {
     bool replies =
@@ -22,8 +23,9 @@ static size_t max_output(const struct exchange *e, enum codec_op op)
     if (!replies)
         return STORE_DOCUMENT_MAX;
     method = http_request(e->x)->method;
-    return method == HTTP_PUT || method == HTTP_POST ? STORE_DOCUMENT_MAX
-                                                     : e->api->config.max_reply_bytes;
+    return method == HTTP_PUT || method == HTTP_POST || method == HTTP_DELETE
+               ? STORE_DOCUMENT_MAX
+               : e->api->config.max_reply_bytes;
 }
 
 /* True for a call that makes MessagePack of JSON: of others a worker that is too old for

@@ -208,7 +208,7 @@ struct store_put {
     /* results */
     enum store_status status; /* OK (replaced, deleted), CREATED, NOT_FOUND (deleting),
                                  CONFLICT, FULL, DOWN, UNSURE, ERROR; of a foreign store
-                                 also WRONG_TYPE and BAD_NAME */
+                                 also WRONG_TYPE, TOO_LARGE and BAD_NAME */
     uint64_t version; /* the new version; never used before for any document. 0 of a
                          foreign store */
 };
@@ -231,7 +231,8 @@ struct store_tls {
 struct store_config {
     const char *url; /* see store_url.h; need not stay */
     struct store_tls tls;
-    uint64_t max_value_bytes; /* of a foreign store: larger values are not read */
+    uint64_t max_value_bytes; /* of a foreign store: larger values are neither read nor
+                                 written */
     uint64_t lmdb_max;        /* bytes */
     uint64_t timeout_ns;      /* LMDB: requests end as DOWN when the writer or the store's
                                  thread makes no progress for this time; 0 for 10 s */

@@ -14,6 +14,7 @@ from harness import BUILD, JSON, Pair, case, check_problem, equal, eventually
 KEY = "?key=doc:{collection}:{id}"
 MERGE = [("Content-Type", "application/merge-patch+json")]
 JQ = [("Content-Type", "application/jq")]
+MSGPACK = [("Content-Type", "application/msgpack")]
 NDJSON = [("Accept", "application/x-ndjson")]
 LINES = [("Content-Type", "application/x-ndjson")]
 
@@ -188,6 +189,11 @@ def who_may_only_read_reads(_):
         check_problem(pair.ask("PUT", "/v1/c/small", b"2", JSON), 500)
         equal(pair.app_get("doc:c:small"), b"[ 1 ]")
         assert not any("secret" in line for line in pair.server.log), pair.server.log
+        equal(server("--check-store", "--store", pair.store_url).returncode, 1)
+        pair.app("ACL", "SETUSER", "reader", "+get")
+        done = server("--check-store", "--store", pair.store_url)
+        equal(done.returncode, 0)
+        assert "2 values" in done.stdout, done.stdout
 
 
 # ---- what is no document
@@ -241,6 +247,30 @@ def values_beyond_max_body(pair):
     check_problem(pair.ask("GET", "/v1/c/more"), 413, "--max-body")
     check_problem(pair.ask("PATCH", "/v1/c/more", b"1", JQ), 413, "--max-body")
     equal(get(pair, "/v1/c?scan&jq=$id").json(), ["most"])
+    # what is written can be read: JSON is longer than the MessagePack that it was
+    count = 600000
+    packed = b"\xdd" + count.to_bytes(4, "big") + b"\x01" * count
+    check_problem(pair.ask("PUT", "/v1/c/packed", packed, MSGPACK), 413, "--max-body")
+    equal(pair.ask("PUT", "/v1/c/packed", b"\x90", MSGPACK).status, 201)
+    check_problem(pair.ask("PUT", "/v1/c/packed", packed, MSGPACK), 413, "--max-body")
+    check_problem(pair.ask("PATCH", "/v1/c/packed", b"[range(600000)]", JQ), 413)
+    equal(get(pair, "/v1/c/packed").body, b"[]")
+    half = json.dumps({"b": "x" * (most // 2)}).encode()
+    pair.app_set("doc:c:half", half.replace(b'"b"', b'"a"'))
+    check_problem(pair.ask("PATCH", "/v1/c/half", half, MERGE), 413, "--max-body")
+    equal(pair.ask("DELETE", "/v1/c/more").status, 204)
+
+
+@keys_case(server=["--max-reply", "1MiB"])
+def deleting_is_not_limited_by_max_reply(pair):
+    value = b'"%s"' % (b"x" * (2 << 20))
+    for headers, status in (([("If-None-Match", tag_of(b"other"))], 204),
+                            ([("If-Match", f'"1-json", {tag_of(value)}')], 204),
+                            ([("If-Match", '"1-json", "2-json"')], 412)):
+        pair.app_set("doc:c:1", value)
+        equal(pair.ask("DELETE", "/v1/c/1", headers=headers).status, status)
+        equal(pair.app("EXISTS", "doc:c:1"), "0" if status == 204 else "1")
+    check_problem(pair.ask("GET", "/v1/c/1"), 413)
 
 
 @keys_case
@@ -300,8 +330,7 @@ def what_is_written_is_plain(pair):
     equal(pair.app_get("doc:c:1"), value)
     equal(pair.app("KEYS", "*"), "doc:c:1")
     equal(get(pair, "/v1/c/1").header("etag"), tag_of(value))
-    reply = pair.ask("PUT", "/v1/c/1", b"\x93\x01\x02\x03",
-                     [("Content-Type", "application/msgpack")])
+    reply = pair.ask("PUT", "/v1/c/1", b"\x93\x01\x02\x03", MSGPACK)
     equal((reply.status, pair.app_get("doc:c:1")), (200, b"[1,2,3]"))
     body = gzip.compress(b'{"z": 1}')
     equal(pair.ask("PUT", "/v1/c/1", body, [*JSON, ("Content-Encoding", "gzip")]).status, 200)

@@ -307,6 +307,7 @@ static void compress_run(struct listing *listing, struct blob *encoded)
     blob_ref(encoded);
     blob_unref(&listing->run);
     listing->run = encoded;
+    listing->documents = encoded->bytes; /* the others are gone */
     listing->job.in_blob = encoded;
     listing->job.argument_blob = NULL;
     exchange_submit_as(&listing->base, JOBS_THREADS, &listing->job, &call, on_compressed);

@@ -25,20 +25,32 @@ void scan_fail_store(struct exchange *e, enum store_status status)
                       "?scan looks through all keys of Redis for them");
 }
 
-/* The id of the document at an offset. */
+/* Takes the first line off; one of no length if there is none. */
+static struct slice take_line(struct slice *lines)
+{
+    const uint8_t *end = lines->len > 0 ? memchr(lines->data, '\n', lines->len) : NULL;
+    struct slice line = {lines->data, 0};
+
+    if (end == NULL)
+        return line;
+    line.len = (size_t)(end - lines->data);
+    lines->data += line.len + 1;
+    lines->len -= line.len + 1;
+    return line;
+}
+
+/* The id of the document at an offset. A document that is alone in its run is not looked
+   at, because it may be large. */
 static struct slice id_at(uint64_t offset, struct slice documents, struct slice ids)
 {
-    struct slice id = {NULL, 0};
-    uint64_t before = 1;
+    struct slice id = take_line(&ids);
+    const uint8_t *at = documents.data,
+                  *last = at + (offset < documents.len ? offset : documents.len);
 
-    for (size_t i = 0; i < documents.len && i < offset; i++)
-        before += documents.data[i] == '\n';
-    for (; before > 0 && ids.len > 0; before--) {
-        const uint8_t *end = memchr(ids.data, '\n', ids.len);
-
-        id = (struct slice){ids.data, (size_t)(end - ids.data)};
-        ids.data += id.len + 1;
-        ids.len -= id.len + 1;
+    while (ids.len > 0 && at < last &&
+           (at = memchr(at, '\n', (size_t)(last - at))) != NULL) {
+        id = take_line(&ids);
+        at++;
     }
     return id;
 }

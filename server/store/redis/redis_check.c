@@ -39,11 +39,22 @@ struct question {
     bool done;
 };
 
+/* True for an application's key that was a string when SCAN named it, and is of another
+   type now. Such a check sends nothing else that has a type. */
+static bool has_changed_type(const struct check *check, const struct redisReply *reply)
+{
+    return check->servers.url.keys != NULL && reply != NULL &&
+           reply->type == REDIS_REPLY_ERROR &&
+           redis_error_read(reply->str, reply->len).status == STORE_WRONG_TYPE;
+}
+
 static void on_reply(struct redis_call *call, const struct redisReply *reply)
 {
     struct question *question = container_of(call, struct question, call);
 
     question->done = true;
+    if (has_changed_type(question->check, reply))
+        return;
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
         if (reply != NULL && !question->check->failed)
             redis_conn_take_error(question->conn, reply);
@@ -428,7 +439,8 @@ static void take_value(struct check *check, const struct redisReply *reply, void
         found(check, *name, "the value is not JSON");
 }
 
-/* An application's value: it must be JSON. One that is gone meanwhile is no finding. */
+/* An application's value: it must be JSON. One that is gone meanwhile, or is of another
+   type, is no finding. */
 static void check_value(struct check *check, struct slice text)
 {
     struct store_key name;

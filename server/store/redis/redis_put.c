@@ -396,6 +396,10 @@ static enum store_status check(const struct redis_servers *servers,
     if (servers->url.keys != NULL &&
         redis_template_key(servers->url.keys, put->key, &key) < 0)
         return STORE_BAD_NAME;
+    /* it could not be read again: JSON is longer than the MessagePack that came */
+    if (servers->url.keys != NULL && !put->remove &&
+        put->blob->bytes.len > servers->max_value_bytes)
+        return STORE_TOO_LARGE;
     return STORE_OK;
 }
 

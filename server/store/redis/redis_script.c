@@ -135,19 +135,21 @@ static const char set_text[] =
     "end\n"
     "if redis.call('STRLEN', KEYS[2]) ~= tonumber(ARGV[4]) then return {5, ''} end\n"
     "local left = redis.call('PTTL', KEYS[1])\n"
-    "if left > 0 then\n"
-    "  redis.call('PEXPIRE', KEYS[2], left)\n"
+    "if left >= 0 then\n"
+    "  redis.call('PEXPIRE', KEYS[2], math.max(left, 1))\n"
     "else\n"
     "  redis.call('PERSIST', KEYS[2])\n"
     "end\n"
     "redis.call('RENAME', KEYS[2], KEYS[1])\n"
     "return {there and 0 or 1, ''}\n";
 
-/* All pieces of one moment, so that they are one value. */
+/* All pieces of one moment, so that they are one value; one without bytes of an empty
+   value. None if the value has another length, or is gone. */
 static const char pieces_text[] =
     "local size, piece, pieces = tonumber(ARGV[1]), tonumber(ARGV[2]), {}\n"
     "if redis.call('STRLEN', KEYS[1]) ~= size then return pieces end\n"
-    "for at = 0, size - 1, piece do\n"
+    "if size == 0 and redis.call('EXISTS', KEYS[1]) == 0 then return pieces end\n"
+    "for at = 0, math.max(size - 1, 0), piece do\n"
     "  pieces[#pieces + 1] = redis.call('GETRANGE', KEYS[1], at, at + piece - 1)\n"
     "end\n"
     "return pieces\n";

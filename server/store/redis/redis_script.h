@@ -29,7 +29,7 @@
  *                           there is no upload)
  *                     returns {REDIS_WRITE_…, ''}; the value keeps its time to live
  * REDIS_SCRIPT_PIECES KEYS: the value's; ARGV: how many bytes it has, bytes of a piece
- *                     returns {piece, …}; {} if it has another length
+ *                     returns {piece, …}; {} if it has another length, or is missing
  */
 #ifndef OFFLOOP_SERVER_STORE_REDIS_REDIS_SCRIPT_H
 #define OFFLOOP_SERVER_STORE_REDIS_REDIS_SCRIPT_H

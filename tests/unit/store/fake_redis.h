@@ -25,14 +25,17 @@ struct fake_redis {
     struct ev_io io;
     const char *script; /* "WORD reply WORD reply"; a reply ends at the next known word */
     unsigned commands;
+    /* NULL for none: called before a command is answered; may set another script */
+    void (*on_command)(struct fake_redis *fake, const char *word);
     struct fake_client clients[FAKE_CLIENTS];
 };
 
 /* Words that begin a piece of a script. */
 static const char *const fake_words[] = {
-    "PING ",  "SENTINEL ",    "ROLE ",     "CONFIG ",   "SCRIPT ", "CLUSTER ",
-    "AUTH ",  "EVALSHA ",     "EVAL ",     "GETRANGE ", "ASKING ", "ZADD ",
-    "ZCARD ", "ZRANGEBYLEX ", "SETRANGE ", "EXPIRE ",   "UNLINK "};
+    "PING ",   "SENTINEL ",    "ROLE ",     "CONFIG ",   "SCRIPT ", "CLUSTER ",
+    "AUTH ",   "EVALSHA ",     "EVAL ",     "GETRANGE ", "ASKING ", "ZADD ",
+    "ZCARD ",  "ZRANGEBYLEX ", "SETRANGE ", "EXPIRE ",   "UNLINK ", "EXISTS ",
+    "STRLEN ", "SCAN ",        "GET "};
 
 static inline const char *fake_next_word(const char *at)
 {
@@ -89,6 +92,8 @@ static inline void fake_read(struct ev_loop *loop, struct ev_io *io, int events)
         redisReply *command = reply;
 
         client->fake->commands++;
+        if (client->fake->on_command != NULL)
+            client->fake->on_command(client->fake, command->element[0]->str);
         fake_answer(client, command->element[0]->str);
         freeReplyObject(reply);
     }

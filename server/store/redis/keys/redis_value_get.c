@@ -18,12 +18,14 @@
 #define PIECES_A_TURN 4
 
 /* What is awaited. GETRANGE gives nothing for a missing key, and neither for an empty
-   value, so EXISTS tells which it is. */
+   value. EXISTS usually tells which it is. If the key is there now, it may have been
+   written in between, so the script reads it: that says in one step that it is there and
+   empty. */
 enum value_state {
     VALUE_FIRST,  /* the reply to GETRANGE of the first piece */
     VALUE_EXISTS, /* to EXISTS */
     VALUE_LENGTH, /* to STRLEN: more than a piece may be there */
-    VALUE_PIECES, /* the script's pieces */
+    VALUE_PIECES, /* the script's pieces; one without bytes of an empty value */
     VALUE_JOIN    /* a turn of the loop, to put pieces together */
 };
 
@@ -33,7 +35,7 @@ static bool may_change(enum value_state from, enum value_state to)
     case VALUE_FIRST: return from == VALUE_PIECES; /* a new attempt */
     case VALUE_EXISTS:
     case VALUE_LENGTH: return from == VALUE_FIRST;
-    case VALUE_PIECES: return from == VALUE_LENGTH;
+    case VALUE_PIECES: return from == VALUE_LENGTH || from == VALUE_EXISTS;
     case VALUE_JOIN: return from == VALUE_PIECES;
     }
     return false;
@@ -60,6 +62,23 @@ static void enter(struct value_flight *flight, enum value_state state)
     flight->state = state;
 }
 
+static void free_pieces(void *pieces)
+{
+    freeReplyObject(pieces);
+}
+
+/* Frees the pieces that are not put together; not on the loop, if they are many. */
+static void drop_pieces(struct value_flight *flight)
+{
+    struct redisReply *pieces = flight->pieces;
+
+    flight->pieces = NULL;
+    if (pieces != NULL)
+        background_free_object(free_pieces, pieces,
+                               (pieces->elements - flight->next) *
+                                   REDIS_VALUE_PIECE_BYTES);
+}
+
 static void end(struct value_flight *flight, enum store_status status)
 {
     struct store_get *get = flight->get;
@@ -75,8 +94,7 @@ static void end(struct value_flight *flight, enum store_status status)
         STORE_BACKEND_END(get, status);
         blob_unref(&blob);
     }
-    if (flight->pieces != NULL)
-        freeReplyObject(flight->pieces);
+    drop_pieces(flight);
     loop_defer_destroy(&flight->later);
     background_free_buf(&flight->bytes);
     mem_free(flight);
@@ -173,16 +191,16 @@ static void take_first(struct value_flight *flight, const struct redisReply *rep
     }
 }
 
-/* An empty value is no JSON. In a list it could not be seen, so it is a space there,
-   which is no JSON either. */
 static void take_exists(struct value_flight *flight, const struct redisReply *reply)
 {
-    if (flight->is_line)
-        take_bytes(flight, " ", 1);
-    if (reply->type == REDIS_REPLY_INTEGER)
-        end(flight, reply->integer == 0 ? STORE_NOT_FOUND : STORE_OK);
-    else
+    if (reply->type != REDIS_REPLY_INTEGER) {
         end(flight, STORE_ERROR);
+    } else if (reply->integer == 0) {
+        end(flight, STORE_NOT_FOUND);
+    } else {
+        flight->len = 0;
+        go_on(flight, VALUE_PIECES);
+    }
 }
 
 static void take_length(struct value_flight *flight, const struct redisReply *reply)
@@ -204,6 +222,17 @@ static void take_length(struct value_flight *flight, const struct redisReply *re
     }
 }
 
+/* All pieces are put together. An empty value is no JSON. In a list it could not be seen,
+   so it is a space there, which is no JSON either. */
+static void finish(struct value_flight *flight)
+{
+    bool is_whole = flight->bytes.len == flight->len;
+
+    if (flight->is_line && flight->len == 0)
+        take_bytes(flight, " ", 1);
+    end(flight, is_whole ? STORE_OK : STORE_ERROR);
+}
+
 /* Puts some pieces together, and frees them. */
 static void join(void *ctx)
 {
@@ -221,10 +250,10 @@ static void join(void *ctx)
     if (flight->next < flight->pieces->elements)
         loop_defer_ask(flight->later, 0);
     else
-        end(flight, flight->bytes.len == flight->len ? STORE_OK : STORE_ERROR);
+        finish(flight);
 }
 
-/* The value has another length now: it is read again from the start. */
+/* The value has another length now, or is gone: it is read again from the start. */
 static void read_again(struct value_flight *flight)
 {
     memory_budget_release(flight->reserved);
@@ -233,6 +262,13 @@ static void read_again(struct value_flight *flight)
         go_on(flight, VALUE_FIRST);
     else
         end(flight, STORE_DOWN);
+}
+
+/* Keeps the reply that is being handled. */
+static void keep_pieces(struct value_flight *flight, struct redisReply *reply)
+{
+    redis_reader_keep(reply);
+    flight->pieces = reply;
 }
 
 static bool are_strings(const struct redisReply *reply)
@@ -250,8 +286,7 @@ static void take_pieces(struct value_flight *flight, struct redisReply *reply)
     } else if (reply->elements == 0) {
         read_again(flight);
     } else {
-        redis_reader_keep(reply);
-        flight->pieces = reply;
+        keep_pieces(flight, reply);
         enter(flight, VALUE_JOIN);
         buf_reserve(&flight->bytes, flight->len);
         flight->later = loop_defer_create(flight->base.servers->loop, join, flight);
@@ -275,15 +310,19 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
 {
     struct value_flight *flight =
         container_of(redis_flight_of(call), struct value_flight, base);
+    struct redisReply *mine = (struct redisReply *)(uintptr_t)reply;
     bool again;
     enum store_status status = redis_flight_status(&flight->base, reply, &again);
 
     if (again && send(flight) == 0)
         return;
-    if (status == STORE_OK && !flight->base.cancelled)
-        take(flight, (struct redisReply *)(uintptr_t)reply);
-    else
-        end(flight, again ? STORE_DOWN : status);
+    if (status == STORE_OK && !flight->base.cancelled) {
+        take(flight, mine);
+        return;
+    }
+    if (status == STORE_OK && mine->type == REDIS_REPLY_ARRAY)
+        keep_pieces(flight, mine); /* for nobody: hiredis would free them on the loop */
+    end(flight, again ? STORE_DOWN : status);
 }
 
 /* While pieces are put together there is no reply to wait for. */

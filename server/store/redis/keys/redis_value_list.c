@@ -25,14 +25,17 @@ struct large_value {
    answer. It lasts from run to run. */
 struct value_scan {
     struct store_scan base;
-    unsigned node;           /* its number in redis_servers_node() */
-    struct redis_conn *conn; /* of that server; NULL before its first SCAN */
-    uint64_t connections;    /* made to it then: another server has other cursors */
-    struct buf cursor;       /* text */
-    bool over;               /* all servers have been looked through */
-    bool is_careful;         /* the last value was large: one is read at a time */
-    struct buf ids;          /* each behind a byte with its length */
-    size_t next;             /* in ids: the next one to be read */
+    unsigned node;              /* its number in redis_servers_node() */
+    uint64_t changes;           /* redis_servers_changes() when the scan began */
+    struct redis_conn *conn;    /* of that server; NULL before its first SCAN */
+    uint64_t connections;       /* made to it then: another server has other cursors */
+    struct buf cursor;          /* text */
+    bool over;                  /* all servers have been looked through */
+    bool is_careful;            /* the last value was large: one is read at a time */
+    struct buf ids;             /* each behind a byte with its length */
+    size_t next;                /* in ids: the next one to be read */
+    struct slice again[WINDOW]; /* in ids: there was no memory beside others */
+    unsigned again_count;
     struct large_value large[WINDOW];
     unsigned large_count;
 };
@@ -80,10 +83,11 @@ static void free_scan(struct store_scan *base)
     mem_free(scan);
 }
 
-static struct value_scan *create_scan(void)
+static struct value_scan *create_scan(const struct redis_servers *servers)
 {
     struct value_scan *scan = mem_zalloc(sizeof *scan);
 
+    scan->changes = redis_servers_changes(servers);
     scan->base.free = free_scan;
     scan->is_careful = true; /* nothing is known about the values */
     buf_append_str(&scan->cursor, "0");
@@ -92,13 +96,16 @@ static struct value_scan *create_scan(void)
 
 static bool has_ids(const struct value_scan *scan)
 {
-    return scan->next < scan->ids.len;
+    return scan->again_count > 0 || scan->next < scan->ids.len;
 }
 
 static struct slice take_id(struct value_scan *scan)
 {
-    struct slice id = {scan->ids.data + scan->next + 1, scan->ids.data[scan->next]};
+    struct slice id;
 
+    if (scan->again_count > 0)
+        return scan->again[--scan->again_count];
+    id = (struct slice){scan->ids.data + scan->next + 1, scan->ids.data[scan->next]};
     scan->next += 1 + id.len;
     return id;
 }
@@ -173,6 +180,26 @@ static void take_value(struct value_list *flight, const struct store_get *get)
     }
 }
 
+/* There is no memory for a value: it is read later, unless nothing else of this scan took
+   any. */
+static void take_refusal(struct value_list *flight, const struct store_get *get)
+{
+    struct value_scan *scan = flight->scan;
+
+    if (flight->reading == 0 && scan->large_count == 0) {
+        flight->status = get->status;
+        return;
+    }
+    assert(scan->again_count < WINDOW);
+    scan->again[scan->again_count++] = get->key.id;
+}
+
+/* One value is read at a time where others may be large, too. */
+static bool is_careful(const struct value_scan *scan)
+{
+    return scan->is_careful || scan->again_count > 0;
+}
+
 static void on_value(struct store_get *get)
 {
     struct value_read *read = container_of(get, struct value_read, get);
@@ -184,6 +211,10 @@ static void on_value(struct store_get *get)
     case STORE_NOT_FOUND:
     case STORE_WRONG_TYPE:
     case STORE_TOO_LARGE: break; /* it does not come */
+    case STORE_NO_MEMORY:
+        if (flight->status == STORE_OK)
+            take_refusal(flight, get);
+        break;
     default:
         if (flight->status == STORE_OK)
             flight->status = get->status;
@@ -195,7 +226,7 @@ static bool may_read(const struct value_list *flight)
 {
     return flight->status == STORE_OK && has_ids(flight->scan) &&
            flight->scan->large_count == 0 &&
-           flight->reading < (flight->scan->is_careful ? 1 : WINDOW) &&
+           flight->reading < (is_careful(flight->scan) ? 1 : WINDOW) &&
            flight->count + flight->reading < flight->list->max_documents &&
            flight->bytes.len < flight->list->max_bytes;
 }
@@ -234,13 +265,21 @@ static void start_reads(struct value_list *flight)
 
 /* ---- looking for keys ---- */
 
-/* The server of the scan's next step. -1 if it is not the one that the cursor is of. */
+/* True if the scan's number of a server means the same server as when it began. If a node
+   has got its first slot, or has lost its last one, a server might be left out. */
+static bool counts_same_servers(const struct value_list *flight)
+{
+    return flight->scan->changes == redis_servers_changes(flight->base.servers);
+}
+
+/* The server of the scan's next step. -1 if it is not the one that the cursor is of, or
+   if the servers have changed. */
 static int find_server(struct value_list *flight)
 {
     struct value_scan *scan = flight->scan;
     struct redis_conn *conn = redis_servers_node(flight->base.servers, scan->node);
 
-    if (conn == NULL)
+    if (conn == NULL || !counts_same_servers(flight))
         return -1;
     if (scan->conn == NULL) {
         scan->conn = conn;
@@ -330,6 +369,10 @@ static void on_scan(struct redis_call *call, const struct redisReply *reply)
         fail(flight, status);
         return;
     }
+    if (!counts_same_servers(flight)) {
+        fail(flight, STORE_DOWN);
+        return;
+    }
     cursor = redis_flight_element(reply, 0, REDIS_REPLY_STRING);
     keys = redis_flight_element(reply, 1, REDIS_REPLY_ARRAY);
     if (cursor == NULL || keys == NULL) {
@@ -391,7 +434,7 @@ void redis_value_list(struct redis_servers *servers, struct store_list *list)
         return;
     }
     if (list->scan == NULL)
-        list->scan = &create_scan()->base;
+        list->scan = &create_scan(servers)->base;
     flight = mem_zalloc(sizeof *flight);
     redis_flight_init(&flight->base, servers, &list->request, list->collection, on_scan);
     flight->base.flight.cancel = cancel;

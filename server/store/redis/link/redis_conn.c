@@ -181,6 +181,15 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *data)
     call->on_reply(call, reply);
 }
 
+/* A part of a large reply has arrived: the server is not silent. */
+static void on_progress(void *ctx)
+{
+    struct redis_conn *conn = ctx;
+
+    if (conn->state == CONN_UP && conn->waiting > 0)
+        ev_timer_again(conn->loop, &conn->timer);
+}
+
 /* Before the loop polls: one write for all commands of this turn. */
 static void on_flush(struct ev_loop *loop, struct ev_prepare *prepare, int events)
 {
@@ -341,6 +350,8 @@ static void attach(struct redis_conn *conn, redisAsyncContext *ac)
             redis_tls_attach(conn->loop, ac, conn->tls, conn->server.host, &calls);
     else
         redis_reader_attach(conn->loop, ac);
+    conn->reader.on_progress = on_progress;
+    conn->reader.ctx = conn;
     redis_reader_bound(&conn->reader, ac);
 }
 

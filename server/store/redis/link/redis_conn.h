@@ -6,8 +6,9 @@
  * - A connection that is not up takes no commands: the caller knows at once.
  * - When a connection is lost, every command under way ends with a NULL reply. No
  *   command is ever sent twice.
- * - If no reply comes for REDIS_CONN_SILENCE_S while commands wait, the server
- *   hangs: the connection counts as lost.
+ * - If neither a reply nor a MiB of one (REDIS_READER_PROGRESS_BYTES) comes for
+ *   REDIS_CONN_SILENCE_S while commands wait, the server hangs: the connection
+ *   counts as lost.
  * - If Redis closes an idle connection, a new one is made at once, and commands
  *   may wait for it (redis_conn_is_renewing()). If the `timeout` of Redis is
  *   known, a command goes out now and then, so that it is not closed.

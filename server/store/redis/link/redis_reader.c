@@ -96,7 +96,7 @@ static void free_object(void *reply)
 
 void redis_reader_bound(struct redis_reader *reader, redisAsyncContext *ac)
 {
-    reader->bytes = 0;
+    reader->bytes = reader->unread = reader->arrived = 0;
     reader->defaults = ac->c.reader->fn;
     reader->functions = (redisReplyObjectFunctions){.createString = create_string,
                                                     .createArray = create_array,
@@ -119,9 +119,25 @@ static bool has_endless_line(const redisReader *reader)
            memmem(reader->buf + reader->pos, REDIS_READER_LINE_BYTES, "\r\n", 2) == NULL;
 }
 
-bool redis_reader_is_full(const redisAsyncContext *ac)
+/* Counts what has arrived, by how much the buffer has grown. That is a little too few:
+   hiredis takes finished parts of a reply out of it meanwhile. */
+static void count_arrived(struct redis_reader *reader, size_t unread)
 {
-    return ac->c.reader->len > REDIS_READER_BYTES || has_endless_line(ac->c.reader);
+    if (unread > reader->unread)
+        reader->arrived += unread - reader->unread;
+    reader->unread = unread;
+    if (reader->arrived < REDIS_READER_PROGRESS_BYTES)
+        return;
+    reader->arrived = 0;
+    reader->on_progress(reader->ctx);
+}
+
+int redis_reader_take_bytes(const redisAsyncContext *ac)
+{
+    const redisReader *reader = ac->c.reader;
+
+    count_arrived(reader->privdata, reader->len);
+    return reader->len > REDIS_READER_BYTES || has_endless_line(reader) ? -1 : 0;
 }
 
 /* hiredis calls this after each read. A socket that is shut down ends the connection at
@@ -130,7 +146,7 @@ static void add_read(void *data)
 {
     const redisLibevEvents *events = data;
 
-    if (redis_reader_is_full(events->context))
+    if (redis_reader_take_bytes(events->context) < 0)
         shutdown(events->context->c.fd, SHUT_RDWR);
     redisLibevAddRead(data);
 }

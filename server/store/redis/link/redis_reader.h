@@ -22,22 +22,32 @@ struct redisAsyncContext;
 /* The longest line of a reply; errors of Redis are shorter. */
 #define REDIS_READER_LINE_BYTES (64 << 10)
 
+/* So many bytes are a sign of life, even if they are not a whole reply yet. */
+#define REDIS_READER_PROGRESS_BYTES (1 << 20)
+
 /* The limits of one connection; must stay as long as its context. */
 struct redis_reader {
     redisReplyObjectFunctions functions; /* ours, around hiredis' */
     redisReplyObjectFunctions *defaults;
-    size_t bytes; /* of the reply that is being read */
+    size_t bytes;   /* of the reply that is being read */
+    size_t unread;  /* in hiredis' buffer when bytes arrived last */
+    size_t arrived; /* since on_progress() */
+    /* the owner's: called when about REDIS_READER_PROGRESS_BYTES have arrived */
+    void (*on_progress)(void *ctx);
+    void *ctx;
 };
 
-/* Sets the limits for a new context. */
+/* Sets the limits for a new context; on_progress and ctx are set. */
 void redis_reader_bound(struct redis_reader *reader, struct redisAsyncContext *ac);
 
 /* Called while a reply is handled: hiredis will not free the reply; the caller frees it
    later with freeReplyObject(). */
 void redis_reader_keep(const struct redisReply *reply);
 
-/* True if the unfinished reply has too many bytes, or too long a line. */
-bool redis_reader_is_full(const struct redisAsyncContext *ac);
+/* Called when bytes have arrived, before replies are taken out of them. Returns -1 if the
+   unfinished reply has too many bytes, or too long a line. */
+int redis_reader_take_bytes(const struct redisAsyncContext *ac)
+    __attribute__((warn_unused_result));
 
 /* Attaches a context without TLS to the loop. */
 void redis_reader_attach(struct ev_loop *loop, struct redisAsyncContext *ac);

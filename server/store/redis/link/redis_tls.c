@@ -244,7 +244,7 @@ static int feed(struct redis_tls_stream *stream, bool *fed_r, int *events_r)
         }
         *fed_r = true;
         if (redisReaderFeed(stream->ac->c.reader, bytes, (size_t)got) != REDIS_OK ||
-            redis_reader_is_full(stream->ac))
+            redis_reader_take_bytes(stream->ac) < 0)
             return SSL_ERROR_SYSCALL;
     }
     /* bytes that OpenSSL has read already make no event */

@@ -40,6 +40,7 @@ struct redis_cluster {
     bool is_stale;          /* the map may be out of date */
     bool has_map;
     uint64_t reconnects; /* of nodes that were closed */
+    uint64_t changes;    /* of the nodes that have slots */
     unsigned count;
     struct node *nodes[REDIS_CLUSTER_NODES]; /* sorted: compare() */
     struct node *slots[REDIS_SLOTS];         /* NULL for none */
@@ -119,6 +120,13 @@ static bool is_up(const struct node *node)
     return redis_conn_is_up(node->conn, &why);
 }
 
+static void set_has_slots(struct redis_cluster *cluster, struct node *node, bool has)
+{
+    if (node->has_slots != has)
+        cluster->changes++;
+    node->has_slots = has;
+}
+
 /* Closes nodes that have had no slots and no commands for a while. */
 static void close_idle(struct redis_cluster *cluster)
 {
@@ -158,7 +166,7 @@ static void take_range(void *ctx, const struct redis_cluster_range *range)
 static void take_map(struct redis_cluster *cluster)
 {
     for (unsigned i = 0; i < cluster->count; i++)
-        cluster->nodes[i]->has_slots = cluster->nodes[i]->in_next;
+        set_has_slots(cluster, cluster->nodes[i], cluster->nodes[i]->in_next);
     memcpy(cluster->slots, cluster->next_slots, sizeof cluster->slots);
     cluster->has_map = true;
 }
@@ -275,7 +283,7 @@ struct redis_conn *redis_cluster_redirect(struct redis_cluster *cluster,
     node->idle_ticks = 0;
     if (text[0] == 'M') {
         cluster->slots[to.slot] = node;
-        node->has_slots = true; /* until the next map */
+        set_has_slots(cluster, node, true); /* until the next map */
     }
     return node->conn;
 }
@@ -351,6 +359,11 @@ struct redis_conn *redis_cluster_node(const struct redis_cluster *cluster, unsig
         if (cluster->nodes[n]->has_slots && i-- == 0)
             return cluster->nodes[n]->conn;
     return NULL;
+}
+
+uint64_t redis_cluster_changes(const struct redis_cluster *cluster)
+{
+    return cluster->changes;
 }
 
 uint64_t redis_cluster_reconnects(const struct redis_cluster *cluster)

@@ -53,6 +53,9 @@ void redis_cluster_ask_map(struct redis_cluster *cluster);
 /* The i-th connection of the nodes that have slots; NULL after the last. */
 struct redis_conn *redis_cluster_node(const struct redis_cluster *cluster, unsigned i);
 
+/* How often the nodes that redis_cluster_node() counts have become others. */
+uint64_t redis_cluster_changes(const struct redis_cluster *cluster);
+
 /* Connections made, beyond the first of each node. */
 uint64_t redis_cluster_reconnects(const struct redis_cluster *cluster);
 

@@ -126,6 +126,11 @@ struct redis_conn *redis_servers_node(const struct redis_servers *servers, unsig
     return i == 0 ? servers->conn : NULL;
 }
 
+uint64_t redis_servers_changes(const struct redis_servers *servers)
+{
+    return servers->cluster != NULL ? redis_cluster_changes(servers->cluster) : 0;
+}
+
 uint64_t redis_servers_reconnects(const struct redis_servers *servers)
 {
     return servers->cluster != NULL ? redis_cluster_reconnects(servers->cluster)

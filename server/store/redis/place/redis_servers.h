@@ -26,7 +26,7 @@ struct redis_servers {
     struct redis_call ignored;         /* of commands whose reply is not needed */
     struct list delayed;               /* commands of flights that wait a moment */
     struct ev_timer delay;             /* runs while there are any */
-    uint64_t max_value_bytes;          /* of an application's values that are read */
+    uint64_t max_value_bytes;          /* of an application's values, read or written */
     uint64_t uploads;                  /* the name of the next one */
     uint64_t newest_version;           /* of all replies */
     uint64_t learned[REDIS_LEARNED];   /* hashes of collections; 0 for none */
@@ -62,6 +62,10 @@ struct redis_conn *redis_servers_conn(const struct redis_servers *servers,
 
 /* The i-th connection to a server that holds keys; NULL after the last. */
 struct redis_conn *redis_servers_node(const struct redis_servers *servers, unsigned i);
+
+/* How often the servers that redis_servers_node() counts have become others: since then
+   the same number may be another server's. */
+uint64_t redis_servers_changes(const struct redis_servers *servers);
 
 /* Connections made, beyond the first to each server. */
 uint64_t redis_servers_reconnects(const struct redis_servers *servers);
