@@ -17,8 +17,8 @@ import time
 import harness
 from harness import BUILD, SANITIZED, Daemon, alive, case, equal, eventually
 from job_socket import (BULK, CANCELLED, COMPACT, DECODE, ENCODE, EXPIRED, GREETING, GZIP,
-                        INPUT_JSON, LOST, NO_WORKER, OVERLOADED, PATCH, POISON, PROJECT, RAN,
-                        SEALS, SEQUENCE, TAKES_ARENA, VALIDATE, Application, Client, cancel,
+                        INPUT_JSON, LOST, NO_WORKER, OVERLOADED, PATCH, PING, POISON, PROJECT,
+                        RAN, SEALS, SEQUENCE, TAKES_ARENA, VALIDATE, Application, Client, cancel,
                         frame, hello, job, jobs, message, options, uint)
 
 PAIR = {"workers": 0}
@@ -133,7 +133,7 @@ def a_ping_and_a_large_document(pair):
     with daemon(pair) as host, Application(host.path) as app:
         text = b"[" + b"1," * 5_000_000 + b"1]"
         app.submit([job(1, COMPACT, text)])
-        app.send(message(0x14, b"\x91" + uint(77)))
+        app.send(message(PING, b"\x91" + uint(77)))
         ok(app.wait([1])[1], text)
         app.read_until(lambda: app.alive)
         equal(app.alive, [[77, 0, 0]])
@@ -277,6 +277,20 @@ def an_arena_that_is_none_is_refused(pair):
                 app.share()
                 ok(app.run(COMPACT, b"[1 ]"), b"[1]")
         eventually(lambda: len(os.listdir(f"/proc/{broker[0]}/fd")) <= fds, "descriptors are closed")
+
+
+@case
+def more_descriptors_than_one_are_closed(pair):
+    with daemon(pair) as host, Application(host.path) as app:
+        app.read_until(lambda: app.welcome)
+        broker = host.of_role("broker")[0]
+        before = len(os.listdir(f"/proc/{broker}/fd"))
+        fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(9)]
+        for n in range(40):
+            app.send_with(message(PING, b"\x91" + uint(n + 1)), fds[:2 + n % 8])
+            app.read_until(lambda: len(app.alive) > n)
+        after = len(os.listdir(f"/proc/{broker}/fd"))
+        assert after <= before + 1, f"{before} descriptors of the broker have become {after}"
 
 
 def scribble(app, memory, stop):

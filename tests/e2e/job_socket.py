@@ -178,10 +178,15 @@ class Application:
             os.ftruncate(fd, length)
             memory = mmap.mmap(fd, length)
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
-        self.socket.sendmsg([message(ARENA, b"\x91" + uint(told or length))], rights if pass_it else [])
+        self.send_with(message(ARENA, b"\x91" + uint(told or length)), [fd] if pass_it else [])
         self.arena_fd = fd
         return memory
+
+    def send_with(self, data, fds):
+        """Sends a few bytes, and descriptors with the first one."""
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        sent = self.socket.sendmsg([data], rights)
+        assert sent == len(data), "the daemon takes nothing"
 
     def read_some(self):
         """Reads once; False at the end of the connection."""

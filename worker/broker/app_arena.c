@@ -22,17 +22,28 @@ void app_arena_close(struct app_arena *arena)
     app_arena_init(arena);
 }
 
-/* The descriptor in a message of the kernel's; -1 for none. There is room for one only:
-   the kernel closes what is too much. */
-static int descriptor_in(struct msghdr *message)
+/* The first descriptor in a message of the kernel's; -1 for none. Any others are closed.
+ */
+static int take_descriptor(struct msghdr *message)
 {
     struct cmsghdr *control = CMSG_FIRSTHDR(message);
-    int fd = -1;
+    int first = -1;
+    size_t count;
 
-    if (control != NULL && control->cmsg_level == SOL_SOCKET &&
-        control->cmsg_type == SCM_RIGHTS && control->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(&fd, CMSG_DATA(control), sizeof fd);
-    return fd;
+    if (control == NULL || control->cmsg_level != SOL_SOCKET ||
+        control->cmsg_type != SCM_RIGHTS)
+        return -1;
+    count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+
+        memcpy(&fd, CMSG_DATA(control) + i * sizeof fd, sizeof fd);
+        if (first < 0)
+            first = fd;
+        else
+            close(fd);
+    }
+    return first;
 }
 
 ssize_t app_arena_receive(struct app_arena *arena, int socket, void *room, size_t bytes)
@@ -48,10 +59,12 @@ ssize_t app_arena_receive(struct app_arena *arena, int socket, void *room, size_
     if (!arena->is_offered || arena->fd >= 0)
         return recv(socket, room, bytes, MSG_DONTWAIT); /* the kernel drops descriptors */
     message.msg_control = &control;
-    message.msg_controllen = sizeof control;
+    /* Room for one, and not for what its alignment leaves: there the kernel would put a
+       second one. */
+    message.msg_controllen = CMSG_LEN(sizeof(int));
     got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got > 0)
-        arena->fd = descriptor_in(&message);
+        arena->fd = take_descriptor(&message);
     return got;
 }
 
