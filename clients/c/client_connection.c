@@ -77,9 +77,9 @@ static enum offloop_outcome outcome_of(const struct wire_result *result)
 }
 
 /* Returns -1 for an answer to what is not sent yet. */
-static int take_result(struct offloop *o, const struct wire_result *wire,
-                       struct slice payload)
+static int take_result(struct offloop *o, const struct wire_result *wire)
 {
+    struct slice payload = wire->payload.bytes;
     struct job *job = job_find(o, wire->id);
     struct offloop_result result = {.outcome = outcome_of(wire),
                                     .status = wire->status,
@@ -107,20 +107,13 @@ static int take_result(struct offloop *o, const struct wire_result *wire,
     return 0;
 }
 
-/* The results of a message, wherever they lie: -1 as above, and for one that lies where
-   it cannot be. */
+/* The results of a message: -1 as above, and for one that is not in the message. */
 static int take_results(struct offloop *o, const struct wire_results *results)
 {
     for (unsigned i = 0; i < results->count && !o->is_over; i++) {
         const struct wire_result *result = &results->results[i];
-        struct slice payload = result->payload.bytes;
 
-        if (result->payload.in_arena) {
-            payload.data = arena_find(&o->arena, result);
-            if (payload.data == NULL)
-                return -1;
-        }
-        if (take_result(o, result, payload) != 0)
+        if (result->payload.in_arena || take_result(o, result) != 0)
             return -1;
         arena_end(&o->arena, result->id);
     }

@@ -191,39 +191,30 @@ def who_breaks_a_rule_is_left(pair):
 LARGE_PLAIN = json.dumps(json.loads(LARGE), separators=(",", ":")).encode()
 
 
-def there(number, at, length, room_at=0, room=1 << 20, **more):
-    """A job whose payload lies in the arena, with room for the result."""
-    return job(number, COMPACT, b"", offset=uint(at), length=length,
-               reply=b"\x92" + uint(room_at) + uint(room), **more)
+def there(number, at, length, **more):
+    """A job whose payload lies in the arena."""
+    return job(number, COMPACT, b"", offset=uint(at), length=length, **more)
 
 
 @case
-def payloads_and_results_in_an_arena(pair):
+def payloads_in_an_arena(pair):
     with daemon(pair) as host, Application(host.path) as app:
         memory = app.share()
         assert app.welcome[3] & TAKES_ARENA
         memory[4097:4097 + len(LARGE)] = LARGE
-        app.submit([there(1, 4097, len(LARGE), 300_000, 300_000)])
-        result = app.wait([1])[1]
-        equal((result.verdict, result.status, result.payload), (RAN, 0, None))
-        equal((result.offset, result.length), (300_000, len(LARGE_PLAIN)))
-        equal(memory[300_000:300_000 + result.length], LARGE_PLAIN)
-        # where the payload was; where it does not fit; from a message; a failure; nothing
-        app.submit([there(2, 4097, len(LARGE), 4097, len(LARGE))])
-        equal(app.wait([2])[2].offset, 4097)
-        equal(memory[4097:4097 + len(LARGE_PLAIN)], LARGE_PLAIN)
-        app.submit([there(3, 4097, len(LARGE_PLAIN), 0, len(LARGE_PLAIN) - 1)])
-        ok(app.wait([3])[3], LARGE_PLAIN)
-        app.submit([job(4, COMPACT, LARGE, reply=b"\x92" + uint(0) + uint(1 << 20))])
-        equal((app.wait([4])[4].offset, memory[:len(LARGE_PLAIN)]), (0, LARGE_PLAIN))
+        app.submit([there(1, 4097, len(LARGE)), job(2, COMPACT, LARGE)])
+        answers = app.wait([1, 2])
+        ok(answers[1], LARGE_PLAIN)
+        ok(answers[2], LARGE_PLAIN)
+        equal(memory[:], bytes(4097) + LARGE + bytes(len(memory) - 4097 - len(LARGE)))
         memory[4097:4100] = b"[1,"
         app.submit([there(5, 4097, 3)])
         result = app.wait([5])[5]
         equal((result.verdict, result.status, result.fault, result.payload), (RAN, 2, 3, b""))
-        app.submit([there(6, 4097, 0), there(7, (1 << 20) - 2, 2, 0, 0)])
+        app.submit([there(6, 4097, 0), there(7, (1 << 20) - 2, 2)])
         equal(app.wait([6, 7])[6].status, 2)
         memory[-2:] = b"17"
-        app.submit([there(8, (1 << 20) - 2, 2, 0, 0)])
+        app.submit([there(8, (1 << 20) - 2, 2)])
         ok(app.wait([8])[8], b"17")
         equal(host.metric("offloop_application_jobs_unanswered"), 0)
 
@@ -244,9 +235,7 @@ PLACES = {
     "behind it": lambda: there(1, 1 << 20, 1),
     "beyond its end": lambda: there(1, (1 << 20) - 1, 2),
     "far behind it": lambda: there(1, (1 << 64) - 1, 2),
-    "room behind it": lambda: there(1, 0, 1, 1 << 20, 1),
-    "room beyond its end": lambda: there(1, 0, 1, 1, 1 << 20),
-    "room far behind it": lambda: there(1, 0, 1, (1 << 64) - 1, 2),
+    "room for the result": lambda: there(1, 0, 1, reply=b"\x92" + uint(0) + uint(1)),
 }
 
 
@@ -319,7 +308,7 @@ def who_changes_its_arena_harms_nobody(pair):
         thread.start()
         try:
             for first in range(1, 300, 10):
-                bad.submit([there(n, 0, len(LARGE), 4096 * (n % 10), 300_000) for n in range(first, first + 10)])
+                bad.submit([there(n, 0, len(LARGE)) for n in range(first, first + 10)])
                 bad.wait(range(first, first + 10))
                 ok(good.run(COMPACT, DOCUMENT), PLAIN)
         finally:
@@ -327,11 +316,10 @@ def who_changes_its_arena_harms_nobody(pair):
             thread.join()
         equal({one.verdict for one in bad.answers.values()}, {RAN})
         equal((host.of_role("broker"), sorted(host.of_role("worker"))), before)
-        # Results come in the message where the file takes none any more.
         bad.answers.clear()
         memory[:len(LARGE)] = LARGE
         bad.submit([there(1000, 0, len(LARGE))])
-        equal(bad.wait([1000])[1000].offset, 0)
+        ok(bad.wait([1000])[1000], LARGE_PLAIN)
 
 
 @case

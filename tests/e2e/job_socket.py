@@ -19,7 +19,7 @@ GZIP, INPUT_JSON = 1, 4  # option flags
 TAKES_ARENA = 4  # a capability
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
-Result = collections.namedtuple("Result", "id verdict status fault payload offset length")
+Result = collections.namedtuple("Result", "id verdict status fault payload")
 
 
 def uint(value):
@@ -118,8 +118,8 @@ def parse(raw):
     for _ in range(count):
         assert reader.value() == 8
         heads.append([reader.value() for _ in range(8)])
-    results = [Result(*one[:4], bytes(reader.take(one[6])) if one[7] is None else None, one[7], one[6])
-               for one in heads]
+    assert all(one[7] is None for one in heads), "a result that is not in the message"
+    results = [Result(*one[:4], bytes(reader.take(one[6]))) for one in heads]
     assert reader.at == len(raw), "bytes are left over"
     return RESULTS, results
 

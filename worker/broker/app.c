@@ -196,8 +196,7 @@ static void set_name(struct app *app, struct slice name)
             app->name[i] = '_';
 }
 
-/* What is written to arenas may count as the broker's own memory. So not all may have
-   one. */
+/* Each takes a descriptor. So not all may have one. */
 static void offer_arena(struct app *app)
 {
     if (app->world->arenas >= APP_MAX_ARENAS)

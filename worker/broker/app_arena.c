@@ -105,11 +105,9 @@ static bool holds(const struct app_arena *arena, uint64_t offset, uint64_t bytes
 
 bool app_arena_fits(const struct app_arena *arena, const struct wire_job *job)
 {
-    if ((job->payload.in_arena || job->has_reply_space) && arena->bytes == 0)
-        return false;
-    return (!job->payload.in_arena ||
-            holds(arena, job->payload.offset, job->payload.bytes.len)) &&
-           (!job->has_reply_space || holds(arena, job->reply_offset, job->reply_bytes));
+    return !job->payload.in_arena ||
+           (arena->bytes > 0 &&
+            holds(arena, job->payload.offset, job->payload.bytes.len));
 }
 
 int app_arena_read(const struct app_arena *arena, uint64_t offset, uint8_t *to,
@@ -125,22 +123,6 @@ int app_arena_read(const struct app_arena *arena, uint64_t offset, uint8_t *to,
         to += got;
         offset += (uint64_t)got;
         bytes -= (size_t)got;
-    }
-    return 0;
-}
-
-int app_arena_write(const struct app_arena *arena, uint64_t offset, struct slice from)
-{
-    while (from.len > 0) {
-        ssize_t put = pwrite(arena->fd, from.data, from.len, (off_t)offset);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return -1;
-        from.data += put;
-        from.len -= (size_t)put;
-        offset += (uint64_t)put;
     }
     return 0;
 }

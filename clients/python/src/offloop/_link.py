@@ -105,9 +105,9 @@ class Link:
         if self._out:
             self._loop.add_writer(self._socket.fileno(), self._on_writable)
 
-    def place(self, job: int, payload: Tuple[_wire.Bytes, ...]) -> Optional[Tuple[int, int]]:
-        """Copies a large payload to where the daemon reads it: (offset, room for the result);
-        None where it must be sent."""
+    def place(self, job: int, payload: Tuple[_wire.Bytes, ...]) -> Optional[int]:
+        """Copies a large payload to where the daemon reads it: its offset; None where it must
+        be sent."""
         length = sum(map(len, payload))
         if not _arena.suits(length) or self.welcome is None or \
                 not self.welcome.capabilities & _wire.TAKES_ARENA:
@@ -215,7 +215,9 @@ class Link:
             for result in _wire.read_results(raw):
                 if self._socket is None:
                     return  # closed by whom the one before was told to
-                self._take_result(result)
+                if self._arena is not None:
+                    self._arena.end(result.id)
+                self._owner.on_result(result)
         elif kind == _wire.APP_WELCOME:
             self.welcome = _wire.read_welcome(raw)
             self._owner.on_welcome(self)
@@ -226,14 +228,3 @@ class Link:
             raise OffloopError(f"the daemon refuses us: {_wire.read_refused(raw)[1]}")
         elif kind != _wire.ALIVE:
             raise ProtocolError(f"message type {kind:#x}")
-
-    def _take_result(self, result: _wire.Result) -> None:
-        if self._arena is None:
-            if result.offset is not None:
-                raise ProtocolError("a result that is not in the message")
-            self._owner.on_result(result)
-            return
-        if result.offset is not None:
-            result = result._replace(payload=self._arena.get(result.id, result.offset, result.length))
-        self._arena.end(result.id)
-        self._owner.on_result(result)
