@@ -11,12 +11,13 @@ import re
 import signal
 import socket
 import stat
+import struct
 import threading
 import time
 
 import harness
 from harness import BUILD, SANITIZED, Daemon, alive, case, equal, eventually
-from job_socket import (BULK, CANCELLED, COMPACT, DECODE, ENCODE, EXPIRED, GREETING, GZIP,
+from job_socket import (ARENA, BULK, CANCELLED, COMPACT, DECODE, ENCODE, EXPIRED, GREETING, GZIP,
                         INPUT_JSON, LOST, NO_WORKER, OVERLOADED, PATCH, PING, POISON, PROJECT,
                         RAN, SEALS, SEQUENCE, TAKES_ARENA, VALIDATE, Application, Client, cancel,
                         frame, hello, job, jobs, message, options, uint)
@@ -266,6 +267,40 @@ def an_arena_that_is_none_is_refused(pair):
                 app.share()
                 ok(app.run(COMPACT, b"[1 ]"), b"[1]")
         eventually(lambda: len(os.listdir(f"/proc/{broker[0]}/fd")) <= fds, "descriptors are closed")
+
+
+def lingering_socket(listener):
+    """A connection with bytes that nobody takes, whose close() waits for an hour; and its peer."""
+    end = socket.create_connection(listener.getsockname())
+    peer = listener.accept()[0]
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+    end.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            end.send(bytes(1 << 20))
+    return end, peer
+
+
+@case
+def what_takes_long_to_close_holds_up_nobody(pair):
+    with daemon(pair) as host, Application(host.path, "good") as good, \
+            socket.create_server(("127.0.0.1", 0)) as listener:
+        broker = host.of_role("broker")
+        peers = []
+        for kind in (PING, ARENA):  # left with it, and refused for it
+            with Application(host.path, "bad") as bad:
+                bad.read_until(lambda: bad.welcome)
+                end, peer = lingering_socket(listener)
+                peers.append(peer)
+                text = message(kind, b"\x91" + uint(1 << 20))
+                bad.send_with(text[:1], [end.fileno()])
+                end.close()  # now the daemon's is the last one
+                bad.send(text[1:])
+                bad.read_until(lambda: bad.alive) if kind == PING else bad.wait_end()
+            ok(good.run(COMPACT, b"[1 ]"), b"[1]")
+        equal(host.of_role("broker"), broker)
+        for peer in peers:
+            peer.close()
 
 
 @case

@@ -4,11 +4,54 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#define CLOSER_STACK_BYTES ((size_t)64 << 10)
+
+/* Descriptors that threads are closing. */
+static atomic_uint closing;
+
+static void *close_in_thread(void *fd)
+{
+    close((int)(intptr_t)fd);
+    atomic_fetch_sub(&closing, 1);
+    return NULL;
+}
+
+/* Closes a descriptor of which nothing is known. That may take for ever: a socket may
+   linger, a file system of the application's may flush. So each has a thread of its own;
+   the one that frees large memory must not wait either. */
+static void close_unknown(int fd)
+{
+    sigset_t all, before;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int error;
+
+    atomic_fetch_add(&closing, 1);
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, CLOSER_STACK_BYTES);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread, &attr, close_in_thread, (void *)(intptr_t)fd);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (error != 0)
+        close_in_thread((void *)(intptr_t)fd);
+}
+
+unsigned app_arena_closing(void)
+{
+    return atomic_load(&closing);
+}
 
 void app_arena_init(struct app_arena *arena)
 {
@@ -17,8 +60,10 @@ void app_arena_init(struct app_arena *arena)
 
 void app_arena_close(struct app_arena *arena)
 {
-    if (arena->fd >= 0)
-        close(arena->fd);
+    if (arena->fd >= 0 && arena->bytes > 0)
+        close(arena->fd); /* a memory file */
+    else if (arena->fd >= 0)
+        close_unknown(arena->fd);
     app_arena_init(arena);
 }
 
@@ -41,7 +86,7 @@ static int take_descriptor(struct msghdr *message)
         if (first < 0)
             first = fd;
         else
-            close(fd);
+            close_unknown(fd);
     }
     return first;
 }

@@ -27,8 +27,11 @@ struct app_arena {
 /* None. */
 void app_arena_init(struct app_arena *arena);
 
-/* Closes the descriptor. */
+/* Closes the descriptor: in a thread where it was not accepted. */
 void app_arena_close(struct app_arena *arena);
+
+/* How many threads are closing descriptors that were not accepted. */
+unsigned app_arena_closing(void);
 
 /* recv() that does not wait, and that takes a descriptor which comes with the bytes where
    one is awaited. */
