@@ -82,6 +82,14 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(await other, b"[1]")
             self.assertEqual(await jobs.compact(memoryview(b"[1]  [2]")[::1]), b"[1]  [2]")
 
+    async def test_a_view_of_any_shape_is_its_bytes(self):
+        text = b"[1, 2, 3]123"
+        async with Daemon(self.path, upper), self.connect() as jobs:
+            for view in (memoryview(text).cast("B", (3, 4)), memoryview(text).cast("I"),
+                         memoryview(text).cast("I", (3, 1)), memoryview(text * 2)[::-1][11::-1],
+                         memoryview(text).cast("c")):
+                self.assertEqual(await jobs.compact(view), view.tobytes())
+
     async def test_large_documents_pass_both_ways(self):
         document = b"\xc6" + bytes(range(256)) * 50_000
         async with Daemon(self.path, lambda job: results((job["id"], 0, 0, 0, job["payload"]))):

@@ -163,7 +163,7 @@ class Jobs:
             raise NoWorker("the client is closed")
         if not isinstance(document, (bytes, bytearray)):
             document = memoryview(document)  # a TypeError here, and not where all are sent
-            if document.itemsize != 1 or not document.contiguous:
+            if document.ndim != 1 or document.itemsize != 1 or not document.contiguous:
                 document = document.tobytes()
         if stored and _wire.is_json(document):
             flags |= _wire.INPUT_JSON
