@@ -23,6 +23,17 @@ def let_read_arena(daemon, jobs):
     daemon.read_arena = lambda offset, length: jobs._link._arena._map[offset:offset + length]
 
 
+class HangUp(list):
+    """Arenas, none of which gets through."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+
+    def __iadd__(self, items):
+        self.daemon.hang_up()
+        raise ConnectionError(super().extend(items))
+
+
 class ClientTest(unittest.IsolatedAsyncioTestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -145,6 +156,14 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
             await jobs.compact(b"1")  # the welcome has come
             self.assertEqual(await jobs.compact(b"a" * 100_000), b"A" * 100_000)  # sent once more
             self.assertEqual(len(daemon.names), 2)
+
+    async def test_where_no_descriptor_passes_jobs_go_through_the_socket(self):
+        async with Daemon(self.path, upper, hello=welcome(capabilities=7)) as daemon, self.connect() as jobs:
+            daemon.arenas = HangUp(daemon)
+            await jobs.compact(b"1")  # the welcome has come
+            for _ in range(3):
+                self.assertEqual(await jobs.compact(b"a" * 100_000), b"A" * 100_000)
+            self.assertEqual((len(daemon.names), len(daemon.arenas)), (2, 1))
 
     async def test_each_verdict_is_its_error(self):
         async with Daemon(self.path, lambda job: results(

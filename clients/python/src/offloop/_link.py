@@ -49,7 +49,8 @@ class Link:
         self._greeted = False
         self._out: List[_wire.Bytes] = []  # what has not left yet
         self._arena: Optional[_arena.Arena] = None
-        self._may_share = True  # nothing has spoken against it yet
+        self.may_share = True    # nothing has spoken against it yet
+        self.in_doubt = False    # an arena was passed, and no result has come since
         self.welcome: Optional[_wire.Welcome] = None
         self.draining = False
 
@@ -118,22 +119,24 @@ class Link:
 
     def _share(self) -> None:
         """Makes the arena and passes its descriptor, which goes with the message's first byte."""
-        if not self._may_share or self._out or self._socket is None:
+        if not self.may_share or self._out or self._socket is None:
             return
         try:
             arena = _arena.Arena()
         except (OSError, AttributeError):
-            self._may_share = False
+            self.may_share = False
             return
         text = _wire.app_arena(_arena.BYTES)
         try:
             sent = self._socket.sendmsg([text], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                                                   array.array("i", [arena.fd]))])
-        except OSError:  # nothing has left; a broken connection is noticed by whoever is next
+        except OSError as problem:  # nothing has left; who is next notices a broken connection
+            self.may_share = isinstance(problem, BlockingIOError)
             arena.close()
             return
         arena.close_fd()
         self._arena = arena
+        self.in_doubt = True
         if sent < len(text):
             self.send([text[sent:]])
 
@@ -212,6 +215,7 @@ class Link:
     def _take(self, raw: memoryview) -> None:
         kind = _wire.kind_of(raw)
         if kind == _wire.RESULTS:
+            self.in_doubt = False
             for result in _wire.read_results(raw):
                 if self._socket is None:
                     return  # closed by whom the one before was told to
