@@ -35,7 +35,8 @@ static void connection_lose(struct offloop *o)
 
     link_close(&o->link);
     arena_close(&o->arena);
-    o->is_welcome = false;
+    o->no_arena = o->no_arena || o->in_doubt;
+    o->is_welcome = o->in_doubt = false;
     o->cancel_count = 0;
     o->retry_ns = 0;
     while (!o->is_over && (job = job_first(&o->sent)) != NULL) {
@@ -128,7 +129,7 @@ static int take_message(struct offloop *o, struct slice bytes)
     if (wire_decode(bytes, message, NULL) != WIRE_OK)
         return -1;
     switch (message->type) {
-    case WIRE_RESULTS: return take_results(o, &message->results);
+    case WIRE_RESULTS: o->in_doubt = false; return take_results(o, &message->results);
     case WIRE_APP_WELCOME:
         o->is_welcome = true;
         o->pause_ns = RETRY_MIN_NS;
@@ -207,14 +208,15 @@ static bool put_arena(struct offloop *o)
     struct buf message = BUF_INIT;
     int fd;
 
-    if (!o->takes_arena || o->arena.data != NULL || o->arena.is_refused || job == NULL ||
-        !arena_suits(job_payload_bytes(job)))
+    if (!o->takes_arena || o->no_arena || o->arena.data != NULL || o->arena.is_refused ||
+        job == NULL || !arena_suits(job_payload_bytes(job)))
         return false;
     fd = arena_open(&o->arena);
     if (fd < 0)
         return false;
     wire_put_app_arena(&message, WIRE_MAX_APP_ARENA_BYTES);
     link_put_descriptor(&o->link, buf_slice(&message), fd);
+    o->in_doubt = true;
     buf_free(&message);
     return true;
 }

@@ -840,6 +840,36 @@ static void a_result_elsewhere(void **state)
     fake_end();
 }
 
+/* Where its descriptor does not pass, a large job goes through the socket. */
+static void no_descriptor_passes(void **state)
+{
+    struct offloop *offloop;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fake_listen();
+    offloop = offloop_create(path, &never_here);
+    fake_accept_with(offloop, WIRE_APP_TAKES_ARENA);
+    turn(offloop, PATIENCE_MS);
+    submit_shared(offloop, 'a', &outcome);
+    fake_expect(offloop, WIRE_APP_ARENA);
+    fake_hang_up();
+    turn(offloop, PATIENCE_MS);
+    fake_accept_with(offloop, WIRE_APP_TAKES_ARENA);
+    turn(offloop, PATIENCE_MS);
+    for (unsigned i = 1; i <= 2; i++) {
+        fake_expect(offloop, WIRE_JOBS);
+        assert_false(fake.message.jobs.jobs[0].payload.in_arena);
+        fake_answer(fake.message.jobs.jobs[0].id, WIRE_DONE);
+        offloop_poll_all(offloop);
+        assert_int_equal(outcome.calls, i);
+        submit_shared(offloop, 'b', &outcome);
+    }
+    assert_int_equal(outcome.outcome, OFFLOOP_OK);
+    offloop_destroy(offloop);
+    fake_end();
+}
+
 static void nobody_answers(void **state)
 {
     struct offloop_options options = never_here;
@@ -980,6 +1010,7 @@ int main(void)
         cmocka_unit_test(large_ones_lie_in_the_arena),
         cmocka_unit_test(what_is_taken_back_stays_in_the_arena),
         cmocka_unit_test(a_result_elsewhere),
+        cmocka_unit_test(no_descriptor_passes),
         cmocka_unit_test(nobody_answers),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_callback_may_end_it_all),
