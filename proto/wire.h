@@ -121,8 +121,8 @@ enum wire_app_capability {
     WIRE_APP_TAKES_ARENA = 4 /* an APP_ARENA, once */
 };
 
-/* The arena of an application at most, and a payload or a result in it: one is copied in
-   one turn of the daemon's loop. */
+/* The arena of an application at most, and a payload in it: one is copied in one turn of
+   the daemon's loop. */
 #define WIRE_MAX_APP_ARENA_BYTES  (UINT64_C(32) << 20)
 #define WIRE_MAX_APP_SHARED_BYTES (UINT64_C(4) << 20)
 

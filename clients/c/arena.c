@@ -40,15 +40,6 @@ void arena_close(struct arena *arena)
     arena_init(arena);
 }
 
-/* A result is often somewhat longer than what it is made of. A longer one comes in the
-   message. */
-static uint64_t room_for(uint64_t bytes)
-{
-    uint64_t room = bytes + bytes / 2;
-
-    return room < WIRE_MAX_APP_SHARED_BYTES ? room : WIRE_MAX_APP_SHARED_BYTES;
-}
-
 static void copy_to(uint8_t *to, struct slice from)
 {
     if (from.len > 0)
@@ -64,7 +55,7 @@ bool arena_put(struct arena *arena, struct wire_job *job, struct slice first,
     if (arena->data == NULL || arena->parts[part].block != NULL ||
         !arena_suits(first.len + second.len))
         return false;
-    block = page_allocator_take(arena->pages, room_for(first.len + second.len));
+    block = page_allocator_take(arena->pages, first.len + second.len);
     if (block == NULL)
         return false;
     arena->parts[part].number = job->id;
@@ -72,36 +63,15 @@ bool arena_put(struct arena *arena, struct wire_job *job, struct slice first,
     job->payload = (struct wire_payload){.bytes = {NULL, first.len + second.len},
                                          .in_arena = true,
                                          .offset = page_block_offset(block)};
-    /* The daemon has read the payload when it writes the result. */
-    job->has_reply_space = true;
-    job->reply_offset = page_block_offset(block);
-    job->reply_bytes = page_block_bytes(block) < WIRE_MAX_APP_SHARED_BYTES
-                           ? page_block_bytes(block)
-                           : WIRE_MAX_APP_SHARED_BYTES;
     copy_to(arena->data + job->payload.offset, first);
     copy_to(arena->data + job->payload.offset + first.len, second);
     return true;
 }
 
-static const struct page_block *block_of(const struct arena *arena, uint64_t number)
+void arena_end(struct arena *arena, uint64_t number)
 {
     unsigned part = number % ARENA_PARTS;
 
-    return arena->parts[part].number == number ? arena->parts[part].block : NULL;
-}
-
-const uint8_t *arena_find(const struct arena *arena, const struct wire_result *result)
-{
-    const struct page_block *block = block_of(arena, result->id);
-
-    if (block == NULL || result->payload.offset != page_block_offset(block) ||
-        result->payload.bytes.len > page_block_bytes(block))
-        return NULL;
-    return arena->data + result->payload.offset;
-}
-
-void arena_end(struct arena *arena, uint64_t number)
-{
-    if (block_of(arena, number) != NULL)
-        page_allocator_give_back(arena->pages, &arena->parts[number % ARENA_PARTS].block);
+    if (arena->parts[part].number == number && arena->parts[part].block != NULL)
+        page_allocator_give_back(arena->pages, &arena->parts[part].block);
 }

@@ -1,8 +1,8 @@
 /*
  * Memory that a client shares with the daemon (PROTOCOL.md, APP_ARENA): large payloads
- * are copied into it instead of through the socket, and large results are read where the
- * daemon has put them. It belongs to one connection and is made by the first job that is
- * large enough; what memory it has come to stays with it, 32 MiB at most.
+ * are copied into it instead of through the socket. It belongs to one connection and is
+ * made by the first job that is large enough; what memory it has come to stays with it,
+ * 32 MiB at most.
  *
  * A job's part of it is the daemon's until its answer has come, whether or not anybody
  * still waits for that. One thread.
@@ -44,14 +44,10 @@ int arena_open(struct arena *arena);
 /* Unmaps it: the connection is gone. */
 void arena_close(struct arena *arena);
 
-/* Copies a payload, in two parts, to where the daemon finds it, with room for a result,
-   and writes into the job where that is. Returns false where it does not fit now. */
+/* Copies a payload, in two parts, to where the daemon finds it, and writes into the job
+   where that is. Returns false where it does not fit now. */
 bool arena_put(struct arena *arena, struct wire_job *job, struct slice first,
                struct slice second);
-
-/* Where a result is that the daemon has put there, until arena_end(); NULL where it
-   cannot be there. */
-const uint8_t *arena_find(const struct arena *arena, const struct wire_result *result);
 
 /* The job is answered: what it has had is free. No-op for one that has none. */
 void arena_end(struct arena *arena, uint64_t number);

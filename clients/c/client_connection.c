@@ -35,7 +35,8 @@ static void connection_lose(struct offloop *o)
 
     link_close(&o->link);
     arena_close(&o->arena);
-    o->is_welcome = false;
+    o->no_arena = o->no_arena || o->in_doubt;
+    o->is_welcome = o->in_doubt = false;
     o->cancel_count = 0;
     o->retry_ns = 0;
     while (!o->is_over && (job = job_first(&o->sent)) != NULL) {
@@ -77,9 +78,9 @@ static enum offloop_outcome outcome_of(const struct wire_result *result)
 }
 
 /* Returns -1 for an answer to what is not sent yet. */
-static int take_result(struct offloop *o, const struct wire_result *wire,
-                       struct slice payload)
+static int take_result(struct offloop *o, const struct wire_result *wire)
 {
+    struct slice payload = wire->payload.bytes;
     struct job *job = job_find(o, wire->id);
     struct offloop_result result = {.outcome = outcome_of(wire),
                                     .status = wire->status,
@@ -107,20 +108,13 @@ static int take_result(struct offloop *o, const struct wire_result *wire,
     return 0;
 }
 
-/* The results of a message, wherever they lie: -1 as above, and for one that lies where
-   it cannot be. */
+/* The results of a message: -1 as above, and for one that is not in the message. */
 static int take_results(struct offloop *o, const struct wire_results *results)
 {
     for (unsigned i = 0; i < results->count && !o->is_over; i++) {
         const struct wire_result *result = &results->results[i];
-        struct slice payload = result->payload.bytes;
 
-        if (result->payload.in_arena) {
-            payload.data = arena_find(&o->arena, result);
-            if (payload.data == NULL)
-                return -1;
-        }
-        if (take_result(o, result, payload) != 0)
+        if (result->payload.in_arena || take_result(o, result) != 0)
             return -1;
         arena_end(&o->arena, result->id);
     }
@@ -135,7 +129,7 @@ static int take_message(struct offloop *o, struct slice bytes)
     if (wire_decode(bytes, message, NULL) != WIRE_OK)
         return -1;
     switch (message->type) {
-    case WIRE_RESULTS: return take_results(o, &message->results);
+    case WIRE_RESULTS: o->in_doubt = false; return take_results(o, &message->results);
     case WIRE_APP_WELCOME:
         o->is_welcome = true;
         o->pause_ns = RETRY_MIN_NS;
@@ -214,14 +208,15 @@ static bool put_arena(struct offloop *o)
     struct buf message = BUF_INIT;
     int fd;
 
-    if (!o->takes_arena || o->arena.data != NULL || o->arena.is_refused || job == NULL ||
-        !arena_suits(job_payload_bytes(job)))
+    if (!o->takes_arena || o->no_arena || o->arena.data != NULL || o->arena.is_refused ||
+        job == NULL || !arena_suits(job_payload_bytes(job)))
         return false;
     fd = arena_open(&o->arena);
     if (fd < 0)
         return false;
     wire_put_app_arena(&message, WIRE_MAX_APP_ARENA_BYTES);
     link_put_descriptor(&o->link, buf_slice(&message), fd);
+    o->in_doubt = true;
     buf_free(&message);
     return true;
 }

@@ -50,6 +50,8 @@ struct offloop {
     struct arena arena; /* of the connection */
     bool is_welcome;
     bool takes_arena; /* the daemon does */
+    bool in_doubt;    /* an arena was passed, and no result has come since */
+    bool no_arena;    /* a connection was lost like that: descriptors do not pass */
     bool is_leaving;  /* the daemon has said goodbye: nothing more is sent */
     bool is_absent;   /* the last attempt to connect has failed */
     uint64_t retry_ns, pause_ns;

@@ -11,14 +11,15 @@ import re
 import signal
 import socket
 import stat
+import struct
 import threading
 import time
 
 import harness
 from harness import BUILD, SANITIZED, Daemon, alive, case, equal, eventually
-from job_socket import (BULK, CANCELLED, COMPACT, DECODE, ENCODE, EXPIRED, GREETING, GZIP,
-                        INPUT_JSON, LOST, NO_WORKER, OVERLOADED, PATCH, POISON, PROJECT, RAN,
-                        SEALS, SEQUENCE, TAKES_ARENA, VALIDATE, Application, Client, cancel,
+from job_socket import (ARENA, BULK, CANCELLED, COMPACT, DECODE, ENCODE, EXPIRED, GREETING, GZIP,
+                        INPUT_JSON, LOST, NO_WORKER, OVERLOADED, PATCH, PING, POISON, PROJECT,
+                        RAN, SEALS, SEQUENCE, TAKES_ARENA, VALIDATE, Application, Client, cancel,
                         frame, hello, job, jobs, message, options, uint)
 
 PAIR = {"workers": 0}
@@ -133,7 +134,7 @@ def a_ping_and_a_large_document(pair):
     with daemon(pair) as host, Application(host.path) as app:
         text = b"[" + b"1," * 5_000_000 + b"1]"
         app.submit([job(1, COMPACT, text)])
-        app.send(message(0x14, b"\x91" + uint(77)))
+        app.send(message(PING, b"\x91" + uint(77)))
         ok(app.wait([1])[1], text)
         app.read_until(lambda: app.alive)
         equal(app.alive, [[77, 0, 0]])
@@ -191,39 +192,30 @@ def who_breaks_a_rule_is_left(pair):
 LARGE_PLAIN = json.dumps(json.loads(LARGE), separators=(",", ":")).encode()
 
 
-def there(number, at, length, room_at=0, room=1 << 20, **more):
-    """A job whose payload lies in the arena, with room for the result."""
-    return job(number, COMPACT, b"", offset=uint(at), length=length,
-               reply=b"\x92" + uint(room_at) + uint(room), **more)
+def there(number, at, length, **more):
+    """A job whose payload lies in the arena."""
+    return job(number, COMPACT, b"", offset=uint(at), length=length, **more)
 
 
 @case
-def payloads_and_results_in_an_arena(pair):
+def payloads_in_an_arena(pair):
     with daemon(pair) as host, Application(host.path) as app:
         memory = app.share()
         assert app.welcome[3] & TAKES_ARENA
         memory[4097:4097 + len(LARGE)] = LARGE
-        app.submit([there(1, 4097, len(LARGE), 300_000, 300_000)])
-        result = app.wait([1])[1]
-        equal((result.verdict, result.status, result.payload), (RAN, 0, None))
-        equal((result.offset, result.length), (300_000, len(LARGE_PLAIN)))
-        equal(memory[300_000:300_000 + result.length], LARGE_PLAIN)
-        # where the payload was; where it does not fit; from a message; a failure; nothing
-        app.submit([there(2, 4097, len(LARGE), 4097, len(LARGE))])
-        equal(app.wait([2])[2].offset, 4097)
-        equal(memory[4097:4097 + len(LARGE_PLAIN)], LARGE_PLAIN)
-        app.submit([there(3, 4097, len(LARGE_PLAIN), 0, len(LARGE_PLAIN) - 1)])
-        ok(app.wait([3])[3], LARGE_PLAIN)
-        app.submit([job(4, COMPACT, LARGE, reply=b"\x92" + uint(0) + uint(1 << 20))])
-        equal((app.wait([4])[4].offset, memory[:len(LARGE_PLAIN)]), (0, LARGE_PLAIN))
+        app.submit([there(1, 4097, len(LARGE)), job(2, COMPACT, LARGE)])
+        answers = app.wait([1, 2])
+        ok(answers[1], LARGE_PLAIN)
+        ok(answers[2], LARGE_PLAIN)
+        equal(memory[:], bytes(4097) + LARGE + bytes(len(memory) - 4097 - len(LARGE)))
         memory[4097:4100] = b"[1,"
         app.submit([there(5, 4097, 3)])
         result = app.wait([5])[5]
         equal((result.verdict, result.status, result.fault, result.payload), (RAN, 2, 3, b""))
-        app.submit([there(6, 4097, 0), there(7, (1 << 20) - 2, 2, 0, 0)])
+        app.submit([there(6, 4097, 0), there(7, (1 << 20) - 2, 2)])
         equal(app.wait([6, 7])[6].status, 2)
         memory[-2:] = b"17"
-        app.submit([there(8, (1 << 20) - 2, 2, 0, 0)])
+        app.submit([there(8, (1 << 20) - 2, 2)])
         ok(app.wait([8])[8], b"17")
         equal(host.metric("offloop_application_jobs_unanswered"), 0)
 
@@ -244,9 +236,7 @@ PLACES = {
     "behind it": lambda: there(1, 1 << 20, 1),
     "beyond its end": lambda: there(1, (1 << 20) - 1, 2),
     "far behind it": lambda: there(1, (1 << 64) - 1, 2),
-    "room behind it": lambda: there(1, 0, 1, 1 << 20, 1),
-    "room beyond its end": lambda: there(1, 0, 1, 1, 1 << 20),
-    "room far behind it": lambda: there(1, 0, 1, (1 << 64) - 1, 2),
+    "room for the result": lambda: there(1, 0, 1, reply=b"\x92" + uint(0) + uint(1)),
 }
 
 
@@ -279,6 +269,54 @@ def an_arena_that_is_none_is_refused(pair):
         eventually(lambda: len(os.listdir(f"/proc/{broker[0]}/fd")) <= fds, "descriptors are closed")
 
 
+def lingering_socket(listener):
+    """A connection with bytes that nobody takes, whose close() waits for an hour; and its peer."""
+    end = socket.create_connection(listener.getsockname())
+    peer = listener.accept()[0]
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+    end.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            end.send(bytes(1 << 20))
+    return end, peer
+
+
+@case
+def what_takes_long_to_close_holds_up_nobody(pair):
+    with daemon(pair) as host, Application(host.path, "good") as good, \
+            socket.create_server(("127.0.0.1", 0)) as listener:
+        broker = host.of_role("broker")
+        peers = []
+        for kind in (PING, ARENA):  # left with it, and refused for it
+            with Application(host.path, "bad") as bad:
+                bad.read_until(lambda: bad.welcome)
+                end, peer = lingering_socket(listener)
+                peers.append(peer)
+                text = message(kind, b"\x91" + uint(1 << 20))
+                bad.send_with(text[:1], [end.fileno()])
+                end.close()  # now the daemon's is the last one
+                bad.send(text[1:])
+                bad.read_until(lambda: bad.alive) if kind == PING else bad.wait_end()
+            ok(good.run(COMPACT, b"[1 ]"), b"[1]")
+        equal(host.of_role("broker"), broker)
+        for peer in peers:
+            peer.close()
+
+
+@case
+def more_descriptors_than_one_are_closed(pair):
+    with daemon(pair) as host, Application(host.path) as app:
+        app.read_until(lambda: app.welcome)
+        broker = host.of_role("broker")[0]
+        before = len(os.listdir(f"/proc/{broker}/fd"))
+        fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(9)]
+        for n in range(40):
+            app.send_with(message(PING, b"\x91" + uint(n + 1)), fds[:2 + n % 8])
+            app.read_until(lambda: len(app.alive) > n)
+        after = len(os.listdir(f"/proc/{broker}/fd"))
+        assert after <= before + 1, f"{before} descriptors of the broker have become {after}"
+
+
 def scribble(app, memory, stop):
     """Changes what lies in the arena, punches holes into it, and tries to cut it."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -305,7 +343,7 @@ def who_changes_its_arena_harms_nobody(pair):
         thread.start()
         try:
             for first in range(1, 300, 10):
-                bad.submit([there(n, 0, len(LARGE), 4096 * (n % 10), 300_000) for n in range(first, first + 10)])
+                bad.submit([there(n, 0, len(LARGE)) for n in range(first, first + 10)])
                 bad.wait(range(first, first + 10))
                 ok(good.run(COMPACT, DOCUMENT), PLAIN)
         finally:
@@ -313,11 +351,10 @@ def who_changes_its_arena_harms_nobody(pair):
             thread.join()
         equal({one.verdict for one in bad.answers.values()}, {RAN})
         equal((host.of_role("broker"), sorted(host.of_role("worker"))), before)
-        # Results come in the message where the file takes none any more.
         bad.answers.clear()
         memory[:len(LARGE)] = LARGE
         bad.submit([there(1000, 0, len(LARGE))])
-        equal(bad.wait([1000])[1000].offset, 0)
+        ok(bad.wait([1000])[1000], LARGE_PLAIN)
 
 
 @case

@@ -19,7 +19,7 @@ GZIP, INPUT_JSON = 1, 4  # option flags
 TAKES_ARENA = 4  # a capability
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
-Result = collections.namedtuple("Result", "id verdict status fault payload offset length")
+Result = collections.namedtuple("Result", "id verdict status fault payload")
 
 
 def uint(value):
@@ -118,8 +118,8 @@ def parse(raw):
     for _ in range(count):
         assert reader.value() == 8
         heads.append([reader.value() for _ in range(8)])
-    results = [Result(*one[:4], bytes(reader.take(one[6])) if one[7] is None else None, one[7], one[6])
-               for one in heads]
+    assert all(one[7] is None for one in heads), "a result that is not in the message"
+    results = [Result(*one[:4], bytes(reader.take(one[6]))) for one in heads]
     assert reader.at == len(raw), "bytes are left over"
     return RESULTS, results
 
@@ -178,10 +178,15 @@ class Application:
             os.ftruncate(fd, length)
             memory = mmap.mmap(fd, length)
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
-        self.socket.sendmsg([message(ARENA, b"\x91" + uint(told or length))], rights if pass_it else [])
+        self.send_with(message(ARENA, b"\x91" + uint(told or length)), [fd] if pass_it else [])
         self.arena_fd = fd
         return memory
+
+    def send_with(self, data, fds):
+        """Sends a few bytes, and descriptors with the first one."""
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        sent = self.socket.sendmsg([data], rights)
+        assert sent == len(data), "the daemon takes nothing"
 
     def read_some(self):
         """Reads once; False at the end of the connection."""

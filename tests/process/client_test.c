@@ -407,6 +407,7 @@ static void a_loop_of_libev(void **state)
 
 static struct fake {
     int listener, link;
+    int arena; /* the descriptor that came last; -1 */
     struct frame_reader in;
     struct wire_message message;
 } fake;
@@ -421,7 +422,7 @@ static void fake_listen(void)
     assert_int_equal(
         bind(fake.listener, (const struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(fake.listener, 5), 0);
-    fake.link = -1;
+    fake.link = fake.arena = -1;
 }
 
 static void fake_send(const void *bytes, size_t len)
@@ -464,6 +465,28 @@ static void fake_accept(struct offloop *offloop)
     fake_accept_with(offloop, 0);
 }
 
+/* recv() that keeps a descriptor which comes with the bytes. */
+static ssize_t fake_receive(void *room, size_t bytes)
+{
+    union {
+        struct cmsghdr head;
+        uint8_t bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec piece = {room, bytes};
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = CMSG_LEN(sizeof(int))};
+    ssize_t got = recvmsg(fake.link, &message, MSG_DONTWAIT);
+
+    if (got > 0 && CMSG_FIRSTHDR(&message) != NULL) {
+        if (fake.arena >= 0)
+            close(fake.arena);
+        memcpy(&fake.arena, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fake.arena);
+    }
+    return got;
+}
+
 /* Reads until a message of that type comes. */
 static void fake_expect(struct offloop *offloop, enum wire_type type)
 {
@@ -484,7 +507,7 @@ static void fake_expect(struct offloop *offloop, enum wire_type type)
         assert_int_equal(result, FRAME_MORE);
         turn(offloop, 0);
         room = frame_reader_space(&fake.in, &room_bytes);
-        got = recv(fake.link, room, room_bytes, MSG_DONTWAIT);
+        got = fake_receive(room, room_bytes);
         if (got > 0)
             frame_reader_add(&fake.in, (size_t)got);
         assert_true(got != 0);
@@ -523,6 +546,8 @@ static void fake_end(void)
 {
     if (fake.link >= 0)
         fake_hang_up();
+    if (fake.arena >= 0)
+        close(fake.arena);
     close(fake.listener);
     unlink(path);
 }
@@ -692,17 +717,21 @@ static void a_job_is_taken_back_half_sent(void **state)
 
 #define SHARED_BYTES ((size_t)200 << 10)
 
-/* The one job of a JOBS message that lies in the arena. */
-static struct wire_job fake_expect_there(struct offloop *offloop)
+/* The one job of a JOBS message that lies in the arena, filled so. */
+static struct wire_job fake_expect_there(struct offloop *offloop, char filled)
 {
+    static char text[SHARED_BYTES];
     struct wire_job job;
 
     fake_expect(offloop, WIRE_JOBS);
     job = fake.message.jobs.jobs[0];
     assert_int_equal(fake.message.jobs.count, 1);
-    assert_true(job.payload.in_arena && job.has_reply_space);
+    assert_true(job.payload.in_arena && !job.has_reply_space);
     assert_int_equal(job.payload.bytes.len, SHARED_BYTES);
-    assert_true(job.reply_bytes >= SHARED_BYTES);
+    assert_int_equal(pread(fake.arena, text, sizeof text, (off_t)job.payload.offset),
+                     sizeof text);
+    for (size_t i = 0; i < sizeof text; i++)
+        assert_int_equal(text[i], filled);
     return job;
 }
 
@@ -717,7 +746,7 @@ static uint64_t submit_shared(struct offloop *offloop, char filled,
     return offloop_submit(offloop, &request, done, outcome);
 }
 
-/* A large payload is copied to where the daemon finds it, and a result read there. */
+/* A large payload is copied to where the daemon finds it. */
 static void large_ones_lie_in_the_arena(void **state)
 {
     struct offloop *offloop;
@@ -737,26 +766,20 @@ static void large_ones_lie_in_the_arena(void **state)
     fake_expect(offloop, WIRE_APP_ARENA);
     assert_int_equal(fake.message.app_arena_bytes, WIRE_MAX_APP_ARENA_BYTES);
     for (char filled = 'a'; filled <= 'c'; filled++) {
-        job = fake_expect_there(offloop);
-        fake_answer_there(job.id, job.reply_offset, SHARED_BYTES - 1);
+        job = fake_expect_there(offloop, filled);
+        assert_int_equal(job.payload.offset, 0); /* the same memory as before */
+        fake_answer(job.id, WIRE_DONE);
         offloop_poll_all(offloop);
-        assert_int_equal(outcome.data.len, SHARED_BYTES - 1);
-        for (size_t i = 0; i < outcome.data.len; i++)
-            assert_int_equal(outcome.data.data[i], filled);
+        assert_int_equal(outcome.outcome, OFFLOOP_OK);
         submit_shared(offloop, (char)(filled + 1), &outcome);
     }
-    job = fake_expect_there(offloop);
-    assert_int_equal(job.payload.offset, 0); /* the same memory as before */
-    fake_answer(job.id, WIRE_DONE);          /* in the message: nothing */
-    offloop_poll_all(offloop);
-    assert_int_equal(outcome.data.len, 0);
-    assert_int_equal(outcome.calls, 4);
+    assert_int_equal(outcome.calls, 3);
     buf_free(&outcome.data);
     offloop_destroy(offloop);
     fake_end();
 }
 
-/* The daemon may still read and write there. */
+/* The daemon may still read there. */
 static void what_is_taken_back_stays_in_the_arena(void **state)
 {
     struct offloop *offloop;
@@ -770,55 +793,81 @@ static void what_is_taken_back_stays_in_the_arena(void **state)
     turn(offloop, PATIENCE_MS);
     offloop_cancel(offloop, submit_shared(offloop, 'a', &outcome)); /* nothing was sent */
     submit_shared(offloop, 'a', &outcome);
-    first = fake_expect_there(offloop);
+    first = fake_expect_there(offloop, 'a');
     offloop_cancel(offloop, first.id);
     submit_shared(offloop, 'b', &outcome);
-    second = fake_expect_there(offloop);
-    assert_true(second.payload.offset >= first.reply_offset + first.reply_bytes);
+    second = fake_expect_there(offloop, 'b');
+    assert_true(second.payload.offset >= first.payload.offset + SHARED_BYTES);
     fake_answer(first.id, WIRE_CANCELLED);
-    fake_answer_there(second.id, second.reply_offset, 1);
+    fake_answer(second.id, WIRE_DONE);
     offloop_poll_all(offloop);
     assert_int_equal(outcome.calls, 1);
     submit_shared(offloop, 'c', &outcome);
-    assert_int_equal(fake_expect_there(offloop).payload.offset, 0);
+    assert_int_equal(fake_expect_there(offloop, 'c').payload.offset, 0);
     buf_free(&outcome.data);
     offloop_destroy(offloop);
     fake_end();
 }
 
-/* A result elsewhere ends the connection, and the job is sent once more. */
-static void a_result_outside_of_its_room(void **state)
+/* A result that is not in the message ends the connection, and the job is sent once
+   more. */
+static void a_result_elsewhere(void **state)
 {
-    for (unsigned fault = 0; fault < 4; fault++) {
-        struct offloop *offloop;
-        struct outcome outcome = {0};
-        struct wire_job job;
-        uint64_t offset, bytes;
+    struct offloop *offloop;
+    struct outcome outcome = {0};
+    struct wire_job job;
 
-        fake_listen();
-        offloop = offloop_create(path, &never_here);
-        fake_accept_with(offloop, WIRE_APP_TAKES_ARENA);
+    (void)state;
+    fake_listen();
+    offloop = offloop_create(path, &never_here);
+    fake_accept_with(offloop, WIRE_APP_TAKES_ARENA);
+    turn(offloop, PATIENCE_MS);
+    submit_shared(offloop, 'a', &outcome);
+    job = fake_expect_there(offloop, 'a');
+    fake_answer_there(job.id, job.payload.offset, 1);
+    while (offloop_is_connected(offloop))
         turn(offloop, PATIENCE_MS);
-        submit_shared(offloop, 'a', &outcome);
-        job = fake_expect_there(offloop);
-        offset = job.reply_offset + (fault == 0 ? 4096 : 0);
-        bytes = fault == 1 ? job.reply_bytes + 1 : fault == 2 ? UINT32_MAX / 16 : 1;
-        fake_answer_there(fault == 3 ? job.id + 1 : job.id, offset, bytes);
-        while (offloop_is_connected(offloop))
-            turn(offloop, PATIENCE_MS);
-        fake_hang_up();
-        assert_int_equal(outcome.calls, 0);
-        fake_accept(offloop);
+    fake_hang_up();
+    assert_int_equal(outcome.calls, 0);
+    fake_accept(offloop);
+    fake_expect(offloop, WIRE_JOBS);
+    assert_false(fake.message.jobs.jobs[0].payload.in_arena);
+    assert_int_equal(fake.message.jobs.jobs[0].payload.bytes.data[0], 'a');
+    fake_answer(job.id, WIRE_DONE);
+    offloop_poll_all(offloop);
+    assert_int_equal(outcome.calls, 1);
+    offloop_destroy(offloop);
+    fake_end();
+}
+
+/* Where its descriptor does not pass, a large job goes through the socket. */
+static void no_descriptor_passes(void **state)
+{
+    struct offloop *offloop;
+    struct outcome outcome = {0};
+
+    (void)state;
+    fake_listen();
+    offloop = offloop_create(path, &never_here);
+    fake_accept_with(offloop, WIRE_APP_TAKES_ARENA);
+    turn(offloop, PATIENCE_MS);
+    submit_shared(offloop, 'a', &outcome);
+    fake_expect(offloop, WIRE_APP_ARENA);
+    fake_hang_up();
+    turn(offloop, PATIENCE_MS);
+    fake_accept_with(offloop, WIRE_APP_TAKES_ARENA);
+    turn(offloop, PATIENCE_MS);
+    for (unsigned i = 1; i <= 2; i++) {
         fake_expect(offloop, WIRE_JOBS);
         assert_false(fake.message.jobs.jobs[0].payload.in_arena);
-        assert_int_equal(fake.message.jobs.jobs[0].payload.bytes.data[0], 'a');
-        fake_answer(job.id, WIRE_DONE);
+        fake_answer(fake.message.jobs.jobs[0].id, WIRE_DONE);
         offloop_poll_all(offloop);
-        assert_int_equal(outcome.calls, 1);
-        offloop_destroy(offloop);
-        fake_end();
+        assert_int_equal(outcome.calls, i);
+        submit_shared(offloop, 'b', &outcome);
     }
-    (void)state;
+    assert_int_equal(outcome.outcome, OFFLOOP_OK);
+    offloop_destroy(offloop);
+    fake_end();
 }
 
 static void nobody_answers(void **state)
@@ -960,7 +1009,8 @@ int main(void)
         cmocka_unit_test(a_job_is_taken_back_half_sent),
         cmocka_unit_test(large_ones_lie_in_the_arena),
         cmocka_unit_test(what_is_taken_back_stays_in_the_arena),
-        cmocka_unit_test(a_result_outside_of_its_room),
+        cmocka_unit_test(a_result_elsewhere),
+        cmocka_unit_test(no_descriptor_passes),
         cmocka_unit_test(nobody_answers),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_callback_may_end_it_all),

@@ -196,11 +196,11 @@ static void set_name(struct app *app, struct slice name)
             app->name[i] = '_';
 }
 
-/* What is written to arenas may count as the broker's own memory. So not all may have
+/* Each takes a descriptor, perhaps longer than its connection lasts. So not all may have
    one. */
 static void offer_arena(struct app *app)
 {
-    if (app->world->arenas >= APP_MAX_ARENAS)
+    if (app->world->arenas + app_arena_closing() >= APP_MAX_ARENAS)
         return;
     app->world->arenas++;
     app->jobs.arena.is_offered = true;

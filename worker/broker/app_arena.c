@@ -4,11 +4,54 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#define CLOSER_STACK_BYTES ((size_t)64 << 10)
+
+/* Descriptors that threads are closing. */
+static atomic_uint closing;
+
+static void *close_in_thread(void *fd)
+{
+    close((int)(intptr_t)fd);
+    atomic_fetch_sub(&closing, 1);
+    return NULL;
+}
+
+/* Closes a descriptor of which nothing is known. That may take for ever: a socket may
+   linger, a file system of the application's may flush. So each has a thread of its own;
+   the one that frees large memory must not wait either. */
+static void close_unknown(int fd)
+{
+    sigset_t all, before;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int error;
+
+    atomic_fetch_add(&closing, 1);
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, CLOSER_STACK_BYTES);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread, &attr, close_in_thread, (void *)(intptr_t)fd);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (error != 0)
+        close_in_thread((void *)(intptr_t)fd);
+}
+
+unsigned app_arena_closing(void)
+{
+    return atomic_load(&closing);
+}
 
 void app_arena_init(struct app_arena *arena)
 {
@@ -17,22 +60,35 @@ void app_arena_init(struct app_arena *arena)
 
 void app_arena_close(struct app_arena *arena)
 {
-    if (arena->fd >= 0)
-        close(arena->fd);
+    if (arena->fd >= 0 && arena->bytes > 0)
+        close(arena->fd); /* a memory file */
+    else if (arena->fd >= 0)
+        close_unknown(arena->fd);
     app_arena_init(arena);
 }
 
-/* The descriptor in a message of the kernel's; -1 for none. There is room for one only:
-   the kernel closes what is too much. */
-static int descriptor_in(struct msghdr *message)
+/* The first descriptor in a message of the kernel's; -1 for none. Any others are closed.
+ */
+static int take_descriptor(struct msghdr *message)
 {
     struct cmsghdr *control = CMSG_FIRSTHDR(message);
-    int fd = -1;
+    int first = -1;
+    size_t count;
 
-    if (control != NULL && control->cmsg_level == SOL_SOCKET &&
-        control->cmsg_type == SCM_RIGHTS && control->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(&fd, CMSG_DATA(control), sizeof fd);
-    return fd;
+    if (control == NULL || control->cmsg_level != SOL_SOCKET ||
+        control->cmsg_type != SCM_RIGHTS)
+        return -1;
+    count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+
+        memcpy(&fd, CMSG_DATA(control) + i * sizeof fd, sizeof fd);
+        if (first < 0)
+            first = fd;
+        else
+            close_unknown(fd);
+    }
+    return first;
 }
 
 ssize_t app_arena_receive(struct app_arena *arena, int socket, void *room, size_t bytes)
@@ -48,10 +104,12 @@ ssize_t app_arena_receive(struct app_arena *arena, int socket, void *room, size_
     if (!arena->is_offered || arena->fd >= 0)
         return recv(socket, room, bytes, MSG_DONTWAIT); /* the kernel drops descriptors */
     message.msg_control = &control;
-    message.msg_controllen = sizeof control;
+    /* Room for one, and not for what its alignment leaves: there the kernel would put a
+       second one. */
+    message.msg_controllen = CMSG_LEN(sizeof(int));
     got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got > 0)
-        arena->fd = descriptor_in(&message);
+        arena->fd = take_descriptor(&message);
     return got;
 }
 
@@ -92,11 +150,9 @@ static bool holds(const struct app_arena *arena, uint64_t offset, uint64_t bytes
 
 bool app_arena_fits(const struct app_arena *arena, const struct wire_job *job)
 {
-    if ((job->payload.in_arena || job->has_reply_space) && arena->bytes == 0)
-        return false;
-    return (!job->payload.in_arena ||
-            holds(arena, job->payload.offset, job->payload.bytes.len)) &&
-           (!job->has_reply_space || holds(arena, job->reply_offset, job->reply_bytes));
+    return !job->payload.in_arena ||
+           (arena->bytes > 0 &&
+            holds(arena, job->payload.offset, job->payload.bytes.len));
 }
 
 int app_arena_read(const struct app_arena *arena, uint64_t offset, uint8_t *to,
@@ -112,22 +168,6 @@ int app_arena_read(const struct app_arena *arena, uint64_t offset, uint8_t *to,
         to += got;
         offset += (uint64_t)got;
         bytes -= (size_t)got;
-    }
-    return 0;
-}
-
-int app_arena_write(const struct app_arena *arena, uint64_t offset, struct slice from)
-{
-    while (from.len > 0) {
-        ssize_t put = pwrite(arena->fd, from.data, from.len, (off_t)offset);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return -1;
-        from.data += put;
-        from.len -= (size_t)put;
-        offset += (uint64_t)put;
     }
     return 0;
 }

@@ -35,7 +35,6 @@ struct app_job {
     size_t bytes;     /* of the payload, while it counts as unanswered */
     bool is_in_arena; /* the payload, still: at this offset */
     uint64_t arena_offset;
-    uint64_t reply_offset, reply_bytes; /* room for the result there; 0 bytes for none */
     struct wire_result result;
     struct blob *result_blob;
     uint8_t tail[]; /* options, and a short payload */
@@ -236,6 +235,8 @@ static const char *find_fault(struct app_jobs *jobs, const struct wire_job *job)
         return "a job with id 0";
     if (!app_arena_fits(&jobs->arena, job))
         return "a job outside of its arena";
+    if (job->has_reply_space)
+        return "a job with room for its result";
     if ((job->flags & ~(unsigned)WIRE_JOB_PRETTY) != 0)
         return "a job with unknown flags";
     if (find(jobs, job->id) != NULL)
@@ -332,10 +333,6 @@ static void fill_call(struct app_job *job, const struct wire_job *wire,
         call->in = (struct slice){NULL, wire->payload.bytes.len};
     else
         keep_payload(job, wire->payload.bytes, job->tail + wire->options.len, message);
-    if (wire->has_reply_space) {
-        job->reply_offset = wire->reply_offset;
-        job->reply_bytes = wire->reply_bytes;
-    }
     call_options_glance(job->job.options, call);
 }
 
@@ -504,22 +501,6 @@ static void count(const struct app_job *job)
     row->queue_us += result->queue_us;
 }
 
-/* The result may be where the application has made room for it. */
-static bool put_in_arena(struct app_job *job, size_t bytes)
-{
-    struct wire_result *result = &job->result;
-
-    if (result->verdict != WIRE_DONE || result->status != CODEC_OK || bytes == 0 ||
-        bytes > job->reply_bytes ||
-        app_arena_write(&job->owner->arena, job->reply_offset, job->result_blob->bytes) !=
-            0)
-        return false;
-    result->payload = (struct wire_payload){
-        .bytes = {NULL, bytes}, .in_arena = true, .offset = job->reply_offset};
-    blob_unref(&job->result_blob);
-    return true;
-}
-
 /* As many of the finished jobs as share a message. */
 static unsigned choose(struct app_jobs *jobs, struct app_job **chosen,
                        struct wire_result *results, size_t *bytes_r)
@@ -534,10 +515,8 @@ static unsigned choose(struct app_jobs *jobs, struct app_job **chosen,
 
         if (chosen_count > 0 && *bytes_r + bytes > MESSAGE_BYTES)
             break;
-        if (!put_in_arena(job, bytes)) {
-            job->result.payload = (struct wire_payload){.bytes = {NULL, bytes}};
-            *bytes_r += bytes;
-        }
+        job->result.payload = (struct wire_payload){.bytes = {NULL, bytes}};
+        *bytes_r += bytes;
         count(job);
         chosen[chosen_count] = job;
         results[chosen_count++] = job->result;

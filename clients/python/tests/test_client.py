@@ -18,6 +18,22 @@ def upper(job):
     return results((job["id"], 0, 0, 0, job["payload"].upper()))
 
 
+def let_read_arena(daemon, jobs):
+    """The daemon sees what the client has mapped."""
+    daemon.read_arena = lambda offset, length: jobs._link._arena._map[offset:offset + length]
+
+
+class HangUp(list):
+    """Arenas, none of which gets through."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+
+    def __iadd__(self, items):
+        self.daemon.hang_up()
+        raise ConnectionError(super().extend(items))
+
+
 class ClientTest(unittest.IsolatedAsyncioTestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -77,6 +93,14 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(await other, b"[1]")
             self.assertEqual(await jobs.compact(memoryview(b"[1]  [2]")[::1]), b"[1]  [2]")
 
+    async def test_a_view_of_any_shape_is_its_bytes(self):
+        text = b"[1, 2, 3]123"
+        async with Daemon(self.path, upper), self.connect() as jobs:
+            for view in (memoryview(text).cast("B", (3, 4)), memoryview(text).cast("I"),
+                         memoryview(text).cast("I", (3, 1)), memoryview(text * 2)[::-1][11::-1],
+                         memoryview(text).cast("c")):
+                self.assertEqual(await jobs.compact(view), view.tobytes())
+
     async def test_large_documents_pass_both_ways(self):
         document = b"\xc6" + bytes(range(256)) * 50_000
         async with Daemon(self.path, lambda job: results((job["id"], 0, 0, 0, job["payload"]))):
@@ -86,21 +110,16 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
                 self.assertEqual(await jobs.encode(b"\x01"), b"\x01")
 
     async def test_large_documents_lie_in_the_arena(self):
-        def echo(job):  # nothing is written there: a result is what the client has put there
-            if job["payload"] is not None:
-                return upper(job)
-            self.assertEqual(job["reply"][0], job["offset"])
-            self.assertGreaterEqual(job["reply"][1], job["length"])
-            return results_there(job["id"], job["offset"], job["length"] - 1)
-
-        async with Daemon(self.path, echo, hello=welcome(capabilities=7)) as daemon, self.connect() as jobs:
+        async with Daemon(self.path, upper, hello=welcome(capabilities=7)) as daemon, self.connect() as jobs:
+            let_read_arena(daemon, jobs)
             self.assertEqual(await jobs.compact(b"a" * 100), b"A" * 100)
             self.assertEqual(daemon.arenas, [])
             for _ in range(3):
                 documents = [bytes((97 + n,)) * (100_000 + n) for n in range(8)]
                 self.assertEqual(await asyncio.gather(*map(jobs.compact, documents)),
-                                 [one[:-1] for one in documents])
-            self.assertEqual(await jobs.patch(b"{" * 50_000, b"}" * 10), b"{" * 50_000 + b"}" * 9)
+                                 [one.upper() for one in documents])
+                self.assertEqual([one["offset"] is None for one in daemon.jobs[-8:]], [False] * 8)
+            self.assertEqual(await jobs.patch(b"{" * 50_000, b"}" * 10), b"{" * 50_000 + b"}" * 10)
             self.assertEqual(daemon.jobs[-1]["offset"], 0)  # what was used before
             self.assertEqual(await jobs.compact(b"x" * (5 << 20)), b"X" * (5 << 20))  # too large for it
             self.assertEqual(daemon.arenas, [32 << 20])
@@ -113,30 +132,38 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
                 return upper(job)
             held.append(job)
             if len(held) == 2:
-                return results_there(job["id"], job["offset"], 3)
+                return upper(job)
 
         async with Daemon(self.path, hold, hello=welcome(capabilities=7)) as daemon, self.connect() as jobs:
+            let_read_arena(daemon, jobs)
             await jobs.compact(b"1")  # the welcome has come
             first = asyncio.ensure_future(jobs.compact(b"a" * 100_000))
             while not held:
                 await asyncio.sleep(0.01)
             first.cancel()
-            self.assertEqual(await jobs.compact(b"b" * 100_000), b"bbb")
-            self.assertGreaterEqual(held[1]["offset"], held[0]["offset"] + held[0]["reply"][1])
+            self.assertEqual(await jobs.compact(b"b" * 100_000), b"B" * 100_000)
+            self.assertGreaterEqual(held[1]["offset"], held[0]["offset"] + held[0]["length"])
             self.assertEqual(daemon.cancelled, [held[0]["id"]])
 
-    async def test_a_result_outside_of_its_room_ends_the_connection(self):
-        faults = [lambda job: results_there(job["id"], job["offset"] + 4096, 1),
-                  lambda job: results_there(job["id"], job["offset"], job["reply"][1] + 1),
-                  lambda job: results_there(job["id"] + 1, job["offset"], 1)]
-        for fault in faults:
-            def answer(job, fault=fault):
-                return upper(job) if job["offset"] is None else fault(job)
+    async def test_a_result_that_is_not_in_the_message_ends_the_connection(self):
+        def answer(job):
+            if len(daemon.names) > 1 or job["offset"] is None:
+                return upper(job)
+            return results_there(job["id"], job["offset"], 1)
 
-            async with Daemon(self.path, answer, hello=welcome(capabilities=7)) as daemon, self.connect() as jobs:
-                await jobs.compact(b"1")  # the welcome has come
-                self.assertEqual(await jobs.compact(b"a" * 100_000), b"A" * 100_000)  # sent once more
-                self.assertEqual((len(daemon.names), daemon.arenas), (2, [32 << 20]))
+        async with Daemon(self.path, answer, hello=welcome(capabilities=7)) as daemon, self.connect() as jobs:
+            let_read_arena(daemon, jobs)
+            await jobs.compact(b"1")  # the welcome has come
+            self.assertEqual(await jobs.compact(b"a" * 100_000), b"A" * 100_000)  # sent once more
+            self.assertEqual(len(daemon.names), 2)
+
+    async def test_where_no_descriptor_passes_jobs_go_through_the_socket(self):
+        async with Daemon(self.path, upper, hello=welcome(capabilities=7)) as daemon, self.connect() as jobs:
+            daemon.arenas = HangUp(daemon)
+            await jobs.compact(b"1")  # the welcome has come
+            for _ in range(3):
+                self.assertEqual(await jobs.compact(b"a" * 100_000), b"A" * 100_000)
+            self.assertEqual((len(daemon.names), len(daemon.arenas)), (2, 1))
 
     async def test_each_verdict_is_its_error(self):
         async with Daemon(self.path, lambda job: results(

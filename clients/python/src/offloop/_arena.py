@@ -1,8 +1,8 @@
 """Memory that a connection shares with the daemon: PROTOCOL.md, APP_ARENA.
 
-Large payloads are copied into it instead of through the socket, and large results are read
-where the daemon has put them. A job's part of it is the daemon's until its answer has come,
-whether or not anybody still waits for that. What memory it has come to stays with it.
+Large payloads are copied into it instead of through the socket. A job's part of it is the
+daemon's until its answer has come, whether or not anybody still waits for that. What memory it
+has come to stays with it.
 """
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import os
 from typing import Dict, List, Optional, Tuple
 
 from . import _wire
-from ._errors import ProtocolError
 
 BYTES = 32 << 20        # all of it
 _MIN_BYTES = 32 << 10   # below it the socket is as cheap
-_MAX_BYTES = 4 << 20    # of a payload, and of a result
+_MAX_BYTES = 4 << 20    # of a payload
 _PAGE_BYTES = 4096
 
 
@@ -65,12 +64,9 @@ class Arena:
         self._taken.insert(index, (at, at + length))
         return at, at + length
 
-    def put(self, job: int, pieces: Tuple[_wire.Bytes, ...], length: int) -> Optional[Tuple[int, int]]:
-        """Copies a payload in, with room for a result that is somewhat longer: (offset, room),
-        or None where there is no room now."""
-        room = min(length + length // 2, _MAX_BYTES)
-        room += -room % _PAGE_BYTES
-        part = None if job in self._parts else self._take(room)
+    def put(self, job: int, pieces: Tuple[_wire.Bytes, ...], length: int) -> Optional[int]:
+        """Copies a payload in: its offset, or None where there is no room now."""
+        part = None if job in self._parts else self._take(length + -length % _PAGE_BYTES)
         if part is None:
             return None
         self._parts[job] = part
@@ -78,14 +74,7 @@ class Arena:
         for piece in pieces:
             self._map[at:at + len(piece)] = piece
             at += len(piece)
-        return part[0], room
-
-    def get(self, job: int, offset: int, length: int) -> bytes:
-        """A copy of the result that the daemon has put there."""
-        begin, end = self._parts.get(job, (0, 0))
-        if offset != begin or length > end - begin:
-            raise ProtocolError("a result where it cannot be")
-        return self._map[offset:offset + length]
+        return part[0]
 
     def end(self, job: int) -> None:
         """The job is answered: its part, if it has one, is free."""

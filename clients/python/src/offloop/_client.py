@@ -71,6 +71,7 @@ class Jobs:
         self._retry: Optional[asyncio.TimerHandle] = None
         self._sweep: Optional[asyncio.TimerHandle] = None
         self._absent = False                # the last attempt to connect failed
+        self._may_share = True              # no connection was lost for its arena
         self._closed = False
 
     # ---- what applications call
@@ -163,7 +164,7 @@ class Jobs:
             raise NoWorker("the client is closed")
         if not isinstance(document, (bytes, bytearray)):
             document = memoryview(document)  # a TypeError here, and not where all are sent
-            if document.itemsize != 1 or not document.contiguous:
+            if document.ndim != 1 or document.itemsize != 1 or not document.contiguous:
                 document = document.tobytes()
         if stored and _wire.is_json(document):
             flags |= _wire.INPUT_JSON
@@ -274,6 +275,7 @@ class Jobs:
             self._on_absent()
             return
         self._connecting = None
+        self._link.may_share = self._may_share
         self._links.add(self._link)
         self._link.start(self._name)
         self._ask_flush()
@@ -307,6 +309,8 @@ class Jobs:
     def on_lost(self, link: Link, problem: Exception) -> None:
         """The connection has ended: what was under way on it is sent once more."""
         self._links.discard(link)
+        if link.in_doubt:
+            self._may_share = False  # descriptors do not pass here, perhaps
         if link.welcome is None:
             self._absent = True  # refused, or no daemon of ours
         for job in list(self._live.values()):

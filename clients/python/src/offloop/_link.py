@@ -49,7 +49,8 @@ class Link:
         self._greeted = False
         self._out: List[_wire.Bytes] = []  # what has not left yet
         self._arena: Optional[_arena.Arena] = None
-        self._may_share = True  # nothing has spoken against it yet
+        self.may_share = True    # nothing has spoken against it yet
+        self.in_doubt = False    # an arena was passed, and no result has come since
         self.welcome: Optional[_wire.Welcome] = None
         self.draining = False
 
@@ -105,9 +106,9 @@ class Link:
         if self._out:
             self._loop.add_writer(self._socket.fileno(), self._on_writable)
 
-    def place(self, job: int, payload: Tuple[_wire.Bytes, ...]) -> Optional[Tuple[int, int]]:
-        """Copies a large payload to where the daemon reads it: (offset, room for the result);
-        None where it must be sent."""
+    def place(self, job: int, payload: Tuple[_wire.Bytes, ...]) -> Optional[int]:
+        """Copies a large payload to where the daemon reads it: its offset; None where it must
+        be sent."""
         length = sum(map(len, payload))
         if not _arena.suits(length) or self.welcome is None or \
                 not self.welcome.capabilities & _wire.TAKES_ARENA:
@@ -118,22 +119,24 @@ class Link:
 
     def _share(self) -> None:
         """Makes the arena and passes its descriptor, which goes with the message's first byte."""
-        if not self._may_share or self._out or self._socket is None:
+        if not self.may_share or self._out or self._socket is None:
             return
         try:
             arena = _arena.Arena()
         except (OSError, AttributeError):
-            self._may_share = False
+            self.may_share = False
             return
         text = _wire.app_arena(_arena.BYTES)
         try:
             sent = self._socket.sendmsg([text], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                                                   array.array("i", [arena.fd]))])
-        except OSError:  # nothing has left; a broken connection is noticed by whoever is next
+        except OSError as problem:  # nothing has left; who is next notices a broken connection
+            self.may_share = isinstance(problem, BlockingIOError)
             arena.close()
             return
         arena.close_fd()
         self._arena = arena
+        self.in_doubt = True
         if sent < len(text):
             self.send([text[sent:]])
 
@@ -212,10 +215,13 @@ class Link:
     def _take(self, raw: memoryview) -> None:
         kind = _wire.kind_of(raw)
         if kind == _wire.RESULTS:
+            self.in_doubt = False
             for result in _wire.read_results(raw):
                 if self._socket is None:
                     return  # closed by whom the one before was told to
-                self._take_result(result)
+                if self._arena is not None:
+                    self._arena.end(result.id)
+                self._owner.on_result(result)
         elif kind == _wire.APP_WELCOME:
             self.welcome = _wire.read_welcome(raw)
             self._owner.on_welcome(self)
@@ -226,14 +232,3 @@ class Link:
             raise OffloopError(f"the daemon refuses us: {_wire.read_refused(raw)[1]}")
         elif kind != _wire.ALIVE:
             raise ProtocolError(f"message type {kind:#x}")
-
-    def _take_result(self, result: _wire.Result) -> None:
-        if self._arena is None:
-            if result.offset is not None:
-                raise ProtocolError("a result that is not in the message")
-            self._owner.on_result(result)
-            return
-        if result.offset is not None:
-            result = result._replace(payload=self._arena.get(result.id, result.offset, result.length))
-        self._arena.end(result.id)
-        self._owner.on_result(result)

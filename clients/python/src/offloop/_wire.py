@@ -27,7 +27,6 @@ RAN, EXPIRED, CANCELLED, OVERLOADED, NO_WORKER, LOST, POISON = range(7)
 _HEAD = struct.Struct(">BQ")
 FRAME_HEAD_BYTES = _HEAD.size
 _JOB = struct.Struct(">BBIBBBBIBI")
-_PLACE = struct.Struct(">BBIBI")
 _TYPES = {"JOBS": 0x12, "CANCEL": 0x13, "PING": 0x14, "APP_HELLO": 0x30, "APP_ARENA": 0x32}
 TAKES_ARENA = 4  # a capability of the daemon
 RESULTS, ALIVE, BYE, REFUSED, APP_WELCOME = 0x20, 0x22, 0x23, 0x03, 0x31
@@ -35,7 +34,7 @@ RESULTS, ALIVE, BYE, REFUSED, APP_WELCOME = 0x20, 0x22, 0x23, 0x03, 0x31
 
 class Job(NamedTuple):
     """One job as it is sent. payload is one or several pieces of bytes; where place is not
-    None, they lie in the arena: at that offset, with so much room for the result."""
+    None, they lie in the arena, at that offset."""
 
     id: int
     op: int
@@ -44,7 +43,7 @@ class Job(NamedTuple):
     deadline_ms: int
     options: bytes
     payload: Tuple[Bytes, ...]
-    place: Optional[Tuple[int, int]] = None
+    place: Optional[int] = None
 
 
 class Result(NamedTuple):
@@ -52,9 +51,7 @@ class Result(NamedTuple):
     verdict: int
     status: int
     fault: int
-    payload: bytes  # empty where offset is not None: it lies in the arena
-    offset: Optional[int]
-    length: int
+    payload: bytes
 
 
 class Welcome(NamedTuple):
@@ -153,11 +150,11 @@ def jobs(batch: List[Job]) -> List[Bytes]:
             length += len(piece)
         head += _JOB.pack(0x9A, 0xCE, job.id, job.op, job.flags, job.separator, 0xCE,
                           job.deadline_ms, 0xCE, 0)
-        head += _PLACE.pack(0x92, 0xCE, job.place[0], 0xCE, job.place[1]) if job.place else b"\xc0"
+        head += b"\xc0"  # no room for the result in an arena
         head += pack_bin(job.options) if job.options else b"\xc0"
         head += b"\xce%s" % length.to_bytes(4, "big")
-        if job.place:
-            head += b"\xce%s" % job.place[0].to_bytes(4, "big")
+        if job.place is not None:
+            head += b"\xce%s" % job.place.to_bytes(4, "big")
         else:
             head += b"\xc0"
             total += length
@@ -249,7 +246,7 @@ def read_refused(raw: Bytes) -> Tuple[int, str]:
 
 
 def read_results(raw: memoryview) -> List[Result]:
-    """The results of a message; payloads that are in it are copied out of it."""
+    """The results of a message; their payloads are copied out of it."""
     heads = []
     try:
         count, at = _array(raw, 3)
@@ -265,22 +262,18 @@ def read_results(raw: memoryview) -> List[Result]:
                 else:
                     value, at = _uint(raw, at)
                 values.append(value)
-            if raw[at] == 0xC0:
-                at += 1
-                values.append(None)
-            else:
-                value, at = _uint(raw, at)
-                values.append(value)
+            if raw[at] != 0xC0:
+                raise ProtocolError("a result that is not in the message")
+            at += 1
             heads.append(values)
     except IndexError:
         raise ProtocolError("results are cut short") from None
     results = []
-    for job, verdict, status, fault, _queue_us, _codec_us, length, offset in heads:
-        here = length if offset is None else 0
-        if at + here > len(raw):
+    for job, verdict, status, fault, _queue_us, _codec_us, length in heads:
+        if at + length > len(raw):
             raise ProtocolError("results are cut short")
-        results.append(Result(job, verdict, status, fault, bytes(raw[at:at + here]), offset, length))
-        at += here
+        results.append(Result(job, verdict, status, fault, bytes(raw[at:at + length])))
+        at += length
     _whole(raw, at)
     return results
 
